@@ -1,0 +1,53 @@
+//! Checks of meaning that both sides make: a client before it sends, a server before it acts.
+
+use crate::error::FieldProblem;
+
+/// A value that can say what is wrong with it. The default finds nothing.
+pub trait Check {
+    /// Adds what is wrong to `problems`.
+    fn check(&self, problems: &mut Problems) {
+        let _ = problems;
+    }
+}
+
+impl Check for () {}
+
+/// What is wrong with an input, field by field.
+#[derive(Debug, Default)]
+pub struct Problems {
+    prefix: Vec<String>,
+    found: Vec<FieldProblem>,
+}
+
+impl Problems {
+    /// Everything that is wrong with `value`.
+    pub fn of(value: &impl Check) -> Vec<FieldProblem> {
+        let mut problems = Self::default();
+        value.check(&mut problems);
+        problems.found
+    }
+
+    /// Adds a problem with `field`, which is a member of the value in hand.
+    pub fn add(&mut self, field: &str, message: impl Into<String>) {
+        let mut path = self.prefix.join(".");
+        if !path.is_empty() && !field.is_empty() {
+            path.push('.');
+        }
+        path.push_str(field);
+        self.found.push(FieldProblem { field: path, message: message.into() });
+    }
+
+    /// Adds a problem with `field` unless `holds`.
+    pub fn require(&mut self, holds: bool, field: &str, message: &str) {
+        if !holds {
+            self.add(field, message);
+        }
+    }
+
+    /// Checks a member, naming it in what is found.
+    pub fn within(&mut self, field: &str, value: &impl Check) {
+        self.prefix.push(field.to_owned());
+        value.check(self);
+        self.prefix.pop();
+    }
+}

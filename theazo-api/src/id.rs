@@ -1,0 +1,104 @@
+//! Every typed id, in one list. An id is text with a prefix that tells its kind.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! ids {
+    ($($(#[doc = $doc:literal])+ $name:ident = $prefix:literal),+ $(,)?) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+            #[serde(transparent)]
+            pub struct $name(String);
+
+            impl $name {
+                /// The prefix of this kind of id, with its underscore.
+                pub const PREFIX: &'static str = $prefix;
+
+                /// Makes an id from its part after the prefix.
+                pub fn from_suffix(suffix: impl std::fmt::Display) -> Self {
+                    Self(format!("{}{suffix}", $prefix))
+                }
+
+                /// The id as text.
+                pub fn as_str(&self) -> &str {
+                    &self.0
+                }
+
+                /// Whether the text has this kind's prefix and is safe in a path.
+                pub fn is_well_formed(&self) -> bool {
+                    self.0.len() > $prefix.len()
+                        && self.0.starts_with($prefix)
+                        && self.0.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+                }
+            }
+
+            impl From<&str> for $name {
+                fn from(text: &str) -> Self {
+                    Self(text.to_owned())
+                }
+            }
+
+            impl From<String> for $name {
+                fn from(text: String) -> Self {
+                    Self(text)
+                }
+            }
+
+            impl std::fmt::Display for $name {
+                fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str(&self.0)
+                }
+            }
+
+            impl AsRef<str> for $name {
+                fn as_ref(&self) -> &str {
+                    &self.0
+                }
+            }
+
+            #[cfg(feature = "schema")]
+            impl schemars::JsonSchema for $name {
+                fn schema_name() -> std::borrow::Cow<'static, str> {
+                    stringify!($name).into()
+                }
+
+                fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                    schemars::json_schema!({
+                        "type": "string",
+                        "description": concat!($($doc, "\n"),+),
+                        "x-theazo-id": $prefix,
+                        "examples": [concat!($prefix, "a1b2c3")],
+                    })
+                }
+            }
+        )+
+
+        /// Every id type with its prefix.
+        pub const PREFIXES: &[(&str, &str)] = &[$((stringify!($name), $prefix)),+];
+    };
+}
+
+ids! {
+    /// An account: one customer of the control plane.
+    AccountId = "acct_",
+    /// A session: the isolated container of one end user.
+    SessionId = "ses_",
+    /// An agent.
+    AgentId = "agt_",
+    /// A run of an agent. The published prefix `run_` belongs to workflow runs.
+    RunId = "arun_",
+    /// One execution of a program in a sandbox.
+    ExecId = "exec_",
+    /// A snapshot of a sandbox.
+    SnapshotId = "snap_",
+    /// A log entry.
+    LogId = "log_",
+    /// A record of an API key.
+    ApiKeyId = "key_",
+    /// A request, as it stands in `x-request-id`.
+    RequestId = "req_",
+    /// A reservation in the ledger.
+    ReservationId = "rsv_",
+    /// A job in the queue.
+    JobId = "job_",
+}

@@ -1,0 +1,79 @@
+//! The Theazo wire contract: every type and every operation, defined once.
+//!
+//! The server's routes, the Rust client, `openapi.json` and the TypeScript and Python surfaces all come from this crate.
+//! It does no I/O, reads no clock and no environment, and names no HTTP library. State that only a server or only a
+//! client knows stays out.
+//!
+//! Reading order: [`endpoint`] (what an operation is), the shared vocabulary ([`id`], [`money`], [`time`], [`page`],
+//! [`error`]), then one module per resource.
+
+pub mod endpoint;
+mod open_enum;
+
+pub mod check;
+pub mod error;
+pub mod id;
+pub mod money;
+pub mod page;
+pub mod time;
+
+pub mod agents;
+pub mod files;
+pub mod health;
+pub mod logs;
+pub mod runs;
+pub mod sessions;
+pub mod testing;
+pub mod usage;
+
+pub use agents::*;
+pub use check::{Check, Problems};
+pub use endpoint::{Endpoint, Method, Operation, Plane, Repeat, Reply, TimeClass};
+pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldProblem};
+pub use files::*;
+pub use health::*;
+pub use id::*;
+pub use logs::*;
+pub use money::*;
+pub use page::Page;
+pub use runs::*;
+pub use sessions::*;
+pub use time::{DurationInput, Timestamp};
+pub use usage::*;
+
+/// The operations of the public API, in the order of the reference.
+pub fn operations() -> Vec<&'static Operation> {
+    [
+        sessions::OPERATIONS,
+        agents::OPERATIONS,
+        files::OPERATIONS,
+        runs::OPERATIONS,
+        logs::OPERATIONS,
+        usage::OPERATIONS,
+        health::OPERATIONS,
+    ]
+    .concat()
+}
+
+/// The operations that only a test plane serves: scripting, clock, faults, and looking back.
+pub fn test_operations() -> Vec<&'static Operation> {
+    testing::OPERATIONS.to_vec()
+}
+
+/// The JSON Schemas of every operation, the test plane's included; all share the generator's definitions.
+#[cfg(feature = "schema")]
+pub fn describe(generator: &mut schemars::SchemaGenerator) -> Vec<endpoint::Description> {
+    [
+        sessions::describe,
+        agents::describe,
+        files::describe,
+        runs::describe,
+        logs::describe,
+        usage::describe,
+        health::describe,
+        testing::describe,
+    ]
+    .iter()
+    .flat_map(|describe| describe(generator))
+    .collect()
+}

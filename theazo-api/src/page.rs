@@ -1,0 +1,25 @@
+//! One page of a list.
+
+use serde::{Deserialize, Serialize};
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    /// The items of this page.
+    pub data: Vec<T>,
+    /// Whether more items follow.
+    #[serde(default)]
+    pub has_more: bool,
+    /// What to send as `cursor` to get the next page; empty when finished.
+    #[serde(default)]
+    pub cursor: String,
+}
+
+impl<T> Page<T> {
+    /// Converts each item.
+    pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U> {
+        Page { data: self.data.into_iter().map(convert).collect(), has_more: self.has_more, cursor: self.cursor }
+    }
+}

@@ -1,0 +1,232 @@
+//! The test plane: what tests do to a control plane whose edges are fake. Only a test plane serves these operations.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    check::{Check, Problems},
+    endpoint::{Plane, Reply, endpoints},
+    money::Cost,
+    open_enum::open_enum,
+    time::{DurationInput, Timestamp},
+};
+
+endpoints! {
+    /// Scripts what the model of an agent answers, turn by turn, in the order of the calls.
+    ///
+    /// A turn with tool calls is followed by the next turn when the tools have returned. When the turns are used up, the
+    /// offline model answers again.
+    ScriptAgent: Post "/testing/scripts" => "testing.script",
+        body: AgentScript,
+        with { positional: &["agent", "turns"], status: 204, reply: Reply::Empty, ours: true, plane: Plane::Test };
+
+    /// Moves the clock of the plane; everything that becomes due on the way happens.
+    AdvanceClock: Post "/testing/clock/advance" => "testing.advance",
+        body: ClockAdvance, response: ClockState,
+        with { positional: &["by"], ours: true, plane: Plane::Test };
+
+    /// Tells the time of the plane.
+    GetClock: Get "/testing/clock" => "testing.clock",
+        response: ClockState,
+        with { ours: true, plane: Plane::Test };
+
+    /// Makes the next calls of the API fail.
+    InjectFault: Post "/testing/faults" => "testing.failNext",
+        body: Fault,
+        with { status: 204, reply: Reply::Empty, ours: true, plane: Plane::Test };
+
+    /// Lists the requests that the plane was sent, the oldest first.
+    ListRecordedRequests: Get "/testing/requests" => "testing.requests",
+        response: Vec<RecordedRequest>,
+        with { ours: true, plane: Plane::Test };
+
+    /// Lists what was charged, the oldest charge first.
+    ListCharges: Get "/testing/charges" => "testing.charges",
+        response: Vec<Charge>,
+        with { ours: true, plane: Plane::Test };
+}
+
+/// What the model of an agent answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AgentScript {
+    /// The name of the agent.
+    pub agent: String,
+    /// Its answers, in order.
+    pub turns: Vec<ScriptedTurn>,
+}
+
+impl Check for AgentScript {
+    fn check(&self, problems: &mut Problems) {
+        problems.require(!self.turns.is_empty(), "turns", "must have at least one turn");
+    }
+}
+
+/// One answer of a model.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptedTurn {
+    /// The text; empty by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The tools that it calls; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<ScriptedToolCall>>,
+    /// Makes the model fail with this message instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Tokens that the call is charged for; counted from the text by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<i64>,
+    /// Tokens that the call is charged for; counted from the text by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<i64>,
+}
+
+/// One call of a tool by a scripted model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptedToolCall {
+    /// The name of the tool.
+    pub tool: String,
+    /// What it is given.
+    #[serde(default)]
+    pub input: serde_json::Map<String, serde_json::Value>,
+}
+
+/// How far to move the clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ClockAdvance {
+    /// How far.
+    pub by: DurationInput,
+}
+
+impl Check for ClockAdvance {}
+
+/// The time of the plane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ClockState {
+    /// The time.
+    pub now: Timestamp,
+}
+
+open_enum! {
+    /// How a call fails.
+    FaultKind {
+        /// An error answer; nothing happens on the server.
+        Status = "status",
+        /// The connection ends before the request has any effect.
+        ResetBefore = "reset_before",
+        /// The request takes effect, and the connection ends before the answer.
+        ResetAfter = "reset_after",
+    }
+}
+
+/// How the next calls fail.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Fault {
+    /// How; `status` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<FaultKind>,
+    /// The HTTP status of the error answer; 503 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<i32>,
+    /// The code in the error answer; the usual one of the status by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Seconds in the header `Retry-After`; no header by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<i64>,
+    /// How many calls fail; 1 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<i64>,
+    /// Only calls of this operation, for example `RunInSession`; any by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+}
+
+impl Check for Fault {
+    fn check(&self, problems: &mut Problems) {
+        if let Some(FaultKind::Other(_)) = &self.kind {
+            problems.add("kind", "must be `status`, `reset_before` or `reset_after`");
+        }
+        if let Some(status) = self.status {
+            problems.require((400..=599).contains(&status), "status", "must be from 400 to 599");
+        }
+        if let Some(times) = self.times {
+            problems.require((1..=1_000_000).contains(&times), "times", "must be a whole number of at least 1");
+        }
+    }
+}
+
+/// A request that the plane was sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedRequest {
+    /// The id of the operation; empty where the path is none of ours.
+    pub operation: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// The HTTP status of the answer; 0 if the connection ended first.
+    pub status: i32,
+    /// The idempotency key; empty if there was none.
+    #[serde(default)]
+    pub idempotency_key: String,
+    /// Which attempt of the client it was, from 1; 0 if the client did not say.
+    #[serde(default)]
+    pub attempt: i32,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+open_enum! {
+    /// What a charge is for.
+    ChargeKind {
+        /// A call of a model.
+        Model = "model",
+        /// A sandbox that ran.
+        Compute = "compute",
+        /// The control plane's own work.
+        Orchestration = "orchestration",
+    }
+}
+
+/// Something that was charged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Charge {
+    /// Stable and unique: a charge is never counted twice.
+    pub id: String,
+    /// What for.
+    pub kind: ChargeKind,
+    /// How much.
+    pub cost: Cost,
+    /// The end user; empty in an anonymous session.
+    #[serde(default)]
+    pub user_id: String,
+    /// The session.
+    pub session_id: String,
+    /// The agent.
+    #[serde(default)]
+    pub agent_id: String,
+    /// The run; empty where there was none.
+    #[serde(default)]
+    pub run_id: String,
+    /// The provider of the sandbox or the model.
+    #[serde(default)]
+    pub provider: String,
+    /// When.
+    pub at: Timestamp,
+}
