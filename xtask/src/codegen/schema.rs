@@ -1,0 +1,251 @@
+//! One JSON Schema read as the small dialect that all languages share. Anything else is an error that names the place.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Map, Value};
+
+use super::{
+    ir::{EnumValue, Field, Handle, Id, OpenEnum, Role, Struct, TaggedUnion, Type, TypeDefinition, Variant},
+    naming,
+};
+
+/// The members that every schema of the dialect may have beside those that its form reads.
+const ANNOTATIONS: &[&str] = &["description", "examples", "default", "title", "deprecated"];
+
+/// Reads a named type, or none for those that are a [`Type`] of their own: pages, timestamps and durations.
+pub fn definition(name: &str, schema: &Value, definitions: &Map<String, Value>) -> Result<Option<TypeDefinition>> {
+    if own_type(name, schema, definitions)?.is_some() {
+        return Ok(None);
+    }
+    let object = object(schema).with_context(|| format!("`{name}`"))?;
+    let doc = doc(object);
+    let name = name.to_owned();
+    if let Some(prefix) = object.get("x-theazo-id") {
+        let prefix = prefix.as_str().with_context(|| format!("`{name}`: `x-theazo-id` is not text"))?.to_owned();
+        return Ok(Some(TypeDefinition::Id(Id { name, prefix, doc })));
+    }
+    if let Some(values) = object.get("x-theazo-enum") {
+        let values = enum_values(values).with_context(|| format!("`{name}`"))?;
+        return Ok(Some(TypeDefinition::OpenEnum(OpenEnum { name, doc, values })));
+    }
+    if let Some(variants) = object.get("oneOf").or_else(|| object.get("anyOf")) {
+        let (tag, variants) = variants_of(&name, variants, definitions)?;
+        return Ok(Some(TypeDefinition::TaggedUnion(TaggedUnion { name, doc, tag, variants })));
+    }
+    let fields = fields(&name, object, None, definitions)?;
+    let handle = Handle::ALL.into_iter().find(|handle| handle.data() == name);
+    Ok(Some(TypeDefinition::Struct(Struct {
+        name,
+        doc,
+        fields,
+        role: Role::Data,
+        handle,
+        in_requests: false,
+        in_answers: false,
+    })))
+}
+
+/// Reads the type of an answer, an item or a field. The second value says whether null is allowed.
+pub fn type_of(place: &str, schema: &Value, definitions: &Map<String, Value>) -> Result<(Type, bool)> {
+    let schema = object(schema).with_context(|| place.to_owned())?;
+    if let Some(target) = schema.get("$ref") {
+        only(place, schema, &["$ref"])?;
+        return Ok((reference(place, target, definitions)?, false));
+    }
+    if let Some(Value::Array(choices)) = schema.get("anyOf") {
+        only(place, schema, &["anyOf"])?;
+        let [choice, null] = choices.as_slice() else {
+            bail!("{place}: a union without a name; only `Option` may be one");
+        };
+        ensure!(null.get("type") == Some(&"null".into()), "{place}: a union without a name; only `Option` may be one");
+        return Ok((type_of(place, choice, definitions)?.0, true));
+    }
+    let (kind, nullable) = match schema.get("type") {
+        Some(Value::String(kind)) => (kind.as_str(), false),
+        Some(Value::Array(kinds)) => match kinds.as_slice() {
+            [Value::String(kind), Value::String(null)] if null == "null" => (kind.as_str(), true),
+            _ => bail!("{place}: more than one type: {}", Value::Array(kinds.clone())),
+        },
+        _ => bail!("{place}: no type; a value of any kind is outside the dialect, use a map of JSON"),
+    };
+    let format = schema.get("format").and_then(Value::as_str);
+    let ty = match (kind, format) {
+        ("string", None) => {
+            only(place, schema, &["type"])?;
+            Type::String
+        }
+        ("boolean", None) => {
+            only(place, schema, &["type"])?;
+            Type::Bool
+        }
+        ("integer", Some("int64")) => {
+            only(place, schema, &["type", "format"])?;
+            Type::I64
+        }
+        ("integer", Some("int32")) => {
+            only(place, schema, &["type", "format"])?;
+            Type::I32
+        }
+        ("number", Some("double")) => {
+            only(place, schema, &["type", "format"])?;
+            Type::F64
+        }
+        ("array", None) => {
+            only(place, schema, &["type", "items"])?;
+            let items = schema.get("items").with_context(|| format!("{place}: an array of anything"))?;
+            let (item, nullable) = type_of(&format!("{place}[]"), items, definitions)?;
+            ensure!(!nullable, "{place}: the items of a list may not be null");
+            Type::List(Box::new(item))
+        }
+        ("object", None) => {
+            only(place, schema, &["type", "additionalProperties"])?;
+            match schema.get("additionalProperties") {
+                Some(Value::Bool(true)) => Type::Json,
+                Some(values @ Value::Object(_)) => {
+                    let (value, nullable) = type_of(&format!("{place}{{}}"), values, definitions)?;
+                    ensure!(!nullable, "{place}: the values of a map may not be null");
+                    Type::Map(Box::new(value))
+                }
+                _ => bail!("{place}: an object without a name"),
+            }
+        }
+        (kind, format) => {
+            bail!("{place}: `{kind}` with format `{}`; wire numbers are i64, i32 or f64", format.unwrap_or("none"))
+        }
+    };
+    Ok((ty, nullable))
+}
+
+/// Reads the fields of an object, without the one that is its tag.
+pub fn fields(
+    name: &str,
+    schema: &Map<String, Value>,
+    tag: Option<&str>,
+    definitions: &Map<String, Value>,
+) -> Result<Vec<Field>> {
+    only(&format!("`{name}`"), schema, &["type", "properties", "required"])?;
+    ensure!(schema.get("type") == Some(&"object".into()), "`{name}` is not an object, an enumeration or an id");
+    let required: Vec<&str> =
+        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    properties
+        .filter(|(wire_name, _)| Some(wire_name.as_str()) != tag)
+        .map(|(wire_name, property)| {
+            let place = format!("`{name}.{wire_name}`");
+            let snake_name = naming::snake(wire_name);
+            ensure!(naming::camel(&snake_name) == *wire_name, "{place} is not camelCase");
+            let (ty, nullable) = type_of(&place, property, definitions)?;
+            let default = property.get("default").filter(|default| !default.is_null()).cloned();
+            let required = required.contains(&wire_name.as_str());
+            ensure!(
+                required || nullable || default.is_some(),
+                "{place} may be absent, but has no default and is not an `Option`"
+            );
+            Ok(Field {
+                wire_name: wire_name.clone(),
+                snake_name,
+                camel_name: wire_name.clone(),
+                doc: property.as_object().map(doc).unwrap_or_default(),
+                ty,
+                required,
+                nullable,
+                default,
+            })
+        })
+        .collect()
+}
+
+/// The definition that a reference names, as a type.
+fn reference(place: &str, target: &Value, definitions: &Map<String, Value>) -> Result<Type> {
+    let name = target
+        .as_str()
+        .and_then(|target| target.strip_prefix("#/$defs/"))
+        .with_context(|| format!("{place}: `$ref` to {target}"))?;
+    let schema = definitions.get(name).with_context(|| format!("{place}: `{name}` is not defined"))?;
+    Ok(own_type(name, schema, definitions)?.unwrap_or_else(|| Type::Named(name.to_owned())))
+}
+
+/// The type that a definition is, if it is not a named one: a page, a timestamp, a duration.
+fn own_type(name: &str, schema: &Value, definitions: &Map<String, Value>) -> Result<Option<Type>> {
+    match schema.get("x-theazo-type").and_then(Value::as_str) {
+        Some("timestamp") => return Ok(Some(Type::Timestamp)),
+        Some("duration") => return Ok(Some(Type::Duration)),
+        Some(unknown) => bail!("`{name}` has the unknown `x-theazo-type` `{unknown}`"),
+        None => {}
+    }
+    // The generator counts the pages that it meets: `Page`, `Page2`, ...
+    let Some(number) = name.strip_prefix("Page") else { return Ok(None) };
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    let members: Vec<&str> =
+        schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    ensure!(members == ["data", "hasMore", "cursor"], "`{name}` does not have the members of a page, but {members:?}");
+    let (item, _) = type_of(&format!("`{name}.data`"), &schema["properties"]["data"]["items"], definitions)?;
+    Ok(Some(Type::Page(Box::new(item))))
+}
+
+/// The known values of an open enumeration.
+fn enum_values(values: &Value) -> Result<Vec<EnumValue>> {
+    let text = |value: &Value, member: &str| {
+        value[member].as_str().map(str::to_owned).with_context(|| format!("a value without `{member}`"))
+    };
+    let values = values.as_array().context("`x-theazo-enum` is not a list")?;
+    values
+        .iter()
+        .map(|value| {
+            Ok(EnumValue {
+                name: text(value, "name")?,
+                value: text(value, "value")?,
+                doc: naming::clean_doc(&text(value, "doc")?),
+            })
+        })
+        .collect()
+}
+
+/// The tag and the variants of a union.
+fn variants_of(name: &str, variants: &Value, definitions: &Map<String, Value>) -> Result<(String, Vec<Variant>)> {
+    let variants = variants.as_array().with_context(|| format!("`{name}`: variants are not a list"))?;
+    let mut tags = Vec::new();
+    let mut found = Vec::new();
+    for variant in variants {
+        let schema = object(variant).with_context(|| format!("`{name}`"))?;
+        let constants = schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .filter_map(|(member, property)| Some((member.clone(), property.get("const")?.as_str()?.to_owned())));
+        let constants: Vec<_> = constants.collect();
+        let [(tag, tag_value)] = constants.as_slice() else {
+            bail!("`{name}` has a variant without one tag: unions are tagged by one member with a constant text");
+        };
+        ensure!(naming::snake(tag_value) == *tag_value, "`{name}`: the tag `{tag_value}` is not snake_case");
+        let variant_name = naming::pascal(tag_value);
+        found.push(Variant {
+            tag_value: tag_value.clone(),
+            doc: doc(schema),
+            fields: fields(&format!("{name}::{variant_name}"), schema, Some(tag), definitions)?,
+            name: variant_name,
+        });
+        tags.push(tag.clone());
+    }
+    tags.dedup();
+    let [tag] = tags.as_slice() else { bail!("`{name}`: its variants have different tags: {tags:?}") };
+    Ok((tag.clone(), found))
+}
+
+fn object(schema: &Value) -> Result<&Map<String, Value>> {
+    schema.as_object().with_context(|| format!("the schema `{schema}` allows anything or nothing"))
+}
+
+fn doc(schema: &Map<String, Value>) -> String {
+    naming::clean_doc(schema.get("description").and_then(Value::as_str).unwrap_or_default())
+}
+
+/// Fails on a keyword that this form does not read: it would be lost without a word.
+fn only(place: &str, schema: &Map<String, Value>, read: &[&str]) -> Result<()> {
+    match schema.keys().find(|key| !read.contains(&key.as_str()) && !ANNOTATIONS.contains(&key.as_str())) {
+        Some(keyword) => bail!("{place}: the keyword `{keyword}` is outside the dialect"),
+        None => Ok(()),
+    }
+}
