@@ -1,6 +1,7 @@
 //! The commands of the repository: `cargo xtask COMMAND`.
 
 mod codegen;
+mod fixtures;
 mod repository;
 
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ usage: cargo xtask COMMAND
 
   codegen [--check]    write the code and documents that come from theazo-api, or compare them;
                        --print-ir shows what templates see
+  fixtures             write a starting fixture for each type that has none
 ";
 
 fn main() -> ExitCode {
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
         ["codegen"] => codegen::write(),
         ["codegen", "--check"] => codegen::check(),
         ["codegen", "--print-ir"] => codegen::print_ir(),
+        ["fixtures"] => fixtures::write_missing(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -7,9 +7,12 @@
 //! To add a renderer: a module here with `pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>>`, one line in
 //! [`RENDERERS`], and its templates in `xtask/templates/NAME/`.
 
+mod fixture_tests;
 pub mod ir;
 mod naming;
-mod read;
+mod openapi;
+mod python;
+pub mod read;
 mod schema;
 mod template;
 
@@ -37,7 +40,7 @@ pub struct GeneratedFile {
 type Renderer = fn(&Ir) -> Result<Vec<GeneratedFile>>;
 
 /// What is generated, by name.
-const RENDERERS: &[(&str, Renderer)] = &[];
+const RENDERERS: &[(&str, Renderer)] = &[("openapi", openapi::render), ("python", python::render), ("fixture tests", fixture_tests::render)];
 
 /// Writes every generated file that differs and removes those that are not generated any more.
 pub fn write() -> Result<()> {

@@ -1,0 +1,370 @@
+//! `theazo-api/openapi.json`: the public operations as an OpenAPI 3.1 document.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use super::{
+    GeneratedFile,
+    ir::{Argument, Ir, Operation, Place, Plane, Repeat, Reply, TimeClass, Type, TypeDefinition},
+    naming,
+};
+use crate::fixtures;
+
+/// Renders the document.
+pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
+    let operations: Vec<&Operation> =
+        ir.operations.iter().filter(|operation| operation.plane == Plane::Public).collect();
+    let mut paths = Map::new();
+    let mut tags = Vec::new();
+    for operation in &operations {
+        let path = operation.path.replace("...}", "}");
+        let item = paths.entry(path).or_insert_with(|| json!({}));
+        item[operation.method.to_ascii_lowercase()] = render_operation(operation);
+        let tag = tag(operation);
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Theazo API",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "Isolated, metered AI agents for each of your users.",
+            "description": DESCRIPTION.trim(),
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "https://api.theazo.com", "description": "The public API." }],
+        "security": [{ "apiKey": [] }],
+        "tags": tags.into_iter().map(|(name, description)| json!({ "name": name, "description": description }))
+            .collect::<Vec<_>>(),
+        "paths": paths,
+        "components": {
+            "schemas": schemas(ir, &operations)?,
+            "parameters": header_parameters(),
+            "headers": {
+                "RequestId": {
+                    "description": "The id of the request, for support and logs.",
+                    "schema": { "type": "string", "examples": ["req_a1b2c3"] },
+                },
+            },
+            "responses": error_responses(),
+            "securitySchemes": {
+                "apiKey": { "type": "http", "scheme": "bearer", "description": "An API key: `th_live_...` or `th_test_...`." },
+            },
+        },
+    });
+    let content = serde_json::to_string_pretty(&document)? + "\n";
+    Ok(vec![GeneratedFile { path: "theazo-api/openapi.json".into(), content }])
+}
+
+const DESCRIPTION: &str = "
+Generated from the crate `theazo-api` by `cargo xtask codegen`; do not edit.
+
+Values tolerate the future: unknown members are to be ignored, and a string with `x-theazo-enum` may have other values.
+
+Extensions: `x-theazo-surface` is the place of an operation in the SDKs; `x-theazo-repeat` says whether it may be sent
+again (`safe`, `idempotent`, or `keyed`: with the same `Idempotency-Key`); `x-theazo-time-class` says how long an answer
+may take (`request`, `run` or `stream`); `x-theazo-ours` marks what was added to the published API; members named in
+`x-theazo-strict` refuse unknown members, `body` being the body itself; members in `x-theazo-planned` are refused.
+";
+
+fn render_operation(operation: &Operation) -> Value {
+    let mut parameters: Vec<Value> = Vec::new();
+    for field in &operation.path_parameters {
+        let mut parameter = json!({
+            "name": field.wire_name, "in": "path", "required": true, "description": field.doc,
+            "schema": type_schema(&field.ty),
+        });
+        if operation.path.contains(&format!("{{{}...}}", field.wire_name)) {
+            // OpenAPI has no parameter of several segments; clients leave the slashes as they are.
+            parameter["x-theazo-rest"] = true.into();
+        }
+        parameters.push(parameter);
+    }
+    for Argument { field, place } in operation.arguments.iter().chain(&operation.options) {
+        if *place == Place::Query {
+            parameters.push(json!({
+                "name": field.wire_name, "in": "query", "required": field.required, "description": field.doc,
+                "schema": type_schema(&field.ty),
+            }));
+        }
+    }
+    let mut header = |name: &str| parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
+    if operation.repeat == Repeat::Keyed {
+        header("IdempotencyKey");
+    }
+    if operation.time == TimeClass::Run {
+        header("Prefer");
+    }
+    if operation.reply == Reply::Events {
+        header("LastEventId");
+    }
+
+    let mut out = json!({
+        "operationId": operation.id,
+        "tags": [tag(operation).0],
+        "summary": operation.summary,
+        "description": operation.doc,
+    });
+    if !parameters.is_empty() {
+        out["parameters"] = parameters.into();
+    }
+    if let Some(body) = &operation.body_type {
+        let required =
+            operation.arguments.iter().any(|argument| matches!(argument.place, Place::Body | Place::WholeBody));
+        let mut schema = reference(body);
+        if operation.strict.iter().any(String::is_empty) {
+            schema["unevaluatedProperties"] = false.into();
+        }
+        out["requestBody"] = json!({ "required": required, "content": { "application/json": { "schema": schema } } });
+    }
+    out["responses"] = responses(operation);
+    if !needs_key(operation) {
+        out["security"] = json!([]);
+    }
+    extensions(&mut out, operation);
+    out
+}
+
+fn extensions(out: &mut Value, operation: &Operation) {
+    out["x-theazo-surface"] = match operation.receiver.as_str() {
+        "" => operation.camel_name.clone(),
+        receiver => format!("{receiver}.{}", operation.camel_name),
+    }
+    .into();
+    out["x-theazo-repeat"] = json!(operation.repeat);
+    out["x-theazo-time-class"] = json!(operation.time);
+    if operation.ours {
+        out["x-theazo-ours"] = true.into();
+    }
+    if operation.ends_with_caller {
+        out["x-theazo-ends-with-caller"] = true.into();
+    }
+    if !operation.strict.is_empty() {
+        let strict = operation.strict.iter().map(|field| if field.is_empty() { "body" } else { field });
+        out["x-theazo-strict"] = strict.collect::<Vec<_>>().into();
+    }
+    if !operation.planned_fields.is_empty() {
+        out["x-theazo-planned"] = json!(operation.planned_fields);
+    }
+}
+
+fn responses(operation: &Operation) -> Value {
+    let mut success = json!({
+        "description": match operation.reply {
+            Reply::Json => "The answer.",
+            Reply::Events => "A stream of server-sent events: `data` is one JSON value as the schema says, `id` grows.",
+            Reply::Empty => "Done; there is nothing to read.",
+        },
+        "headers": { "x-request-id": { "$ref": "#/components/headers/RequestId" } },
+    });
+    if let Some(response) = &operation.response {
+        let media_type = if operation.reply == Reply::Events { "text/event-stream" } else { "application/json" };
+        success["content"] = json!({ media_type: { "schema": type_schema(response) } });
+    }
+    let mut responses = Map::new();
+    responses.insert(operation.status.to_string(), success);
+    let mut refer = |status: &str, name: &str| {
+        responses.insert(status.to_owned(), json!({ "$ref": format!("#/components/responses/{name}") }));
+    };
+    if operation.time == TimeClass::Run {
+        refer("202", "StillRunning");
+    }
+    if operation.body_type.is_some() {
+        refer("400", "Unreadable");
+    }
+    if needs_key(operation) {
+        refer("401", "Unauthorized");
+    }
+    if operation.path_parameters.iter().any(|parameter| matches!(parameter.ty, Type::Named(_))) {
+        refer("404", "NotFound");
+    }
+    if operation.body_type.is_some() || operation.query_type.is_some() {
+        refer("422", "Invalid");
+    }
+    refer("default", "Error");
+    responses.into()
+}
+
+fn error_responses() -> Value {
+    let error = |description: &str| {
+        json!({
+            "description": description,
+            "headers": { "x-request-id": { "$ref": "#/components/headers/RequestId" } },
+            "content": { "application/json": { "schema": reference("ErrorBody") } },
+        })
+    };
+    json!({
+        "Error": error("Any other failure; `error.code` says which."),
+        "Unreadable": error("The body is not readable JSON, or not of this form."),
+        "Unauthorized": error("The API key is missing or not valid."),
+        "NotFound": error("There is no such resource, or it belongs to another account."),
+        "Invalid": error("A check failed; `error.details.fields` says where."),
+        "StillRunning": {
+            "description": "The work goes on: send the same request again, with the same key, to wait on. Only where \
+                            `Prefer: wait` was sent; the header `x-theazo-continue` is `true`.",
+            "headers": {
+                "x-request-id": { "$ref": "#/components/headers/RequestId" },
+                "x-theazo-continue": { "description": "`true`.", "schema": { "type": "string", "const": "true" } },
+            },
+        },
+    })
+}
+
+fn header_parameters() -> Value {
+    json!({
+        "IdempotencyKey": {
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "The same for every attempt of one call: the server acts on the first alone and replays its answer.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+        },
+        "Prefer": {
+            "name": "Prefer", "in": "header", "required": false,
+            "description": "`wait=SECONDS`: how long to hold the request; then the answer is 202 if the work still goes on.",
+            "schema": { "type": "string", "examples": ["wait=25"] },
+        },
+        "LastEventId": {
+            "name": "Last-Event-ID", "in": "header", "required": false,
+            "description": "The `id` of the last event that arrived: the stream goes on after it.",
+            "schema": { "type": "string" },
+        },
+    })
+}
+
+/// The health check alone is outside of `/v1` and open to everyone.
+fn needs_key(operation: &Operation) -> bool {
+    operation.path.starts_with("/v1/")
+}
+
+/// The group of an operation in the reference, with its description.
+fn tag(operation: &Operation) -> (&'static str, &'static str) {
+    match operation.receiver.rsplit('.').next().unwrap_or_default() {
+        "session" | "sessions" => {
+            ("sessions", "The isolated container of one end user, with its limits and its usage.")
+        }
+        "agent" | "agents" => ("agents", "What runs tasks and programs in a sandbox of its own."),
+        "files" => ("files", "Files in a sandbox."),
+        "run" | "runs" => {
+            ("runs", "One task given to one agent, as a resource that outlives the call that started it.")
+        }
+        "logs" => ("logs", "What happened, as people read it."),
+        "usage" => ("usage", "What was used and what it cost."),
+        _ => ("health", "Whether the control plane works."),
+    }
+}
+
+/// The schemas that the operations reach, with references into the document.
+fn schemas(ir: &Ir, operations: &[&Operation]) -> Result<Value> {
+    let mut wanted: Vec<String> = vec!["ErrorBody".into(), "FieldProblem".into()];
+    let parts = operations.iter().map(|operation| {
+        let mut part =
+            json!([operation.body_type.as_deref().map(reference), operation.response.as_ref().map(type_schema)]);
+        for argument in operation.arguments.iter().chain(&operation.options) {
+            part.as_array_mut().expect("it is made as a list above").push(type_schema(&argument.field.ty));
+        }
+        part
+    });
+    for mut part in parts {
+        references(&mut part, &mut |target| wanted.push(name_of(target).to_owned()));
+    }
+    let mut found = BTreeSet::new();
+    let mut rendered = Map::new();
+    while let Some(name) = wanted.pop() {
+        if !found.insert(name.clone()) {
+            continue;
+        }
+        let mut schema = component(ir, &name)?;
+        references(&mut schema, &mut |target| {
+            *target = format!("#/components/schemas/{}", component_name(ir, name_of(target)));
+            wanted.push(name_of(target).to_owned());
+        });
+        rendered.insert(name, schema);
+    }
+    rendered.sort_keys();
+    Ok(rendered.into())
+}
+
+/// One schema: its description without the traces of `///`, and its golden fixture as the example.
+fn component(ir: &Ir, name: &str) -> Result<Value> {
+    let source = ir.schemas.iter().find(|(own_name, _)| component_name(ir, own_name) == name);
+    let (own_name, schema) = source.with_context(|| format!("no schema for `{name}`"))?;
+    let mut schema = schema.clone();
+    tidy_descriptions(&mut schema);
+    if matches!(ir.named(own_name), Some(TypeDefinition::Struct(_) | TypeDefinition::TaggedUnion(_))) {
+        let examples = fixtures::values(own_name)?;
+        if !examples.is_empty() {
+            schema["examples"] = examples.into();
+        }
+    }
+    Ok(schema)
+}
+
+/// The name in the document: pages are named after their items.
+fn component_name(ir: &Ir, own_name: &str) -> String {
+    let item = || {
+        let items = &ir.schemas.get(own_name)?["properties"]["data"]["items"];
+        Some(format!("{}Page", name_of(items["$ref"].as_str()?)))
+    };
+    if ir.named(own_name).is_none() { item().unwrap_or_else(|| own_name.to_owned()) } else { own_name.to_owned() }
+}
+
+fn name_of(target: &str) -> &str {
+    target.rsplit('/').next().unwrap_or(target)
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// The schema of an answer or a parameter, as a reference where it has a name.
+fn type_schema(ty: &Type) -> Value {
+    match ty {
+        Type::String => json!({ "type": "string" }),
+        Type::I64 => json!({ "type": "integer", "format": "int64" }),
+        Type::I32 => json!({ "type": "integer", "format": "int32" }),
+        Type::F64 => json!({ "type": "number", "format": "double" }),
+        Type::Bool => json!({ "type": "boolean" }),
+        Type::Timestamp => reference("Timestamp"),
+        Type::Duration => reference("DurationInput"),
+        Type::Json => json!({ "type": "object", "additionalProperties": true }),
+        Type::List(item) => json!({ "type": "array", "items": type_schema(item) }),
+        Type::Map(value) => json!({ "type": "object", "additionalProperties": type_schema(value) }),
+        Type::Named(name) => reference(name),
+        Type::Page(item) => reference(&format!("{}Page", item.named().unwrap_or_default())),
+    }
+}
+
+/// Calls `change` with every reference in the schema.
+fn references(schema: &mut Value, change: &mut impl FnMut(&mut String)) {
+    match schema {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::String(target) if name == "$ref" => change(target),
+                    other => references(other, change),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| references(item, change)),
+        _ => {}
+    }
+}
+
+fn tidy_descriptions(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::String(text) if name == "description" || name == "doc" => *text = naming::clean_doc(text),
+                    other => tidy_descriptions(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy_descriptions),
+        _ => {}
+    }
+}
