@@ -1,0 +1,367 @@
+//! A stream of events that resumes after the last event that arrived.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::{Stream, future::BoxFuture};
+use http::{HeaderValue, header::CONTENT_TYPE};
+use serde::Deserialize;
+use theazo_api::{CancelRun, Endpoint, ErrorCode};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, Sleep, sleep, sleep_until},
+};
+
+use super::parser::{MAX_EVENT_BYTES, Parser, RawEvent};
+use crate::{
+    error::{Error, ErrorKind},
+    transport::{
+        ByteStream, Call, CallOptions, Exchange, LAST_EVENT_ID, LONGEST_OBEYED, Reading, Received, ResponseMeta,
+        Transport, backoff_pause, name_of, new_idempotency_key, root_of,
+    },
+};
+
+/// The server sends a heartbeat every 15 s, so three missing ones mean a dead peer.
+const IDLE: Duration = Duration::from_secs(45);
+
+/// How often in a row a stream is reconnected without a new event, unless the caller chose a number of retries.
+const RECONNECTS: u32 = 5;
+
+/// How long telling the server that a caller left may take.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// A stream of events as they came.
+///
+/// When a connection breaks, or nothing arrives for 45 seconds, the stream reconnects with `Last-Event-ID`: no event is
+/// lost and none comes twice. It ends after the event that says so.
+///
+/// Dropping it early closes the connection; where the operation says so (`agent.stream`), it also cancels the run, unless
+/// the stream is [detached](Self::detach). After an error nothing is cancelled: the run goes on and can be found by its
+/// id.
+pub struct EventStream {
+    transport: Transport,
+    call: Call,
+    meta: ResponseMeta,
+    run_id: Option<String>,
+    state: State,
+    parser: Parser,
+    ready: VecDeque<RawEvent>,
+    /// The id of the last event of an earlier connection; what is not beyond it has been seen.
+    seen: Option<String>,
+    failures: u32,
+    max_failures: u32,
+    idle: Pin<Box<Sleep>>,
+    deadline: Option<(Duration, Pin<Box<Sleep>>)>,
+    /// Where the farewell is sent from: a drop can happen outside the runtime.
+    runtime: Option<Handle>,
+}
+
+enum State {
+    Reading(ByteStream),
+    Reconnecting(BoxFuture<'static, Result<Received, Error>>),
+    Ended,
+}
+
+impl EventStream {
+    pub(crate) async fn open(transport: Transport, mut call: Call) -> Result<Self, Error> {
+        let started = Instant::now();
+        if call.operation.repeat == theazo_api::Repeat::Keyed {
+            // Fixed here, because a resumed stream must be the same call.
+            call.options.idempotency_key.get_or_insert_with(new_idempotency_key);
+        }
+        let received = Exchange::new(&transport, &call)?.run(Reading::Head).await?;
+        let max_failures =
+            if transport.has_chosen_retries(&call.options) { transport.max_retries(&call.options) } else { RECONNECTS };
+        let deadline = call.options.deadline.and_then(|deadline| Some((deadline, started.checked_add(deadline)?)));
+        let mut stream = Self {
+            transport,
+            meta: ResponseMeta::default(),
+            run_id: None,
+            state: State::Ended,
+            parser: Parser::default(),
+            ready: VecDeque::new(),
+            seen: None,
+            failures: 0,
+            max_failures,
+            idle: Box::pin(sleep(IDLE)),
+            deadline: deadline.map(|(deadline, until)| (deadline, Box::pin(sleep_until(until)))),
+            runtime: Handle::try_current().ok(),
+            call,
+        };
+        stream.connected(received)?;
+        Ok(stream)
+    }
+
+    /// The next event; `None` when the stream has ended.
+    ///
+    /// Dropping the future loses nothing: the next call goes on where it was.
+    ///
+    /// # Errors
+    ///
+    /// When the stream cannot be resumed; nothing follows.
+    pub async fn next(&mut self) -> Option<Result<RawEvent, Error>> {
+        poll_fn(|context| self.poll_event(context)).await
+    }
+
+    /// The run that the stream belongs to, where it belongs to one.
+    pub fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref()
+    }
+
+    /// Everything about the answer that opened the stream, or resumed it last, that is not its events.
+    pub fn meta(&self) -> &ResponseMeta {
+        &self.meta
+    }
+
+    /// Leaves the stream and lets the server's work go on.
+    pub fn detach(mut self) {
+        self.state = State::Ended;
+    }
+
+    /// Leaves the stream as dropping it does, and waits until the server knows.
+    ///
+    /// # Errors
+    ///
+    /// When the server could not be told to end the work.
+    pub async fn close(mut self) -> Result<(), Error> {
+        match self.farewell() {
+            Some(farewell) => self.transport.call(farewell).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes over a connection.
+    fn connected(&mut self, received: Received) -> Result<(), Error> {
+        if received.meta.status == 204 {
+            self.state = State::Ended;
+            return Ok(());
+        }
+        let content_type = received.meta.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        if !content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream") {
+            self.state = State::Ended;
+            let name = name_of(self.call.operation);
+            let message = format!("{name} was answered with `{content_type}`, which is not a stream of events");
+            return Err(Error::unreadable(message));
+        }
+        if let Some(run_id) = received.meta.headers.get("x-theazo-run-id").and_then(|value| value.to_str().ok()) {
+            self.run_id = Some(run_id.to_owned());
+        }
+        self.meta = received.meta;
+        self.parser = self.parser.resumed();
+        self.seen = self.parser.last_event_id().map(str::to_owned);
+        self.idle.as_mut().reset(Instant::now() + IDLE);
+        self.state = received.rest.map_or(State::Ended, State::Reading);
+        Ok(())
+    }
+
+    pub(crate) fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RawEvent, Error>>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                match self.judge(&event) {
+                    Judgement::Skip => continue,
+                    Judgement::Give => return Poll::Ready(Some(Ok(event))),
+                    Judgement::GiveAsLast => {
+                        self.end();
+                        return Poll::Ready(Some(Ok(event)));
+                    }
+                    Judgement::End => {
+                        self.end();
+                        return Poll::Ready(None);
+                    }
+                }
+            }
+            let problem = match &mut self.state {
+                State::Ended => return Poll::Ready(None),
+                State::Reading(body) => match body.as_mut().poll_next(context) {
+                    Poll::Ready(Some(Ok(chunk))) => {
+                        self.idle.as_mut().reset(Instant::now() + IDLE);
+                        if self.parser.feed(&chunk, &mut self.ready).is_err() {
+                            return self.fail(Error::unreadable(format!(
+                                "an event of {} is larger than {MAX_EVENT_BYTES} bytes",
+                                name_of(self.call.operation)
+                            )));
+                        }
+                        continue;
+                    }
+                    Poll::Ready(Some(Err(source))) => root_of(&*source),
+                    Poll::Ready(None) => "the connection ended before the stream did".to_owned(),
+                    Poll::Pending => match self.idle.as_mut().poll(context) {
+                        Poll::Ready(()) => format!("nothing arrived for {IDLE:?}, not even a heartbeat"),
+                        Poll::Pending => return self.poll_deadline(context),
+                    },
+                },
+                State::Reconnecting(attempt) => match attempt.as_mut().poll(context) {
+                    Poll::Ready(Ok(received)) => match self.connected(received) {
+                        Ok(()) => continue,
+                        Err(error) => return self.fail(error),
+                    },
+                    Poll::Ready(Err(error)) => return self.fail(error),
+                    Poll::Pending => return self.poll_deadline(context),
+                },
+            };
+            if let Some(error) = self.broken(problem) {
+                return self.fail(error);
+            }
+        }
+    }
+
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RawEvent, Error>>> {
+        let Some((deadline, until)) = &mut self.deadline else { return Poll::Pending };
+        if until.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        let message = format!("{} took longer than {deadline:?}", name_of(self.call.operation));
+        self.fail(Error::new(ErrorKind::MaybeReceived, ErrorCode::Timeout, message))
+    }
+
+    /// What to do with an event.
+    fn judge(&mut self, event: &RawEvent) -> Judgement {
+        if event.data.is_empty() || self.is_seen(event) {
+            return Judgement::Skip;
+        }
+        self.failures = 0;
+        if &event.data[..] == b"[DONE]" {
+            Judgement::End
+        } else if is_terminal(&event.data) {
+            Judgement::GiveAsLast
+        } else {
+            Judgement::Give
+        }
+    }
+
+    /// Whether an earlier connection gave this event already. Ids are numbers that grow; of others only the same one
+    /// counts as seen.
+    fn is_seen(&self, event: &RawEvent) -> bool {
+        let (Some(seen), Some(id)) = (&self.seen, &event.id) else { return false };
+        match (seen.parse::<u64>(), id.parse::<u64>()) {
+            (Ok(seen), Ok(id)) => id <= seen,
+            _ => id == seen,
+        }
+    }
+
+    /// Starts to reconnect, or gives the error that ends the stream.
+    fn broken(&mut self, problem: String) -> Option<Error> {
+        self.failures += 1;
+        if self.failures > self.max_failures {
+            let message = format!("the stream of {} broke: {problem}", name_of(self.call.operation));
+            let mut error = Error::new(ErrorKind::MaybeReceived, ErrorCode::ConnectionError, message);
+            error.parts().retryable = true;
+            return Some(error);
+        }
+        tracing::debug!(operation = self.call.operation.id, problem, failures = self.failures, "resuming the stream");
+        let asked = self.parser.retry().unwrap_or_default().min(LONGEST_OBEYED);
+        let pause = backoff_pause(self.failures - 1, None, rand::random()).max(asked);
+        let last_event_id = self.parser.last_event_id().and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok());
+        let (transport, mut call) = (self.transport.clone(), self.call.clone());
+        call.options.deadline = None;
+        call.options.max_retries = Some(self.max_failures - self.failures);
+        self.state = State::Reconnecting(Box::pin(async move {
+            sleep(pause).await;
+            let mut exchange = Exchange::new(&transport, &call)?;
+            if let Some(last_event_id) = last_event_id {
+                exchange = exchange.header(LAST_EVENT_ID, last_event_id);
+            }
+            exchange.run(Reading::Head).await
+        }));
+        None
+    }
+
+    fn fail(&mut self, mut error: Error) -> Poll<Option<Result<RawEvent, Error>>> {
+        self.end();
+        if let Some(run_id) = &self.run_id {
+            let parts = error.parts();
+            parts.details.insert("runId".to_owned(), run_id.clone().into());
+            parts.hint = Some(format!("the run goes on, `runs.get` with `{run_id}` finds it"));
+        }
+        Poll::Ready(Some(Err(error)))
+    }
+
+    fn end(&mut self) {
+        self.state = State::Ended;
+        self.ready.clear();
+    }
+
+    /// The call that tells the server that the caller left, if it is to be told; the stream ends in any case.
+    fn farewell(&mut self) -> Option<Call> {
+        let is_open = !matches!(std::mem::replace(&mut self.state, State::Ended), State::Ended);
+        if !is_open || !self.call.operation.ends_with_caller {
+            return None;
+        }
+        let options = CallOptions { deadline: Some(FAREWELL), ..CallOptions::default() };
+        Some(Call::new(CancelRun::OPERATION).path([self.run_id.clone()?]).options(options))
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        let Some(farewell) = self.farewell() else { return };
+        let Some(runtime) = &self.runtime else { return };
+        let transport = self.transport.clone();
+        // Nobody can wait for this task: it ends by itself, within its deadline. A runtime that has shut down drops it.
+        runtime.spawn(async move {
+            if let Err(error) = transport.call(farewell).await {
+                tracing::warn!(%error, "a run could not be cancelled when its stream was left");
+            }
+        });
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<RawEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(context)
+    }
+}
+
+impl std::fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventStream")
+            .field("operation", &self.call.operation.id)
+            .field("run_id", &self.run_id)
+            .field("last_event_id", &self.parser.last_event_id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What to do with an event.
+enum Judgement {
+    Skip,
+    Give,
+    GiveAsLast,
+    End,
+}
+
+/// Whether nothing follows an event: its JSON has a `type` of `done` or `error`.
+fn is_terminal(data: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: std::borrow::Cow<'a, str>,
+    }
+
+    // Most events cannot be terminal, which a look for the two words tells faster than reading the JSON.
+    let has = |word: &[u8]| memchr::memmem::find(data, word).is_some();
+    (has(b"\"done\"") || has(b"\"error\""))
+        && serde_json::from_slice::<Head<'_>>(data).is_ok_and(|head| matches!(&*head.kind, "done" | "error"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_type_makes_an_event_terminal() {
+        assert!(is_terminal(br#"{"type":"done","output":"x"}"#));
+        assert!(is_terminal(br#"{"runId":"r","error":{"code":"cancelled"},"type":"error"}"#));
+        assert!(!is_terminal(br#"{"type":"text","text":"\"done\""}"#));
+        assert!(!is_terminal(br#"{"level":"error","message":"x"}"#));
+        assert!(!is_terminal(br#"{"type":"tool_call","input":{"type":"done"}}"#));
+        assert!(!is_terminal(b"[1]"));
+    }
+}

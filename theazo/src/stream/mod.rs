@@ -1,0 +1,12 @@
+//! Streams of events that survive broken connections: the parser, the resuming stream, and its typed form.
+//!
+//! Reading order: `parser` (bytes to events, by the rules of the HTML standard), [`EventStream`] (resumes after
+//! the last event that arrived), [`TypedStream`] (the same, decoded).
+
+mod events;
+mod parser;
+mod typed;
+
+pub use events::EventStream;
+pub use parser::RawEvent;
+pub use typed::TypedStream;

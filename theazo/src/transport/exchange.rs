@@ -1,0 +1,308 @@
+//! The loop of one call: attempts, pauses between them, and the re-attaching to work that outlives a request.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use reqwest::Url;
+use theazo_api::{Operation, TimeClass};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    Attempt, Call, ResponseMeta, Transport,
+    backoff::{self, LONGEST_OBEYED},
+    classify::{Ending, may_retry},
+    connection::{ByteStream, Outgoing},
+    outcome,
+    prepare::{ATTEMPT, IDEMPOTENCY_KEY, PREFER, call_headers},
+    retry_after::asked_pause,
+};
+use crate::error::{Error, ErrorKind};
+
+/// How long the server may hold a request that waits for a run before it says `continue`.
+const RUN_WAIT: Duration = Duration::from_secs(25);
+
+/// What is added to that wait for the way there and back.
+const RUN_SLACK: Duration = Duration::from_secs(10);
+
+/// A server that says `continue` sooner than this is not holding requests as asked; then a pause keeps us from spinning.
+const SHORTEST_HOLD: Duration = Duration::from_millis(100);
+
+/// How much of a successful answer to read before returning.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// All of it.
+    Whole,
+    /// Only its head; the body is given on.
+    Head,
+}
+
+/// A successful answer.
+pub(crate) struct Received {
+    pub meta: ResponseMeta,
+    /// The body, if all of it was read.
+    pub whole: Bytes,
+    /// The body that is still to be read.
+    pub rest: Option<ByteStream>,
+}
+
+/// One call under way.
+pub(crate) struct Exchange<'a> {
+    transport: &'a Transport,
+    operation: &'static Operation,
+    url: Url,
+    headers: HeaderMap,
+    body: Option<Bytes>,
+    /// The limit of one attempt.
+    limit: Duration,
+    /// The limit of the whole call: what was asked for, and when that is.
+    overall: Option<(Duration, Instant)>,
+    max_retries: u32,
+    attempts: Vec<Attempt>,
+    /// The run that the call waits for, as soon as the server has named it.
+    run_id: Option<String>,
+}
+
+/// An attempt that failed, with what the decision about the next one needs.
+struct Failed {
+    ending: Ending,
+    asked: Option<Duration>,
+    error: Error,
+}
+
+impl<'a> Exchange<'a> {
+    /// Prepares a call; nothing is sent yet.
+    pub fn new(transport: &'a Transport, call: &Call) -> Result<Self, Error> {
+        let operation = call.operation;
+        let options = &call.options;
+        let limit = match operation.time {
+            TimeClass::Run => RUN_WAIT + RUN_SLACK,
+            TimeClass::Request | TimeClass::Stream => options.timeout.unwrap_or(transport.inner.timeout),
+        };
+        // A run is not over when an attempt is, so a caller's timeout can only mean how long to wait in all.
+        let waiting = options.timeout.filter(|_| operation.time == TimeClass::Run);
+        let overall = [options.deadline, waiting].into_iter().flatten().min();
+        Ok(Self {
+            transport,
+            operation,
+            url: transport.inner.base.join(operation, &call.path, &call.query)?,
+            headers: call_headers(&transport.inner.headers, call)?,
+            body: call.body.clone(),
+            limit,
+            overall: overall.and_then(|overall| Some((overall, Instant::now().checked_add(overall)?))),
+            max_retries: transport.max_retries(options),
+            attempts: Vec::with_capacity(1),
+            run_id: None,
+        })
+    }
+
+    /// Adds a header to every attempt.
+    pub fn header(mut self, name: http::HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Sends until there is an answer, or no further attempt is worth it.
+    pub async fn run(mut self, reading: Reading) -> Result<Received, Error> {
+        let (mut number, mut retry, mut waited) = (1, 0, Duration::ZERO);
+        loop {
+            let begun = Instant::now();
+            let result = self.attempt(number, reading).await;
+            let took = begun.elapsed();
+            match result {
+                Ok(received) if is_continuation(&received.meta) => {
+                    // The work is alive, so failures from before no longer count.
+                    retry = 0;
+                    if took < SHORTEST_HOLD {
+                        sleep(SHORTEST_HOLD).await;
+                    }
+                }
+                Ok(mut received) => {
+                    self.transport.inner.budget.reward(retry > 0);
+                    self.record(number, waited, took, Some(received.meta.status), &received.meta.request_id, None);
+                    received.meta.attempts = self.attempts;
+                    return Ok(received);
+                }
+                Err(failed) => {
+                    let status = Some(failed.error.status()).filter(|&status| status != 0);
+                    let message = failed.error.message().to_owned();
+                    self.record(number, waited, took, status, failed.error.request_id(), Some(message));
+                    waited = match self.next_pause(&failed, retry) {
+                        Some(pause) => pause,
+                        None => return Err(self.give_up(failed)),
+                    };
+                    tracing::debug!(
+                        operation = self.operation.id,
+                        attempt = number,
+                        pause_ms = waited.as_millis(),
+                        problem = failed.error.message(),
+                        "trying again"
+                    );
+                    sleep(waited).await;
+                    (number, retry) = (number + 1, retry + 1);
+                }
+            }
+        }
+    }
+
+    /// Sends once and reads the answer within the limit.
+    async fn attempt(&mut self, number: u32, reading: Reading) -> Result<Received, Failed> {
+        let (limit, shown) = self.time_left();
+        self.headers.insert(ATTEMPT, HeaderValue::from(number));
+        if self.operation.time == TimeClass::Run {
+            let wait = limit.min(RUN_WAIT).as_secs();
+            let prefer = HeaderValue::try_from(format!("wait={wait}")).expect("digits are visible ASCII");
+            self.headers.insert(PREFER, prefer);
+        }
+        match timeout(limit, self.send(reading)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let error = outcome::timeout_error(self.operation, shown);
+                Err(Failed { ending: Ending::Broken, asked: None, error })
+            }
+        }
+    }
+
+    async fn send(&mut self, reading: Reading) -> Result<Received, Failed> {
+        let inner = &self.transport.inner;
+        let outgoing = Outgoing {
+            method: method(self.operation),
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            body: self.body.clone(),
+        };
+        let incoming = inner.connection.send(outgoing).await.map_err(|failure| self.unanswered(failure))?;
+        let (status, headers) = (incoming.status, incoming.headers);
+        if let Some(run_id) = headers.get("x-theazo-run-id").and_then(|value| value.to_str().ok()) {
+            self.run_id = Some(run_id.to_owned());
+        }
+        let is_success = (200..300).contains(&status);
+        if is_success && reading == Reading::Head {
+            let meta = meta(status, headers);
+            return Ok(Received { meta, whole: Bytes::new(), rest: Some(incoming.body.into_stream()) });
+        }
+        let whole = incoming.body.collect().await;
+        if !is_success {
+            // The status says enough, even if the rest of the answer was lost.
+            let body = whole.unwrap_or_default();
+            return Err(self.answered(status, &headers, &body));
+        }
+        let whole =
+            whole.map_err(|source| self.unanswered(super::connection::Failure { ending: Ending::Broken, source }))?;
+        let meta = meta(status, headers);
+        if !is_continuation(&meta) {
+            outcome::check_form(self.operation, status, &whole, &inner.secret).map_err(|mut error| {
+                error.parts().status = status;
+                error.parts().request_id.clone_from(&meta.request_id);
+                Failed { ending: Ending::Refused, asked: None, error }
+            })?;
+        }
+        Ok(Received { meta, whole, rest: None })
+    }
+
+    fn unanswered(&self, failure: super::connection::Failure) -> Failed {
+        let ending = failure.ending;
+        let error = outcome::connection_error(self.operation, self.transport.inner.base.as_str(), failure);
+        Failed { ending, asked: None, error }
+    }
+
+    fn answered(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Failed {
+        let error = outcome::answered_error(self.operation, status, headers, body, &self.transport.inner.secret);
+        let advice = headers.get("x-should-retry").and_then(|value| match value.as_bytes() {
+            b"true" => Some(true),
+            b"false" => Some(false),
+            _ => None,
+        });
+        let asked = asked_pause(headers, jiff::Timestamp::now()).or_else(|| outcome::pause_in_details(&error));
+        Failed { ending: Ending::Answered { status, advice }, asked, error }
+    }
+
+    /// How long the next attempt may take, and the limit to name if that is not enough.
+    fn time_left(&self) -> (Duration, Duration) {
+        match self.overall {
+            Some((overall, until)) => {
+                let left = until.saturating_duration_since(Instant::now());
+                if left < self.limit { (left, overall) } else { (self.limit, self.limit) }
+            }
+            None => (self.limit, self.limit),
+        }
+    }
+
+    fn is_repeatable(&self, ending: Ending) -> bool {
+        may_retry(ending, self.operation.repeat, self.headers.contains_key(IDEMPOTENCY_KEY))
+    }
+
+    /// The pause before the next attempt, or `None` if there is to be none.
+    fn next_pause(&self, failed: &Failed, retry: u32) -> Option<Duration> {
+        if retry >= self.max_retries || !self.is_repeatable(failed.ending) {
+            return None;
+        }
+        if failed.asked.is_some_and(|asked| asked > LONGEST_OBEYED) {
+            return None;
+        }
+        let pause = backoff::pause(retry, failed.asked, rand::random());
+        if self.overall.is_some_and(|(_, until)| Instant::now() + pause >= until) {
+            return None;
+        }
+        if !self.transport.inner.budget.take() {
+            tracing::warn!(
+                operation = self.operation.id,
+                "the retry budget is used up, so the call is not tried again"
+            );
+            return None;
+        }
+        Some(pause)
+    }
+
+    /// The error of the last attempt, with what the whole call knows.
+    fn give_up(self, failed: Failed) -> Error {
+        let is_retryable = self.is_repeatable(failed.ending);
+        let mut error = failed.error;
+        let run_id = self.run_id.filter(|_| error.kind() == &ErrorKind::MaybeReceived);
+        let parts = error.parts();
+        parts.retryable = is_retryable;
+        parts.retry_after = failed.asked;
+        parts.attempts = self.attempts;
+        if let (None, Some(asked)) = (&parts.hint, failed.asked) {
+            parts.hint = Some(format!("the server asks to wait {} s first", asked.as_secs_f64().ceil()));
+        }
+        if let Some(run_id) = run_id {
+            parts.hint = Some(format!("the run goes on, `runs.get` with `{run_id}` finds it"));
+            parts.details.insert("runId".to_owned(), run_id.into());
+        }
+        error
+    }
+
+    fn record(
+        &mut self,
+        number: u32,
+        waited: Duration,
+        took: Duration,
+        status: Option<u16>,
+        request_id: &str,
+        problem: Option<String>,
+    ) {
+        let request_id = Some(request_id.to_owned()).filter(|id| !id.is_empty());
+        self.attempts.push(Attempt { number, status, request_id, problem, waited, took });
+    }
+}
+
+fn method(operation: &Operation) -> http::Method {
+    match operation.method {
+        theazo_api::Method::Get => http::Method::GET,
+        theazo_api::Method::Post => http::Method::POST,
+        theazo_api::Method::Put => http::Method::PUT,
+        theazo_api::Method::Patch => http::Method::PATCH,
+        theazo_api::Method::Delete => http::Method::DELETE,
+    }
+}
+
+fn meta(status: u16, headers: HeaderMap) -> ResponseMeta {
+    let replayed = headers.get("idempotent-replayed").is_some_and(|value| value == "true");
+    ResponseMeta { status, request_id: outcome::request_id(&headers), attempts: Vec::new(), replayed, headers }
+}
+
+/// Whether the work is still going on, and the same request is to be sent again to go on waiting for it.
+fn is_continuation(meta: &ResponseMeta) -> bool {
+    meta.status == 202 && meta.headers.get("x-theazo-continue").is_some_and(|value| value == "true")
+}

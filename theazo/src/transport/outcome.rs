@@ -1,0 +1,232 @@
+//! What an answer, or the lack of one, means to the caller.
+
+use std::{borrow::Cow, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, header::LOCATION};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use theazo_api::{ErrorBody, ErrorCode, Operation, Reply};
+
+use super::{classify::Ending, connection};
+use crate::error::{Error, ErrorKind};
+
+/// How much of an answer that is not JSON stands in the message.
+const EXCERPT: usize = 200;
+
+/// Nothing came back: the connection failed.
+pub(crate) fn connection_error(operation: &Operation, base: &str, failure: connection::Failure) -> Error {
+    let cause = connection::root_of(&*failure.source);
+    let (kind, message) = match failure.ending {
+        Ending::NotSent | Ending::Refused => (ErrorKind::NotSent, format!("cannot connect to {base}: {cause}")),
+        Ending::Broken | Ending::Answered { .. } => {
+            let message = format!("the connection to {base} ended before the answer to {}: {cause}", name(operation));
+            (ErrorKind::MaybeReceived, message)
+        }
+    };
+    let mut error = Error::new(kind, ErrorCode::ConnectionError, message);
+    error.parts().source = Some(failure.source);
+    error
+}
+
+/// Nothing came back in time.
+pub(crate) fn timeout_error(operation: &Operation, limit: Duration) -> Error {
+    let message = format!("{} took longer than {limit:?}", name(operation));
+    Error::new(ErrorKind::MaybeReceived, ErrorCode::Timeout, message)
+}
+
+/// The server answered with a status that is not a success.
+pub(crate) fn answered_error(
+    operation: &Operation,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    secret: &SecretString,
+) -> Error {
+    let mut error = match serde_json::from_slice::<ErrorBody>(body) {
+        Ok(envelope) => {
+            let detail = envelope.error;
+            let mut error = Error::new(ErrorKind::Answered, detail.code, without(&detail.message, secret));
+            error.parts().details = detail.details;
+            error.parts().request_id = envelope.request_id;
+            error
+        }
+        Err(_) => foreign_error(operation, status, headers, body, secret),
+    };
+    error.parts().status = status;
+    if error.request_id().is_empty() {
+        error.parts().request_id = request_id(headers);
+    }
+    if error.hint().is_none() {
+        error.parts().hint = hint(error.code()).map(str::to_owned);
+    }
+    error
+}
+
+/// An answer without our envelope: from a proxy, or from a server that is none of ours.
+fn foreign_error(operation: &Operation, status: u16, headers: &HeaderMap, body: &[u8], secret: &SecretString) -> Error {
+    let text = excerpt(body, secret);
+    let said = if text.is_empty() { "an empty body".to_owned() } else { format!("`{text}`") };
+    let message = format!("{} was answered with HTTP {status} and {said}", name(operation));
+    if (300..400).contains(&status) {
+        let target = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("another address");
+        return Error::new(ErrorKind::Unreadable, ErrorCode::ConnectionError, message)
+            .with_hint(format!("redirects are not followed, {target} may be the right base address"));
+    }
+    let code = match status {
+        401 => ErrorCode::Unauthorized,
+        403 => ErrorCode::Forbidden,
+        404 => ErrorCode::NotFound,
+        408 | 504 => ErrorCode::Timeout,
+        409 => ErrorCode::Conflict,
+        429 => ErrorCode::RateLimited,
+        501 => ErrorCode::NotImplemented,
+        400..=499 => ErrorCode::InvalidRequest,
+        _ => ErrorCode::InternalError,
+    };
+    Error::new(ErrorKind::Answered, code, message)
+}
+
+/// Checks that a successful answer has the form that the operation promises; whether its fields are right is seen by
+/// whoever decodes it.
+pub(crate) fn check_form(operation: &Operation, status: u16, body: &Bytes, secret: &SecretString) -> Result<(), Error> {
+    if operation.reply != Reply::Json {
+        return Ok(());
+    }
+    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => Ok(()),
+        Some(_) => {
+            let said = excerpt(body, secret);
+            Err(Error::unreadable(format!(
+                "{} was answered with HTTP {status} and `{said}`, not JSON",
+                name(operation)
+            ))
+            .with_hint("something other than the Theazo API may be at the base address"))
+        }
+        None => {
+            Err(Error::unreadable(format!("{} was answered with HTTP {status} and an empty body", name(operation))))
+        }
+    }
+}
+
+/// The first bytes of a body for a person to read, without line breaks and without the key.
+pub(crate) fn excerpt(body: &[u8], secret: &SecretString) -> String {
+    // The key is looked for in a piece that is longer than what is shown, so that a key at the cut is not shown in part.
+    let piece = &body[..body.len().min(EXCERPT + secret.expose_secret().len())];
+    let text = String::from_utf8_lossy(piece);
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    let shown: String = without(&line, secret).chars().take(EXCERPT).collect();
+    if shown.len() < line.len() || piece.len() < body.len() { format!("{shown}...") } else { shown }
+}
+
+/// The text with the key hidden: a server or proxy may send back what it was sent.
+fn without<'a>(text: &'a str, secret: &SecretString) -> Cow<'a, str> {
+    let secret = secret.expose_secret();
+    if text.contains(secret) { Cow::Owned(text.replace(secret, "[hidden]")) } else { Cow::Borrowed(text) }
+}
+
+/// The id of the request, from the headers; empty if the server gave none.
+pub(crate) fn request_id(headers: &HeaderMap) -> String {
+    headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+/// The pause that an envelope asks for, where the headers ask for none.
+pub(crate) fn pause_in_details(error: &Error) -> Option<Duration> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Seconds(f64);
+
+    let Seconds(seconds) = Seconds::deserialize(error.details().get("retryAfter")?).ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// What to do about an error, where its code alone tells.
+fn hint(code: &ErrorCode) -> Option<&'static str> {
+    Some(match code {
+        ErrorCode::Unauthorized => "check the API key: THEAZO_API_KEY, or the one given to the client",
+        ErrorCode::SessionLimitExceeded => {
+            "raise the limit with `session.updateLimits`; a run that waits at it goes on"
+        }
+        ErrorCode::IdempotencyKeyReused => "use a new idempotency key for a different request",
+        _ => return None,
+    })
+}
+
+/// The operation for a person: what was asked, without anybody's ids.
+pub(crate) fn name(operation: &Operation) -> String {
+    format!("`{} {}`", operation.method.as_str(), operation.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport;
+
+    fn answered(status: u16, body: &str) -> Error {
+        let operation = transport::operation("GetSession").unwrap();
+        answered_error(operation, status, &HeaderMap::new(), body.as_bytes(), &SecretString::from("th_live_key"))
+    }
+
+    #[test]
+    fn an_envelope_is_taken_as_it_is() {
+        let body =
+            r#"{"error":{"code":"rate_limited","message":"slow down","details":{"retryAfter":7}},"requestId":"req_1"}"#;
+
+        let error = answered(429, body);
+
+        assert_eq!(error.code(), &ErrorCode::RateLimited);
+        assert_eq!((error.message(), error.request_id(), error.status()), ("slow down", "req_1", 429));
+        assert_eq!(pause_in_details(&error), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn an_unknown_code_is_kept() {
+        let error = answered(418, r#"{"error":{"code":"teapot","message":"short and stout"}}"#);
+
+        assert_eq!(error.code(), &ErrorCode::Other("teapot".to_owned()));
+    }
+
+    #[test]
+    fn an_answer_without_an_envelope_shows_its_first_bytes() {
+        let error = answered(502, "<html>\n  <h1>Bad   Gateway</h1>\n</html>");
+
+        assert_eq!(error.code(), &ErrorCode::InternalError);
+        assert_eq!(
+            error.message(),
+            "`GET /v1/sessions/{sessionId}` was answered with HTTP 502 and `<html> <h1>Bad Gateway</h1> </html>`"
+        );
+        assert_eq!(answered(404, "").code(), &ErrorCode::NotFound);
+        assert_eq!(
+            answered(404, "").message(),
+            "`GET /v1/sessions/{sessionId}` was answered with HTTP 404 and an empty body"
+        );
+    }
+
+    #[test]
+    fn the_key_is_hidden_even_when_a_server_sends_it_back() {
+        let inside = answered(400, "you sent Bearer th_live_key");
+        let at_the_cut = answered(400, &format!("{}th_live_key", "x".repeat(EXCERPT - 5)));
+        let enveloped = answered(401, r#"{"error":{"code":"unauthorized","message":"bad key th_live_key"}}"#);
+
+        assert!(inside.message().ends_with("`you sent Bearer [hidden]`"), "{inside}");
+        assert!(!at_the_cut.message().contains("th_li"), "{at_the_cut}");
+        assert_eq!(enveloped.message(), "bad key [hidden]");
+    }
+
+    #[test]
+    fn a_success_that_is_not_json_is_unreadable() {
+        let operation = transport::operation("GetSession").unwrap();
+        let check = |body: &'static str| {
+            check_form(operation, 200, &Bytes::from_static(body.as_bytes()), &SecretString::from("k"))
+        };
+
+        assert!(check(" \n {}").is_ok());
+        assert!(check("null").is_ok());
+        assert_eq!(check("<html>").unwrap_err().kind(), &ErrorKind::Unreadable);
+        assert_eq!(
+            check("").unwrap_err().message(),
+            "`GET /v1/sessions/{sessionId}` was answered with HTTP 200 and an empty body"
+        );
+    }
+}

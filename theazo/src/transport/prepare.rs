@@ -1,0 +1,147 @@
+//! The headers of a request: what every call carries, and what one call adds.
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
+};
+use rand::{TryRngCore, rngs::OsRng};
+use secrecy::{ExposeSecret, SecretString};
+use theazo_api::{Repeat, Reply};
+
+use super::Call;
+use crate::{config::Config, error::Error};
+
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("x-theazo-attempt");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
+const SDK_VERSION: HeaderName = HeaderName::from_static("x-sdk-version");
+
+/// The headers that every request of a client carries, and the key that must never be shown.
+pub(crate) fn client_headers(config: &Config) -> Result<(HeaderMap, SecretString), Error> {
+    let key = config.api_key.as_ref().map(|key| key.expose_secret().trim()).filter(|key| !key.is_empty());
+    let key = key.ok_or_else(|| {
+        Error::configuration("there is no API key").with_hint("give one to the client, or set THEAZO_API_KEY")
+    })?;
+    let mut authorization = HeaderValue::try_from(format!("Bearer {key}"))
+        .map_err(|_| Error::configuration("the API key has characters that no key has, such as line breaks"))?;
+    authorization.set_sensitive(true);
+
+    let version = env!("CARGO_PKG_VERSION");
+    let agent = format!("theazo-{}/{version}", config.user_agent_language.unwrap_or("rust"));
+    let agent = HeaderValue::try_from(agent)
+        .map_err(|_| Error::configuration("`user_agent_language` has characters that a header cannot carry"))?;
+
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(AUTHORIZATION, authorization);
+    headers.insert(USER_AGENT, agent);
+    headers.insert(SDK_VERSION, HeaderValue::from_static(version));
+    for (name, value) in &config.headers {
+        let (name, value) = custom_header(name, value).map_err(Error::configuration)?;
+        headers.insert(name, value);
+    }
+    Ok((headers, SecretString::from(key.to_owned())))
+}
+
+/// The headers of one call, the same for each of its attempts.
+pub(crate) fn call_headers(client: &HeaderMap, call: &Call) -> Result<HeaderMap, Error> {
+    let mut headers = client.clone();
+    if call.body.is_some() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    let accepted = if call.operation.reply == Reply::Events { "text/event-stream" } else { "application/json" };
+    headers.insert(ACCEPT, HeaderValue::from_static(accepted));
+    for (name, value) in &call.options.headers {
+        let (name, value) = custom_header(name, value).map_err(|problem| Error::invalid_input("headers", problem))?;
+        headers.insert(name, value);
+    }
+    if let Some(key) = &call.options.idempotency_key {
+        let value = HeaderValue::from_str(key).ok().filter(|_| (1..=255).contains(&key.trim().len()));
+        let problem = "must be 1 to 255 visible ASCII characters";
+        headers.insert(IDEMPOTENCY_KEY, value.ok_or_else(|| Error::invalid_input("idempotencyKey", problem))?);
+    } else if call.operation.repeat == Repeat::Keyed {
+        let key = HeaderValue::try_from(new_idempotency_key()).expect("hexadecimal digits are visible ASCII");
+        headers.insert(IDEMPOTENCY_KEY, key);
+    }
+    Ok(headers)
+}
+
+/// A new idempotency key.
+///
+/// It comes from the operating system each time: a generator that lives in this process would give the same keys to two
+/// children of a fork, and the second child's call would be answered with the first one's result.
+pub(crate) fn new_idempotency_key() -> String {
+    let mut bytes = [0_u8; 16];
+    // Without the system's randomness, which no supported platform withholds after boot, the generator seeded by it remains.
+    if OsRng.try_fill_bytes(&mut bytes).is_err() {
+        bytes = rand::random();
+    }
+    format!("theazo-{:032x}", u128::from_be_bytes(bytes))
+}
+
+fn custom_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let parsed = HeaderName::try_from(name).map_err(|_| format!("`{name}` is not the name of a header"))?;
+    // The value may be a secret, so it is not shown.
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| format!("the value of the header `{name}` cannot be sent"))?;
+    value.set_sensitive(true);
+    Ok((parsed, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport;
+
+    fn call(id: &str) -> Call {
+        Call::new(transport::operation(id).unwrap())
+    }
+
+    #[test]
+    fn a_client_says_who_it_is() {
+        let config = Config { user_agent_language: Some("node"), ..Config::with_api_key(" th_test_1 ") };
+
+        let (headers, secret) = client_headers(&config).unwrap();
+
+        assert_eq!(headers["authorization"], "Bearer th_test_1");
+        assert_eq!(headers["user-agent"], concat!("theazo-node/", env!("CARGO_PKG_VERSION")));
+        assert_eq!(headers["x-sdk-version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(secret.expose_secret(), "th_test_1");
+        assert!(!format!("{headers:?}").contains("th_test_1"));
+    }
+
+    #[test]
+    fn a_missing_key_says_where_keys_come_from() {
+        for config in [Config::default(), Config::with_api_key(""), Config::with_api_key("  \n")] {
+            let error = client_headers(&config).unwrap_err();
+
+            assert_eq!(error.to_string(), "there is no API key; give one to the client, or set THEAZO_API_KEY");
+        }
+    }
+
+    #[test]
+    fn only_what_creates_or_runs_carries_a_generated_key() {
+        let key = |id| call_headers(&HeaderMap::new(), &call(id)).unwrap().remove(IDEMPOTENCY_KEY);
+
+        let generated = key("RunInSession").unwrap();
+        let generated = generated.to_str().unwrap();
+        assert!(generated.starts_with("theazo-") && generated.len() == "theazo-".len() + 32, "{generated}");
+        assert_ne!(key("RunInSession"), key("RunInSession"));
+        assert_eq!(key("GetSession"), None);
+        assert_eq!(key("UpdateSessionLimits"), None);
+    }
+
+    #[test]
+    fn headers_that_cannot_be_sent_are_refused_without_showing_their_value() {
+        let mut bad = call("GetSession");
+        bad.options.headers = vec![("x-note".to_owned(), "s3cr3t\n".to_owned())];
+        let mut blank = call("RunInSession");
+        blank.options.idempotency_key = Some(" ".to_owned());
+
+        let headers = call_headers(&HeaderMap::new(), &bad).unwrap_err();
+        let key = call_headers(&HeaderMap::new(), &blank).unwrap_err();
+
+        assert_eq!(headers.to_string(), "`headers` the value of the header `x-note` cannot be sent");
+        assert_eq!(key.to_string(), "`idempotencyKey` must be 1 to 255 visible ASCII characters");
+    }
+}
