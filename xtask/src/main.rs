@@ -1,8 +1,10 @@
 //! The commands of the repository: `cargo xtask COMMAND`.
 
+mod cargo;
 mod codegen;
 mod fixtures;
 mod repository;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -12,6 +14,7 @@ usage: cargo xtask COMMAND
   codegen [--check]    write the code and documents that come from theazo-api, or compare them;
                        --print-ir shows what templates see
   fixtures             write a starting fixture for each type that has none
+  tidy                 check the house rules
 ";
 
 fn main() -> ExitCode {
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
         ["codegen", "--check"] => codegen::check(),
         ["codegen", "--print-ir"] => codegen::print_ir(),
         ["fixtures"] => fixtures::write_missing(),
+        ["tidy"] => tidy::run(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

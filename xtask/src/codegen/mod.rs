@@ -15,6 +15,7 @@ mod python;
 pub mod read;
 mod schema;
 mod template;
+mod typescript;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,6 +25,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+
+pub use naming::GENERATED_MARK;
 
 use crate::repository;
 use ir::Ir;
@@ -40,7 +43,8 @@ pub struct GeneratedFile {
 type Renderer = fn(&Ir) -> Result<Vec<GeneratedFile>>;
 
 /// What is generated, by name.
-const RENDERERS: &[(&str, Renderer)] = &[("openapi", openapi::render), ("python", python::render), ("fixture tests", fixture_tests::render)];
+const RENDERERS: &[(&str, Renderer)] =
+    &[("openapi", openapi::render), ("python", python::render), ("fixture tests", fixture_tests::render)];
 
 /// Writes every generated file that differs and removes those that are not generated any more.
 pub fn write() -> Result<()> {
@@ -106,7 +110,10 @@ fn different(wanted: &BTreeMap<String, String>) -> Result<Vec<String>> {
     }
     for path in repository::files()? {
         // The generator's own sources and templates name the mark without being generated.
-        if !wanted.contains_key(&path) && !path.starts_with("xtask/") && is_generated(&path) {
+        if !wanted.contains_key(&path)
+            && !path.starts_with("xtask/")
+            && fs::read_to_string(repository::root().join(&path)).is_ok_and(|text| is_generated(&text))
+        {
             paths.insert(path);
         }
     }
@@ -114,9 +121,8 @@ fn different(wanted: &BTreeMap<String, String>) -> Result<Vec<String>> {
 }
 
 /// Whether the mark of generated files is in the first lines.
-fn is_generated(path: &str) -> bool {
-    fs::read_to_string(repository::root().join(path))
-        .is_ok_and(|text| text.lines().take(6).any(|line| line.contains(naming::GENERATED_MARK)))
+pub fn is_generated(text: &str) -> bool {
+    text.lines().take(6).any(|line| line.contains(GENERATED_MARK))
 }
 
 /// Formats Rust with the settings of the repository.
