@@ -3,12 +3,16 @@
 //! Types become frozen native classes; operations become methods of a blocking face (`_sync.py`) and an asyncio face
 //! (`_async.py`), rendered from one template.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use serde::Serialize;
 
 use super::{
     GeneratedFile,
-    ir::{Argument, Field, Handle, Ir, Operation, Place, Plane, Reply, Role, Struct, TaggedUnion, Type, TypeDefinition},
+    ir::{
+        Argument, Field, Handle, Ir, Operation, Place, Plane, Reply, Role, Struct, TaggedUnion, Type, TypeDefinition,
+    },
     naming, template,
 };
 
@@ -29,8 +33,8 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
     }
     for face in faces {
         let name = if face.sync { "_sync" } else { "_async" };
-        let type_names = model.type_names();
-        let context = minijinja::context! { face => face, model => model, type_names => type_names };
+        let imports = model.face_imports();
+        let context = minijinja::context! { face => face, model => model, imports => imports };
         files.push(file(&format!("theazo-py/python/theazo/{name}.py"), render_template("face.py.j2", context)?));
     }
     Ok(files)
@@ -38,7 +42,9 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
 
 fn render_template(name: &str, context: impl Serialize) -> Result<String> {
     let text = template::render_with(&format!("python/{name}"), context, |environment| {
-        environment.add_filter("ident", |name: &str| if RUST_KEYWORDS.contains(&name) { format!("r#{name}") } else { name.to_owned() });
+        environment.add_filter("ident", |name: &str| {
+            if RUST_KEYWORDS.contains(&name) { format!("r#{name}") } else { name.to_owned() }
+        });
     })?;
     // Python wants two blank lines between classes and one between methods; templates leave more.
     Ok(if name.contains(".rs") { text } else { settle_blank_lines(&text) })
@@ -95,6 +101,15 @@ struct Model {
     native_names: Vec<String>,
     /// What `types.py` has.
     public_names: Vec<String>,
+}
+
+/// What a face imports for its signatures, by module.
+#[derive(Serialize)]
+struct Imports {
+    abc: Vec<String>,
+    datetime: Vec<String>,
+    typing: Vec<String>,
+    types: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -250,14 +265,14 @@ impl Model {
                     model.texts.push(definition.name.clone());
                     model.enums.push(EnumClass {
                         name: definition.name.clone(),
-                        doc: definition.doc.clone(),
+                        doc: pythonic(&definition.doc),
                         values: definition
                             .values
                             .iter()
                             .map(|value| EnumConstant {
                                 name: naming::screaming(&value.name),
                                 value: value.value.clone(),
-                                doc: value.doc.clone(),
+                                doc: pythonic(&value.doc),
                             })
                             .collect(),
                     });
@@ -292,9 +307,38 @@ impl Model {
         let mut names = self.native_names();
         names.extend(self.enums.iter().map(|definition| format!("{}Value", definition.name)));
         names.extend(self.unions.iter().map(|union| union.name.clone()));
-        names.extend(self.classes.iter().filter(|class| class.shape.is_some()).map(|class| format!("{}Dict", class.name)));
+        names.extend(
+            self.classes.iter().filter(|class| class.shape.is_some()).map(|class| format!("{}Dict", class.name)),
+        );
         names.sort();
         names
+    }
+
+    /// The names that the signatures of the faces use.
+    fn face_imports(&self) -> Imports {
+        let methods = || self.receivers.iter().flat_map(|receiver| &receiver.methods);
+        let data = self.receivers.iter().filter_map(|receiver| receiver.data.as_deref());
+        let fields = self.receivers.iter().flat_map(|receiver| &receiver.fields).map(|field| field.output.as_str());
+        let inputs = methods()
+            .flat_map(|method| method.arguments.iter().chain(&method.options))
+            .map(|given| given.input.as_str());
+        let answers = methods().map(|method| method.answer.as_str());
+        let words: BTreeSet<&str> = data
+            .chain(fields)
+            .chain(inputs)
+            .chain(answers)
+            .flat_map(|ty| ty.split(|letter: char| !letter.is_ascii_alphanumeric()))
+            .collect();
+        let used = |names: &[&str]| {
+            names.iter().filter(|name| words.contains(*name)).map(|&name| name.to_owned()).collect::<Vec<_>>()
+        };
+        let public = self.public_names();
+        Imports {
+            abc: used(&["Mapping", "Sequence"]),
+            datetime: used(&["datetime", "timedelta"]),
+            typing: used(&["Any"]),
+            types: used(&public.iter().map(String::as_str).collect::<Vec<_>>()),
+        }
     }
 
     fn add_struct(&mut self, definition: &Struct, ir: &Ir) {
@@ -314,7 +358,7 @@ impl Model {
             let fields = members(&definition.fields, ir);
             self.classes.push(Class {
                 name: definition.name.clone(),
-                doc: definition.doc.clone(),
+                doc: pythonic(&definition.doc),
                 text_signature: text_signature(&definition.fields),
                 shape: definition.in_requests.then(|| naming::screaming(&definition.name)),
                 fields,
@@ -331,13 +375,30 @@ fn text_signature(fields: &[Field]) -> String {
     format!("({})", parts.join(", "))
 }
 
+/// Documentation with the names that Python has: `max_agents` where the contract says `maxAgents`. What is inside of
+/// `details` keeps the names of the wire.
+fn pythonic(doc: &str) -> String {
+    let mut out = String::new();
+    for (index, part) in doc.split('`').enumerate() {
+        if index > 0 {
+            out.push('`');
+        }
+        let is_name = index % 2 == 1
+            && part.starts_with(|letter: char| letter.is_ascii_lowercase())
+            && part.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '.')
+            && !part.starts_with("details.");
+        out.push_str(&if is_name { naming::snake(part) } else { part.to_owned() });
+    }
+    out
+}
+
 fn members(fields: &[Field], ir: &Ir) -> Vec<Member> {
     fields
         .iter()
         .map(|field| Member {
             name: field.snake_name.clone(),
             wire: field.wire_name.clone(),
-            doc: field.doc.clone(),
+            doc: pythonic(&field.doc),
             output: or_none(output(&field.ty, ir), field.nullable),
             input: or_none(input(&field.ty, ir), !field.required),
             required: field.required,
@@ -354,7 +415,7 @@ fn union(definition: &TaggedUnion, ir: &Ir) -> Union {
     let noun = naming::pascal(words.rsplit('_').next().unwrap_or(&words));
     Union {
         name: definition.name.clone(),
-        doc: definition.doc.clone(),
+        doc: pythonic(&definition.doc),
         tag: definition.tag.clone(),
         variants: definition
             .variants
@@ -363,7 +424,7 @@ fn union(definition: &TaggedUnion, ir: &Ir) -> Union {
                 class: format!("{}{noun}", variant.name),
                 rust: variant.name.clone(),
                 tag_value: variant.tag_value.clone(),
-                doc: variant.doc.clone(),
+                doc: pythonic(&variant.doc),
                 fields: members(&variant.fields, ir),
             })
             .collect(),
@@ -498,12 +559,26 @@ fn receiver(name: &str, all: &[&str], ir: &Ir) -> Receiver {
         methods.iter().all(|method| method.name != field.name) && parts.iter().all(|(name, ..)| *name != field.name)
     });
     let doc = match (kind, data.as_deref().and_then(|data| ir.named(data))) {
-        ("handle", Some(TypeDefinition::Struct(definition))) => definition.doc.clone(),
+        ("handle", Some(TypeDefinition::Struct(definition))) => pythonic(&definition.doc),
         ("client", _) => "What the client itself can do.".to_owned(),
         ("testing", _) => "What a test does to the plane.".to_owned(),
         _ => part_doc(name),
     };
-    Receiver { class: if kind == "client" { "ClientMethods".to_owned() } else if kind == "testing" { "TestPlaneMethods".to_owned() } else { class_of(name) }, doc, kind, data, fields, parts, methods }
+    Receiver {
+        class: if kind == "client" {
+            "ClientMethods".to_owned()
+        } else if kind == "testing" {
+            "TestPlaneMethods".to_owned()
+        } else {
+            class_of(name)
+        },
+        doc,
+        kind,
+        data,
+        fields,
+        parts,
+        methods,
+    }
 }
 
 fn is_handle_or_testing(receiver: &str, ir: &Ir) -> bool {
@@ -539,9 +614,11 @@ fn method(operation: &Operation, ir: &Ir) -> Method {
     let path: Vec<String> = operation
         .path_parameters
         .iter()
-        .map(|field| {
-            if Some(field.wire_name.as_str()) == known { "self._id".to_owned() } else { field.snake_name.clone() }
-        })
+        .map(
+            |field| {
+                if Some(field.wire_name.as_str()) == known { "self._id".to_owned() } else { field.snake_name.clone() }
+            },
+        )
         .collect();
     let inputs: Vec<String> = arguments
         .iter()
@@ -563,7 +640,8 @@ fn method(operation: &Operation, ir: &Ir) -> Method {
         inputs: match inputs.as_slice() {
             [] => "None".to_owned(),
             _ if writes_file => "file_inputs(path, data)".to_owned(),
-            inputs => format!("{{{}}}", inputs.join(", ")),
+            inputs if inputs.iter().map(String::len).sum::<usize>() < 40 => format!("{{{}}}", inputs.join(", ")),
+            inputs => format!("{{\n            {},\n        }}", inputs.join(",\n            ")),
         },
         returns_bytes: operation.id == "ReadFile",
         reply: match (operation.reply, &operation.response) {
@@ -582,7 +660,7 @@ fn method(operation: &Operation, ir: &Ir) -> Method {
 fn docstring<'a>(operation: &Operation, parameters: impl Iterator<Item = &'a Parameter>) -> String {
     const INDENT: &str = "        ";
     let escape = |text: &str| text.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
-    let mut lines = naming::wrap(&escape(&operation.doc), 105);
+    let mut lines = naming::wrap(&escape(&pythonic(&operation.doc)), 105);
     let mut takes = parameters.peekable();
     if takes.peek().is_some() {
         lines.extend([String::new(), "Args:".to_owned()]);
@@ -596,8 +674,7 @@ fn docstring<'a>(operation: &Operation, parameters: impl Iterator<Item = &'a Par
     match lines.as_slice() {
         [line] => format!("\"\"\"{line}\"\"\""),
         lines => {
-            let body: Vec<String> =
-                lines.iter().map(|line| format!("{INDENT}{line}").trim_end().to_owned()).collect();
+            let body: Vec<String> = lines.iter().map(|line| format!("{INDENT}{line}").trim_end().to_owned()).collect();
             format!("\"\"\"{}\n{INDENT}\"\"\"", body.join("\n").trim_start())
         }
     }
@@ -621,7 +698,7 @@ fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
         name: field.snake_name.clone(),
         input: or_none(input(&field.ty, ir), !field.required),
         required: field.required,
-        doc: field.doc.clone(),
+        doc: pythonic(&field.doc),
         is_path: argument.place == Place::Path,
     }
 }

@@ -1,0 +1,65 @@
+"""Theazo: isolated agent sessions for your users, spend limits that hold, and streams that resume.
+
+    from theazo import Theazo
+
+    with Theazo.embedded() as theazo:
+        session = theazo.sessions.for_user("user_123")
+        print(session.run("researcher", "analyze competitor pricing").output)
+
+`AsyncTheazo` is the same for asyncio. `theazo.types` has the types, `theazo.errors` the exceptions and `theazo.testing`
+a control plane for tests.
+"""
+
+from theazo._async import AsyncAgent, AsyncRun, AsyncSession
+from theazo._client import AsyncTheazo, Theazo
+from theazo._core import AsyncEventStream, AsyncPage, AsyncPager, CallOptions, EventStream, Page
+from theazo._native import __version__
+from theazo._sync import Agent, Run, Session
+from theazo.errors import (
+    AuthenticationError,
+    CallTimeoutError,
+    ConfigurationError,
+    ConflictError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    LimitExceededError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    ServerError,
+    TheazoError,
+)
+from theazo.types import Cost, CostLimit, SessionLimits
+
+__all__ = [
+    "Agent",
+    "AsyncAgent",
+    "AsyncEventStream",
+    "AsyncPage",
+    "AsyncPager",
+    "AsyncRun",
+    "AsyncSession",
+    "AsyncTheazo",
+    "AuthenticationError",
+    "CallOptions",
+    "CallTimeoutError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectionFailedError",
+    "Cost",
+    "CostLimit",
+    "EventStream",
+    "InvalidRequestError",
+    "LimitExceededError",
+    "NotFoundError",
+    "Page",
+    "PermissionDeniedError",
+    "RateLimitedError",
+    "Run",
+    "ServerError",
+    "Session",
+    "SessionLimits",
+    "Theazo",
+    "TheazoError",
+    "__version__",
+]

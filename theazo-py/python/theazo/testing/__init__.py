@@ -1,0 +1,94 @@
+"""A control plane for tests: the real one, with fakes only at its edges.
+
+    with TestPlane.start() as plane:
+        plane.script("researcher", [{"text": "three competitors"}])
+        session = plane.client().sessions.for_user("user_123")
+        assert session.run("researcher", "analyze pricing").output == "three competitors"
+
+The model answers what the test scripts, sandboxes are simulated, and the clock stands until `advance` moves it. With
+pytest, the fixture `theazo_plane` is a fresh plane for each test.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from theazo._async import AsyncTestPlaneMethods
+from theazo._client import AsyncTheazo, Theazo
+from theazo._core import finish
+from theazo._native import TestPlane as NativePlane
+from theazo._sync import TestPlaneMethods
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["AsyncTestPlane", "TestPlane"]
+
+
+class TestPlane(TestPlaneMethods):
+    """A control plane for tests, whose methods block."""
+
+    # Tells pytest that this is no class of tests.
+    __test__ = False
+
+    def __init__(self) -> None:
+        self._native = NativePlane()
+        self._client = self._native.client
+
+    @classmethod
+    def start(cls) -> Self:
+        """Starts a fresh plane in memory."""
+        return cls()
+
+    def client(self) -> Theazo:
+        """A client with a live key of the plane."""
+        return Theazo._of(self._native.client)
+
+    def async_client(self) -> AsyncTheazo:
+        """A client for asyncio with a live key of the plane."""
+        return AsyncTheazo._of(self._native.client)
+
+    def close(self) -> None:
+        """Ends the plane and waits until it has ended."""
+        self._native.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AsyncTestPlane(AsyncTestPlaneMethods):
+    """A control plane for tests, whose methods are awaited."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self._native = NativePlane()
+        self._client = self._native.client
+
+    @classmethod
+    def start(cls) -> Self:
+        """Starts a fresh plane in memory."""
+        return cls()
+
+    def client(self) -> AsyncTheazo:
+        """A client with a live key of the plane."""
+        return AsyncTheazo._of(self._native.client)
+
+    async def aclose(self) -> None:
+        """Ends the plane and waits until it has ended."""
+        await finish(self._native.close_soon())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()

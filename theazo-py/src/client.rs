@@ -1,0 +1,206 @@
+//! The client: one transport, usable from every thread and every event loop.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::{
+    prelude::*,
+    types::{PyDict, PyTuple},
+};
+use theazo::{Config, Transport, transport::Call};
+
+use crate::{
+    call::{self, Entry},
+    error::Failure,
+    plane::Plane,
+    runtime::wait,
+    stream::EventStream,
+    wakeup::{Outcome, Pending, Ready},
+};
+
+/// A client. The classes of the package are around it.
+#[pyclass(frozen, module = "theazo._native")]
+pub struct Client {
+    source: Source,
+}
+
+enum Source {
+    /// Over HTTP. A child made by `fork` builds its own transport, because connections belong to the threads of the
+    /// parent. The lock is held only with the GIL held, as a forking thread holds it.
+    Http { config: Config, transport: Mutex<(u32, Transport)> },
+    /// A control plane inside this process.
+    Plane { transport: Transport, plane: Arc<Plane> },
+}
+
+impl Client {
+    /// A client of a plane inside this process.
+    pub fn of_plane(plane: Arc<Plane>, transport: Transport) -> Self {
+        Self { source: Source::Plane { transport, plane } }
+    }
+
+    fn transport(&self, py: Python<'_>) -> PyResult<Transport> {
+        match &self.source {
+            Source::Plane { transport, plane } => {
+                plane.check_process(py)?;
+                Ok(transport.clone())
+            }
+            Source::Http { config, transport } => {
+                let mut current = transport.lock().unwrap_or_else(PoisonError::into_inner);
+                let process = std::process::id();
+                if current.0 != process {
+                    let fresh = new_transport(py, config)?;
+                    // Dropped, the parent's would try to close connections through threads that are not here.
+                    std::mem::forget(std::mem::replace(&mut *current, (process, fresh)));
+                }
+                Ok(current.1.clone())
+            }
+        }
+    }
+
+    fn prepare(
+        &self,
+        operation: &str,
+        path: &Bound<'_, PyTuple>,
+        inputs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<(&'static Entry, Transport, Call)> {
+        let entry = Entry::find(operation)?;
+        let call = entry.call(path, inputs, options)?;
+        Ok((entry, self.transport(path.py())?, call))
+    }
+}
+
+fn new_transport(py: Python<'_>, config: &Config) -> PyResult<Transport> {
+    let _inside = crate::runtime::runtime(py)?.enter();
+    Transport::new(config.clone()).map_err(|error| Failure::from(error).into_python(py))
+}
+
+async fn answer(entry: &'static Entry, transport: Transport, call: Call) -> Outcome {
+    let answer = transport.call(call).await?;
+    entry.ready(&answer.body, answer.meta.status, &answer.meta.request_id)
+}
+
+async fn opened(entry: &'static Entry, transport: Transport, call: Call) -> Result<EventStream, Failure> {
+    let stream = transport.open(call).await?;
+    Ok(EventStream::new(entry, stream))
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (api_key=None, base_url=None, timeout=None, max_retries=None, headers=None))]
+    fn new(
+        py: Python<'_>,
+        api_key: Option<String>,
+        base_url: Option<String>,
+        timeout: Option<&Bound<'_, PyAny>>,
+        max_retries: Option<&Bound<'_, PyAny>>,
+        headers: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let config = Config { base_url, ..api_key.map_or_else(Config::default, Config::with_api_key) };
+        let config = configured(config, timeout, max_retries, headers)?
+            .or_environment()
+            .map_err(|error| Failure::from(error).into_python(py))?;
+        if config.is_local() {
+            return Plane::start(py, None, config);
+        }
+        let transport = new_transport(py, &config)?;
+        Ok(Self { source: Source::Http { config, transport: Mutex::new((std::process::id(), transport)) } })
+    }
+
+    /// A client of a new control plane inside this process.
+    #[staticmethod]
+    #[pyo3(signature = (data_dir=None, timeout=None, max_retries=None, headers=None))]
+    fn embedded(
+        py: Python<'_>,
+        data_dir: Option<std::path::PathBuf>,
+        timeout: Option<&Bound<'_, PyAny>>,
+        max_retries: Option<&Bound<'_, PyAny>>,
+        headers: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        Plane::start(py, data_dir, configured(Config::default(), timeout, max_retries, headers)?)
+    }
+
+    /// Makes a call and waits for the answer.
+    fn call(
+        &self,
+        py: Python<'_>,
+        operation: &str,
+        path: &Bound<'_, PyTuple>,
+        inputs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Py<PyAny>> {
+        let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
+        wait(py, answer(entry, transport, call))?(py)
+    }
+
+    /// Makes a call for the running event loop.
+    fn start(
+        &self,
+        py: Python<'_>,
+        operation: &str,
+        path: &Bound<'_, PyTuple>,
+        inputs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Pending> {
+        let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
+        Pending::start(py, answer(entry, transport, call))
+    }
+
+    /// Opens a stream and waits until it is open.
+    fn open(
+        &self,
+        py: Python<'_>,
+        operation: &str,
+        path: &Bound<'_, PyTuple>,
+        inputs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<EventStream> {
+        let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
+        wait(py, opened(entry, transport, call))
+    }
+
+    /// Opens a stream for the running event loop.
+    fn start_open(
+        &self,
+        py: Python<'_>,
+        operation: &str,
+        path: &Bound<'_, PyTuple>,
+        inputs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Pending> {
+        let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
+        Pending::start(py, async move {
+            let stream = opened(entry, transport, call).await?;
+            Ok(Box::new(move |py: Python<'_>| Ok(Py::new(py, stream)?.into_any())) as Ready)
+        })
+    }
+
+    /// Ends the control plane inside this process, if there is one, and waits until it has ended.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        match &self.source {
+            Source::Http { .. } => Ok(()),
+            Source::Plane { plane, .. } => plane.close(py),
+        }
+    }
+
+    /// The same for the running event loop.
+    fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
+        match &self.source {
+            Source::Http { .. } => Pending::start(py, async { Ok(Box::new(|py: Python<'_>| Ok(py.None())) as Ready) }),
+            Source::Plane { plane, .. } => plane.close_soon(py),
+        }
+    }
+}
+
+fn configured(
+    mut config: Config,
+    timeout: Option<&Bound<'_, PyAny>>,
+    max_retries: Option<&Bound<'_, PyAny>>,
+    headers: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Config> {
+    config.timeout = timeout.map(|value| call::duration("timeout", value)).transpose()?;
+    config.max_retries = max_retries.map(|value| call::retries("max_retries", value)).transpose()?;
+    config.headers = headers.map_or_else(|| Ok(Vec::new()), call::headers)?;
+    config.user_agent_language = Some("python");
+    Ok(config)
+}

@@ -1,0 +1,210 @@
+//! A stream of events, read in batches: one wake-up of Python for as many events as have arrived.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+};
+
+use pyo3::prelude::*;
+use tokio::sync::Notify;
+
+use crate::{
+    call::Entry,
+    error::Failure,
+    runtime::{runtime, wait},
+    wakeup::{Outcome, Pending, Ready},
+};
+
+/// How many events are taken at once at most: it bounds what a slow reader keeps in memory.
+const BATCH: usize = 256;
+
+/// A stream of events. The classes of the package are around it.
+#[pyclass(frozen, module = "theazo._native")]
+pub struct EventStream {
+    shared: Arc<Shared>,
+    run_id: Option<String>,
+}
+
+struct Shared {
+    entry: &'static Entry,
+    /// None after its end. One reader at a time holds it.
+    source: tokio::sync::Mutex<Option<theazo::EventStream>>,
+    /// Events that Python has not taken. They stay when a reader is cancelled, so that none is lost.
+    ready: Mutex<VecDeque<Outcome>>,
+    ended: AtomicBool,
+    /// Told when the stream is to be left, so that a waiting reader lets go of the source.
+    leaving: Notify,
+}
+
+impl Shared {
+    fn ready(&self) -> std::sync::MutexGuard<'_, VecDeque<Outcome>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until an event is ready or the stream has ended.
+    async fn fill(&self) {
+        let mut source = self.source.lock().await;
+        if !self.ready().is_empty() {
+            return;
+        }
+        let Some(stream) = source.as_mut() else {
+            self.ended.store(true, Ordering::Release);
+            return;
+        };
+        let mut item = tokio::select! {
+            item = stream.next() => item,
+            () = self.leaving.notified() => return,
+        };
+        loop {
+            let Some(event) = item else {
+                *source = None;
+                self.ended.store(true, Ordering::Release);
+                return;
+            };
+            let full = {
+                let mut ready = self.ready();
+                ready.push_back(event.map_err(Failure::from).and_then(|event| self.entry.ready(&event.data, 200, "")));
+                ready.len() >= BATCH
+            };
+            let Some(stream) = source.as_mut().filter(|_| !full) else { return };
+            let mut next = pin!(stream.next());
+            match poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await {
+                Poll::Ready(next) => item = next,
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    async fn leave(&self, detach: bool) -> Result<(), Failure> {
+        self.leaving.notify_one();
+        let source = self.source.lock().await.take();
+        self.ended.store(true, Ordering::Release);
+        match source {
+            Some(stream) if detach => stream.detach(),
+            Some(stream) => stream.close().await?,
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+impl EventStream {
+    /// A stream whose events are those of an operation.
+    pub fn new(entry: &'static Entry, stream: theazo::EventStream) -> Self {
+        let run_id = stream.run_id().map(str::to_owned);
+        let shared = Shared {
+            entry,
+            source: tokio::sync::Mutex::new(Some(stream)),
+            ready: Mutex::default(),
+            ended: AtomicBool::new(false),
+            leaving: Notify::new(),
+        };
+        Self { shared: Arc::new(shared), run_id }
+    }
+}
+
+#[pymethods]
+impl EventStream {
+    /// Whether nothing follows what is ready.
+    #[getter]
+    fn ended(&self) -> bool {
+        self.shared.ended.load(Ordering::Acquire)
+    }
+
+    /// The run that the stream belongs to.
+    #[getter]
+    fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref()
+    }
+
+    /// The next event that is ready, or `None`.
+    fn pop(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let next = self.shared.ready().pop_front();
+        match next {
+            None => Ok(None),
+            Some(Ok(ready)) => ready(py).map(Some),
+            Some(Err(failure)) => Err(failure.into_python(py)),
+        }
+    }
+
+    /// Waits for the next event; `None` at the end.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        loop {
+            if let Some(event) = self.pop(py)? {
+                return Ok(Some(event));
+            }
+            if self.ended() {
+                return Ok(None);
+            }
+            let shared = self.shared.clone();
+            wait(py, async move {
+                shared.fill().await;
+                Ok(())
+            })?;
+        }
+    }
+
+    /// Waits in the running event loop until an event is ready or the stream has ended.
+    fn fill(&self, py: Python<'_>) -> PyResult<Pending> {
+        let shared = self.shared.clone();
+        Pending::start(py, async move {
+            shared.fill().await;
+            Ok(nothing())
+        })
+    }
+
+    /// Leaves the stream and waits until the server knows.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if self.ended() {
+            return Ok(());
+        }
+        let shared = self.shared.clone();
+        wait(py, async move { shared.leave(false).await })
+    }
+
+    /// The same for the running event loop.
+    fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
+        let shared = self.shared.clone();
+        Pending::start(py, async move { shared.leave(false).await.map(|()| nothing()) })
+    }
+
+    /// Leaves the stream and lets the server's work go on.
+    fn detach(&self, py: Python<'_>) -> PyResult<()> {
+        let shared = self.shared.clone();
+        wait(py, async move { shared.leave(true).await })
+    }
+
+    /// The same for the running event loop.
+    fn detach_soon(&self, py: Python<'_>) -> PyResult<Pending> {
+        let shared = self.shared.clone();
+        Pending::start(py, async move { shared.leave(true).await.map(|()| nothing()) })
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        if self.ended() {
+            return;
+        }
+        let shared = self.shared.clone();
+        // Without an interpreter the process is ending, and the connection with it.
+        let _ = Python::try_attach(|py| {
+            runtime(py).map(|runtime| {
+                runtime.spawn(async move {
+                    // Nobody is there to be told that the server could not be told.
+                    let _ = shared.leave(false).await;
+                })
+            })
+        });
+    }
+}
+
+fn nothing() -> Ready {
+    Box::new(|py| Ok(py.None()))
+}

@@ -1,0 +1,195 @@
+//! From the wire's values to Python's. The classes of structs are generated; this is what they are made of.
+
+use std::collections::BTreeMap;
+
+use pyo3::{
+    exceptions::PyTypeError,
+    prelude::*,
+    types::{PyDateTime, PyDelta, PyDict, PyFloat, PyList, PyString, PyTzInfo},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::{
+    error::Failure,
+    shape::{self, Shape},
+};
+
+/// A value that Python can have.
+pub trait ToPython: Sized {
+    /// The value in Python.
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
+
+    /// The value in Python, without a copy where that can be.
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        self.to_python(py)
+    }
+}
+
+/// The `repr` of a value: `Cost(amount=12, currency='usd')`.
+pub fn repr(name: &str, fields: &[(&str, Bound<'_, PyAny>)]) -> PyResult<String> {
+    let mut parts = Vec::with_capacity(fields.len());
+    for (field, value) in fields {
+        parts.push(format!("{field}={}", value.repr()?));
+    }
+    Ok(format!("{name}({})", parts.join(", ")))
+}
+
+macro_rules! copied {
+    ($($ty:ty),+) => {$(
+        impl ToPython for $ty {
+            fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                Ok((*self).into_pyobject(py)?.to_owned().into_any())
+            }
+        }
+    )+};
+}
+copied!(bool, i32, i64, u32, u64, f64);
+
+impl ToPython for String {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(PyString::new(py, self).into_any())
+    }
+}
+
+impl ToPython for () {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(py.None().into_bound(py))
+    }
+}
+
+impl ToPython for theazo_api::Timestamp {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of any year that a datetime has fit into 53 bits")]
+        let seconds = self.as_millis() as f64 / 1000.0;
+        Ok(PyDateTime::from_timestamp(py, seconds, Some(&*PyTzInfo::utc(py)?))?.into_any())
+    }
+}
+
+impl<T: ToPython> ToPython for Option<T> {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_ref().map_or_else(|| Ok(py.None().into_bound(py)), |value| value.to_python(py))
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        self.map_or_else(|| Ok(py.None().into_bound(py)), |value| value.into_python(py))
+    }
+}
+
+impl<T: ToPython> ToPython for Vec<T> {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let items = self.iter().map(|item| item.to_python(py)).collect::<PyResult<Vec<_>>>()?;
+        Ok(PyList::new(py, items)?.into_any())
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        let items = self.into_iter().map(|item| item.into_python(py)).collect::<PyResult<Vec<_>>>()?;
+        Ok(PyList::new(py, items)?.into_any())
+    }
+}
+
+impl<T: ToPython> ToPython for BTreeMap<String, T> {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let dict = PyDict::new(py);
+        for (name, value) in self {
+            dict.set_item(name, value.to_python(py)?)?;
+        }
+        Ok(dict.into_any())
+    }
+}
+
+/// A page is the tuple (items, whether more follow, cursor); the package makes a `Page` of it.
+impl<T: ToPython> ToPython for theazo_api::Page<T> {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok((self.data.to_python(py)?, self.has_more, &self.cursor).into_pyobject(py)?.into_any())
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok((self.data.into_python(py)?, self.has_more, self.cursor).into_pyobject(py)?.into_any())
+    }
+}
+
+impl ToPython for Map<String, Value> {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let dict = PyDict::new(py);
+        for (name, value) in self {
+            dict.set_item(name, value.to_python(py)?)?;
+        }
+        Ok(dict.into_any())
+    }
+}
+
+impl ToPython for Value {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Null => Ok(py.None().into_bound(py)),
+            Self::Bool(flag) => flag.to_python(py),
+            Self::Number(number) => {
+                if let Some(whole) = number.as_i64() {
+                    whole.to_python(py)
+                } else if let Some(whole) = number.as_u64() {
+                    whole.to_python(py)
+                } else {
+                    Ok(PyFloat::new(py, number.as_f64().unwrap_or(f64::NAN)).into_any())
+                }
+            }
+            Self::String(text) => text.to_python(py),
+            Self::Array(items) => items.to_python(py),
+            Self::Object(members) => members.to_python(py),
+        }
+    }
+}
+
+impl ToPython for theazo_api::DurationInput {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let seconds = self.0.as_secs();
+        let days = i32::try_from(seconds / 86_400).unwrap_or(i32::MAX);
+        let rest = i32::try_from(seconds % 86_400).expect("a rest of 86400 fits");
+        let micros = i32::try_from(self.0.subsec_micros()).expect("microseconds of a second fit");
+        Ok(PyDelta::new(py, days, rest, micros, true)?.into_any())
+    }
+}
+
+/// What the constructor of an input makes of its arguments.
+pub fn construct<T: DeserializeOwned>(
+    py: Python<'_>,
+    shape: &Shape,
+    fields: Option<&Bound<'_, PyDict>>,
+) -> PyResult<T> {
+    let none = PyDict::new(py);
+    let fields = fields.unwrap_or(&none);
+    for name in fields.keys() {
+        let name: String = name.extract()?;
+        if !shape.fields.iter().any(|field| field.name == name) {
+            let message = format!("{}() got an unexpected keyword argument '{name}'", shape.name);
+            return Err(PyTypeError::new_err(message));
+        }
+    }
+    let json = shape::object(shape, fields)?;
+    parse_json(py, &json)
+}
+
+/// Reads a value from JSON text.
+pub fn parse<T: DeserializeOwned>(py: Python<'_>, text: &str) -> PyResult<T> {
+    parse_json(py, text.as_bytes())
+}
+
+fn parse_json<T: DeserializeOwned>(py: Python<'_>, json: &[u8]) -> PyResult<T> {
+    serde_json::from_slice(json).map_err(|error| Failure::invalid_input("", &error.to_string()).into_python(py))
+}
+
+/// The value as JSON text.
+pub fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("values of the wire are JSON")
+}
+
+/// The value as a dict, with the names of the wire.
+pub fn to_dict<'py>(py: Python<'py>, value: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
+    serde_json::to_value(value).expect("values of the wire are JSON").to_python(py)
+}
+
+/// How `pickle` and `copy` make the value again.
+pub fn reduce<'py>(value: &Bound<'py, PyAny>, json: String) -> PyResult<Bound<'py, PyAny>> {
+    let from_json = value.get_type().getattr("from_json")?;
+    Ok((from_json, (json,)).into_pyobject(value.py())?.into_any())
+}
