@@ -4,6 +4,7 @@ mod cargo;
 mod codegen;
 mod fixtures;
 mod repository;
+mod test;
 mod tidy;
 
 use std::process::ExitCode;
@@ -15,6 +16,8 @@ usage: cargo xtask COMMAND
                        --print-ir shows what templates see
   fixtures             write a starting fixture for each type that has none
   tidy                 check the house rules
+  test                 check everything; the last line says how many passed and failed
+                       --only STEP[,STEP] runs some steps, --list shows them
 ";
 
 fn main() -> ExitCode {
@@ -26,6 +29,12 @@ fn main() -> ExitCode {
         ["codegen", "--print-ir"] => codegen::print_ir(),
         ["fixtures"] => fixtures::write_missing(),
         ["tidy"] => tidy::run(),
+        ["test"] => return test::run(None),
+        ["test", "--only", steps] => return test::run(Some(steps)),
+        ["test", "--list"] => {
+            test::list();
+            return ExitCode::SUCCESS;
+        }
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
