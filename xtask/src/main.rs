@@ -1,5 +1,6 @@
 //! The commands of the repository: `cargo xtask COMMAND`.
 
+mod bench;
 mod cargo;
 mod codegen;
 mod fixtures;
@@ -18,6 +19,7 @@ usage: cargo xtask COMMAND
   tidy                 check the house rules
   test                 check everything; the last line says how many passed and failed
                        --only STEP[,STEP] runs some steps, --list shows them
+  bench [PROGRAM...]   measure ratios against their bars
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
             test::list();
             return ExitCode::SUCCESS;
         }
+        ["bench", only @ ..] => bench::run(only),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -9,7 +9,7 @@ mod examples;
 mod licences;
 mod prepare;
 mod process;
-mod steps;
+pub mod steps;
 
 use std::{
     io::Write as _,

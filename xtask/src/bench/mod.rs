@@ -1,0 +1,106 @@
+//! `cargo xtask bench`: ratios against their bars, measured side by side in one run.
+//!
+//! Each program of [`PROGRAMS`] measures ours and a plain alternative in turns, on this machine, and prints one JSON line
+//! for each ratio: `{"name": "...", "ratio": 1.04, "bar": 1.1, "better": "lower", "detail": "..."}`. Other lines are
+//! notes for people and are shown as they come. A program that does not exist yet is said to be missing.
+//!
+//! - Rust: `tests/examples/bench.rs`, an example of `theazo-tests` (it may use the SDK and the server).
+//! - Node: the script `bench` of `theazo-node/package.json`, after `npm run build`.
+//! - Python: `theazo-py/bench/calls.py`, after `maturin develop`.
+
+mod table;
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    repository,
+    test::steps::{cargo, npm, python_tool},
+};
+use table::Ratio;
+
+/// A program that measures.
+struct Program {
+    name: &'static str,
+    /// The file that it begins with, relative to the root.
+    source: &'static str,
+    /// What builds it with optimisations, then what runs it.
+    commands: fn() -> Vec<Command>,
+}
+
+const PROGRAMS: &[Program] = &[
+    Program {
+        name: "rust",
+        source: "tests/examples/bench.rs",
+        commands: || vec![cargo(&["run", "--release", "--quiet", "--package", "theazo-tests", "--example", "bench"])],
+    },
+    Program {
+        name: "node",
+        source: "theazo-node/bench/calls.ts",
+        commands: || {
+            vec![
+                npm("theazo-node", &["run", "--silent", "build:native", "--", "--release"]),
+                npm("theazo-node", &["run", "--silent", "bench"]),
+            ]
+        },
+    },
+    Program {
+        name: "python",
+        source: "theazo-py/bench/calls.py",
+        commands: || {
+            let folder = repository::root().join("theazo-py");
+            let mut build = python_tool("maturin", &["develop", "--release", "--quiet"]);
+            let mut run = python_tool("python", &["bench/calls.py"]);
+            build.current_dir(&folder);
+            run.current_dir(&folder);
+            vec![build, run]
+        },
+    },
+];
+
+/// Runs all programs, or those that are named, and fails if a ratio misses its bar.
+pub fn run(only: &[&str]) -> Result<()> {
+    if let Some(unknown) = only.iter().find(|name| !PROGRAMS.iter().any(|program| program.name == **name)) {
+        let known: Vec<&str> = PROGRAMS.iter().map(|program| program.name).collect();
+        anyhow::bail!("unknown program `{unknown}`; there are {}", known.join(", "));
+    }
+    let mut ratios = Vec::new();
+    for program in PROGRAMS.iter().filter(|program| only.is_empty() || only.contains(&program.name)) {
+        if repository::root().join(program.source).exists() {
+            ratios.extend(measure(program).with_context(|| format!("the bench program `{}`", program.name))?);
+        } else {
+            println!("{}: there is no {} yet", program.name, program.source);
+        }
+    }
+    print!("{}", table::render(&ratios));
+    let missed = ratios.iter().filter(|ratio| !ratio.reaches_its_bar()).count();
+    ensure!(missed == 0, "{missed} of {} ratios miss their bars", ratios.len());
+    Ok(())
+}
+
+/// Runs the program and collects what it measured.
+fn measure(program: &Program) -> Result<Vec<Ratio>> {
+    let mut ratios = Vec::new();
+    for mut command in (program.commands)() {
+        let shown = command.get_program().to_string_lossy().into_owned();
+        let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("`{shown}` cannot be run"))?;
+        let stdout = child.stdout.take().context("the output is not piped")?;
+        for line in BufReader::new(stdout).lines() {
+            let line = line?;
+            match serde_json::from_str::<Ratio>(&line) {
+                Ok(ratio) => ratios.push(ratio),
+                Err(error) => {
+                    ensure!(!line.starts_with('{'), "`{line}` is no ratio: {error}");
+                    println!("{}: {line}", program.name);
+                }
+            }
+        }
+        let status = child.wait()?;
+        ensure!(status.success(), "`{shown}` failed: {status}");
+    }
+    Ok(ratios)
+}
