@@ -260,14 +260,22 @@ mod tests {
 
         assert_eq!(error.to_string(), "`limits.maxCost.amount` must not be negative");
         assert_eq!(error.kind(), &ErrorKind::InvalidInput { parameter: "limits.maxCost.amount".to_owned() });
+        let json: serde_json::Value = serde_json::from_str(&error.to_json()).unwrap();
         assert_eq!(
-            error.to_json(),
-            concat!(
-                r#"{"attempts":[],"code":"invalid_request","details":{"fields":[{"field":"limits.maxCost.amount","#,
-                r#""message":"must not be negative"}]},"hint":null,"kind":"invalid_input","#,
-                r#""message":"`limits.maxCost.amount` must not be negative","parameter":"limits.maxCost.amount","#,
-                r#""requestId":"","retryAfter":null,"retryable":false,"status":0}"#
-            )
+            json,
+            serde_json::json!({
+                "code": "invalid_request",
+                "message": "`limits.maxCost.amount` must not be negative",
+                "status": 0,
+                "requestId": "",
+                "details": { "fields": [{ "field": "limits.maxCost.amount", "message": "must not be negative" }] },
+                "hint": null,
+                "kind": "invalid_input",
+                "parameter": "limits.maxCost.amount",
+                "attempts": [],
+                "retryable": false,
+                "retryAfter": null,
+            })
         );
     }
 }

@@ -30,6 +30,7 @@ mod prepare;
 mod retry_after;
 
 use std::{
+    any::Any,
     collections::HashMap,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -66,6 +67,8 @@ struct Inner {
     timeout: Duration,
     max_retries: Option<u32>,
     budget: budget::RetryBudget,
+    /// What must live as long as the transport: the embedded control plane behind it.
+    _kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Transport {
@@ -109,8 +112,17 @@ impl Transport {
                 timeout: config.timeout.unwrap_or(DEFAULT_TIMEOUT),
                 max_retries: config.max_retries,
                 budget: budget::RetryBudget::default(),
+                _kept: None,
             }),
         })
+    }
+
+    /// The transport, keeping something alive as long as it or a clone of it lives.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn keeping(mut self, kept: Arc<dyn Any + Send + Sync>) -> Self {
+        let inner = Arc::get_mut(&mut self.inner).expect("a new transport has no clones");
+        inner._kept = Some(kept);
+        self
     }
 
     /// Makes a call whose answer is JSON or empty, and waits for the answer.

@@ -116,7 +116,8 @@ pub(crate) fn excerpt(body: &[u8], secret: &SecretString) -> String {
     let text = String::from_utf8_lossy(piece);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
-    let shown: String = without(&line, secret).chars().take(EXCERPT).collect();
+    let line = without(&line, secret);
+    let shown: String = line.chars().take(EXCERPT).collect();
     if shown.len() < line.len() || piece.len() < body.len() { format!("{shown}...") } else { shown }
 }
 

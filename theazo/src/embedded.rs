@@ -1,0 +1,149 @@
+//! A whole control plane inside this process.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), theazo::Error> {
+//! use theazo::embedded::{Plane, PlaneOptions};
+//!
+//! let plane = Plane::start(PlaneOptions { data_dir: Some("./theazo-data".into()), ..PlaneOptions::default() }).await?;
+//! let session = plane.client().sessions().for_user("user_123").await?;
+//! plane.shutdown().await;
+//! # Ok(()) }
+//! ```
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use theazo_server::{ControlPlane, PlaneConfig};
+use tokio::runtime::Handle;
+
+use crate::{config::Config, error::Error, surface::Theazo, transport::Transport};
+
+/// How to start an embedded control plane.
+#[derive(Debug, Clone, Default)]
+pub struct PlaneOptions {
+    /// Where its data is kept; in memory if there is none. A plane that starts again in the same folder goes on.
+    pub data_dir: Option<PathBuf>,
+    /// Whether it is a test plane: a clock that the test moves, a scripted model, simulated sandboxes, faults.
+    pub test: bool,
+}
+
+/// The API keys of an embedded control plane.
+#[derive(Clone)]
+pub struct PlaneKeys {
+    /// The live key: real work, counted and charged.
+    pub live: SecretString,
+    /// The test key: simulated work that leaves no usage.
+    pub test: SecretString,
+}
+
+impl fmt::Debug for PlaneKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlaneKeys([hidden])")
+    }
+}
+
+/// A control plane inside this process. Clones are the same plane.
+///
+/// It works until [`shutdown`](Self::shutdown) is called, or until the last clone and the last client, handle or stream
+/// that came from it are dropped.
+#[derive(Clone)]
+pub struct Plane {
+    running: Arc<Running>,
+}
+
+/// The control plane, stopped when nothing refers to it any more.
+struct Running {
+    /// `None` once it is being stopped.
+    plane: Mutex<Option<ControlPlane>>,
+    router: axum::Router,
+    keys: PlaneKeys,
+    runtime: Handle,
+}
+
+impl Plane {
+    /// Starts a control plane.
+    ///
+    /// # Errors
+    ///
+    /// If its data cannot be opened.
+    pub async fn start(options: PlaneOptions) -> Result<Self, Error> {
+        let mut config = if options.test { PlaneConfig::test() } else { PlaneConfig::default() };
+        if let Some(data_dir) = options.data_dir {
+            config = config.data_dir(data_dir);
+        }
+        let plane = ControlPlane::start(config)
+            .await
+            .map_err(|problem| Error::configuration(format!("the embedded control plane cannot start: {problem}")))?;
+        let key = |key: Option<&str>| SecretString::from(key.unwrap_or_default().to_owned());
+        let keys = PlaneKeys { live: key(plane.live_key()), test: key(plane.test_key()) };
+        let router = plane.router();
+        let running = Running { plane: Mutex::new(Some(plane)), router, keys, runtime: Handle::current() };
+        let plane = Self { running: Arc::new(running) };
+        // Shows that the live key makes a transport, so that later ones cannot fail.
+        plane.transport_with(Config::default())?;
+        Ok(plane)
+    }
+
+    /// The keys of the plane.
+    pub fn keys(&self) -> &PlaneKeys {
+        &self.running.keys
+    }
+
+    /// A transport to the plane with its live key. It keeps the plane alive.
+    pub fn transport(&self) -> Transport {
+        self.transport_with(Config::default()).expect("the same was made when the plane started")
+    }
+
+    /// A transport to the plane, set up like this; without a key it uses the live one. A base address does not count.
+    ///
+    /// # Errors
+    ///
+    /// If something in `config` cannot be understood.
+    pub fn transport_with(&self, mut config: Config) -> Result<Transport, Error> {
+        config.api_key = Some(self.key_for(config.api_key));
+        Ok(Transport::in_process(self.running.router.clone(), config)?.keeping(self.running.clone()))
+    }
+
+    /// A client of the plane with its live key. It keeps the plane alive.
+    pub fn client(&self) -> Theazo {
+        Theazo::over(self.transport())
+    }
+
+    /// Stops the plane: what is under way is stopped where it can go on later, and data is on disk when this returns.
+    /// Calls that come afterwards fail.
+    pub async fn shutdown(&self) {
+        let plane = self.running.plane.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(plane) = plane {
+            plane.shutdown().await;
+        }
+    }
+
+    /// The key to use: the given one where it is one of the plane's, else the live one. A key in the environment is
+    /// meant for a server, and must not keep `THEAZO_BASE_URL=local` from working.
+    fn key_for(&self, given: Option<SecretString>) -> SecretString {
+        let keys = &self.running.keys;
+        let is_test = given.is_some_and(|given| given.expose_secret() == keys.test.expose_secret());
+        if is_test { keys.test.clone() } else { keys.live.clone() }
+    }
+}
+
+impl fmt::Debug for Plane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_running = self.running.plane.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        f.debug_struct("Plane").field("is_running", &is_running).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let plane = self.plane.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(plane) = plane {
+            // The task ends by itself when the plane has stopped; a runtime that has shut down drops both.
+            self.runtime.spawn(async move { plane.shutdown().await });
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A call that is being put together: typed parts, checked and encoded when it is sent.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+use theazo_api::{Check, Endpoint, Problems};
+
+use crate::{
+    error::Error,
+    stream::TypedStream,
+    transport::{Call, CallOptions, ResponseMeta, Transport, name_of},
+};
+
+/// A call of the operation `E` that has not been sent.
+pub(crate) struct Draft<E: Endpoint> {
+    pub transport: Transport,
+    path: Vec<String>,
+    pub query: E::Query,
+    pub body: E::Body,
+    pub options: CallOptions,
+}
+
+impl<E: Endpoint> Draft<E> {
+    pub fn new(transport: &Transport, path: Vec<String>, query: E::Query, body: E::Body) -> Self {
+        Self { transport: transport.clone(), path, query, body, options: CallOptions::default() }
+    }
+
+    /// Sends the call and decodes the answer.
+    pub async fn json(self) -> Result<(E::Response, ResponseMeta), Error> {
+        let (transport, call) = self.encode()?;
+        let answer = transport.call(call).await?;
+        let value = decode(&answer.body).map_err(|problem| {
+            let name = name_of(E::OPERATION);
+            let mut error = Error::unreadable(format!("the answer to {name} is not what the API describes: {problem}"));
+            let parts = error.parts();
+            parts.status = answer.meta.status;
+            parts.request_id.clone_from(&answer.meta.request_id);
+            parts.attempts.clone_from(&answer.meta.attempts);
+            error
+        })?;
+        Ok((value, answer.meta))
+    }
+
+    /// Sends the call, whose answer is not read.
+    pub async fn empty(self) -> Result<((), ResponseMeta), Error> {
+        let (transport, call) = self.encode()?;
+        Ok(((), transport.call(call).await?.meta))
+    }
+
+    /// Opens the stream.
+    pub async fn events(self) -> Result<TypedStream<E::Response>, Error> {
+        let (transport, call) = self.encode()?;
+        Ok(TypedStream::new(transport.open(call).await?))
+    }
+
+    /// Checks the parts and encodes them.
+    fn encode(self) -> Result<(Transport, Call), Error> {
+        let mut problems = Problems::of(&self.query);
+        problems.extend(Problems::of(&self.body));
+        if !problems.is_empty() {
+            return Err(Error::invalid_fields(problems));
+        }
+        let call = Call {
+            operation: E::OPERATION,
+            path: self.path,
+            query: encode_query(&self.query)?,
+            body: encode_body(&self.body)?,
+            options: self.options,
+        };
+        Ok((self.transport, call))
+    }
+}
+
+fn encode_body<T: Serialize + Check + 'static>(body: &T) -> Result<Option<Bytes>, Error> {
+    if std::any::TypeId::of::<T>() == std::any::TypeId::of::<()>() {
+        return Ok(None);
+    }
+    let json = serde_json::to_vec(body).map_err(|problem| Error::invalid_input("body", problem))?;
+    Ok(Some(Bytes::from(json)))
+}
+
+fn encode_query(query: &impl Serialize) -> Result<Vec<(String, String)>, Error> {
+    use serde_json::Value;
+
+    let value = serde_json::to_value(query).map_err(|problem| Error::invalid_input("query", problem))?;
+    let Value::Object(members) = value else { return Ok(Vec::new()) };
+    let pairs = members.into_iter().filter_map(|(name, value)| match value {
+        Value::Null => None,
+        Value::String(text) => Some((name, text)),
+        other => Some((name, other.to_string())),
+    });
+    Ok(pairs.collect())
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(body)
+}
+
+impl<E: Endpoint> Clone for Draft<E>
+where
+    E::Query: Clone,
+    E::Body: Clone,
+{
+    fn clone(&self) -> Self {
+        Self {
+            transport: self.transport.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            body: self.body.clone(),
+            options: self.options.clone(),
+        }
+    }
+}
+
+impl<E: Endpoint> fmt::Debug for Draft<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Bodies hold prompts, and headers may hold secrets, so neither is shown.
+        f.debug_struct("Draft").field("operation", &E::OPERATION.id).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Gives a request its options of one call, and lets it be awaited. The request has a field `draft` and a private
+/// method `answer` that sends it.
+macro_rules! request_type {
+    ($Request:ident, events $Answer:ty) => {
+        request_type!(@options $Request);
+
+        impl std::future::IntoFuture for $Request {
+            type Output = Result<$Answer, $crate::Error>;
+            type IntoFuture = futures_util::future::BoxFuture<'static, Self::Output>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(self.answer())
+            }
+        }
+    };
+    ($Request:ident, $Answer:ty) => {
+        request_type!(@options $Request);
+
+        impl $Request {
+            /// Sends the request and returns the answer with everything about it that is not its body: status, request
+            /// id, attempts, headers. Awaiting the request itself returns the answer alone.
+            ///
+            /// # Errors
+            ///
+            /// As awaiting the request.
+            pub async fn with_meta(self) -> Result<($Answer, $crate::transport::ResponseMeta), $crate::Error> {
+                self.answer().await
+            }
+        }
+
+        impl std::future::IntoFuture for $Request {
+            type Output = Result<$Answer, $crate::Error>;
+            type IntoFuture = futures_util::future::BoxFuture<'static, Self::Output>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                Box::pin(async move { Ok(self.answer().await?.0) })
+            }
+        }
+    };
+    (@options $Request:ident) => {
+        impl $Request {
+            /// How long one attempt of this call may take; for a call that waits for a run, how long to wait in all.
+            pub fn request_timeout(mut self, timeout: std::time::Duration) -> Self {
+                self.draft.options.timeout = Some(timeout);
+                self
+            }
+
+            /// How long this call may take in all, with every attempt and the pauses between them.
+            pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
+                self.draft.options.deadline = Some(deadline);
+                self
+            }
+
+            /// How often this call is tried again after a failure that may pass.
+            pub fn max_retries(mut self, max_retries: u32) -> Self {
+                self.draft.options.max_retries = Some(max_retries);
+                self
+            }
+
+            /// The idempotency key of this call. A call that is repeated with the same key and the same arguments acts
+            /// once, even from another process.
+            pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+                self.draft.options.idempotency_key = Some(key.into());
+                self
+            }
+
+            /// Adds a header to this call.
+            pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+                self.draft.options.headers.push((name.into(), value.into()));
+                self
+            }
+        }
+    };
+}
+pub(crate) use request_type;

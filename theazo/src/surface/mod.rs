@@ -1,0 +1,22 @@
+//! Handles, namespaces and requests: the typed face of the SDK.
+//!
+//! Reading order: `client` (where it starts), `handles` (things with methods), `draft` (a call that is being put
+//! together), `paging`, `files`. The methods themselves are generated from the contract into `crate::generated`.
+
+/// Every type of the contract by its bare name, as generated code names them.
+pub(crate) mod api {
+    #[cfg(feature = "embedded")]
+    pub use theazo_api::testing::*;
+    pub use theazo_api::*;
+}
+mod client;
+mod draft;
+mod files;
+mod handles;
+mod paging;
+
+pub use client::{Theazo, TheazoBuilder};
+pub(crate) use draft::{Draft, request_type};
+pub use files::{FileData, ReadFileRequest, WriteFileRequest};
+pub use handles::{Agent, AgentFiles, Agents, Logs, Run, Runs, Session, SessionAgents, SessionRuns, Sessions, Usage};
+pub use paging::{Items, Pages};

@@ -1,0 +1,59 @@
+//! Tests against the real control plane, with fakes only at its edges: a scripted model, simulated sandboxes, a clock
+//! that the test moves, and faults that the test injects.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), theazo::Error> {
+//! use theazo::{testing::TestPlane, types::testing::ScriptedTurn};
+//!
+//! let plane = TestPlane::start().await?;
+//! let answer = ScriptedTurn { text: Some("42".to_owned()), ..ScriptedTurn::default() };
+//! plane.script("researcher", [answer]).await?;
+//!
+//! let session = plane.client().sessions().for_user("user_1").await?;
+//! let result = session.run("researcher", "what is the answer?").await?;
+//!
+//! assert_eq!(result.output, "42");
+//! assert_eq!(plane.charges().await?.len(), 2);
+//! # Ok(()) }
+//! ```
+
+use crate::{
+    embedded::{Plane, PlaneOptions},
+    error::Error,
+    surface::Theazo,
+    transport::Transport,
+};
+
+/// A control plane for tests. Each test starts its own; they share nothing.
+#[derive(Debug, Clone)]
+pub struct TestPlane {
+    pub(crate) transport: Transport,
+    plane: Plane,
+}
+
+impl TestPlane {
+    /// Starts a test plane, in memory.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot start.
+    pub async fn start() -> Result<Self, Error> {
+        let plane = Plane::start(PlaneOptions { test: true, ..PlaneOptions::default() }).await?;
+        Ok(Self { transport: plane.transport(), plane })
+    }
+
+    /// A client of the plane with a live key, so that a test can look at charges.
+    pub fn client(&self) -> Theazo {
+        Theazo::over(self.transport.clone())
+    }
+
+    /// The plane itself.
+    pub fn plane(&self) -> &Plane {
+        &self.plane
+    }
+
+    /// Stops the plane; dropping everything that came from it does the same without waiting.
+    pub async fn shutdown(&self) {
+        self.plane.shutdown().await;
+    }
+}
