@@ -1,0 +1,85 @@
+//! The same names where there are no local sandboxes.
+
+use std::convert::Infallible;
+
+use tokio::sync::mpsc;
+
+use crate::{Chunk, Error, Exec, ExecOutcome, Isolation, LauncherConfig, SandboxSpec, Unavailable};
+
+/// Starts sandboxes; never to be had on this system.
+pub struct Launcher(Infallible);
+
+impl Launcher {
+    /// Says that local sandboxes need Linux.
+    ///
+    /// # Errors
+    /// Always [`Unavailable`].
+    pub async fn start(_config: LauncherConfig) -> Result<Self, Unavailable> {
+        Err(Unavailable { reason: format!("they need Linux, and this is {}", std::env::consts::OS) })
+    }
+
+    /// How well sandboxes are isolated here.
+    pub fn isolation(&self) -> &Isolation {
+        match self.0 {}
+    }
+
+    /// The process id of the helper that starts the next sandbox.
+    pub async fn helper_pid(&self) -> u32 {
+        match self.0 {}
+    }
+
+    /// Creates a sandbox.
+    ///
+    /// # Errors
+    /// None: there is no launcher to call it on.
+    pub async fn create(&self, _spec: SandboxSpec) -> Result<Sandbox, Error> {
+        match self.0 {}
+    }
+
+    /// Ends the helper and every sandbox.
+    pub async fn shutdown(self) {
+        match self.0 {}
+    }
+}
+
+/// An isolated place to run programs in; never to be had on this system.
+pub struct Sandbox(Infallible);
+
+impl Sandbox {
+    /// Its caller's name.
+    pub fn id(&self) -> &str {
+        match self.0 {}
+    }
+
+    /// Runs a program to its end.
+    ///
+    /// # Errors
+    /// None: there is no sandbox to call it on.
+    pub async fn exec(&self, _exec: Exec, _output: Option<mpsc::Sender<Chunk>>) -> Result<ExecOutcome, Error> {
+        match self.0 {}
+    }
+
+    /// Stops all its processes where they are.
+    ///
+    /// # Errors
+    /// None: there is no sandbox to call it on.
+    pub async fn pause(&self) -> Result<(), Error> {
+        match self.0 {}
+    }
+
+    /// Lets its processes go on.
+    ///
+    /// # Errors
+    /// None: there is no sandbox to call it on.
+    pub async fn resume(&self) -> Result<(), Error> {
+        match self.0 {}
+    }
+
+    /// Kills everything in it and removes it.
+    ///
+    /// # Errors
+    /// None: there is no sandbox to call it on.
+    pub async fn destroy(&self) -> Result<(), Error> {
+        match self.0 {}
+    }
+}

@@ -1,0 +1,36 @@
+//! Reads and writes a sandbox's files from the host, not trusting what the sandbox put there.
+//!
+//! A path is relative to `/workspace`, or starts with `/workspace` or `/data`; `/` lists both. The system resolves every
+//! path as if its directory were the root, so a link that a program planted leads to the program's own files or nowhere.
+//! Only regular files are read. The functions block for as long as the disk takes.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// How large a file may be, where the caller has no other limit.
+pub const DEFAULT_LIMIT: u64 = 64 << 20;
+
+/// The two host directories of a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roots {
+    /// The directory shown as `/workspace`.
+    pub workspace: PathBuf,
+    /// The directory shown as `/data`.
+    pub data: PathBuf,
+}
+
+/// A name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, without its directory; characters that are not text are replaced.
+    pub name: String,
+    /// The size in bytes.
+    pub size: u64,
+    /// When it was last changed.
+    pub modified: SystemTime,
+    /// Whether it is a directory.
+    pub directory: bool,
+}
+
+#[cfg(target_os = "linux")]
+pub use crate::linux::files::{list, read, remove, write};

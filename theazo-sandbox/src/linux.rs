@@ -1,0 +1,23 @@
+//! Sandboxes on Linux. The caller's side: `launcher`, `connection`, `sandbox`, `run`. The helper's side: `helper`,
+//! `container`, `cgroup`, `seccomp`. Inside each sandbox: `init`, `supervisor`, `tree`. Between them: `protocol`, `packet`. All
+//! unsafe code is in `sys` and `reexec`.
+
+mod cgroup;
+mod connection;
+mod container;
+pub mod files;
+mod helper;
+mod init;
+mod launcher;
+mod packet;
+mod protocol;
+mod reexec;
+mod run;
+mod sandbox;
+mod seccomp;
+mod supervisor;
+mod sys;
+mod tree;
+
+pub use launcher::Launcher;
+pub use sandbox::Sandbox;

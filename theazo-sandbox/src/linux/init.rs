@@ -1,0 +1,128 @@
+//! The first process of a sandbox: it starts a supervisor per exec, kills what has to be killed, and reaps.
+//!
+//! When it ends, the kernel ends the sandbox. It ends when its caller closes the socket, and when the helper dies.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, WaitOptions};
+
+use super::protocol::{Command, KILL, RELEASE, Status};
+use super::supervisor::{self, Descriptors};
+use super::{packet, sys, tree};
+
+/// Serves the caller's socket and never returns.
+pub fn main(control: OwnedFd) -> ! {
+    let _ = serve(&control);
+    sys::exit(0)
+}
+
+/// An exec that is not over.
+struct Running {
+    supervisor: Pid,
+    status: OwnedFd,
+    /// Everything that was killed, once it was asked for; the exec is over when none of it is left.
+    killed: Option<Vec<Pid>>,
+    /// Nobody listens to `status` any more; what is left lives on in the background.
+    released: bool,
+    /// The supervisor is reaped.
+    ended: bool,
+}
+
+fn serve(control: &OwnedFd) -> io::Result<()> {
+    let children = sys::watch_children()?;
+    let mut running: Vec<Running> = Vec::new();
+    let mut execs = 0;
+    loop {
+        let mut descriptors = vec![PollFd::new(control, PollFlags::IN), PollFd::new(&children, PollFlags::IN)];
+        let listening: Vec<usize> =
+            (0..running.len()).filter(|index| !running[*index].released && running[*index].killed.is_none()).collect();
+        descriptors.extend(listening.iter().map(|index| PollFd::new(&running[*index].status, PollFlags::IN)));
+        rustix::io::retry_on_intr(|| poll(&mut descriptors, None))?;
+        let ready: Vec<bool> = descriptors.iter().map(|descriptor| !descriptor.revents().is_empty()).collect();
+        for (index, ready) in listening.iter().zip(&ready[2..]) {
+            if *ready {
+                listen(&mut running[*index]);
+            }
+        }
+        if ready[1] {
+            let mut ignored = [0; 128 * 16];
+            let _ = rustix::io::read(&children, &mut ignored);
+        }
+        reap(&mut running);
+        if ready[0] {
+            match packet::receive(control) {
+                Ok(Some((bytes, descriptors))) => act(&bytes, descriptors, &mut running, &mut execs),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(None) | Err(_) => return Ok(()),
+            }
+        }
+    }
+}
+
+fn act(bytes: &[u8], descriptors: Vec<OwnedFd>, running: &mut Vec<Running>, execs: &mut u64) {
+    let Some(command) = Command::parse(bytes) else { return };
+    let mut descriptors = descriptors.into_iter();
+    let mut next = || descriptors.next();
+    let Some(status) = next() else { return };
+    match command {
+        Command::Stop | Command::Continue => {
+            sys::signal_all(if command == Command::Stop { libc::SIGSTOP } else { libc::SIGCONT });
+            let _ = packet::send_json(&status, &Status::Done, &[]);
+        }
+        Command::Exec => {
+            let (Some(program), Some(stdout), Some(stderr)) = (next(), next(), next()) else { return };
+            *execs += 1;
+            match sys::fork() {
+                Ok(sys::Fork::Child) => {
+                    // The sockets of the sandbox and of other execs are no business of this one. They are only marked, because
+                    // their owners are still there; nothing but this exec's program is ever executed from here.
+                    supervisor::main(*execs, Descriptors { status, program, stdout, stderr })
+                }
+                Ok(sys::Fork::Parent(supervisor)) => {
+                    running.push(Running { supervisor, status, killed: None, released: false, ended: false });
+                }
+                Err(error) => {
+                    let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
+                    let _ = packet::send_json(&status, &Status::Failed { step: "start a process".into(), errno }, &[]);
+                }
+            }
+        }
+    }
+}
+
+fn listen(exec: &mut Running) {
+    match packet::receive(&exec.status) {
+        Ok(Some((bytes, _))) if bytes == RELEASE => exec.released = true,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        Ok(Some((bytes, _))) if bytes != KILL => {}
+        _ if exec.ended => exec.killed = Some(Vec::new()),
+        _ => exec.killed = Some(tree::kill(exec.supervisor)),
+    }
+}
+
+fn reap(running: &mut Vec<Running>) {
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+        let Some(index) = running.iter().position(|exec| exec.supervisor == pid) else { continue };
+        running[index].ended = true;
+        if status.terminating_signal().is_some() && running[index].killed.is_none() {
+            // A program killed its own supervisor, so that what it started could no longer be found by its parents. All that
+            // init had to adopt is either that or was abandoned in the same way.
+            let supervisors: Vec<Pid> = running.iter().filter(|exec| !exec.ended).map(|exec| exec.supervisor).collect();
+            running[index].killed = Some(tree::kill_orphans(&supervisors));
+            let _ = packet::send_json(&running[index].status, &Status::Exited { code: 137 }, &[]);
+        }
+    }
+    running.retain_mut(|exec| {
+        if let Some(killed) = &mut exec.killed {
+            killed.retain(|pid| tree::exists(*pid));
+            if killed.is_empty() && exec.ended {
+                let _ = packet::send_json(&exec.status, &Status::Done, &[]);
+                return false;
+            }
+        }
+        // An exec that ended by itself stays until its caller has read how, and then asks for nothing more.
+        !(exec.ended && exec.released)
+    });
+}

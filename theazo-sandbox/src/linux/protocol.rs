@@ -1,0 +1,92 @@
+//! The messages between the three sides; each is one packet of JSON.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Language, Limits};
+
+/// From the caller to the helper.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// Always first: how to start sandboxes.
+    Configure {
+        /// Use user namespaces instead of root's rights.
+        user_namespaces: bool,
+        /// The user and group of programs.
+        user: u32,
+    },
+    /// Starts a sandbox; carries the socket that its init serves.
+    Create { key: u64, workspace: PathBuf, data: PathBuf, read_only: Vec<PathBuf>, limits: Limits },
+    /// Starts to freeze a sandbox; the answer says whether it is frozen. Repeated until it is.
+    Pause { key: u64 },
+    /// Thaws a sandbox.
+    Resume { key: u64 },
+    /// Kills a sandbox and removes all that the helper made for it.
+    Destroy { key: u64 },
+}
+
+/// From the helper to the caller. Per sandbox, requests are answered in order.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Reply {
+    /// The answer to `Configure`.
+    Ready {
+        /// The limits that control groups enforce.
+        enforced: Vec<String>,
+        /// Whether sandboxes can be frozen.
+        can_freeze: bool,
+    },
+    /// The request was carried out.
+    Done { key: u64 },
+    /// The sandbox is being frozen, but some of its processes still run.
+    Freezing { key: u64 },
+    /// The request failed.
+    Failed { key: u64, reason: String },
+}
+
+/// What the caller asks of a sandbox's init; the packet is this one byte, and the descriptors that it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Runs a program: status socket, memory file with [`Program`] and code, standard output, standard error.
+    Exec = b'x' as isize,
+    /// Stops every process: status socket.
+    Stop = b's' as isize,
+    /// Continues every process: status socket.
+    Continue = b'c' as isize,
+}
+
+impl Command {
+    /// Reads the byte.
+    pub fn parse(packet: &[u8]) -> Option<Self> {
+        [Self::Exec, Self::Stop, Self::Continue].into_iter().find(|command| packet == [*command as u8])
+    }
+}
+
+/// The head of an exec's memory file: its length as four little-endian bytes, this as JSON, then the code.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Program {
+    /// Says how the interpreter is called.
+    pub language: Language,
+    /// The interpreter.
+    pub interpreter: PathBuf,
+    /// The whole environment.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// From a sandbox to the caller, on the exec's status socket.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Status {
+    /// The program could not be started.
+    Failed { step: String, errno: i32 },
+    /// The program ended.
+    Exited { code: i32 },
+    /// Everything the exec started is dead, or the stop or continue is done.
+    Done,
+}
+
+/// From the caller to a sandbox's init, on the exec's status socket: kill everything the exec started, then say `Done`.
+/// Closing the socket asks for the same.
+pub const KILL: &[u8] = b"k";
+/// From the caller to a sandbox's init, on the exec's status socket: the exec is over; what it left behind may live on.
+pub const RELEASE: &[u8] = b"r";

@@ -1,0 +1,198 @@
+//! A running sandbox as its caller holds it.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{Mutex, mpsc, watch};
+
+use super::connection::{self, Connection};
+use super::protocol::{Command, Reply, Request, Status};
+use super::{packet, run, supervisor, sys};
+use crate::{Chunk, Error, Exec, ExecOutcome, Runtimes, SandboxSpec};
+
+/// How long freezing may take; a process deep in the kernel can put it off.
+const PAUSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An isolated place to run programs in. Dropping it destroys it, without waiting for that.
+pub struct Sandbox {
+    pub(super) id: String,
+    connection: Arc<Connection>,
+    key: u64,
+    /// Leads to the sandbox's own first process.
+    pub(super) control: AsyncFd<OwnedFd>,
+    pub(super) runtimes: Runtimes,
+    environment: BTreeMap<String, String>,
+    state: watch::Sender<State>,
+    /// Held while the sandbox changes its state, so that requests to the helper do not overlap.
+    changing: Mutex<()>,
+}
+
+/// What a sandbox is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Running,
+    Paused,
+    Destroyed,
+}
+
+impl Sandbox {
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        key: u64,
+        control: AsyncFd<OwnedFd>,
+        spec: &SandboxSpec,
+        runtimes: Runtimes,
+    ) -> Self {
+        let mut environment = supervisor::base_environment();
+        environment.extend(spec.environment.clone());
+        let state = watch::channel(State::Running).0;
+        Self { id: spec.id.clone(), connection, key, control, runtimes, environment, state, changing: Mutex::new(()) }
+    }
+
+    /// Its caller's name.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Runs a program to its end, any number at a time. Output is kept and, up to the same limit, sent to `output` as it comes;
+    /// a slow receiver slows the program down.
+    ///
+    /// What the program leaves running in the background lives on until the sandbox is destroyed, but its output is not
+    /// waited for. Dropping the future kills the program and all it started.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] with the output so far; [`Error::MissingInterpreter`]; [`Error::Paused`]; [`Error::Ended`];
+    /// [`Error::HelperDied`].
+    pub async fn exec(&self, exec: Exec, output: Option<mpsc::Sender<Chunk>>) -> Result<ExecOutcome, Error> {
+        run::exec(self, exec, output).await
+    }
+
+    /// Stops all its processes where they are. Time does not pass for the timeouts of its programs.
+    ///
+    /// # Errors
+    /// [`Error::Ended`], [`Error::HelperDied`], or what the system answered.
+    pub async fn pause(&self) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        if !self.check_alive()? {
+            return Ok(());
+        }
+        // Said first: a program is refused rather than started into a freezing sandbox.
+        self.state.send_replace(State::Paused);
+        let paused = self.freeze().await;
+        if paused.is_err() {
+            let _ = self.thaw().await;
+            self.state.send_replace(State::Running);
+        }
+        paused
+    }
+
+    /// Lets its processes go on.
+    ///
+    /// # Errors
+    /// As [`Sandbox::pause`].
+    pub async fn resume(&self) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        if self.check_alive()? {
+            return Ok(());
+        }
+        self.thaw().await?;
+        self.state.send_replace(State::Running);
+        Ok(())
+    }
+
+    /// Kills everything in it and removes it, and waits until that is done. Its workspace and data directories stay. Destroying it
+    /// again does nothing.
+    ///
+    /// # Errors
+    /// [`Error::HelperDied`] when the helper was killed, in which case the sandbox is gone as well.
+    pub async fn destroy(&self) -> Result<(), Error> {
+        let _changing = self.changing.lock().await;
+        if self.state() == State::Destroyed {
+            return Ok(());
+        }
+        self.state.send_replace(State::Destroyed);
+        self.ask(&Request::Destroy { key: self.key }).await.map(drop)
+    }
+
+    pub(super) fn state(&self) -> State {
+        *self.state.borrow()
+    }
+
+    pub(super) fn watch_state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// The environment of a program.
+    pub(super) fn environment_with(&self, more: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut environment = self.environment.clone();
+        environment.extend(more);
+        environment
+    }
+
+    /// Why the sandbox does not answer: alone, or because the helper died.
+    pub(super) async fn why_ended(&self) -> Error {
+        // The helper's end may be noticed a moment after that of its sandboxes.
+        let _ = tokio::time::timeout(Duration::from_millis(50), self.connection.ended()).await;
+        if self.connection.is_alive() { Error::Ended { id: self.id.clone() } } else { Error::HelperDied }
+    }
+
+    /// Whether it runs rather than is paused.
+    fn check_alive(&self) -> Result<bool, Error> {
+        match self.state() {
+            State::Destroyed => Err(Error::Ended { id: self.id.clone() }),
+            state => Ok(state == State::Running),
+        }
+    }
+
+    async fn freeze(&self) -> Result<(), Error> {
+        if !self.connection.can_freeze {
+            return self.signal(Command::Stop).await;
+        }
+        let until_frozen = async {
+            while let Reply::Freezing { .. } = self.ask(&Request::Pause { key: self.key }).await? {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            Ok(())
+        };
+        let late = |_| Error::Io { action: "pause the sandbox".into(), source: std::io::ErrorKind::TimedOut.into() };
+        tokio::time::timeout(PAUSE_TIMEOUT, until_frozen).await.map_err(late)?
+    }
+
+    async fn thaw(&self) -> Result<(), Error> {
+        if !self.connection.can_freeze {
+            return self.signal(Command::Continue).await;
+        }
+        self.ask(&Request::Resume { key: self.key }).await.map(drop)
+    }
+
+    async fn ask(&self, request: &Request) -> Result<Reply, Error> {
+        match self.connection.ask(self.key, request, &[]).await? {
+            Reply::Failed { reason, .. } => Err(Error::io("change the sandbox", std::io::Error::other(reason))),
+            reply => Ok(reply),
+        }
+    }
+
+    async fn signal(&self, command: Command) -> Result<(), Error> {
+        let (status, theirs) = packet::pair().map_err(|error| Error::io("make a socket", error))?;
+        let status = sys::watch(status).map_err(|error| Error::io("watch a socket", error))?;
+        if connection::send(&self.control, &[command as u8], &[theirs.as_fd()]).await.is_err() {
+            return Err(self.why_ended().await);
+        }
+        drop(theirs);
+        match connection::receive::<Status>(&status).await {
+            Ok(Some(_)) => Ok(()),
+            _ => Err(self.why_ended().await),
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if self.state() != State::Destroyed {
+            self.connection.tell(&Request::Destroy { key: self.key });
+        }
+    }
+}

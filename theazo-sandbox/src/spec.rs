@@ -1,0 +1,218 @@
+//! What a caller asks for and gets back: limits, programs, outcomes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How sandboxes are started on this machine.
+#[derive(Debug, Clone)]
+pub struct LauncherConfig {
+    /// A directory of ours on the host; created when it is missing.
+    pub state_dir: PathBuf,
+    /// Where the interpreters are.
+    pub runtimes: Runtimes,
+    /// Uses user namespaces even where root could do more. Root then first becomes `user`.
+    pub force_user_namespaces: bool,
+    /// The user and group that programs run as; never 0.
+    pub user: u32,
+}
+
+impl LauncherConfig {
+    /// The defaults, with the given state directory.
+    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+        Self { state_dir: state_dir.into(), runtimes: Runtimes::default(), force_user_namespaces: false, user: 65534 }
+    }
+}
+
+/// Where the interpreters are, on the host and in the sandbox alike.
+#[derive(Debug, Clone)]
+pub struct Runtimes {
+    /// Python 3; default `/usr/bin/python3`.
+    pub python: PathBuf,
+    /// Node; default `/usr/bin/node`.
+    pub node: PathBuf,
+    /// The Go command; default `/usr/bin/go`, or `/usr/local/go/bin/go` where only that exists.
+    pub go: PathBuf,
+    /// A POSIX shell; default `/bin/sh`.
+    pub shell: PathBuf,
+    /// Directories outside `/usr` that the interpreters need, bound read-only at the same path in every sandbox.
+    pub read_only: Vec<PathBuf>,
+}
+
+impl Default for Runtimes {
+    fn default() -> Self {
+        let [usual, upstream] = ["/usr/bin/go", "/usr/local/go/bin/go"].map(PathBuf::from);
+        let go = if !usual.exists() && upstream.exists() { upstream } else { usual };
+        Self {
+            python: "/usr/bin/python3".into(),
+            node: "/usr/bin/node".into(),
+            go,
+            shell: "/bin/sh".into(),
+            read_only: Vec::new(),
+        }
+    }
+}
+
+impl Runtimes {
+    /// The interpreter of a language.
+    pub fn path(&self, language: Language) -> &PathBuf {
+        match language {
+            Language::Python => &self.python,
+            Language::Node => &self.node,
+            Language::Go => &self.go,
+            Language::Shell => &self.shell,
+        }
+    }
+}
+
+/// A language that code can be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Language {
+    /// Python 3.
+    Python,
+    /// JavaScript on Node.
+    Node,
+    /// Go, one file, run by `go run`.
+    Go,
+    /// A POSIX shell script.
+    Shell,
+}
+
+impl fmt::Display for Language {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Python => "python",
+            Self::Node => "node",
+            Self::Go => "go",
+            Self::Shell => "shell",
+        })
+    }
+}
+
+/// How well sandboxes are isolated on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Isolation {
+    /// `container` (started by root, runs as another user) or `namespaces` (started without root).
+    pub level: &'static str,
+    /// Which limits really hold for a whole sandbox: out of `memory`, `cpu`, `processes`, `network`, `syscalls`, `time`.
+    pub enforced: Vec<&'static str>,
+    /// Why root could not start sandboxes at the level `container`, where it tried.
+    pub fallback: Option<String>,
+}
+
+/// What a sandbox may use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Memory of all its processes and its temporary files, in bytes, without swap; default 512 MiB.
+    pub memory: u64,
+    /// Processor time per time; default 1.0 (one processor).
+    pub cpus: f64,
+    /// Processes and threads; default 128.
+    pub processes: u32,
+    /// Size of `/tmp`, in bytes; default 64 MiB.
+    pub temporary: u64,
+    /// Size of any one file, in bytes; default 1 GiB.
+    pub file: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory: 512 << 20, cpus: 1.0, processes: 128, temporary: 64 << 20, file: 1 << 30 }
+    }
+}
+
+/// A sandbox to create.
+#[derive(Debug, Clone)]
+pub struct SandboxSpec {
+    /// The caller's name for it, used in errors.
+    pub id: String,
+    /// The host directory that becomes `/workspace`; created when missing, given to the sandbox's user, kept on destroy.
+    pub workspace: PathBuf,
+    /// The host directory that becomes `/data`; as `workspace`.
+    pub data: PathBuf,
+    /// What it may use.
+    pub limits: Limits,
+    /// Environment of every program in it, beside `PATH`, `HOME` and `LANG`.
+    pub environment: BTreeMap<String, String>,
+    /// More host directories, bound read-only at the same path.
+    pub read_only: Vec<PathBuf>,
+}
+
+impl SandboxSpec {
+    /// A sandbox with default limits and no more than its two directories.
+    pub fn new(id: impl Into<String>, workspace: impl Into<PathBuf>, data: impl Into<PathBuf>) -> Self {
+        Self {
+            id: id.into(),
+            workspace: workspace.into(),
+            data: data.into(),
+            limits: Limits::default(),
+            environment: BTreeMap::new(),
+            read_only: Vec::new(),
+        }
+    }
+}
+
+/// A program to run in a sandbox.
+#[derive(Debug, Clone)]
+pub struct Exec {
+    /// Its language.
+    pub language: Language,
+    /// Its source text, of any length.
+    pub code: String,
+    /// How long it may run while the sandbox is not paused; `None` for as long as it likes.
+    pub timeout: Option<Duration>,
+    /// How much of each output stream is kept, in bytes; the rest is read and dropped.
+    pub output_limit: usize,
+    /// Environment of this program, over that of its sandbox.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Exec {
+    /// A program with 60 seconds and 1 MiB of each output stream.
+    pub fn new(language: Language, code: impl Into<String>) -> Self {
+        Self {
+            language,
+            code: code.into(),
+            timeout: Some(Duration::from_secs(60)),
+            output_limit: 1 << 20,
+            environment: BTreeMap::new(),
+        }
+    }
+}
+
+/// One of a program's two output streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A piece of output, as it came; pieces may split a character.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where it was written.
+    pub stream: Stream,
+    /// What was written.
+    pub bytes: Vec<u8>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOutcome {
+    /// Its standard output, up to the limit.
+    pub stdout: Vec<u8>,
+    /// Its standard error, up to the limit.
+    pub stderr: Vec<u8>,
+    /// Its exit code; 128 plus the signal when a signal ended it (137 when memory ran out).
+    pub exit_code: i32,
+    /// Whether either stream was longer than the limit.
+    pub truncated: bool,
+    /// How long it ran.
+    pub duration: Duration,
+}
