@@ -1,0 +1,5 @@
+//! Gives the linker what an addon of Node needs.
+
+fn main() {
+    napi_build::setup();
+}

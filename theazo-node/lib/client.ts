@@ -1,0 +1,96 @@
+// The client: where everything starts.
+
+import { Caller } from './caller.js';
+import { Connection, startPlane } from './connection.js';
+import { thrown } from './errors.js';
+import { TheazoOperations } from './generated/surface.js';
+import type { DurationInput } from './generated/types.js';
+import { native } from './native.js';
+
+/** How a client is set up. What is left out comes from the environment, then from the defaults. */
+export interface TheazoOptions {
+  /** The API key; `THEAZO_API_KEY`. */
+  apiKey?: string | undefined;
+  /**
+   * Where the API is; `THEAZO_BASE_URL`, then the public API. `local` is a control plane inside this process, which starts
+   * at once and is waited for by the first call.
+   */
+  baseUrl?: string | undefined;
+  /** How long one attempt of a plain request may take; `THEAZO_TIMEOUT`, then 30 s. Runs and streams are not bound by it. */
+  timeout?: DurationInput | undefined;
+  /** How often a call is tried again after a failure that may pass; `THEAZO_MAX_RETRIES`, then 2. */
+  maxRetries?: number | undefined;
+  /** Headers that every request carries. */
+  headers?: Record<string, string> | undefined;
+}
+
+/** How an embedded control plane and the client of it are set up. */
+export interface EmbeddedOptions extends Omit<TheazoOptions, 'apiKey' | 'baseUrl'> {
+  /** Where it keeps its data; without it everything is in memory and gone at the end. */
+  dataDir?: string | undefined;
+}
+
+/**
+ * The client.
+ *
+ * ```ts
+ * const theazo = new Theazo({ apiKey: 'th_live_...' });
+ * const session = await theazo.sessions.forUser('user_123');
+ * const result = await session.run('researcher', 'analyze competitor pricing');
+ * console.log(result.output, result.cost.amount);
+ * ```
+ */
+export class Theazo extends TheazoOperations {
+  readonly #connection: Connection;
+
+  /** A client of the server that the options and the environment name. */
+  constructor(options: TheazoOptions = {}) {
+    const connection = options instanceof Connection ? options : connect(options);
+    super(new Caller(connection));
+    this.#connection = connection;
+  }
+
+  /** Starts a whole control plane inside this process and makes a client of it. It needs no key and no network. */
+  static async embedded(options: EmbeddedOptions = {}): Promise<Theazo> {
+    const { dataDir, ...client } = options;
+    const plane = await startPlane({ dataDir });
+    return Theazo.over(new Connection(plane.client(JSON.stringify(client)), plane));
+  }
+
+  /**
+   * A client of the server that `THEAZO_BASE_URL` and `THEAZO_API_KEY` name, or of a new embedded control plane if neither
+   * is set.
+   */
+  static async connect(): Promise<Theazo> {
+    const isNamed = [process.env.THEAZO_BASE_URL, process.env.THEAZO_API_KEY].some((value) => value?.trim());
+    return isNamed ? new Theazo() : await Theazo.embedded();
+  }
+
+  /** @internal */
+  static over(connection: Connection): Theazo {
+    // Not an option that users have, so the constructor's type does not say it.
+    return new Theazo(connection as TheazoOptions);
+  }
+
+  /** Lets go of the connections, and ends the embedded control plane if this is a client of one that it started. */
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function connect(options: TheazoOptions): Connection {
+  const baseUrl = options.baseUrl ?? process.env.THEAZO_BASE_URL;
+  if (baseUrl?.trim() !== 'local') {
+    return new Connection(thrown(() => new (native().NativeClient)(JSON.stringify(options))));
+  }
+  const { baseUrl: _, ...client } = options;
+  const plane = startPlane({});
+  return new Connection(
+    plane.then((plane) => plane.client(JSON.stringify(client))),
+    plane,
+  );
+}

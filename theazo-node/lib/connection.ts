@@ -1,0 +1,71 @@
+// What a client holds: its native client, and the control plane that it started, if it did.
+
+import { TheazoError, toTheazoError } from './errors.js';
+import { type NativeClient, type NativePlane, native } from './native.js';
+
+/** A native client that is there, or will be as soon as its control plane has started. */
+export class Connection {
+  #client: NativeClient | undefined;
+  readonly #starting: Promise<NativeClient> | undefined;
+  readonly #plane: NativePlane | Promise<NativePlane> | undefined;
+  #isClosed = false;
+
+  constructor(client: NativeClient | Promise<NativeClient>, plane?: NativePlane | Promise<NativePlane>) {
+    if (client instanceof Promise) {
+      this.#starting = client;
+      // Whoever calls is told why it did not start; if nobody calls, nobody needs to know.
+      client.catch(() => {});
+    } else {
+      this.#client = client;
+    }
+    this.#plane = plane;
+  }
+
+  /** The native client if it is there. */
+  get ready(): NativeClient | undefined {
+    if (this.#isClosed) {
+      throw new TheazoError({ code: 'configuration', kind: 'configuration', message: 'the client is closed' });
+    }
+    return this.#client;
+  }
+
+  /** Waits until the native client is there. */
+  async started(): Promise<NativeClient> {
+    this.#client ??= (await this.#starting) as NativeClient;
+    return this.#client;
+  }
+
+  /** Ends the control plane, if this connection has one; no calls can be made after that. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    try {
+      const client = await this.started();
+      client.close();
+      await (await this.#plane)?.shutdown();
+    } catch (error) {
+      throw toTheazoError(error);
+    }
+  }
+}
+
+/** How a control plane inside this process is set up. */
+export interface PlaneOptions {
+  dataDir?: string | undefined;
+  test?: boolean | undefined;
+}
+
+/** Starts a control plane inside this process. */
+export async function startPlane(options: PlaneOptions): Promise<NativePlane> {
+  const { NativePlane } = native();
+  if (NativePlane === undefined) {
+    const message = 'this build of theazo has no control plane';
+    const hint = 'give the client a `baseUrl`, or build the native part with the feature `embedded`';
+    throw new TheazoError({ code: 'configuration', kind: 'configuration', message, hint });
+  }
+  try {
+    return await NativePlane.start(JSON.stringify(options));
+  } catch (error) {
+    throw toTheazoError(error);
+  }
+}

@@ -1,0 +1,3 @@
+// `theazo/testing` for `import`.
+
+export * from './testing.js';

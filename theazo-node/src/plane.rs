@@ -1,0 +1,60 @@
+//! Control planes inside this process.
+
+use std::path::PathBuf;
+
+use napi_derive::napi;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use theazo::embedded::{Plane, PlaneOptions};
+
+use crate::{client::NativeClient, input};
+
+/// How a control plane is set up.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct PlaneInput {
+    data_dir: Option<PathBuf>,
+    test: bool,
+}
+
+/// A control plane inside this process. It runs on threads of its own and does not keep Node from exiting.
+#[napi]
+pub struct NativePlane {
+    plane: Plane,
+}
+
+#[napi]
+impl NativePlane {
+    /// Starts a control plane, from its options as JSON.
+    #[napi(factory)]
+    pub async fn start(options: String) -> napi::Result<Self> {
+        let PlaneInput { data_dir, test } = input::read(&options)?;
+        let plane = Plane::start(PlaneOptions { data_dir, test }).await.map_err(crate::thrown)?;
+        Ok(Self { plane })
+    }
+
+    /// The live key.
+    #[napi(getter)]
+    pub fn live_key(&self) -> String {
+        self.plane.keys().live.expose_secret().to_owned()
+    }
+
+    /// The test key.
+    #[napi(getter)]
+    pub fn test_key(&self) -> String {
+        self.plane.keys().test.expose_secret().to_owned()
+    }
+
+    /// A client of the plane, from its options as JSON; with the live key unless they have another.
+    #[napi(catch_unwind)]
+    pub fn client(&self, config: String) -> napi::Result<NativeClient> {
+        let transport = self.plane.transport_with(input::config(&config)?).map_err(crate::thrown)?;
+        Ok(NativeClient::over(transport))
+    }
+
+    /// Stops the plane; resolves when its data is on disk.
+    #[napi]
+    pub async fn shutdown(&self) {
+        self.plane.shutdown().await;
+    }
+}

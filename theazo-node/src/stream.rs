@@ -1,0 +1,108 @@
+//! Streams of events, which cross in batches.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use napi::bindgen_prelude::{Env, PromiseRaw};
+use napi_derive::napi;
+use theazo::EventStream;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// A batch is not made longer than this, so that reading one does not hold up JavaScript's thread.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// The native end of a stream. When JavaScript forgets it, it is left as by dropping.
+#[napi]
+pub struct NativeStream {
+    reading: Arc<Mutex<Option<Reading>>>,
+    /// Ends a `next` that waits, so that `close` gets the stream.
+    left: CancellationToken,
+}
+
+struct Reading {
+    events: EventStream,
+    /// An error that came after events, kept for the next batch.
+    failure: Option<theazo::Error>,
+}
+
+#[napi]
+impl NativeStream {
+    /// Resolves to the events that are ready as one JSON array, at least one of them; to null at the end.
+    #[napi(catch_unwind)]
+    pub fn next<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, Option<String>>> {
+        let (reading, left) = (self.reading.clone(), self.left.clone());
+        env.spawn_future(async move {
+            let mut reading = reading.lock().await;
+            let Some(reading) = reading.as_mut() else { return Ok(None) };
+            left.run_until_cancelled(reading.batch()).await.unwrap_or(Ok(None)).map_err(crate::thrown)
+        })
+    }
+
+    /// Leaves the stream, and where the operation says so ends the work; resolves when the server knows.
+    #[napi(catch_unwind)]
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let taken = self.take();
+        env.spawn_future(async move {
+            match taken.await {
+                Some(reading) => reading.events.close().await.map_err(crate::thrown),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// Leaves the stream and lets the server's work go on.
+    #[napi(catch_unwind)]
+    pub fn detach<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let taken = self.take();
+        env.spawn_future(async move {
+            if let Some(reading) = taken.await {
+                reading.events.detach();
+            }
+            Ok(())
+        })
+    }
+}
+
+impl NativeStream {
+    /// The native end of this stream.
+    pub fn over(events: EventStream) -> Self {
+        let reading = Reading { events, failure: None };
+        Self { reading: Arc::new(Mutex::new(Some(reading))), left: CancellationToken::new() }
+    }
+
+    fn take(&self) -> impl Future<Output = Option<Reading>> + use<> {
+        self.left.cancel();
+        let reading = self.reading.clone();
+        async move { reading.lock().await.take() }
+    }
+}
+
+impl Reading {
+    /// Waits for one event and takes those that are ready with it. Dropping the future loses nothing.
+    async fn batch(&mut self) -> Result<Option<String>, theazo::Error> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let Some(first) = self.events.next().await.transpose()? else { return Ok(None) };
+        let mut batch = String::with_capacity(first.data.len() + 2);
+        batch.push('[');
+        batch.push_str(&String::from_utf8_lossy(&first.data));
+        while batch.len() < BATCH_BYTES
+            && let Some(Some(next)) = self.events.next().now_or_never()
+        {
+            match next {
+                Ok(event) => {
+                    batch.push(',');
+                    batch.push_str(&String::from_utf8_lossy(&event.data));
+                }
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    break;
+                }
+            }
+        }
+        batch.push(']');
+        Ok(Some(batch))
+    }
+}
