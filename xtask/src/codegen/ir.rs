@@ -79,7 +79,7 @@ pub enum Role {
 }
 
 /// A member of an object.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Field {
     /// The name in JSON: camelCase.
     pub wire_name: String,

@@ -45,7 +45,7 @@ pub fn contract() -> Result<Ir> {
 
 fn operation(description: &Description, ir: &Ir, definitions: &Map<String, Value>) -> Result<Operation> {
     let declared = description.operation;
-    let part = |schema: &Option<Schema>| schema.as_ref().map(|schema| part_name(schema)).transpose();
+    let part = |schema: &Option<Schema>| schema.as_ref().map(part_name).transpose();
     let path_type = part(&description.path)?;
     let query_type = part(&description.query)?;
     let body_type = part(&description.body)?;

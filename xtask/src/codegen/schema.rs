@@ -249,3 +249,92 @@ fn only(place: &str, schema: &Map<String, Value>, read: &[&str]) -> Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Reads a struct `Thing` with one field `field`.
+    fn field(schema: Value) -> Result<Field, String> {
+        let thing = json!({ "type": "object", "properties": { "field": schema }, "required": ["field"] });
+        thing_of(thing).map(|mut fields| fields.remove(0))
+    }
+
+    fn thing_of(schema: Value) -> Result<Vec<Field>, String> {
+        let definitions = json!({
+            "Other": { "type": "object", "properties": {} },
+            "Page2": { "type": "object", "properties": {
+                "data": { "type": "array", "items": { "$ref": "#/$defs/Other" } },
+                "hasMore": { "type": "boolean", "default": false },
+                "cursor": { "type": "string", "default": "" },
+            } },
+        });
+        match definition("Thing", &schema, definitions.as_object().expect("it is an object")) {
+            Ok(Some(TypeDefinition::Struct(thing))) => Ok(thing.fields),
+            Ok(_) => Err("not a struct".to_owned()),
+            Err(error) => Err(format!("{error:#}")),
+        }
+    }
+
+    #[test]
+    fn options_lists_maps_and_pages_are_read() {
+        let read = field(json!({ "type": ["string", "null"] })).expect("it is in the dialect");
+        assert_eq!((read.ty, read.nullable), (Type::String, true));
+        let read = field(json!({ "anyOf": [{ "$ref": "#/$defs/Other" }, { "type": "null" }] })).expect("it is too");
+        assert_eq!((read.ty, read.nullable), (Type::Named("Other".to_owned()), true));
+        let read = field(json!({ "type": "object", "additionalProperties": { "type": "integer", "format": "int32" } }));
+        assert_eq!(read.expect("it is too").ty, Type::Map(Box::new(Type::I32)));
+        let read = field(json!({ "$ref": "#/$defs/Page2" })).expect("it is too");
+        assert_eq!(read.ty, Type::Page(Box::new(Type::Named("Other".to_owned()))));
+    }
+
+    #[test]
+    fn what_is_outside_the_dialect_is_refused_with_its_place() {
+        let refused = [
+            (json!(true), "`Thing.field`: the schema `true` allows anything or nothing"),
+            (
+                json!({ "type": "integer", "format": "uint64", "minimum": 0 }),
+                "`Thing.field`: `integer` with format `uint64`; wire numbers are i64, i32 or f64",
+            ),
+            (json!({ "type": "string", "enum": ["a"] }), "`Thing.field`: the keyword `enum` is outside the dialect"),
+            (
+                json!({ "anyOf": [{ "type": "string" }, { "type": "boolean" }] }),
+                "`Thing.field`: a union without a name; only `Option` may be one",
+            ),
+            (
+                json!({ "type": "array", "prefixItems": [{ "type": "string" }] }),
+                "`Thing.field`: the keyword `prefixItems` is outside the dialect",
+            ),
+            (
+                json!({ "type": "object", "properties": {} }),
+                "`Thing.field`: the keyword `properties` is outside the dialect",
+            ),
+        ];
+        for (schema, message) in refused {
+            assert_eq!(field(schema), Err(message.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_field_that_may_be_absent_has_a_meaning_then() {
+        let thing = json!({ "type": "object", "properties": { "maxCost": { "type": "string" } } });
+        assert_eq!(
+            thing_of(thing),
+            Err("`Thing.maxCost` may be absent, but has no default and is not an `Option`".to_owned())
+        );
+        let thing = json!({ "type": "object", "properties": { "max_cost": { "type": "string", "default": "" } } });
+        assert_eq!(thing_of(thing), Err("`Thing.max_cost` is not camelCase".to_owned()));
+    }
+
+    #[test]
+    fn variants_have_one_tag() {
+        let untagged = json!({ "anyOf": [{ "type": "object", "properties": { "a": { "type": "string" } } }] });
+        assert_eq!(
+            thing_of(untagged),
+            Err("`Thing` has a variant without one tag: unions are tagged by one member with a constant text"
+                .to_owned())
+        );
+    }
+}

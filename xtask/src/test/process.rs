@@ -113,7 +113,7 @@ impl Background {
     pub fn start(command: &mut Command, patience: Duration) -> Result<(Self, String)> {
         own_group(command);
         let program = command.get_program().to_string_lossy().into_owned();
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+        let child = command.stdout(Stdio::piped()).spawn();
         let mut background = Self { child: child.with_context(|| format!("`{program}` cannot be run"))? };
         let stdout = background.child.stdout.take().context("the output is not piped")?;
         let (sender, receiver) = mpsc::channel();
@@ -166,12 +166,17 @@ mod tests {
 
     #[test]
     fn a_server_is_stopped_with_what_it_started() {
-        let mut server = command("sh", &["-c", "echo ready $$; sleep 1000"]);
+        let (mut reader, writer) = pipe().expect("there are pipes");
+        let mut server = command("sh", &["-c", "echo ready; sleep 60 & wait"]);
+        server.stderr(writer);
         let (background, line) = Background::start(&mut server, Duration::from_secs(10)).expect("it starts");
-        let group = line.strip_prefix("ready ").expect("it says so").to_owned();
-        drop(background);
+        assert_eq!(line, "ready");
 
-        let alive = Command::new("kill").args(["-0", "--", &format!("-{group}")]).stderr(Stdio::null()).status();
-        assert!(!alive.expect("kill can be run").success());
+        drop((background, server));
+
+        // The pipe ends when nobody holds its other end: neither the shell nor what it started.
+        let begin = Instant::now();
+        assert_eq!(reader.read_to_end(&mut Vec::new()).expect("it can be read"), 0);
+        assert!(begin.elapsed() < Duration::from_secs(30), "the server lived on");
     }
 }
