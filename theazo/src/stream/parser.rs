@@ -31,6 +31,8 @@ pub(crate) struct Parser {
     /// The beginning of a line whose end has not come yet.
     partial: Vec<u8>,
     data: Data,
+    /// The id that counts once the event in hand is complete.
+    id: Option<String>,
     last_event_id: Option<String>,
     retry: Option<Duration>,
     is_first_line: bool,
@@ -58,6 +60,7 @@ impl Parser {
         Self {
             partial: Vec::new(),
             data: Data::None,
+            id: None,
             last_event_id: None,
             retry: None,
             is_first_line: true,
@@ -68,7 +71,8 @@ impl Parser {
 
     /// A parser for a new connection, which takes over what the old one knew of ids.
     pub fn resumed(&self) -> Self {
-        Self { last_event_id: self.last_event_id.clone(), retry: self.retry, ..Self::with_limit(self.limit) }
+        let last_event_id = self.last_event_id.clone();
+        Self { id: last_event_id.clone(), last_event_id, retry: self.retry, ..Self::with_limit(self.limit) }
     }
 
     /// The id that a new connection is to resume after.
@@ -135,7 +139,7 @@ impl Parser {
             b"data" => self.data.push(line.slice(value..)),
             b"id" if !line[value..].contains(&0) => {
                 let id = String::from_utf8_lossy(&line[value..]).into_owned();
-                self.last_event_id = Some(id).filter(|id| !id.is_empty());
+                self.id = Some(id).filter(|id| !id.is_empty());
             }
             b"retry" => {
                 let digits = std::str::from_utf8(&line[value..]).ok();
@@ -150,6 +154,7 @@ impl Parser {
     }
 
     fn dispatch(&mut self, events: &mut VecDeque<RawEvent>) {
+        self.last_event_id.clone_from(&self.id);
         if let Some(data) = self.data.take() {
             events.push_back(RawEvent { id: self.last_event_id.clone(), data });
         }
@@ -237,6 +242,16 @@ mod tests {
     #[test]
     fn an_event_that_ends_in_a_single_cr_is_given_at_once() {
         assert_eq!(parse(&[b"data: x\r\r"]), [(None, "x".to_owned())]);
+    }
+
+    #[test]
+    fn the_id_of_an_event_that_was_cut_does_not_count() {
+        let mut parser = Parser::default();
+
+        parser.feed(&Bytes::from_static(b"id: 7\ndata: x\n\nid: 8\ndata: cu"), &mut VecDeque::new()).unwrap();
+
+        assert_eq!(parser.last_event_id(), Some("7"));
+        assert_eq!(parser.resumed().last_event_id(), Some("7"));
     }
 
     #[test]

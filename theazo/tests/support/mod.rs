@@ -1,0 +1,160 @@
+//! A server that does exactly what a test says, byte by byte, and tells what it was sent.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::{collections::HashMap, time::Duration};
+
+use theazo::{Config, Transport, transport::Call};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::AbortHandle,
+};
+
+/// What the server does with one request, after reading all of it.
+pub enum Act {
+    /// Writes these bytes and closes the connection.
+    Answer(String),
+    /// Closes the connection without a word.
+    Close,
+    /// Writes these bytes and keeps the connection open until the client closes it.
+    Hold(String),
+}
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// `POST /v1/sessions`.
+    pub line: String,
+    pub headers: HashMap<String, String>,
+    pub body: String,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+/// A server with a script: one act for each request, in order.
+pub struct Server {
+    pub url: String,
+    requests: mpsc::UnboundedReceiver<Request>,
+    closed: mpsc::UnboundedReceiver<()>,
+    task: AbortHandle,
+}
+
+impl Server {
+    pub async fn start(script: impl IntoIterator<Item = Act>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (request_sender, requests) = mpsc::unbounded_channel();
+        let (closed_sender, closed) = mpsc::unbounded_channel();
+        let script: Vec<Act> = script.into_iter().collect();
+        let task = tokio::spawn(async move {
+            for act in script {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let request = read_request(&mut socket).await;
+                request_sender.send(request).ok();
+                match act {
+                    Act::Answer(bytes) => socket.write_all(bytes.as_bytes()).await.unwrap(),
+                    Act::Close => {}
+                    Act::Hold(bytes) => {
+                        socket.write_all(bytes.as_bytes()).await.unwrap();
+                        let closed = closed_sender.clone();
+                        tokio::spawn(async move {
+                            while socket.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
+                            closed.send(()).ok();
+                        });
+                    }
+                }
+            }
+        });
+        Self { url, requests, closed, task: task.abort_handle() }
+    }
+
+    /// The next request that came, or comes.
+    pub async fn request(&mut self) -> Request {
+        self.requests.recv().await.expect("the script has another request")
+    }
+
+    /// Waits until the client has closed a connection that was held.
+    pub async fn closed(&mut self) {
+        self.closed.recv().await.expect("a connection was held");
+    }
+
+    /// How many requests came that nobody asked for.
+    pub fn unread(&mut self) -> usize {
+        std::iter::from_fn(|| self.requests.try_recv().ok()).count()
+    }
+
+    pub fn transport(&self) -> Transport {
+        transport(&self.url)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn read_request(socket: &mut TcpStream) -> Request {
+    let mut bytes = Vec::new();
+    let head = loop {
+        let mut piece = [0; 1024];
+        let count = socket.read(&mut piece).await.unwrap();
+        assert!(count > 0, "the client closed the connection in the middle of a request");
+        bytes.extend_from_slice(&piece[..count]);
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+    };
+    let text = String::from_utf8(bytes[..head].to_vec()).unwrap();
+    let mut lines = text.split("\r\n");
+    let line = lines.next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
+    let headers: HashMap<String, String> = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = bytes[head + 4..].to_vec();
+    while body.len() < length {
+        let mut piece = vec![0; length - body.len()];
+        let count = socket.read(&mut piece).await.unwrap();
+        body.extend_from_slice(&piece[..count]);
+    }
+    Request { line, headers, body: String::from_utf8(body).unwrap() }
+}
+
+/// An answer with a JSON body and these further header lines.
+pub fn json(status: u16, headers: &[&str], body: &str) -> Act {
+    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    let length = body.len();
+    Act::Answer(format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
+    ))
+}
+
+/// The bytes of an event stream that has not ended.
+pub fn events(headers: &[&str], events: &str) -> String {
+    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n{headers}\r\n{events}")
+}
+
+pub const SESSION: &str = r#"{"id":"ses_1","userId":"u","status":"active","environment":"production","metadata":{},"limits":{},"createdAt":"2026-11-24T09:00:00.000Z"}"#;
+
+pub const RESULT: &str = r#"{"runId":"arun_1","output":"42","artifacts":[],"cost":{"amount":1,"currency":"usd"},"duration":"3s","durationMs":3000,"provider":"simulated","toolCalls":[]}"#;
+
+pub fn transport(url: &str) -> Transport {
+    Transport::new(Config { base_url: Some(url.to_owned()), ..Config::with_api_key("th_live_secret") }).unwrap()
+}
+
+/// A call of an operation by its id.
+pub fn call(id: &str, path: &[&str]) -> Call {
+    Call::new(theazo::transport::operation(id).unwrap()).path(path.iter().copied())
+}
+
+/// More than any test needs, and short enough to see that one hangs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
