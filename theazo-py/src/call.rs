@@ -1,10 +1,6 @@
 //! What a call is made of: the table of operations, and what a caller gives.
 
-use std::{
-    collections::HashMap,
-    sync::LazyLock,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::LazyLock, time::Duration};
 
 use pyo3::{
     exceptions::PyTypeError,
@@ -20,7 +16,7 @@ use crate::{
     generated::calls::ENTRIES,
     shape::{self, Shape},
     value::ToPython,
-    wakeup::Ready,
+    wakeup::{Ready, nothing},
 };
 
 /// An operation as a caller in Python sees it.
@@ -90,9 +86,8 @@ impl Entry {
         let py = path.py();
         let mut parameters = Vec::with_capacity(self.path.len());
         for (name, value) in self.path.iter().zip(path.iter()) {
-            let text: String = value
-                .extract()
-                .map_err(|_| Failure::invalid_input(name, "must be text").into_python(py))?;
+            let text: String =
+                value.extract().map_err(|_| Failure::invalid_input(name, "must be text").into_python(py))?;
             if text.is_empty() {
                 return Err(Failure::invalid_input(name, "must not be empty").into_python(py));
             }
@@ -121,10 +116,11 @@ impl Entry {
     /// What an answer becomes.
     pub fn ready(&self, body: &[u8], status: u16, request_id: &str) -> Result<Ready, Failure> {
         if self.operation.reply == Reply::Empty {
-            return Ok(Box::new(|py| Ok(py.None())));
+            return Ok(nothing());
         }
         (self.decode)(body).map_err(|error| {
-            let message = format!("the answer to {} does not have the form that this version knows: {error}", self.operation.id);
+            let message =
+                format!("the answer to {} does not have the form that this version knows: {error}", self.operation.id);
             Failure::unreadable(message, status, request_id)
         })
     }
@@ -148,7 +144,7 @@ fn call_options(given: &Bound<'_, PyDict>) -> PyResult<CallOptions> {
             continue;
         }
         match name.as_str() {
-            "request_timeout" => options.timeout = Some(duration(&name, &value)?),
+            "timeout" => options.timeout = Some(duration(&name, &value)?),
             "deadline" => options.deadline = Some(duration(&name, &value)?),
             "max_retries" => options.max_retries = Some(retries(&name, &value)?),
             "idempotency_key" => options.idempotency_key = Some(text(&name, &value)?),

@@ -14,7 +14,7 @@ use crate::{
     plane::Plane,
     runtime::wait,
     stream::EventStream,
-    wakeup::{Outcome, Pending, Ready},
+    wakeup::{Outcome, Pending, Ready, nothing},
 };
 
 /// A client. The classes of the package are around it.
@@ -186,7 +186,7 @@ impl Client {
     /// The same for the running event loop.
     fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
         match &self.source {
-            Source::Http { .. } => Pending::start(py, async { Ok(Box::new(|py: Python<'_>| Ok(py.None())) as Ready) }),
+            Source::Http { .. } => Pending::start(py, async { Ok(nothing()) }),
             Source::Plane { plane, .. } => plane.close_soon(py),
         }
     }

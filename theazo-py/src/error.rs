@@ -26,7 +26,7 @@ impl Failure {
     /// An answer of the server that does not have the form that this version knows.
     pub fn unreadable(message: String, status: u16, request_id: &str) -> Self {
         Self::Binding(json!({
-            "code": "internal_error",
+            "code": "unreadable_answer",
             "message": message,
             "status": status,
             "requestId": request_id,
@@ -36,7 +36,7 @@ impl Failure {
 
     /// A setting that cannot be used.
     pub fn configuration(message: &str) -> Self {
-        Self::Binding(json!({ "code": "invalid_request", "message": message, "kind": "configuration" }))
+        Self::Binding(json!({ "code": "configuration", "message": message, "kind": "configuration" }))
     }
 
     /// A fault of ours.

@@ -26,5 +26,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<plane::TestPlane>()?;
     module.add_class::<stream::EventStream>()?;
     module.add_class::<wakeup::Pending>()?;
+    plane::register(module)?;
     generated::values::register(module)
 }

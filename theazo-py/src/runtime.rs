@@ -60,7 +60,9 @@ pub fn wait<T: Send + 'static>(
         match received {
             Ok(outcome) => return outcome.map_err(|failure| failure.into_python(py)),
             Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| task.abort())?,
-            Err(RecvTimeoutError::Disconnected) => return Err(Failure::bug("a call ended without a result").into_python(py)),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Failure::bug("a call ended without a result").into_python(py));
+            }
         }
     }
 }

@@ -289,10 +289,8 @@ fn duration(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, place: &Place<'_>) -> P
     if value.is_instance_of::<PyString>() || value.is_instance_of::<PyDict>() {
         return any(out, value, place);
     }
-    if value.is_instance_of::<PyBool>() || !(value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>()) {
-        return Err(place.expected("a timedelta, milliseconds or text such as '90s'", value));
-    }
-    number(out, value, place)
+    // A float would be taken for seconds by one reader and for milliseconds by the next.
+    integer(out, value, place, "a timedelta, a whole number of milliseconds or text such as '90s'")
 }
 
 /// A value that the API does not look into. Keys and values stay as they are.

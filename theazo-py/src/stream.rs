@@ -18,7 +18,7 @@ use crate::{
     call::Entry,
     error::Failure,
     runtime::{runtime, wait},
-    wakeup::{Outcome, Pending, Ready},
+    wakeup::{Outcome, Pending, nothing},
 };
 
 /// How many events are taken at once at most: it bounds what a slow reader keeps in memory.
@@ -203,8 +203,4 @@ impl Drop for EventStream {
             })
         });
     }
-}
-
-fn nothing() -> Ready {
-    Box::new(|py| Ok(py.None()))
 }

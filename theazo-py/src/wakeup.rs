@@ -6,13 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pyo3::{
-    exceptions::PyNotImplementedError,
-    intern,
-    prelude::*,
-    sync::PyOnceLock,
-    types::PyWeakrefReference,
-};
+use pyo3::{exceptions::PyNotImplementedError, intern, prelude::*, sync::PyOnceLock, types::PyWeakrefReference};
 
 use crate::error::Failure;
 
@@ -21,6 +15,11 @@ pub type Ready = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 /// What a call came to.
 pub type Outcome = Result<Ready, Failure>;
+
+/// The result of what has none: `None`.
+pub fn nothing() -> Ready {
+    Box::new(|py| Ok(py.None()))
+}
 
 /// The queue of one event loop.
 pub struct Mailbox {
@@ -75,10 +74,7 @@ impl Mailbox {
             ringer.set_nonblocking(true)?;
             listener.set_nonblocking(true)?;
             let number = listener.as_raw_fd();
-            let mailbox = Arc::new(Self {
-                queue: Mutex::default(),
-                doorbell: Doorbell::Socket { ringer, listener },
-            });
+            let mailbox = Arc::new(Self { queue: Mutex::default(), doorbell: Doorbell::Socket { ringer, listener } });
             let collector = Bound::new(py, Collector(mailbox.clone()))?;
             match event_loop.call_method1(intern!(py, "add_reader"), (number, collector)) {
                 Ok(_) => return Ok(mailbox),
@@ -111,9 +107,8 @@ impl Mailbox {
             }
             Doorbell::Call(call_soon) => {
                 // `None` when the interpreter is going away; an error when the loop is closed. Nobody waits in either.
-                let _ = Python::try_attach(|py| {
-                    call_soon.call1(py, (Bound::new(py, Collector(self.clone()))?,)).map(drop)
-                });
+                let _ =
+                    Python::try_attach(|py| call_soon.call1(py, (Bound::new(py, Collector(self.clone()))?,)).map(drop));
             }
         }
     }
@@ -150,7 +145,10 @@ impl Mailbox {
 
 enum Doorbell {
     #[cfg(unix)]
-    Socket { ringer: std::os::unix::net::UnixStream, listener: std::os::unix::net::UnixStream },
+    Socket {
+        ringer: std::os::unix::net::UnixStream,
+        listener: std::os::unix::net::UnixStream,
+    },
     Call(Py<PyAny>),
 }
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Generic, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-class CallOptions(TypedDict, total=False):
-    """What a caller wants of one call alone; each method takes these as keyword arguments."""
+class CallOptionsOfRun(TypedDict, total=False):
+    """The options of a call whose `timeout` is that of the work itself; `deadline` limits the call."""
 
-    request_timeout: Duration | None
-    """How long one attempt may take. Where a run is waited for, how long to wait in all; the run itself goes on."""
     deadline: Duration | None
     """How long the call may take in all, with every attempt and the pauses between them."""
     max_retries: int | None
@@ -30,6 +28,13 @@ class CallOptions(TypedDict, total=False):
     """Makes a repeated call act once, even from another process; generated if there is none."""
     headers: Mapping[str, str] | None
     """Headers besides those of the client."""
+
+
+class CallOptions(CallOptionsOfRun, total=False):
+    """What a caller wants of one call alone; methods take these as keyword arguments."""
+
+    timeout: Duration | None
+    """How long one attempt may take. Where a run is waited for, how long to wait in all; the run itself goes on."""
 
 
 async def finish(pending: Pending) -> Any:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from theazo._core import CallOptions
+    from theazo._core import CallOptions, CallOptionsOfRun
     from theazo._native import Client
     from theazo.types import (
         AgentData,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
         ExecResult,
         ExportFormatValue,
         FaultKindValue,
-        FileContent,
         FileEntry,
         Health,
         Isolation,
@@ -239,7 +238,7 @@ class Session:
         max_cost: Cost | CostDict | None = None,
         model: str | None = None,
         provider: str | None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[CallOptionsOfRun],
     ) -> RunResult:
         """Creates an agent, gives it a task, waits for the result and ends the agent.
 
@@ -325,7 +324,7 @@ class SessionAgents:
         cost_cap: Cost | CostDict | None = None,
         provider: str | None = None,
         region: str | None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[CallOptionsOfRun],
     ) -> Agent:
         """Creates an agent that lives until it is terminated.
 
@@ -565,7 +564,7 @@ class Agent:
         *,
         timeout: Duration | None = None,
         repeatable: bool | None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[CallOptionsOfRun],
     ) -> ExecResult:
         """Runs a program in the agent's sandbox and returns what it printed. Files stay between calls.
 
@@ -693,7 +692,7 @@ class SessionRuns:
         max_cost: Cost | CostDict | None = None,
         model: str | None = None,
         provider: str | None = None,
-        **options: Unpack[CallOptions],
+        **options: Unpack[CallOptionsOfRun],
     ) -> Run:
         """Starts a run of a one-shot agent and returns at once.
 

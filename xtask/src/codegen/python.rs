@@ -224,6 +224,8 @@ struct Method {
     path: String,
     /// The dict of inputs, as an expression.
     inputs: String,
+    /// The class of the options of the call: a method with a `timeout` of its own has none of the call.
+    call_options: &'static str,
     /// Whether the answer is the content of a file, which the faces give as bytes.
     returns_bytes: bool,
     /// `json`, `page`, `events` or `empty`.
@@ -322,7 +324,7 @@ impl Model {
         let inputs = methods()
             .flat_map(|method| method.arguments.iter().chain(&method.options))
             .map(|given| given.input.as_str());
-        let answers = methods().map(|method| method.answer.as_str());
+        let answers = methods().filter(|method| !method.returns_bytes).map(|method| method.answer.as_str());
         let words: BTreeSet<&str> = data
             .chain(fields)
             .chain(inputs)
@@ -630,6 +632,11 @@ fn method(operation: &Operation, ir: &Ir) -> Method {
     Method {
         id: operation.id.clone(),
         name: operation.snake_name.clone(),
+        call_options: if arguments.iter().chain(&options).any(|parameter| parameter.name == "timeout") {
+            "CallOptionsOfRun"
+        } else {
+            "CallOptions"
+        },
         docstring: docstring(operation, arguments.iter().chain(&options)),
         arguments,
         options,
