@@ -1,4 +1,4 @@
-//! Templates: minijinja with the folder `xtask/templates/` and the helpers of [`naming`](super::naming) as filters.
+//! Templates: minijinja with the folder `xtask/templates/` and the helpers of [`naming`] as filters.
 
 use anyhow::Result;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, path_loader, value::Value};

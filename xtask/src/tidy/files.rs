@@ -33,7 +33,11 @@ const SKIPS: &[(&str, &[&str])] = &[
 ];
 
 /// Tests that may sleep, each with the reason.
-const MAY_SLEEP: &[(&str, &str)] = &[];
+const MAY_SLEEP: &[(&str, &str)] = &[
+    ("theazo-py/tests/test_waiting.py", "asks again and again whether another process has sent its request"),
+    ("theazo-sandbox/tests/life.rs", "that a paused program does nothing shows only while time passes"),
+    ("theazo-sandbox/tests/common/mod.rs", "asks again and again whether a process is there, which nothing announces"),
+];
 
 /// Files that may name such a path, each with the reason.
 const MAY_NAME_PATHS: &[(&str, &str)] = &[("xtask/src/tidy/files.rs", "the rule itself names them")];
