@@ -13,6 +13,7 @@ mod naming;
 mod openapi;
 mod python;
 pub mod read;
+mod rust;
 mod schema;
 mod template;
 mod typescript;
@@ -43,8 +44,13 @@ pub struct GeneratedFile {
 type Renderer = fn(&Ir) -> Result<Vec<GeneratedFile>>;
 
 /// What is generated, by name.
-const RENDERERS: &[(&str, Renderer)] =
-    &[("openapi", openapi::render), ("python", python::render), ("fixture tests", fixture_tests::render)];
+const RENDERERS: &[(&str, Renderer)] = &[
+    ("openapi", openapi::render),
+    ("python", python::render),
+    ("rust", rust::render),
+    ("typescript", typescript::render),
+    ("fixture tests", fixture_tests::render),
+];
 
 /// Writes every generated file that differs and removes those that are not generated any more.
 pub fn write() -> Result<()> {
