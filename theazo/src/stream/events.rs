@@ -75,11 +75,22 @@ impl EventStream {
             call.options.idempotency_key.get_or_insert_with(new_idempotency_key);
         }
         let received = Exchange::new(&transport, &call)?.run(Reading::Head).await?;
+        let deadline = call.options.deadline.and_then(|deadline| Some((deadline, started.checked_add(deadline)?)));
+        Self::over(transport, call, received, deadline)
+    }
+
+    /// The stream of a connection that is open.
+    fn over(
+        transport: Transport,
+        call: Call,
+        received: Received,
+        deadline: Option<(Duration, Instant)>,
+    ) -> Result<Self, Error> {
         let max_failures =
             if transport.has_chosen_retries(&call.options) { transport.max_retries(&call.options) } else { RECONNECTS };
-        let deadline = call.options.deadline.and_then(|deadline| Some((deadline, started.checked_add(deadline)?)));
         let mut stream = Self {
             transport,
+            call,
             meta: ResponseMeta::default(),
             run_id: None,
             state: State::Ended,
@@ -91,7 +102,6 @@ impl EventStream {
             idle: Box::pin(sleep(IDLE)),
             deadline: deadline.map(|(deadline, until)| (deadline, Box::pin(sleep_until(until)))),
             runtime: Handle::try_current().ok(),
-            call,
         };
         stream.connected(received)?;
         Ok(stream)
@@ -353,7 +363,58 @@ fn is_terminal(data: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use futures_util::{StreamExt, stream};
+    use http::HeaderMap;
+
     use super::*;
+    use crate::{config::Config, transport};
+
+    /// A stream over pieces that come at these seconds; then nothing comes any more. It never reconnects.
+    fn over(pieces: &'static [(u64, &'static str)]) -> EventStream {
+        let body = stream::iter(pieces).then(|&(seconds, text)| async move {
+            sleep(Duration::from_secs(seconds)).await;
+            Ok(Bytes::from_static(text.as_bytes()))
+        });
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))]);
+        let received = Received {
+            meta: ResponseMeta { status: 200, headers, ..ResponseMeta::default() },
+            whole: Bytes::new(),
+            rest: Some(Box::pin(body.chain(stream::pending()))),
+        };
+        let mut call = Call::new(transport::operation("StreamLogs").unwrap());
+        call.options.max_retries = Some(0);
+        let transport = Transport::new(Config::with_api_key("k")).unwrap();
+        EventStream::over(transport, call, received, None).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heartbeats_keep_a_quiet_stream_alive_and_silence_ends_it() {
+        let mut stream = over(&[(40, ": heartbeat\n\n"), (40, ": heartbeat\n\n"), (40, "data: 1\n\n")]);
+        let begun = Instant::now();
+
+        let event = stream.next().await.unwrap().unwrap();
+        assert_eq!((&event.data[..], begun.elapsed().as_secs()), (&b"1"[..], 120));
+
+        let error = stream.next().await.unwrap().unwrap_err();
+        assert_eq!(begun.elapsed().as_secs(), 165);
+        assert_eq!(
+            error.message(),
+            "the stream of `GET /v1/logs/stream` broke: nothing arrived for 45s, not even a heartbeat"
+        );
+        assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_future_that_is_dropped_loses_no_event() {
+        let mut stream = over(&[(0, "data: 1\n\nda"), (10, "ta: 2\n\n")]);
+        assert_eq!(&stream.next().await.unwrap().unwrap().data[..], b"1");
+
+        let gave_up = tokio::time::timeout(Duration::from_secs(1), stream.next()).await;
+
+        assert!(gave_up.is_err());
+        assert_eq!(&stream.next().await.unwrap().unwrap().data[..], b"2");
+    }
 
     #[test]
     fn only_the_type_makes_an_event_terminal() {
