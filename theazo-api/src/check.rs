@@ -27,6 +27,11 @@ impl Problems {
         problems.found
     }
 
+    /// What was found, as an error if it is anything.
+    pub fn into_result(self) -> Result<(), Vec<FieldProblem>> {
+        if self.found.is_empty() { Ok(()) } else { Err(self.found) }
+    }
+
     /// Adds a problem with `field`, which is a member of the value in hand.
     pub fn add(&mut self, field: &str, message: impl Into<String>) {
         let mut path = self.prefix.join(".");

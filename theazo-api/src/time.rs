@@ -191,11 +191,12 @@ fn parse_duration(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// A duration for people, as the API answers it: `4.2s`, `3m 12s`, `2h 5m`, `3d 4h`.
+/// A duration for people, as the API answers it: `57ms`, `4.2s`, `3m 12s`, `2h 5m`, `3d 4h`.
 pub fn human_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
-        0..60 => {
+        0 => format!("{}ms", duration.as_millis()),
+        1..60 => {
             let tenths = duration.as_millis() / 100;
             if tenths % 10 == 0 { format!("{}s", tenths / 10) } else { format!("{}.{}s", tenths / 10, tenths % 10) }
         }
@@ -237,6 +238,7 @@ mod tests {
     #[test]
     fn durations_are_written_for_people() {
         let human = |millis| human_duration(Duration::from_millis(millis));
+        assert_eq!(human(57), "57ms");
         assert_eq!(human(3_000), "3s");
         assert_eq!(human(4_250), "4.2s");
         assert_eq!(human(192_000), "3m 12s");

@@ -1,1 +1,26 @@
-//! Under construction.
+//! The Theazo control plane: a library, and the server `theazo`.
+//!
+//! Four primitives carry everything: resources, events, jobs and the ledger (`store`). Operations (`app`) change them
+//! and read them, a worker (`engine`) does the jobs, and `http` puts the operations on routes. Sandboxes, models and the
+//! clock are seams with more than one implementation (`compute`, `model`, `clock`).
+
+mod app;
+mod clock;
+mod compute;
+mod config;
+mod engine;
+mod error;
+mod event;
+mod http;
+mod model;
+mod plane;
+mod random;
+mod records;
+mod spending;
+mod store;
+mod test_plane;
+
+pub use config::{PlaneConfig, TestConfig};
+pub use http::ConnectionReset;
+pub use plane::{ControlPlane, StartError, create_key_in};
+pub use theazo_sandbox::Runtimes;

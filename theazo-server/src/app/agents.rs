@@ -1,0 +1,252 @@
+//! Agents.
+
+use theazo_api::{
+    AgentCreateOpts, AgentData, AgentId, AgentListFilters, AgentStatus, AgentStatusInfo, ComputeRuntime, Cost,
+    ErrorCode, ExecOpts, ExecResult, Page, SessionAgentListFilters, SessionId, SessionStatus, Snapshot, Timestamp,
+    time::human_duration,
+};
+
+use super::{
+    Context,
+    commands::AgentCommand,
+    pages::{page, require},
+    sessions::{active_agents, find_session},
+};
+use crate::{
+    error::{AppError, AppResult},
+    event::Event,
+    random,
+    records::{AgentRecord, PausedBy, RunRecord, SessionRecord},
+    spending::total_charged,
+    store::{EventFilter, Filter, Tenant, Tx, View},
+};
+
+impl Context {
+    /// Creates an agent and waits until its sandbox is ready.
+    pub async fn create_agent(&self, session_id: SessionId, opts: AgentCreateOpts) -> AppResult<AgentData> {
+        let browser = opts.browser.unwrap_or(false);
+        let provider = self.pick_provider(opts.provider.as_deref(), browser)?.name;
+        let model = self.pick_model(opts.model.as_deref())?;
+        let context = self.clone();
+        let created = self
+            .app
+            .store
+            .write(move |tx| {
+                let now = context.app.clock.now();
+                tx.once(&context.tenant, context.claim.as_ref(), now, || {
+                    let new = NewAgent { provider, model, one_shot: false, opts };
+                    let agent = add_agent(tx, &context.tenant, &session_id, new, now)?;
+                    let job = AgentCommand::Boot.enqueue(tx, &context.tenant, &agent, now)?;
+                    Ok((agent.data.id, job))
+                })
+            })
+            .await?;
+        let (agent_id, job) = self.replayable(created);
+        self.wait_for_job(&job).await?;
+        self.get_agent(&agent_id)
+    }
+
+    /// Fetches an agent.
+    pub fn get_agent(&self, id: &AgentId) -> AppResult<AgentData> {
+        self.app.store.read(|view| Ok(find_agent(view, &self.tenant, id)?.data))
+    }
+
+    /// Lists the agents of a session.
+    pub fn list_session_agents(
+        &self,
+        session_id: &SessionId,
+        filters: SessionAgentListFilters,
+    ) -> AppResult<Page<AgentData>> {
+        self.app.store.read(|view| find_session(view, &self.tenant, session_id))?;
+        let SessionAgentListFilters { status, provider, compute, limit, cursor } = filters;
+        let session_id = Some(session_id.clone());
+        self.list_agents(AgentListFilters { status, provider, compute, session_id, limit, cursor })
+    }
+
+    /// Lists agents.
+    pub fn list_agents(&self, filters: AgentListFilters) -> AppResult<Page<AgentData>> {
+        let mut members = Vec::new();
+        if let Some(provider) = &filters.provider {
+            members.push(("$.data.provider", provider.clone()));
+        }
+        if let Some(compute) = &filters.compute {
+            members.push(("$.data.compute", compute.to_string()));
+        }
+        let filter = Filter {
+            session_id: filters.session_id.as_ref().map(ToString::to_string),
+            statuses: filters.status.iter().map(ToString::to_string).collect(),
+            members,
+            ..Filter::default()
+        };
+        self.app.store.read(|view| {
+            let page = page::<AgentRecord>(view, &self.tenant, filter, filters.limit, filters.cursor.as_deref())?;
+            Ok(page.map(|record| record.data))
+        })
+    }
+
+    /// Runs a program.
+    pub async fn exec(&self, agent_id: AgentId, opts: ExecOpts) -> AppResult<ExecResult> {
+        self.command(agent_id, AgentCommand::Exec(opts), check_usable).await
+    }
+
+    /// Reports the state of an agent.
+    pub fn agent_status(&self, id: &AgentId) -> AppResult<AgentStatusInfo> {
+        self.app.store.read(|view| {
+            let agent = find_agent(view, &self.tenant, id)?;
+            let filter = EventFilter { agent_id: Some(id.to_string()), ..EventFilter::default() };
+            let totals = total_charged(view, &self.tenant, filter)?;
+            Ok(AgentStatusInfo {
+                status: agent.data.status,
+                duration: human_duration(self.app.clock.now().since(agent.data.created_at)),
+                cost: Cost::from_micro_cents(totals.total()),
+                task: agent.task,
+                provider: agent.data.provider,
+                region: agent.data.region,
+            })
+        })
+    }
+
+    /// Pauses an agent.
+    pub async fn pause_agent(&self, id: AgentId) -> AppResult<Snapshot> {
+        self.command(id, AgentCommand::Pause { by: PausedBy::Caller }, |agent| {
+            check_alive(agent)?;
+            if agent.data.status == AgentStatus::Paused {
+                return Err(AppError::conflict(format!("the agent `{}` is paused already", agent.data.id)));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Resumes an agent.
+    pub async fn resume_agent(&self, id: AgentId) -> AppResult<AgentData> {
+        self.command(id, AgentCommand::Resume { by: PausedBy::Caller }, |agent| {
+            check_alive(agent)?;
+            if agent.data.status != AgentStatus::Paused {
+                return Err(AppError::conflict(format!("the agent `{}` is not paused", agent.data.id)));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Runs the last failed task of an agent again.
+    pub async fn retry_agent(&self, id: AgentId) -> AppResult<AgentData> {
+        let last = self.app.store.read(|view| {
+            find_agent(view, &self.tenant, &id)?;
+            let filter = Filter { agent_id: Some(id.to_string()), limit: Some(1), ..Filter::default() };
+            Ok::<_, AppError>(view.list::<RunRecord>(&self.tenant, &filter)?.into_iter().next())
+        })?;
+        match last {
+            Some((_, run)) if run.data.status == theazo_api::RunStatus::Failed => {
+                let max_cost = run.max_cost.map(Cost::from_micro_cents);
+                self.start_agent_run(id.clone(), run.data.task, max_cost).await?;
+                self.get_agent(&id)
+            }
+            _ => Err(AppError::conflict(format!("the last run of the agent `{id}` did not fail"))),
+        }
+    }
+
+    /// Ends an agent.
+    pub async fn terminate_agent(&self, id: AgentId) -> AppResult<AgentData> {
+        self.command(id, AgentCommand::Terminate, |_| Ok(())).await
+    }
+}
+
+/// What an agent is made of.
+pub(super) struct NewAgent {
+    /// Its provider.
+    pub provider: &'static str,
+    /// Its model.
+    pub model: String,
+    /// Whether it ends with its one run.
+    pub one_shot: bool,
+    /// What the caller asked for.
+    pub opts: AgentCreateOpts,
+}
+
+/// Adds an agent to a session, if its limits allow one more.
+pub(super) fn add_agent(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    session_id: &SessionId,
+    new: NewAgent,
+    now: Timestamp,
+) -> AppResult<AgentRecord> {
+    let session = find_session(tx, tenant, session_id)?;
+    check_session(&session)?;
+    if let Some(limit) = session.data.limits.max_agents {
+        let used = active_agents(tx, tenant, session_id)?;
+        if used >= limit {
+            return Err(AppError::new(
+                ErrorCode::SessionLimitExceeded,
+                format!("the limit `maxAgents` of {limit} is reached: {used} agents are neither paused nor ended"),
+            )
+            .with("limit", "maxAgents")
+            .with("value", limit)
+            .with("used", used));
+        }
+    }
+    let NewAgent { provider, model, one_shot, opts } = new;
+    let data = AgentData {
+        id: AgentId::from_suffix(random::id_suffix(now)),
+        session_id: session_id.clone(),
+        user_id: session.data.user_id.clone(),
+        name: opts.name.unwrap_or_else(|| "agent".to_owned()),
+        status: AgentStatus::Booting,
+        provider: provider.to_owned(),
+        compute: opts.compute.unwrap_or(ComputeRuntime::Python),
+        model,
+        browser: opts.browser.unwrap_or(false),
+        region: opts.region.unwrap_or_else(|| "local".to_owned()),
+        isolation: None,
+        created_at: now,
+    };
+    let agent = AgentRecord {
+        data,
+        instructions: opts.instructions,
+        tools: opts.tools,
+        timeout_ms: opts.timeout.map(|timeout| i64::try_from(timeout.0.as_millis()).unwrap_or(i64::MAX)),
+        cost_cap: opts.cost_cap.map(|cost| cost.to_micro_cents()),
+        one_shot,
+        paused_by: None,
+        task: String::new(),
+        current_run: None,
+        meter: None,
+    };
+    tx.insert(tenant, &agent)?;
+    let event = Event::AgentCreated { name: agent.data.name.clone(), provider: provider.to_owned() };
+    tx.append(tenant, now, &agent.scope(), &event)?;
+    Ok(agent)
+}
+
+/// Refuses work in a session that is paused or has ended.
+pub(super) fn check_session(session: &SessionRecord) -> AppResult<()> {
+    let id = &session.data.id;
+    match session.data.status {
+        SessionStatus::Paused => Err(AppError::conflict(format!("the session `{id}` is paused; resume it first"))),
+        SessionStatus::Terminated => Err(AppError::conflict(format!("the session `{id}` has ended"))),
+        _ => Ok(()),
+    }
+}
+
+/// Finds an agent or says that there is none.
+pub fn find_agent(view: &View<'_>, tenant: &Tenant, id: &AgentId) -> AppResult<AgentRecord> {
+    require(view, tenant, id.as_str(), AgentId::PREFIX)
+}
+
+fn check_alive(agent: &AgentRecord) -> AppResult<()> {
+    if agent.has_ended() {
+        return Err(AppError::conflict(format!("the agent `{}` has ended", agent.data.id)));
+    }
+    Ok(())
+}
+
+/// Refuses what a paused or ended agent cannot do.
+pub(super) fn check_usable(agent: &AgentRecord) -> AppResult<()> {
+    check_alive(agent)?;
+    if agent.data.status == AgentStatus::Paused {
+        return Err(AppError::conflict(format!("the agent `{}` is paused; resume it first", agent.data.id)));
+    }
+    Ok(())
+}

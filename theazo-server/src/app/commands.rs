@@ -1,0 +1,125 @@
+//! Commands to agents: jobs that a worker does and whose outcome the caller waits for.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use theazo_api::{AgentId, ExecOpts, JobId, Timestamp};
+
+use super::Context;
+use crate::{
+    error::{AppError, AppResult},
+    random,
+    records::{AgentRecord, PausedBy},
+    store::{NewJob, Tenant, Tx},
+};
+
+/// What an agent can be told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AgentCommand {
+    /// Make its sandbox.
+    Boot,
+    /// Run a program.
+    Exec(ExecOpts),
+    /// Stand still.
+    Pause {
+        /// Who says so.
+        by: PausedBy,
+    },
+    /// Go on.
+    Resume {
+        /// Who says so. Only what paused an agent resumes it; the caller resumes it in any case.
+        by: PausedBy,
+    },
+    /// End.
+    Terminate,
+    /// Do something with its files.
+    File(FileCommand),
+}
+
+/// What can be done with files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FileCommand {
+    /// Write one; the content is base64.
+    Write {
+        /// Its path.
+        path: String,
+        /// Its content.
+        content: String,
+    },
+    /// Read one; the outcome is base64.
+    Read {
+        /// Its path.
+        path: String,
+    },
+    /// List a folder.
+    List {
+        /// Its path.
+        dir: String,
+    },
+}
+
+impl AgentCommand {
+    /// Every kind of job that is a command.
+    pub const JOB: &'static str = "agent.command";
+
+    /// Asks for the command. Commands of one agent that change its state are done one after the other.
+    pub fn enqueue(&self, tx: &Tx<'_>, tenant: &Tenant, agent: &AgentRecord, now: Timestamp) -> AppResult<JobId> {
+        let id = JobId::from_suffix(random::id_suffix(now));
+        let payload = serde_json::to_value(self).map_err(AppError::internal)?;
+        let subject = agent.data.id.to_string();
+        tx.enqueue(tenant, &NewJob { id: id.clone(), kind: Self::JOB, subject, payload, due_at: now })?;
+        Ok(id)
+    }
+}
+
+impl Context {
+    /// Tells an agent something, once, and waits for the outcome. `check` refuses what its state does not allow.
+    pub(super) async fn command<T: DeserializeOwned>(
+        &self,
+        agent_id: AgentId,
+        command: AgentCommand,
+        check: impl FnOnce(&AgentRecord) -> AppResult<()> + Send + 'static,
+    ) -> AppResult<T> {
+        let context = self.clone();
+        let job = self
+            .app
+            .store
+            .write(move |tx| {
+                let now = context.app.clock.now();
+                tx.once(&context.tenant, context.claim.as_ref(), now, || {
+                    let agent = super::agents::find_agent(tx, &context.tenant, &agent_id)?;
+                    check(&agent)?;
+                    command.enqueue(tx, &context.tenant, &agent, now)
+                })
+            })
+            .await?;
+        let job = self.replayable(job);
+        let outcome = self.wait_for_job(&job).await?;
+        if self.claim.is_none() {
+            let job = job.clone();
+            self.app.store.write(move |tx| Ok::<_, AppError>(tx.forget(&job)?)).await?;
+        }
+        serde_json::from_value(outcome).map_err(AppError::internal)
+    }
+
+    /// Waits until a job is done.
+    pub(super) async fn wait_for_job(&self, id: &JobId) -> AppResult<Value> {
+        let mut commits = self.app.store.commits();
+        loop {
+            commits.mark_unchanged();
+            if let Some(outcome) = self.app.store.read(|view| Ok::<_, AppError>(view.job_result(id)?))? {
+                return outcome;
+            }
+            commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?;
+        }
+    }
+}
+
+/// Waits until all of these jobs are done; the first that failed is the outcome.
+pub(super) async fn run_commands(context: &Context, jobs: Vec<JobId>) -> AppResult<()> {
+    for job in jobs {
+        context.wait_for_job(&job).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! Logs: the events, as people read them.
+
+use serde_json::{Map, Value, json};
+use theazo_api::{LogEntry, LogId, LogLevel, LogQueryFilters, LogSource, Page, round_to_cents};
+
+use super::{Context, pages::parse_cursor};
+use crate::{
+    error::{AppError, AppResult},
+    event::Event,
+    store::{EventFilter, StoredEvent},
+};
+
+impl Context {
+    /// Finds log entries.
+    pub fn query_logs(&self, filters: &LogQueryFilters) -> AppResult<Page<LogEntry>> {
+        let limit = filters.limit.unwrap_or(100);
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let cursor = filters.cursor.as_deref().filter(|cursor| !cursor.is_empty());
+        let mut after = cursor.map(parse_cursor).transpose()?.unwrap_or(0);
+        let search = filters.search.as_ref().map(|text| text.to_lowercase());
+        let mut data = Vec::new();
+        loop {
+            let filter = EventFilter {
+                after,
+                session_id: filters.session_id.as_ref().map(ToString::to_string),
+                agent_id: filters.agent_id.as_ref().map(ToString::to_string),
+                since: filters.since,
+                until: filters.until,
+                limit: Some(500),
+                ..EventFilter::default()
+            };
+            let batch = self.app.store.read(|view| Ok::<_, AppError>(view.events(&self.tenant, &filter)?))?;
+            let Some(last) = batch.last() else {
+                return Ok(Page { data, has_more: false, cursor: String::new() });
+            };
+            after = last.sequence;
+            for stored in &batch {
+                let Some(entry) = log_entry(stored) else { continue };
+                let level_fits = filters.level.as_ref().is_none_or(|level| entry.level == *level);
+                let text_fits = search.as_ref().is_none_or(|text| entry.message.to_lowercase().contains(text));
+                if !level_fits || !text_fits {
+                    continue;
+                }
+                if data.len() == wanted {
+                    // One more than asked for exists, so the page ends with the one before.
+                    let cursor = format!("c{}", stored.sequence - 1);
+                    return Ok(Page { data, has_more: true, cursor });
+                }
+                data.push(entry);
+            }
+        }
+    }
+}
+
+/// What the log shows of an event, if anything. Pieces of text are left out: the model's whole answer follows them.
+pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
+    use LogLevel::{Debug, Error, Info, Warn};
+    use LogSource::{Agent, Model, Provider, System};
+    let (level, source, message) = match &stored.event {
+        Event::ModelText { .. } => return None,
+        Event::SessionCreated {} => (Info, System, "session created".to_owned()),
+        Event::LimitsUpdated { .. } => (Info, System, "limits changed".to_owned()),
+        Event::SessionPaused {} => (Info, System, "session paused".to_owned()),
+        Event::SessionResumed {} => (Info, System, "session resumed".to_owned()),
+        Event::SessionTerminated { reason } => (Info, System, format!("session ended: {reason}")),
+        Event::SessionLimitReached { error } => (Warn, System, error.message.clone()),
+        Event::AgentCreated { name, provider } => (Info, System, format!("agent `{name}` created on `{provider}`")),
+        Event::AgentReady { isolation } => (Info, Provider, format!("sandbox ready, isolation: {}", isolation.level)),
+        Event::AgentPaused { reason } => (Info, System, format!("agent paused: {reason}")),
+        Event::AgentResumed {} => (Info, System, "agent resumed".to_owned()),
+        Event::AgentTerminated {} => (Info, System, "agent ended, sandbox removed".to_owned()),
+        Event::AgentFailed { error } => (Error, Provider, format!("agent failed: {}", error.message)),
+        Event::RunQueued { agent, task } => (Info, System, format!("run of `{agent}` queued: {task}")),
+        Event::RunStarted {} => (Info, System, "run started".to_owned()),
+        Event::RunContinued { reason } => (Info, System, format!("run continued: {reason}")),
+        Event::RunPaused { error: None } => (Info, System, "run paused".to_owned()),
+        Event::RunPaused { error: Some(error) } => (Warn, System, format!("run paused: {}", error.message)),
+        Event::RunCompleted { result } => {
+            (Info, System, format!("run completed in {} for {}", result.duration, result.cost))
+        }
+        Event::RunFailed { error } => (Error, System, format!("run failed: {}", error.message)),
+        Event::RunCancelled { reason } => (Warn, System, reason.clone()),
+        Event::ModelRequested { model, step, .. } => (Debug, Model, format!("step {step}: asking `{model}`")),
+        Event::ModelResponded { step, tool_calls, tokens, .. } => (
+            Info,
+            Model,
+            format!(
+                "step {step}: answered with {} tool calls, {} tokens in, {} out",
+                tool_calls.len(),
+                tokens.input,
+                tokens.output
+            ),
+        ),
+        Event::ModelFailed { step, message } => (Error, Model, format!("step {step}: model failed: {message}")),
+        Event::ToolStarted { tool, .. } => (Info, Agent, format!("tool `{tool}` called")),
+        Event::ToolFinished { call, failed: false, .. } => (Info, Agent, format!("tool `{}` returned", call.tool)),
+        Event::ToolFinished { call, failed: true, .. } => {
+            (Warn, Agent, format!("tool `{}` failed: {}", call.tool, call.output))
+        }
+        Event::ExecStarted { language, .. } => (Info, Agent, format!("program in {language} started")),
+        Event::ExecFinished { exit_code: Some(code), duration_ms, .. } => {
+            (Info, Agent, format!("program ended with exit code {code} after {duration_ms} ms"))
+        }
+        Event::ExecFinished { error, .. } => {
+            let reason = error.as_ref().map_or("", |error| error.message.as_str());
+            (Error, Agent, format!("program failed: {reason}"))
+        }
+        Event::Output { stream, text } => {
+            let level = if stream == "stderr" { Warn } else { Info };
+            (level, Agent, text.trim_end().to_owned())
+        }
+        Event::FileWritten { path, bytes } => (Debug, Agent, format!("file `{path}` written, {bytes} bytes")),
+        Event::Charged { charge, .. } => {
+            let cents = round_to_cents(charge.cost.to_micro_cents());
+            let exact = charge.cost.to_micro_cents();
+            (Debug, System, format!("charged {cents} cents ({exact} micro-cents) for {}", charge.kind))
+        }
+    };
+    let mut metadata = Map::from_iter([("event".to_owned(), json!(stored.event.kind()))]);
+    if !stored.scope.run_id.is_empty() {
+        metadata.insert("runId".to_owned(), Value::from(stored.scope.run_id.as_str()));
+    }
+    Some(LogEntry {
+        id: LogId::from_suffix(format!("{:012}", stored.sequence)),
+        timestamp: stored.at,
+        level,
+        source,
+        message,
+        agent_id: stored.scope.agent_id.clone(),
+        session_id: stored.scope.session_id.clone(),
+        user_id: stored.scope.user_id.clone(),
+        provider: String::new(),
+        metadata: Some(metadata),
+    })
+}

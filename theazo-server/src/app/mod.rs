@@ -1,0 +1,135 @@
+//! What the operations do: authenticated, checked input in, changes of the primitives and answers out.
+//!
+//! Nothing here waits for a worker by calling it: work is a job, and what came of it is read from the store.
+
+mod agents;
+mod commands;
+mod files;
+mod keys;
+mod logs;
+mod pages;
+mod runs;
+mod sessions;
+mod usage;
+
+use std::sync::{Arc, OnceLock};
+
+use theazo_api::{Isolation, ProviderHealth, RunId};
+
+use crate::{
+    clock::Clock,
+    error::{AppError, AppResult},
+    store::{Claim, Store, Tenant, World},
+};
+
+pub use agents::find_agent;
+pub use commands::{AgentCommand, FileCommand};
+pub use keys::{FirstKeys, NewKey};
+pub use logs::log_entry;
+pub use runs::{RunEnd, end_run, find_run, run_event, run_job};
+pub use sessions::find_session;
+
+/// What every operation needs.
+pub struct App {
+    /// The primitives.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Where sandboxes can be had.
+    pub providers: Vec<ProviderInfo>,
+    /// The provider that is used where none is asked for.
+    pub default_provider: String,
+    /// The models that can be asked; the first is the default.
+    pub models: Vec<String>,
+}
+
+/// A compute provider, as the operations know it.
+#[derive(Debug, Clone)]
+pub struct ProviderInfo {
+    /// The name.
+    pub name: &'static str,
+    /// How far its sandboxes are kept apart from the host, or why there are none.
+    pub availability: Result<Isolation, String>,
+    /// Whether its sandboxes can have a browser.
+    pub has_browser: bool,
+}
+
+impl ProviderInfo {
+    /// What `GET /healthz` shows.
+    pub fn health(&self) -> ProviderHealth {
+        let detail = match &self.availability {
+            Ok(isolation) if isolation.enforced.is_empty() => isolation.level.to_string(),
+            Ok(isolation) => format!("{} with limits on {}", isolation.level, isolation.enforced.join(", ")),
+            Err(reason) => reason.clone(),
+        };
+        ProviderHealth { name: self.name.to_owned(), available: self.availability.is_ok(), detail }
+    }
+}
+
+/// Who asks for an operation, and how.
+#[derive(Clone)]
+pub struct Context {
+    /// What every operation needs.
+    pub app: Arc<App>,
+    /// Whose things it may see.
+    pub tenant: Tenant,
+    /// The idempotency key, if there is one.
+    pub claim: Option<Claim>,
+    /// Where the operation says which run it is about, and whether it replays an earlier request.
+    pub report: Arc<Report>,
+}
+
+/// What an operation says about itself while it works.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The run that it is about.
+    pub run_id: OnceLock<RunId>,
+    /// Set when the request took effect before.
+    pub replayed: OnceLock<()>,
+}
+
+impl Context {
+    /// Notes whether a request took effect before, and returns what came of it.
+    fn replayable<T>(&self, once: crate::store::Once<T>) -> T {
+        if matches!(once, crate::store::Once::Replayed(_)) {
+            let _ = self.report.replayed.set(());
+        }
+        once.into_inner()
+    }
+
+    /// The provider to use: the one asked for, or the default; the simulated one in the test world.
+    fn pick_provider(&self, asked: Option<&str>, browser: bool) -> AppResult<&ProviderInfo> {
+        let name = match self.tenant.world() {
+            World::Test => "simulated",
+            World::Live => asked.unwrap_or(&self.app.default_provider),
+        };
+        let unavailable = |message: String| Err(AppError::new(theazo_api::ErrorCode::NoProvidersAvailable, message));
+        let Some(provider) = self.app.providers.iter().find(|provider| provider.name == name) else {
+            let known: Vec<&str> = self.app.providers.iter().map(|provider| provider.name).collect();
+            return unavailable(format!("there is no provider `{name}` here; there is {}", known.join(", ")));
+        };
+        if let Err(reason) = &provider.availability {
+            return unavailable(format!("the provider `{name}` cannot be used: {reason}"));
+        }
+        if browser && !provider.has_browser {
+            return unavailable(format!("no provider here has a browser; `{name}` has none"));
+        }
+        Ok(provider)
+    }
+
+    /// The model to use: the one asked for, or the default.
+    fn pick_model(&self, asked: Option<&str>) -> AppResult<String> {
+        let models = &self.app.models;
+        match asked {
+            None => Ok(models[0].clone()),
+            Some(model) if models.iter().any(|known| known == model) => Ok(model.to_owned()),
+            // In the test world every model is played by the offline one.
+            Some(model) if self.tenant.world() == World::Test => Ok(model.to_owned()),
+            Some(model) => Err(AppError::new(
+                theazo_api::ErrorCode::NoProvidersAvailable,
+                format!("no provider of the model `{model}` is set up here; there is {}", models.join(", ")),
+            )
+            .with("model", model)),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Pages of lists.
+
+use theazo_api::Page;
+
+use crate::{
+    error::{AppError, AppResult},
+    store::{Document, Filter, StoreError, Tenant, View},
+};
+
+/// How many items a page has where the caller does not say.
+const DEFAULT_LIMIT: i64 = 20;
+
+/// One page of documents, the newest first.
+pub fn page<D: Document>(
+    view: &View<'_>,
+    tenant: &Tenant,
+    filter: Filter,
+    limit: Option<i64>,
+    cursor: Option<&str>,
+) -> AppResult<Page<D>> {
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    let before = cursor.filter(|cursor| !cursor.is_empty()).map(parse_cursor).transpose()?;
+    let mut found = view.list::<D>(tenant, &Filter { before, limit: Some(limit + 1), ..filter })?;
+    let has_more = i64::try_from(found.len()).unwrap_or(i64::MAX) > limit;
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let cursor = match found.last() {
+        Some((position, _)) if has_more => format!("c{position}"),
+        _ => String::new(),
+    };
+    Ok(Page { data: found.into_iter().map(|(_, document)| document).collect(), has_more, cursor })
+}
+
+/// Reads a cursor that an earlier page gave.
+pub fn parse_cursor(cursor: &str) -> AppResult<i64> {
+    cursor
+        .strip_prefix('c')
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| AppError::invalid_field("cursor", "is not the `cursor` of a page"))
+}
+
+/// Finds a document or says that there is none.
+pub fn require<D: Document>(view: &View<'_>, tenant: &Tenant, id: &str, prefix: &str) -> AppResult<D> {
+    let found: Result<Option<D>, StoreError> = view.find(tenant, id);
+    found?.ok_or_else(|| AppError::not_found(D::KIND, id, prefix))
+}

@@ -1,0 +1,266 @@
+//! Runs.
+
+use serde_json::json;
+use theazo_api::{
+    AgentCreateOpts, AgentId, AgentStatus, Cost, ErrorCode, ErrorDetail, JobId, Page, RunData, RunId, RunListFilters,
+    RunResult, RunStatus, SessionId, SessionRunOpts, StreamEvent, Timestamp,
+};
+
+use super::{
+    Context,
+    agents::{NewAgent, add_agent, check_session, check_usable, find_agent},
+    pages::{page, require},
+    sessions::find_session,
+};
+use crate::{
+    error::{AppError, AppResult},
+    event::Event,
+    random,
+    records::{AgentRecord, RunRecord},
+    store::{Filter, NewJob, StoredEvent, Tenant, Tx, View},
+};
+
+impl Context {
+    /// Runs a task with a one-shot agent and waits for the result.
+    pub async fn run_in_session(&self, session_id: SessionId, opts: SessionRunOpts) -> AppResult<RunResult> {
+        let run_id = self.start_one_shot_run(session_id, opts).await?;
+        self.wait_for_run(&run_id).await
+    }
+
+    /// Starts a run of a one-shot agent.
+    pub async fn start_run(&self, session_id: SessionId, opts: SessionRunOpts) -> AppResult<RunData> {
+        let run_id = self.start_one_shot_run(session_id, opts).await?;
+        self.get_run(&run_id)
+    }
+
+    async fn start_one_shot_run(&self, session_id: SessionId, opts: SessionRunOpts) -> AppResult<RunId> {
+        let provider = self.pick_provider(opts.provider.as_deref(), opts.browser.unwrap_or(false))?.name;
+        let model = self.pick_model(opts.model.as_deref())?;
+        let context = self.clone();
+        let started = self
+            .app
+            .store
+            .write(move |tx| {
+                let now = context.app.clock.now();
+                tx.once(&context.tenant, context.claim.as_ref(), now, || {
+                    let agent_opts = AgentCreateOpts {
+                        name: Some(opts.agent),
+                        browser: opts.browser,
+                        timeout: opts.timeout,
+                        ..AgentCreateOpts::default()
+                    };
+                    let new = NewAgent { provider, model, one_shot: true, opts: agent_opts };
+                    let mut agent = add_agent(tx, &context.tenant, &session_id, new, now)?;
+                    let max_cost = opts.max_cost.map(|cost| cost.to_micro_cents());
+                    add_run(tx, &context.tenant, &mut agent, opts.task, max_cost, now)
+                })
+            })
+            .await?;
+        Ok(self.note_run(self.replayable(started)))
+    }
+
+    /// Gives an agent a task and waits for the result.
+    pub async fn run_agent(&self, agent_id: AgentId, task: String, max_cost: Option<Cost>) -> AppResult<RunResult> {
+        let run_id = self.start_agent_run(agent_id, task, max_cost).await?;
+        self.wait_for_run(&run_id).await
+    }
+
+    /// Gives an agent a task.
+    pub async fn start_agent_run(&self, agent_id: AgentId, task: String, max_cost: Option<Cost>) -> AppResult<RunId> {
+        let context = self.clone();
+        let started = self
+            .app
+            .store
+            .write(move |tx| {
+                let now = context.app.clock.now();
+                tx.once(&context.tenant, context.claim.as_ref(), now, || {
+                    let mut agent = find_agent(tx, &context.tenant, &agent_id)?;
+                    check_usable(&agent)?;
+                    check_session(&find_session(tx, &context.tenant, &agent.data.session_id)?)?;
+                    if let Some(run_id) = &agent.current_run {
+                        return Err(AppError::conflict(format!("the agent `{agent_id}` works on the run `{run_id}`"))
+                            .with("runId", run_id.as_str()));
+                    }
+                    let max_cost = max_cost.map(|cost| cost.to_micro_cents());
+                    add_run(tx, &context.tenant, &mut agent, task, max_cost, now)
+                })
+            })
+            .await?;
+        Ok(self.note_run(self.replayable(started)))
+    }
+
+    fn note_run(&self, run_id: RunId) -> RunId {
+        let _ = self.report.run_id.set(run_id.clone());
+        run_id
+    }
+
+    /// Waits until a run is done, or stands still at a limit.
+    pub async fn wait_for_run(&self, run_id: &RunId) -> AppResult<RunResult> {
+        self.note_run(run_id.clone());
+        let mut commits = self.app.store.commits();
+        loop {
+            commits.mark_unchanged();
+            let run = self.app.store.read(|view| find_run(view, &self.tenant, run_id))?;
+            match (run.data.status, run.data.result, run.data.error) {
+                (RunStatus::Completed, Some(result), _) => return Ok(result),
+                (RunStatus::Failed | RunStatus::Cancelled | RunStatus::Paused, _, Some(error)) => {
+                    let error = AppError { detail: error, unreadable: false, retry_after: None };
+                    return Err(error.with("runId", run_id.as_str()));
+                }
+                _ => commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?,
+            }
+        }
+    }
+
+    /// Fetches a run.
+    pub fn get_run(&self, id: &RunId) -> AppResult<RunData> {
+        self.note_run(id.clone());
+        self.app.store.read(|view| Ok(find_run(view, &self.tenant, id)?.data))
+    }
+
+    /// Lists the runs of a session.
+    pub fn list_runs(&self, session_id: &SessionId, filters: &RunListFilters) -> AppResult<Page<RunData>> {
+        let filter = Filter {
+            session_id: Some(session_id.to_string()),
+            statuses: filters.status.iter().map(ToString::to_string).collect(),
+            ..Filter::default()
+        };
+        self.app.store.read(|view| {
+            find_session(view, &self.tenant, session_id)?;
+            let page = page::<RunRecord>(view, &self.tenant, filter, filters.limit, filters.cursor.as_deref())?;
+            Ok(page.map(|record| record.data))
+        })
+    }
+
+    /// Cancels a run.
+    pub async fn cancel_run(&self, id: RunId) -> AppResult<RunData> {
+        let context = self.clone();
+        self.app
+            .store
+            .write(move |tx| {
+                let mut run = find_run(tx, &context.tenant, &id)?;
+                let reason = "the run was cancelled";
+                end_run(tx, &context.tenant, &mut run, RunEnd::Cancelled(reason.to_owned()), context.app.clock.now())?;
+                Ok(run.data)
+            })
+            .await
+    }
+}
+
+/// How a run ends early.
+pub enum RunEnd {
+    /// Somebody cancelled it.
+    Cancelled(String),
+    /// It failed.
+    Failed(ErrorDetail),
+}
+
+/// Ends a run that is not over. What its worker holds is freed by the run's job, which is asked for once more.
+pub fn end_run(tx: &Tx<'_>, tenant: &Tenant, run: &mut RunRecord, end: RunEnd, now: Timestamp) -> AppResult<bool> {
+    if run.data.status.is_terminal() {
+        return Ok(false);
+    }
+    let (status, error, event) = match end {
+        RunEnd::Cancelled(reason) => {
+            let error = AppError::new(ErrorCode::Cancelled, reason.clone()).detail;
+            (RunStatus::Cancelled, error, Event::RunCancelled { reason })
+        }
+        RunEnd::Failed(error) => (RunStatus::Failed, error.clone(), Event::RunFailed { error }),
+    };
+    run.data.status = status;
+    run.data.error = Some(error);
+    run.data.completed_at = Some(now);
+    tx.update(tenant, run)?;
+    tx.append(tenant, now, &run.scope(), &event)?;
+    tx.enqueue(tenant, &run_job(&run.data.id, now))?;
+    Ok(true)
+}
+
+/// Adds a run of an agent and the job that does it.
+fn add_run(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    agent: &mut AgentRecord,
+    task: String,
+    max_cost: Option<i64>,
+    now: Timestamp,
+) -> AppResult<RunId> {
+    let data = RunData {
+        id: RunId::from_suffix(random::id_suffix(now)),
+        session_id: agent.data.session_id.clone(),
+        agent_id: agent.data.id.clone(),
+        user_id: agent.data.user_id.clone(),
+        agent: agent.data.name.clone(),
+        task: task.clone(),
+        status: RunStatus::Queued,
+        cost: Cost::from_micro_cents(0),
+        result: None,
+        error: None,
+        created_at: now,
+        started_at: None,
+        completed_at: None,
+    };
+    let max_cost = match (max_cost, agent.cost_cap) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    let run = RunRecord { data, max_cost, timeout_ms: agent.timeout_ms };
+    tx.insert(tenant, &run)?;
+    let event = Event::RunQueued { agent: run.data.agent.clone(), task: task.clone() };
+    tx.append(tenant, now, &run.scope(), &event)?;
+    tx.enqueue(tenant, &run_job(&run.data.id, now))?;
+    agent.task = task;
+    agent.current_run = Some(run.data.id.clone());
+    if agent.data.status == AgentStatus::Ready {
+        agent.data.status = AgentStatus::Running;
+    }
+    tx.update(tenant, agent)?;
+    Ok(run.data.id)
+}
+
+/// The job that does a run. There is one for each, however often it is asked for.
+pub fn run_job(run_id: &RunId, now: Timestamp) -> NewJob {
+    NewJob {
+        id: JobId::from_suffix(format!("run-{run_id}")),
+        kind: "run",
+        subject: run_id.to_string(),
+        payload: json!({}),
+        due_at: now,
+    }
+}
+
+/// Finds a run or says that there is none.
+pub fn find_run(view: &View<'_>, tenant: &Tenant, id: &RunId) -> AppResult<RunRecord> {
+    require(view, tenant, id.as_str(), RunId::PREFIX)
+}
+
+/// What a stream of a run shows of an event, if anything.
+pub fn run_event(stored: &StoredEvent) -> Option<StreamEvent> {
+    let run_id = || RunId::from(stored.scope.run_id.as_str());
+    Some(match &stored.event {
+        Event::ModelText { text, .. } => StreamEvent::Text { text: text.clone() },
+        Event::ToolStarted { tool, input, .. } => StreamEvent::ToolCall { tool: tool.clone(), input: input.clone() },
+        Event::ToolFinished { call, .. } => {
+            StreamEvent::ToolResult { tool: call.tool.clone(), output: call.output.clone() }
+        }
+        Event::RunContinued { reason } => StreamEvent::Progress { message: reason.clone(), percentage: None },
+        Event::RunPaused { error: None } => {
+            StreamEvent::Progress { message: "the run is paused".to_owned(), percentage: None }
+        }
+        Event::RunCompleted { result } => StreamEvent::Done {
+            run_id: run_id(),
+            output: result.output.clone(),
+            cost: result.cost.clone(),
+            duration: result.duration.clone(),
+            duration_ms: result.duration_ms,
+            artifacts: result.artifacts.clone(),
+        },
+        Event::RunFailed { error } | Event::RunPaused { error: Some(error) } => {
+            StreamEvent::Error { run_id: run_id(), error: error.clone() }
+        }
+        Event::RunCancelled { reason } => {
+            StreamEvent::Error { run_id: run_id(), error: AppError::new(ErrorCode::Cancelled, reason.clone()).detail }
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,228 @@
+//! Local sandboxes: real processes on this machine, kept apart from it by `theazo-sandbox`.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::UNIX_EPOCH,
+};
+
+use futures_util::future::BoxFuture;
+use theazo_api::{ComputeRuntime, ExecResult, FileEntry, Isolation, IsolationLevel, Timestamp};
+use theazo_sandbox::{Chunk, Error, Language, Launcher, LauncherConfig, Runtimes, Stream, files};
+use tokio::sync::mpsc;
+
+use super::{ComputeError, Exec, Output, Provider, Sandbox, SandboxSpec};
+
+/// How local sandboxes are started.
+#[derive(Debug, Clone)]
+pub struct LocalConfig {
+    /// A folder for the launcher's own things.
+    pub state_directory: PathBuf,
+    /// Where the interpreters are.
+    pub runtimes: Runtimes,
+}
+
+/// The provider `local`.
+pub struct LocalProvider {
+    config: LocalConfig,
+    /// Empty before the first sandbox and after the end.
+    launcher: tokio::sync::OnceCell<Result<Mutex<Option<Arc<Launcher>>>, String>>,
+}
+
+impl LocalProvider {
+    /// A provider that starts its helper process when it is first asked for something.
+    pub fn new(config: LocalConfig) -> Self {
+        Self { config, launcher: tokio::sync::OnceCell::new() }
+    }
+
+    async fn launcher(&self) -> Result<Arc<Launcher>, String> {
+        let started = self.launcher.get_or_init(|| async {
+            let config = LauncherConfig {
+                runtimes: self.config.runtimes.clone(),
+                ..LauncherConfig::new(self.config.state_directory.clone())
+            };
+            match Launcher::start(config).await {
+                Ok(launcher) => Ok(Mutex::new(Some(Arc::new(launcher)))),
+                Err(unavailable) => Err(unavailable.reason),
+            }
+        });
+        let launcher = started.await.as_ref().map_err(Clone::clone)?;
+        let launcher = launcher.lock().unwrap_or_else(PoisonError::into_inner);
+        launcher.clone().ok_or_else(|| "the control plane is stopping".to_owned())
+    }
+}
+
+impl Provider for LocalProvider {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn availability(&self) -> BoxFuture<'_, Result<Isolation, String>> {
+        Box::pin(async { Ok(isolation(&*self.launcher().await?)) })
+    }
+
+    fn create(&self, spec: SandboxSpec) -> BoxFuture<'_, Result<Arc<dyn Sandbox>, ComputeError>> {
+        Box::pin(async move {
+            let launcher = self.launcher().await.map_err(ComputeError::Unsupported)?;
+            let roots = files::Roots { workspace: spec.directory.join("workspace"), data: spec.directory.join("data") };
+            let wanted = theazo_sandbox::SandboxSpec::new(spec.id, roots.workspace.clone(), roots.data.clone());
+            let sandbox = launcher.create(wanted).await.map_err(translate)?;
+            let isolation = isolation(&launcher);
+            Ok(Arc::new(LocalSandbox { sandbox, isolation, roots: Arc::new(roots) }) as Arc<dyn Sandbox>)
+        })
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let Some(Ok(launcher)) = self.launcher.get() else { return };
+            let launcher = launcher.lock().unwrap_or_else(PoisonError::into_inner).take();
+            // Whoever else holds the launcher drops it, which ends it too.
+            if let Some(launcher) = launcher.and_then(Arc::into_inner) {
+                launcher.shutdown().await;
+            }
+        })
+    }
+}
+
+fn isolation(launcher: &Launcher) -> Isolation {
+    let reached = launcher.isolation();
+    Isolation {
+        level: IsolationLevel::from(reached.level),
+        enforced: reached.enforced.iter().map(|limit| (*limit).to_owned()).collect(),
+    }
+}
+
+struct LocalSandbox {
+    sandbox: theazo_sandbox::Sandbox,
+    isolation: Isolation,
+    roots: Arc<files::Roots>,
+}
+
+impl LocalSandbox {
+    async fn with_files<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&files::Roots) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, ComputeError> {
+        let roots = self.roots.clone();
+        let outcome = tokio::task::spawn_blocking(move || work(&roots)).await;
+        outcome.map_err(|error| ComputeError::Failed(error.to_string()))?.map_err(translate)
+    }
+}
+
+impl Sandbox for LocalSandbox {
+    fn isolation(&self) -> Isolation {
+        self.isolation.clone()
+    }
+
+    fn exec(&self, exec: Exec, output: mpsc::Sender<Output>) -> BoxFuture<'_, Result<ExecResult, ComputeError>> {
+        Box::pin(async move {
+            let language = language(&exec.language)?;
+            let program =
+                theazo_sandbox::Exec { timeout: Some(exec.timeout), ..theazo_sandbox::Exec::new(language, exec.code) };
+            let (chunks, mut printed) = mpsc::channel::<Chunk>(16);
+            let forward = async {
+                while let Some(chunk) = printed.recv().await {
+                    let stream = if chunk.stream == Stream::Stdout { "stdout" } else { "stderr" };
+                    // Nobody may be listening; the program goes on all the same.
+                    let _ = output.send(Output { stream, bytes: chunk.bytes }).await;
+                }
+                drop(output);
+            };
+            let (outcome, ()) = tokio::join!(self.sandbox.exec(program, Some(chunks)), forward);
+            let outcome = outcome.map_err(translate)?;
+            Ok(ExecResult {
+                stdout: String::from_utf8_lossy(&outcome.stdout).into_owned(),
+                stderr: String::from_utf8_lossy(&outcome.stderr).into_owned(),
+                exit_code: outcome.exit_code,
+                truncated: outcome.truncated,
+                duration_ms: i64::try_from(outcome.duration.as_millis()).unwrap_or(i64::MAX),
+            })
+        })
+    }
+
+    fn write_file(&self, path: String, content: Vec<u8>) -> BoxFuture<'_, Result<(), ComputeError>> {
+        Box::pin(self.with_files(move |roots| files::write(roots, &path, &content, files::DEFAULT_LIMIT)))
+    }
+
+    fn read_file(&self, path: String) -> BoxFuture<'_, Result<Vec<u8>, ComputeError>> {
+        Box::pin(self.with_files(move |roots| files::read(roots, &path, files::DEFAULT_LIMIT)))
+    }
+
+    fn list_files(&self, dir: String) -> BoxFuture<'_, Result<Vec<FileEntry>, ComputeError>> {
+        Box::pin(async move {
+            let entries = self.with_files(move |roots| files::list(roots, &dir)).await?;
+            let entries = entries.into_iter().map(|entry| FileEntry {
+                name: entry.name,
+                size: i64::try_from(entry.size).unwrap_or(i64::MAX),
+                modified: Timestamp::EPOCH.plus(entry.modified.duration_since(UNIX_EPOCH).unwrap_or_default()),
+                directory: entry.directory,
+            });
+            Ok(entries.collect())
+        })
+    }
+
+    fn pause(&self) -> BoxFuture<'_, Result<i64, ComputeError>> {
+        Box::pin(async {
+            self.sandbox.pause().await.map_err(translate)?;
+            self.with_files(|roots| Ok(size_of(&roots.workspace) + size_of(&roots.data))).await
+        })
+    }
+
+    fn resume(&self) -> BoxFuture<'_, Result<(), ComputeError>> {
+        Box::pin(async { self.sandbox.resume().await.map_err(translate) })
+    }
+
+    fn destroy(&self) -> BoxFuture<'_, Result<(), ComputeError>> {
+        Box::pin(async { self.sandbox.destroy().await.map_err(translate) })
+    }
+}
+
+/// The bytes of the files below a folder. Links are not followed.
+fn size_of(folder: &std::path::Path) -> i64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let sizes = entries.flatten().map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => size_of(&entry.path()),
+        Ok(metadata) if metadata.is_file() => i64::try_from(metadata.len()).unwrap_or(i64::MAX),
+        _ => 0,
+    });
+    sizes.fold(0, i64::saturating_add)
+}
+
+fn language(runtime: &ComputeRuntime) -> Result<Language, ComputeError> {
+    match runtime {
+        ComputeRuntime::Python => Ok(Language::Python),
+        ComputeRuntime::Node => Ok(Language::Node),
+        ComputeRuntime::Go => Ok(Language::Go),
+        ComputeRuntime::Shell => Ok(Language::Shell),
+        other => Err(ComputeError::Unsupported(format!("there is no runtime for `{other}`"))),
+    }
+}
+
+fn translate(error: Error) -> ComputeError {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match &error {
+        Error::TimedOut { after, stdout, stderr } => {
+            ComputeError::TimedOut { after: *after, stdout: text(stdout), stderr: text(stderr) }
+        }
+        Error::NotFound { path } => ComputeError::NotFound(path.clone()),
+        Error::OutsideSandbox { path } => {
+            ComputeError::InvalidPath { path: path.clone(), reason: "is outside `/workspace` and `/data`".to_owned() }
+        }
+        Error::NotAFile { path } => {
+            ComputeError::InvalidPath { path: path.clone(), reason: "is not a regular file".to_owned() }
+        }
+        Error::NotADirectory { path } => {
+            ComputeError::InvalidPath { path: path.clone(), reason: "is not a folder".to_owned() }
+        }
+        Error::TooLarge { path, limit } => {
+            ComputeError::InvalidPath { path: path.clone(), reason: format!("is larger than {limit} bytes") }
+        }
+        Error::MissingInterpreter { .. } | Error::Unavailable(_) => ComputeError::Unsupported(error.to_string()),
+        Error::Paused { .. } => ComputeError::Paused,
+        Error::Ended { .. } | Error::HelperDied => ComputeError::Gone,
+        _ => ComputeError::Failed(match std::error::Error::source(&error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,57 @@
+//! What a control plane is made of.
+
+use std::{path::PathBuf, time::Duration};
+
+use theazo_api::Timestamp;
+use theazo_sandbox::Runtimes;
+
+/// What a control plane is made of. The default lives in memory, has the system's clock and local sandboxes.
+#[derive(Debug, Clone, Default)]
+pub struct PlaneConfig {
+    /// Where it keeps its things; in memory if absent, and then everything is gone when it stops.
+    pub data_directory: Option<PathBuf>,
+    /// Whether it is a test plane: its clock is moved by hand, its models answer from scripts, its sandboxes are simulated,
+    /// and it serves the operations under `/testing`.
+    pub test: Option<TestConfig>,
+    /// The provider that is used where none is asked for; `local` by default, `simulated` on a test plane.
+    pub default_provider: Option<String>,
+    /// How long the offline model waits before each word; not at all by default.
+    pub offline_pace: Duration,
+    /// Where the interpreters of local sandboxes are.
+    pub runtimes: Runtimes,
+}
+
+/// What a test plane is made of.
+#[derive(Debug, Clone)]
+pub struct TestConfig {
+    /// What its clock shows at first.
+    pub start: Timestamp,
+}
+
+impl Default for TestConfig {
+    /// A day in the middle of a month, so that tests cross midnight and months only when they want to.
+    fn default() -> Self {
+        Self { start: Timestamp::from_millis(1_768_471_200_000) }
+    }
+}
+
+impl PlaneConfig {
+    /// A test plane.
+    pub fn test() -> Self {
+        Self { test: Some(TestConfig::default()), ..Self::default() }
+    }
+
+    /// Keeps everything in a directory, which is made if it is not there.
+    #[must_use]
+    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.data_directory = Some(directory.into());
+        self
+    }
+
+    /// Uses this provider where none is asked for.
+    #[must_use]
+    pub fn default_provider(mut self, name: impl Into<String>) -> Self {
+        self.default_provider = Some(name.into());
+        self
+    }
+}

@@ -1,0 +1,143 @@
+//! How a run ends: its bill is closed, its result stored, and its agent freed, in one transaction.
+
+use theazo_api::{AgentStatus, Cost, RunId, RunResult, RunStatus, Timestamp, time::human_duration};
+
+use super::{Engine, journal::Journal, timers::meter_job};
+use crate::{
+    app::{RunEnd, end_run, find_agent, find_run},
+    error::{AppError, AppResult},
+    event::Event,
+    records::{AgentRecord, RunRecord},
+    spending::{start_meter, stop_meter, total_charged},
+    store::{EventFilter, Tenant, Tx},
+};
+
+impl Engine {
+    pub(super) async fn complete_run(
+        &self,
+        tenant: &Tenant,
+        run_id: &RunId,
+        output: String,
+        journal: Journal,
+        artifacts: Vec<String>,
+    ) -> AppResult<()> {
+        let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), run_id.clone());
+        let ended = self
+            .app
+            .store
+            .write(move |tx| {
+                let now = clock.now();
+                let mut run = find_run(tx, &owner, &id)?;
+                if run.data.status != RunStatus::Running {
+                    return Ok(None);
+                }
+                let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
+                let cost = close_bill(tx, &owner, &run, &mut agent, now)?;
+                let duration = now.since(run.data.started_at.unwrap_or(now));
+                let result = RunResult {
+                    run_id: id.clone(),
+                    output,
+                    artifacts,
+                    cost: cost.clone(),
+                    duration: human_duration(duration),
+                    duration_ms: i64::try_from(duration.as_millis()).unwrap_or(i64::MAX),
+                    provider: agent.data.provider.clone(),
+                    tool_calls: journal.tool_calls,
+                };
+                run.data.status = RunStatus::Completed;
+                run.data.completed_at = Some(now);
+                run.data.cost = cost;
+                run.data.result = Some(result.clone());
+                tx.update(&owner, &run)?;
+                tx.append(&owner, now, &run.scope(), &Event::RunCompleted { result })?;
+                release_agent(tx, &owner, &mut agent, now)?;
+                Ok::<_, AppError>(Some(agent))
+            })
+            .await?;
+        self.after_release(ended).await;
+        Ok(())
+    }
+
+    /// Ends a run whose work failed.
+    pub(super) async fn fail_run(&self, tenant: &Tenant, run_id: &RunId, error: AppError) -> AppResult<()> {
+        let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), run_id.clone());
+        let failed = self
+            .app
+            .store
+            .write(move |tx| {
+                let mut run = find_run(tx, &owner, &id)?;
+                end_run(tx, &owner, &mut run, RunEnd::Failed(error.detail), clock.now())
+            })
+            .await?;
+        tracing::debug!(run = %run_id, failed, "a run failed");
+        Ok(())
+    }
+
+    /// Frees what an ended run still holds.
+    pub(super) async fn free_agent(&self, tenant: &Tenant, run_id: &RunId) -> AppResult<()> {
+        let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), run_id.clone());
+        let ended = self
+            .app
+            .store
+            .write(move |tx| {
+                let now = clock.now();
+                let mut run = find_run(tx, &owner, &id)?;
+                let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
+                run.data.cost = close_bill(tx, &owner, &run, &mut agent, now)?;
+                tx.update(&owner, &run)?;
+                release_agent(tx, &owner, &mut agent, now)?;
+                Ok::<_, AppError>(Some(agent))
+            })
+            .await?;
+        self.after_release(ended).await;
+        Ok(())
+    }
+
+    async fn after_release(&self, ended: Option<AgentRecord>) {
+        if let Some(agent) = ended.filter(AgentRecord::has_ended) {
+            self.remove_sandbox(&agent.data.id).await;
+        }
+    }
+}
+
+/// Stops the meter and sums up what the run cost.
+fn close_bill(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    run: &RunRecord,
+    agent: &mut AgentRecord,
+    now: Timestamp,
+) -> AppResult<Cost> {
+    stop_meter(tx, tenant, agent, now)?;
+    let filter = EventFilter { run_id: Some(run.data.id.to_string()), ..EventFilter::default() };
+    Ok(Cost::from_micro_cents(total_charged(tx, tenant, filter)?.total()))
+}
+
+/// Lets an agent wait for its next run, or ends it if it had just this one.
+fn release_agent(tx: &Tx<'_>, tenant: &Tenant, agent: &mut AgentRecord, now: Timestamp) -> AppResult<()> {
+    agent.current_run = None;
+    if agent.has_ended() {
+        return Ok(tx.update(tenant, agent)?);
+    }
+    if agent.one_shot {
+        agent.data.status = AgentStatus::Completed;
+        tx.append(tenant, now, &agent.scope(), &Event::AgentTerminated {})?;
+        return Ok(tx.update(tenant, agent)?);
+    }
+    if agent.data.status == AgentStatus::Running {
+        agent.data.status = AgentStatus::Ready;
+    }
+    if agent.data.status == AgentStatus::Ready {
+        match start_meter(tx, tenant, agent, now)? {
+            Ok(()) if agent.meter.is_some() => tx.enqueue(tenant, &meter_job(agent, now))?,
+            Ok(()) => {}
+            Err(shortfall) => {
+                tx.update(tenant, agent)?;
+                let error = AppError::limit_exceeded(&shortfall);
+                super::limits::pause_agent(tx, tenant, agent, crate::records::PausedBy::Limit, Some(&error), now)?;
+                return Ok(());
+            }
+        }
+    }
+    Ok(tx.update(tenant, agent)?)
+}

@@ -1,0 +1,196 @@
+//! A run, from its job to its end: sandbox, then model calls and tools by turns until the model has no more to ask.
+
+use theazo_api::{AgentId, AgentStatus, FileEntry, RunId, RunStatus};
+use tokio_util::sync::CancellationToken;
+
+use super::{Engine, journal::Journal, step::Step, timers::timeout_job, tools};
+use crate::{
+    app::{find_agent, find_run},
+    error::{AppError, AppResult},
+    event::Event,
+    model::Message,
+    records::{AgentRecord, RunRecord},
+    spending::stop_meter,
+    store::{EventFilter, Filter, Tenant, View},
+};
+
+/// A run takes this many model calls at most; a model that never stops asking for tools is a bug or an attack.
+const MAX_STEPS: u32 = 100;
+
+impl Engine {
+    /// Does a run, or what is left of it, or frees what it held if somebody ended it.
+    pub(super) async fn run_job(&self, tenant: &Tenant, run_id: &str) -> AppResult<()> {
+        let run_id = RunId::from(run_id);
+        let token = CancellationToken::new();
+        self.runs().insert(run_id.to_string(), token.clone());
+        let outcome = token.run_until_cancelled(self.drive(tenant, &run_id)).await;
+        self.runs().remove(run_id.as_str());
+        match outcome {
+            // Ended from outside: its job was asked for again, and that one frees what the run holds.
+            None => Ok(()),
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => self.fail_run(tenant, &run_id, error).await,
+        }
+    }
+
+    async fn drive(&self, tenant: &Tenant, run_id: &RunId) -> AppResult<()> {
+        let Some((run, agent)) = self.begin(tenant, run_id).await? else { return Ok(()) };
+        let agent_id = agent.data.id.clone();
+        let sandbox = match self.ensure_sandbox(tenant, &agent_id).await {
+            Ok(sandbox) => sandbox,
+            Err(error) => return self.stop_or_fail(tenant, run_id, error).await,
+        };
+        // After a restart, or where a run begins in an agent that was idle.
+        self.meter_agent(tenant, &agent_id).await.or_else(ignore_limit)?;
+        let before = sandbox.list_files("/workspace".to_owned()).await.unwrap_or_default();
+        let history = self.app.store.read(|view| history_of(view, tenant, &agent, run_id))?;
+        loop {
+            let (run_now, journal) = self.app.store.read(|view| self.read_run(view, tenant, run_id))?;
+            if run_now.data.status != RunStatus::Running {
+                // Paused, or ended: whoever did that sees to what comes next.
+                return Ok(());
+            }
+            if let Some(answer) = journal.answer.clone() {
+                let after = sandbox.list_files("/workspace".to_owned()).await.unwrap_or_default();
+                return self.complete_run(tenant, run_id, answer, journal, written(&before, &after)).await;
+            }
+            if journal.step >= MAX_STEPS {
+                let message = format!("the run took {MAX_STEPS} model calls without an answer");
+                return Err(AppError::new(theazo_api::ErrorCode::ProviderError, message));
+            }
+            let step = if journal.pending.is_empty() {
+                self.ask_model(tenant, &run, &agent, &history, journal).await?
+            } else {
+                self.call_tool(tenant, &run, journal).await?
+            };
+            if let Step::Stopped = step {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn read_run(&self, view: &View<'_>, tenant: &Tenant, run_id: &RunId) -> AppResult<(RunRecord, Journal)> {
+        let run = find_run(view, tenant, run_id)?;
+        let filter = EventFilter { run_id: Some(run_id.to_string()), ..EventFilter::default() };
+        Ok((run, Journal::read(&view.events(tenant, &filter)?)))
+    }
+
+    /// Marks a run as under way. Returns nothing if there is nothing to do, after freeing what an ended run holds.
+    async fn begin(&self, tenant: &Tenant, run_id: &RunId) -> AppResult<Option<(RunRecord, AgentRecord)>> {
+        let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), run_id.clone());
+        let begun = self
+            .app
+            .store
+            .write(move |tx| {
+                let now = clock.now();
+                let mut run = find_run(tx, &owner, &id)?;
+                let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
+                match run.data.status {
+                    RunStatus::Queued | RunStatus::Running => {}
+                    _ => return Ok::<_, AppError>((run, agent)),
+                }
+                let event = if run.data.started_at.is_none() {
+                    run.data.started_at = Some(now);
+                    // Until now the sandbox stood idle: that is not the run's to pay.
+                    let current = agent.current_run.take();
+                    stop_meter(tx, &owner, &mut agent, now)?;
+                    agent.current_run = current;
+                    tx.update(&owner, &agent)?;
+                    if let Some(job) = timeout_job(&run, now) {
+                        tx.enqueue(&owner, &job)?;
+                    }
+                    Event::RunStarted {}
+                } else {
+                    Event::RunContinued { reason: "a worker took the run up again".to_owned() }
+                };
+                run.data.status = RunStatus::Running;
+                tx.update(&owner, &run)?;
+                tx.append(&owner, now, &run.scope(), &event)?;
+                if agent.data.status == AgentStatus::Ready {
+                    agent.data.status = AgentStatus::Running;
+                    tx.update(&owner, &agent)?;
+                }
+                Ok((run, agent))
+            })
+            .await?;
+        let (run, agent) = begun;
+        if run.data.status == RunStatus::Running {
+            self.settle_lost_call(tenant, &run, &agent).await?;
+            return Ok(Some((run, agent)));
+        }
+        if run.data.status.is_terminal() && agent.current_run.as_ref() == Some(run_id) {
+            self.settle_lost_call(tenant, &run, &agent).await?;
+            self.free_agent(tenant, run_id).await?;
+        }
+        Ok(None)
+    }
+
+    /// Does one tool call that the model asked for.
+    async fn call_tool(&self, tenant: &Tenant, run: &RunRecord, journal: Journal) -> AppResult<Step> {
+        let step = journal.tool_step();
+        let Some(pending) = journal.pending.into_iter().next() else { return Ok(Step::Done) };
+        let (index, call) = (pending.index, pending.call);
+        let scope = run.scope();
+        let outcome = if pending.started {
+            Err("interrupted: the process that did this died; whether it took effect is not known".to_owned())
+        } else {
+            let event = Event::ToolStarted { step, index, tool: call.tool.clone(), input: call.input.clone() };
+            self.append(tenant, run, event).await?;
+            let agent_id = AgentId::from(scope.agent_id.as_str());
+            match tools::call(self, tenant, &scope, &agent_id, &call.tool, &call.input).await {
+                Ok(outcome) => outcome,
+                Err(error) if is_limit(&error) => return Ok(Step::Stopped),
+                Err(error) => Err(error.detail.message),
+            }
+        };
+        let failed = outcome.is_err();
+        let output = outcome.unwrap_or_else(|reason| format!("error: {reason}"));
+        let call = theazo_api::ToolCall { tool: call.tool, input: call.input, output };
+        self.append(tenant, run, Event::ToolFinished { step, index, call, failed }).await?;
+        Ok(Step::Done)
+    }
+
+    pub(super) async fn append(&self, tenant: &Tenant, run: &RunRecord, event: Event) -> AppResult<()> {
+        let (tenant, scope, now) = (tenant.clone(), run.scope(), self.app.clock.now());
+        self.app.store.write(move |tx| Ok::<_, AppError>(tx.append(&tenant, now, &scope, &event).map(drop)?)).await
+    }
+
+    async fn stop_or_fail(&self, tenant: &Tenant, run_id: &RunId, error: AppError) -> AppResult<()> {
+        let run = self.app.store.read(|view| find_run(view, tenant, run_id))?;
+        // A limit has paused the run already.
+        if run.data.status == RunStatus::Paused { Ok(()) } else { Err(error) }
+    }
+}
+
+/// Whether an error says that a limit was reached, which has stopped the run already.
+pub(super) fn is_limit(error: &AppError) -> bool {
+    error.detail.code == theazo_api::ErrorCode::SessionLimitExceeded
+}
+
+fn ignore_limit(error: AppError) -> AppResult<()> {
+    if is_limit(&error) { Ok(()) } else { Err(error) }
+}
+
+/// What was said in the earlier runs of an agent, and the task of this one.
+fn history_of(view: &View<'_>, tenant: &Tenant, agent: &AgentRecord, run_id: &RunId) -> AppResult<Vec<Message>> {
+    let mut messages = Vec::new();
+    let filter = Filter { agent_id: Some(agent.data.id.to_string()), ..Filter::default() };
+    for (_, run) in view.list::<RunRecord>(tenant, &filter)?.into_iter().rev() {
+        messages.push(Message::User(run.data.task));
+        if run.data.id == *run_id {
+            break;
+        }
+        let filter = EventFilter { run_id: Some(run.data.id.to_string()), ..EventFilter::default() };
+        messages.extend(Journal::read(&view.events(tenant, &filter)?).messages);
+    }
+    Ok(messages)
+}
+
+/// The paths of files that are new or changed.
+fn written(before: &[FileEntry], after: &[FileEntry]) -> Vec<String> {
+    after
+        .iter()
+        .filter(|entry| !entry.directory && !before.contains(entry))
+        .map(|entry| format!("/workspace/{}", entry.name))
+        .collect()
+}

@@ -1,0 +1,148 @@
+//! The sandboxes that this worker holds, each made when it is first needed.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use theazo_api::{AgentId, AgentStatus};
+use tokio::sync::OnceCell;
+
+use super::{Engine, limits::Stopped, timers::meter_job};
+use crate::{
+    app::find_agent,
+    compute::{ComputeError, Sandbox, SandboxSpec},
+    error::{AppError, AppResult},
+    event::Event,
+    spending::{start_meter, stop_meter},
+    store::Tenant,
+};
+
+type Slot = Arc<OnceCell<Arc<dyn Sandbox>>>;
+
+/// The sandboxes by agent.
+#[derive(Default)]
+pub(super) struct Sandboxes {
+    slots: Mutex<HashMap<AgentId, Slot>>,
+}
+
+impl Sandboxes {
+    fn slots(&self) -> MutexGuard<'_, HashMap<AgentId, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slot(&self, agent_id: &AgentId) -> Slot {
+        self.slots().entry(agent_id.clone()).or_default().clone()
+    }
+
+    /// The sandbox of an agent, if it has one.
+    pub fn get(&self, agent_id: &AgentId) -> Option<Arc<dyn Sandbox>> {
+        self.slots().get(agent_id).and_then(|slot| slot.get().cloned())
+    }
+
+    /// Forgets the sandbox of an agent and returns it.
+    pub fn take(&self, agent_id: &AgentId) -> Option<Arc<dyn Sandbox>> {
+        self.slots().remove(agent_id).and_then(|slot| slot.get().cloned())
+    }
+}
+
+impl Engine {
+    /// The sandbox of an agent. If it has none yet, or had one in a process that died, it is made and metered.
+    pub(super) async fn ensure_sandbox(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<Arc<dyn Sandbox>> {
+        let slot = self.sandboxes.slot(agent_id);
+        let sandbox = slot.get_or_try_init(|| self.create_sandbox(tenant, agent_id)).await;
+        Ok(sandbox?.clone())
+    }
+
+    async fn create_sandbox(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<Arc<dyn Sandbox>> {
+        let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
+        let provider = self.provider(&agent.data.provider)?;
+        self.meter_agent(tenant, agent_id).await?;
+        let spec = SandboxSpec { id: agent_id.to_string(), directory: self.agent_directory(agent_id) };
+        let created = provider.create(spec).await;
+        let clock = self.app.clock.clone();
+        let (owner, id) = (tenant.clone(), agent_id.clone());
+        match created {
+            Ok(sandbox) => {
+                let isolation = sandbox.isolation();
+                self.app
+                    .store
+                    .write(move |tx| {
+                        let mut agent = find_agent(tx, &owner, &id)?;
+                        let now = clock.now();
+                        tx.append(&owner, now, &agent.scope(), &Event::AgentReady { isolation: isolation.clone() })?;
+                        agent.data.isolation = Some(isolation);
+                        if agent.data.status == AgentStatus::Booting {
+                            agent.data.status =
+                                if agent.current_run.is_some() { AgentStatus::Running } else { AgentStatus::Ready };
+                        }
+                        Ok::<_, AppError>(tx.update(&owner, &agent)?)
+                    })
+                    .await?;
+                Ok(sandbox)
+            }
+            Err(error) => {
+                self.app
+                    .store
+                    .write(move |tx| {
+                        let mut agent = find_agent(tx, &owner, &id)?;
+                        stop_meter(tx, &owner, &mut agent, clock.now())?;
+                        Ok::<_, AppError>(tx.update(&owner, &agent)?)
+                    })
+                    .await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Starts the meter of an agent, or stops the session's agents if a limit is reached.
+    pub(super) async fn meter_agent(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<()> {
+        let clock = self.app.clock.clone();
+        let (owner, id) = (tenant.clone(), agent_id.clone());
+        let stopped = self
+            .app
+            .store
+            .write(move |tx| {
+                let now = clock.now();
+                let mut agent = find_agent(tx, &owner, &id)?;
+                match start_meter(tx, &owner, &mut agent, now)? {
+                    Ok(()) => {
+                        tx.update(&owner, &agent)?;
+                        if agent.meter.is_some() {
+                            tx.enqueue(&owner, &meter_job(&agent, now))?;
+                        }
+                        Ok::<_, AppError>(None)
+                    }
+                    Err(shortfall) => Ok(Some(Stopped::at(tx, &owner, &agent, &shortfall, now)?)),
+                }
+            })
+            .await?;
+        match stopped {
+            None => Ok(()),
+            Some(stopped) => Err(self.freeze(stopped).await),
+        }
+    }
+
+    /// Where the files of an agent are kept on this machine.
+    pub(super) fn agent_directory(&self, agent_id: &AgentId) -> PathBuf {
+        self.directory.join(agent_id.as_str())
+    }
+
+    /// Ends the sandbox of an agent, and removes its files if they are not needed again.
+    pub(super) async fn remove_sandbox(&self, agent_id: &AgentId) {
+        if let Some(sandbox) = self.sandboxes.take(agent_id) {
+            match sandbox.destroy().await {
+                Ok(()) | Err(ComputeError::Gone) => {}
+                Err(error) => tracing::warn!(agent = %agent_id, %error, "a sandbox could not be ended"),
+            }
+        }
+        let directory = self.agent_directory(agent_id);
+        match tokio::task::spawn_blocking(move || std::fs::remove_dir_all(directory)).await {
+            Ok(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(agent = %agent_id, %error, "the files of a sandbox could not be removed");
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Timers: the ticks of meters, the end of sessions, and the timeouts of runs. Each is a job with a due time.
+
+use serde_json::{Value, json};
+use theazo_api::{AgentId, AgentStatus, ErrorCode, JobId, RunId, SessionId, SessionStatus, Timestamp};
+
+use super::{Engine, limits::Stopped};
+use crate::{
+    app::{AgentCommand, RunEnd, end_run, find_agent, find_run, find_session},
+    error::AppError,
+    event::Event,
+    records::{AgentRecord, RunRecord},
+    spending::{TICK, start_meter, stop_meter},
+    store::{Filter, NewJob, Tenant},
+};
+
+/// The kinds of jobs that are timers. A test that moves the clock waits for them.
+pub const TIMERS: [&str; 3] = ["agent.meter", "session.expire", "run.timeout"];
+
+/// The next tick of an agent's meter.
+pub(super) fn meter_job(agent: &AgentRecord, now: Timestamp) -> NewJob {
+    NewJob {
+        id: JobId::from_suffix(format!("meter-{}", agent.data.id)),
+        kind: "agent.meter",
+        subject: agent.data.id.to_string(),
+        payload: json!({}),
+        due_at: now.plus(TICK),
+    }
+}
+
+/// The timeout of a run.
+pub(super) fn timeout_job(run: &RunRecord, started_at: Timestamp) -> Option<NewJob> {
+    let timeout_ms = run.timeout_ms?;
+    let timeout = std::time::Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    Some(NewJob {
+        id: JobId::from_suffix(format!("timeout-{}", run.data.id)),
+        kind: "run.timeout",
+        subject: run.data.id.to_string(),
+        payload: json!({ "timeoutMs": timeout_ms }),
+        due_at: started_at.plus(timeout),
+    })
+}
+
+impl Engine {
+    pub(super) async fn tick_meter(&self, tenant: &Tenant, agent_id: &str) {
+        let (owner, agent_id) = (tenant.clone(), AgentId::from(agent_id));
+        let clock = self.app.clock.clone();
+        let ticked = self.app.store.write(move |tx| {
+            let now = clock.now();
+            let mut agent = find_agent(tx, &owner, &agent_id)?;
+            // The meter was stopped, or stopped and started again since: then that tick has its own job.
+            let Some(meter) = &agent.meter else { return Ok(None) };
+            if now.since(meter.since) < TICK {
+                let since = meter.since;
+                tx.enqueue(&owner, &meter_job(&agent, since))?;
+                return Ok(None);
+            }
+            stop_meter(tx, &owner, &mut agent, now)?;
+            match start_meter(tx, &owner, &mut agent, now)? {
+                Ok(()) => {
+                    tx.update(&owner, &agent)?;
+                    tx.enqueue(&owner, &meter_job(&agent, now))?;
+                    Ok::<_, AppError>(None)
+                }
+                Err(shortfall) => {
+                    tx.update(&owner, &agent)?;
+                    Ok(Some(Stopped::at(tx, &owner, &agent, &shortfall, now)?))
+                }
+            }
+        });
+        match ticked.await {
+            Ok(None) => {}
+            Ok(Some(stopped)) => {
+                self.freeze(stopped).await;
+            }
+            Err(error) => tracing::error!(%error, "a meter could not be read"),
+        }
+    }
+
+    pub(super) async fn expire_session(&self, tenant: &Tenant, session_id: &str) {
+        let (owner, session_id) = (tenant.clone(), SessionId::from(session_id));
+        let clock = self.app.clock.clone();
+        let expired = self.app.store.write(move |tx| {
+            let now = clock.now();
+            let mut session = find_session(tx, &owner, &session_id)?;
+            if session.data.status == SessionStatus::Terminated {
+                return Ok(());
+            }
+            session.data.status = SessionStatus::Terminated;
+            session.data.terminated_at = Some(now);
+            tx.update(&owner, &session)?;
+            let reason = "`maxDuration` is over".to_owned();
+            tx.append(&owner, now, &session.scope(), &Event::SessionTerminated { reason })?;
+            let filter = Filter { session_id: Some(session_id.to_string()), ..Filter::default() };
+            for (_, agent) in tx.list::<AgentRecord>(&owner, &filter)? {
+                if !matches!(agent.data.status, AgentStatus::Completed | AgentStatus::Failed) {
+                    AgentCommand::Terminate.enqueue(tx, &owner, &agent, now)?;
+                }
+            }
+            Ok::<_, AppError>(())
+        });
+        if let Err(error) = expired.await {
+            tracing::error!(%error, "a session could not be ended");
+        }
+    }
+
+    pub(super) async fn time_out_run(&self, tenant: &Tenant, run_id: &str, payload: &Value) {
+        let (owner, run_id) = (tenant.clone(), RunId::from(run_id));
+        let clock = self.app.clock.clone();
+        let timeout = std::time::Duration::from_millis(payload["timeoutMs"].as_u64().unwrap_or(0));
+        let timed_out = self.app.store.write(move |tx| {
+            let mut run = find_run(tx, &owner, &run_id)?;
+            let message = format!("the run did not end within {}", theazo_api::time::human_duration(timeout));
+            let error = AppError::new(ErrorCode::Timeout, message).detail;
+            end_run(tx, &owner, &mut run, RunEnd::Failed(error), clock.now())
+        });
+        if let Err(error) = timed_out.await {
+            tracing::error!(%error, "a run could not be timed out");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The error of the control plane: a code with what people and programs need to go on.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use theazo_api::{ErrorCode, ErrorDetail, FieldProblem};
+
+use crate::{
+    compute::ComputeError,
+    store::{Shortfall, StoreError, Unit},
+};
+
+/// An operation could not be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppError {
+    /// What went wrong.
+    pub detail: ErrorDetail,
+    /// Whether the body could not even be read, which has a status of its own.
+    #[serde(default)]
+    pub unreadable: bool,
+    /// Seconds after which to try again.
+    #[serde(default)]
+    pub retry_after: Option<u64>,
+}
+
+/// The outcome of an operation.
+pub type AppResult<T> = Result<T, AppError>;
+
+impl AppError {
+    /// An error with a code and a message.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        let detail = ErrorDetail { code, message: message.into(), details: Map::new() };
+        Self { detail, unreadable: false, retry_after: None }
+    }
+
+    /// Adds a particular for programs.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.detail.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// There is no such thing, or it is somebody else's.
+    pub fn not_found(what: &str, id: &str, prefix: &str) -> Self {
+        let hint =
+            if id.starts_with(prefix) { String::new() } else { format!("; the id of one begins with `{prefix}`") };
+        Self::new(ErrorCode::NotFound, format!("there is no {what} `{id}`{hint}"))
+    }
+
+    /// The present state does not allow it.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Conflict, message)
+    }
+
+    /// Checks of fields failed.
+    pub fn invalid_fields(problems: &[FieldProblem]) -> Self {
+        let named: Vec<String> = problems
+            .iter()
+            .map(|problem| {
+                if problem.field.is_empty() {
+                    format!("the body {}", problem.message)
+                } else {
+                    format!("`{}` {}", problem.field, problem.message)
+                }
+            })
+            .collect();
+        Self::new(ErrorCode::InvalidRequest, named.join("; ")).with("fields", json!(problems))
+    }
+
+    /// One field is wrong.
+    pub fn invalid_field(field: &str, message: impl Into<String>) -> Self {
+        Self::invalid_fields(&[FieldProblem { field: field.to_owned(), message: message.into() }])
+    }
+
+    /// The body is not JSON.
+    pub fn unreadable(message: impl Into<String>) -> Self {
+        Self { unreadable: true, ..Self::new(ErrorCode::InvalidRequest, message) }
+    }
+
+    /// The idempotency key came with another request before.
+    pub fn idempotency_key_reused(key: &str) -> Self {
+        Self::new(
+            ErrorCode::IdempotencyKeyReused,
+            format!("the idempotency key `{key}` was used with a different request; use a new key"),
+        )
+    }
+
+    /// A budget lacks what the next step may cost.
+    pub fn limit_exceeded(shortfall: &Shortfall) -> Self {
+        let name = &shortfall.limit;
+        let message = match shortfall.unit {
+            Unit::Money => {
+                let cents = |amount: i64| theazo_api::round_to_cents(amount);
+                format!(
+                    "the limit `{name}` of {} cents is reached: {} cents are spent and {} are reserved, and the next \
+                     step may cost more than is left",
+                    cents(shortfall.value),
+                    cents(shortfall.spent),
+                    cents(shortfall.reserved),
+                )
+            }
+            Unit::Milliseconds => format!(
+                "the limit `{name}` of {} minutes is reached: {} minutes are used",
+                minutes(shortfall.value),
+                minutes(shortfall.spent),
+            ),
+        };
+        let (value, used) = match shortfall.unit {
+            Unit::Money => {
+                (json!(theazo_api::round_to_cents(shortfall.value)), json!(theazo_api::round_to_cents(shortfall.spent)))
+            }
+            Unit::Milliseconds => (json!(minutes(shortfall.value)), json!(minutes(shortfall.spent))),
+        };
+        let error = Self::new(ErrorCode::SessionLimitExceeded, message)
+            .with("limit", name.as_str())
+            .with("value", value)
+            .with("used", used);
+        match shortfall.unit {
+            Unit::Money => error.with("usedMicroCents", shortfall.spent).with("reservedMicroCents", shortfall.reserved),
+            Unit::Milliseconds => error,
+        }
+    }
+
+    /// Something that must not happen did.
+    pub fn internal(reason: impl std::fmt::Display) -> Self {
+        tracing::error!(%reason, "internal error");
+        Self::new(ErrorCode::InternalError, "the control plane failed; the request id helps to find out why")
+    }
+}
+
+fn minutes(milliseconds: i64) -> f64 {
+    milliseconds as f64 / 60_000.0
+}
+
+impl std::fmt::Display for AppError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.detail.code, self.detail.message)
+    }
+}
+
+impl std::error::Error for AppError {}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<ComputeError> for AppError {
+    fn from(error: ComputeError) -> Self {
+        match error {
+            ComputeError::TimedOut { after, stdout, stderr } => Self::new(
+                ErrorCode::Timeout,
+                format!("the program did not end within {} and was killed", theazo_api::time::human_duration(after)),
+            )
+            .with("stdout", stdout)
+            .with("stderr", stderr),
+            ComputeError::NotFound(path) => Self::new(ErrorCode::NotFound, format!("there is no file `{path}`")),
+            ComputeError::InvalidPath { path, reason } => Self::invalid_field("path", format!("`{path}` {reason}")),
+            ComputeError::Unsupported(what) => Self::new(ErrorCode::NoProvidersAvailable, what),
+            ComputeError::Paused => Self::conflict("the agent is paused; resume it first"),
+            ComputeError::Gone => Self::conflict("the sandbox is gone"),
+            ComputeError::Failed(reason) => Self::new(ErrorCode::ProviderError, reason),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Everything that can happen. Logs, run streams and usage are views of these; a run's journal is, too.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use theazo_api::{
+    ErrorDetail, Isolation, ReservationId, RunResult, SessionLimits, ToolCall, testing::Charge, usage::TokenUsage,
+};
+
+macro_rules! events {
+    ($($(#[doc = $doc:literal])+ $variant:ident $fields:tt = $kind:literal,)+) => {
+        /// Something that happened.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all_fields = "camelCase")]
+        pub enum Event { $($(#[doc = $doc])+ $variant $fields,)+ }
+
+        impl Event {
+            /// The name of what happened, as queries use it.
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $kind,)+ }
+            }
+        }
+    };
+}
+
+events! {
+    /// A session was created.
+    SessionCreated {} = "session.created",
+    /// The limits of a session were changed.
+    LimitsUpdated { limits: SessionLimits } = "session.limits_updated",
+    /// A session was paused.
+    SessionPaused {} = "session.paused",
+    /// A session was resumed.
+    SessionResumed {} = "session.resumed",
+    /// A session ended.
+    SessionTerminated { reason: String } = "session.terminated",
+    /// A limit of a session was reached.
+    SessionLimitReached { error: ErrorDetail } = "session.limit_reached",
+
+    /// An agent was created.
+    AgentCreated { name: String, provider: String } = "agent.created",
+    /// The sandbox of an agent is ready.
+    AgentReady { isolation: Isolation } = "agent.ready",
+    /// An agent was paused.
+    AgentPaused { reason: String } = "agent.paused",
+    /// An agent was resumed.
+    AgentResumed {} = "agent.resumed",
+    /// An agent ended.
+    AgentTerminated {} = "agent.terminated",
+    /// An agent ended because of an error.
+    AgentFailed { error: ErrorDetail } = "agent.failed",
+
+    /// A run was asked for.
+    RunQueued { agent: String, task: String } = "run.queued",
+    /// A worker took a run for the first time.
+    RunStarted {} = "run.started",
+    /// A worker took a run that another had begun, or that was paused.
+    RunContinued { reason: String } = "run.continued",
+    /// A run stands still.
+    RunPaused { error: Option<ErrorDetail> } = "run.paused",
+    /// A run is done.
+    RunCompleted { result: RunResult } = "run.completed",
+    /// A run ended with an error.
+    RunFailed { error: ErrorDetail } = "run.failed",
+    /// A run was cancelled.
+    RunCancelled { reason: String } = "run.cancelled",
+
+    /// A model was asked; what it may cost is reserved.
+    ModelRequested { step: u32, model: String, reservation: ReservationId } = "model.requested",
+    /// A model wrote a piece of text.
+    ModelText { step: u32, text: String } = "model.text",
+    /// A model answered.
+    ModelResponded { step: u32, text: String, tool_calls: Vec<RequestedCall>, tokens: TokenUsage } = "model.responded",
+    /// A model failed.
+    ModelFailed { step: u32, message: String } = "model.failed",
+
+    /// A tool began to work.
+    ToolStarted { step: u32, index: u32, tool: String, input: Map<String, Value> } = "tool.started",
+    /// A tool returned.
+    ToolFinished { step: u32, index: u32, call: ToolCall, failed: bool } = "tool.finished",
+
+    /// A program began to run.
+    ExecStarted { exec_id: String, language: String, repeatable: bool } = "exec.started",
+    /// A program ended.
+    ExecFinished { exec_id: String, exit_code: Option<i32>, duration_ms: i64, error: Option<ErrorDetail> } =
+        "exec.finished",
+    /// A program printed.
+    Output { stream: String, text: String } = "output",
+    /// A file was written.
+    FileWritten { path: String, bytes: i64 } = "file.written",
+
+    /// Something was charged.
+    Charged { charge: Charge, tokens: TokenUsage, milliseconds: i64 } = "charged",
+}
+
+/// A call of a tool that a model asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RequestedCall {
+    /// The name of the tool.
+    pub tool: String,
+    /// What it is given.
+    pub input: Map<String, Value>,
+}

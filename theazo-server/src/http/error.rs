@@ -1,0 +1,51 @@
+//! Errors as HTTP answers.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+};
+use theazo_api::{ErrorBody, ErrorCode, RequestId, Timestamp};
+
+use crate::{error::AppError, random};
+
+/// Marks an answer whose connection ends before it is sent. A transport in process turns it into a connection error.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionReset;
+
+/// The id of a new request.
+pub fn new_request_id() -> RequestId {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    RequestId::from_suffix(random::id_suffix(Timestamp::EPOCH.plus(now)))
+}
+
+/// The answer that tells of an error. `should_retry` says whether trying again can help, where that is known.
+pub fn respond(error: &AppError, request_id: &RequestId, should_retry: Option<bool>) -> Response<Body> {
+    let status = if error.unreadable { 400 } else { error.detail.code.status() };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = ErrorBody { error: error.detail.clone(), request_id: request_id.to_string() };
+    let text = serde_json::to_vec(&body).unwrap_or_default();
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(seconds) = error.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    let should_retry = match error.detail.code {
+        ErrorCode::NotImplemented | ErrorCode::NoProvidersAvailable => Some(false),
+        _ => should_retry,
+    };
+    if let Some(should_retry) = should_retry {
+        let value = if should_retry { "true" } else { "false" };
+        headers.insert("x-should-retry", HeaderValue::from_static(value));
+    }
+    with_request_id(response, request_id)
+}
+
+/// An answer with the id of its request.
+pub fn with_request_id(mut response: Response<Body>, request_id: &RequestId) -> Response<Body> {
+    if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}

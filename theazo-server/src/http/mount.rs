@@ -1,0 +1,303 @@
+//! Mounting: from an operation of the table and a handler to a route.
+
+use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{RawPathParams, Request},
+    http::{HeaderMap, HeaderValue, Response, header},
+    routing::{MethodFilter, on},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use theazo_api::{Endpoint, ErrorCode, Method, Operation, Repeat, Reply, RequestId, TimeClass};
+
+use super::{
+    Server,
+    body::{read_body, read_json, read_path, read_query},
+    error::{new_request_id, respond, with_request_id},
+    stream::{EventSource, event_stream},
+    waiting,
+};
+use crate::{
+    app::{Context, Report},
+    error::{AppError, AppResult},
+    store::Claim,
+    test_plane::FaultAction,
+};
+
+/// How large a body may be.
+const MAX_BODY_BYTES: usize = 32 << 20;
+
+/// A typed request of an operation.
+pub struct Call<E: Endpoint> {
+    /// Who asks.
+    pub context: Context,
+    /// The path parameters.
+    pub path: E::Path,
+    /// The query parameters.
+    pub query: E::Query,
+    /// The body.
+    pub body: E::Body,
+    /// What an event stream has shown already, if it is resumed.
+    pub last_event_id: Option<i64>,
+}
+
+type HandlerFuture<T> = Pin<Box<dyn Future<Output = AppResult<T>> + Send>>;
+
+/// The routes as they are mounted.
+pub struct Routes {
+    server: Arc<Server>,
+    router: Router,
+    mounted: HashSet<&'static str>,
+}
+
+impl Routes {
+    /// No routes yet.
+    pub fn new(server: Arc<Server>) -> Self {
+        Self { server, router: Router::new(), mounted: HashSet::new() }
+    }
+
+    /// The ids of the operations that are mounted.
+    pub fn mounted(&self) -> &HashSet<&'static str> {
+        &self.mounted
+    }
+
+    /// The routes.
+    pub fn into_router(self) -> Router {
+        self.router
+    }
+
+    /// The server, for handlers that need more than a context.
+    pub fn server(&self) -> Arc<Server> {
+        self.server.clone()
+    }
+
+    /// Mounts an operation that answers with one value.
+    pub fn unary<E, H, F>(&mut self, handler: H)
+    where
+        E: Endpoint,
+        H: Fn(Call<E>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = AppResult<E::Response>> + Send + 'static,
+    {
+        self.mount::<E, _>(move |call, prefer, request_id| {
+            let report = call.context.report.clone();
+            let work = Box::pin(handler(call));
+            Box::pin(async move {
+                let response = match E::OPERATION.time {
+                    TimeClass::Run => waiting::answer::<E>(work, prefer, &request_id).await,
+                    _ => answer::<E>(work.await, &request_id),
+                };
+                Ok(with_report(response, &report))
+            })
+        });
+    }
+
+    /// Mounts an operation that answers with a stream of events.
+    pub fn events<E, H, F>(&mut self, handler: H)
+    where
+        E: Endpoint,
+        H: Fn(Call<E>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = AppResult<EventSource>> + Send + 'static,
+    {
+        self.mount::<E, _>(move |call, _, request_id| {
+            let report = call.context.report.clone();
+            let store = call.context.app.store.clone();
+            let opened = handler(call);
+            Box::pin(async move {
+                let source = opened.await?;
+                let response = event_stream(store, source);
+                Ok(with_report(with_request_id(response, &request_id), &report))
+            })
+        });
+    }
+
+    fn mount<E, S>(&mut self, serve: S)
+    where
+        E: Endpoint,
+        S: Fn(Call<E>, Option<Duration>, RequestId) -> HandlerFuture<Response<Body>> + Clone + Send + Sync + 'static,
+    {
+        let operation = E::OPERATION;
+        let server = self.server.clone();
+        let filter = match operation.method {
+            Method::Get => MethodFilter::GET,
+            Method::Post => MethodFilter::POST,
+            Method::Put => MethodFilter::PUT,
+            Method::Patch => MethodFilter::PATCH,
+            Method::Delete => MethodFilter::DELETE,
+        };
+        let route = on(filter, move |parameters: RawPathParams, request: Request| {
+            let (server, serve) = (server.clone(), serve.clone());
+            async move { handle::<E, S>(&server, serve, parameters, request).await }
+        });
+        let router = std::mem::take(&mut self.router);
+        self.router = router.route(&axum_path(operation.path), route);
+        self.mounted.insert(operation.id);
+    }
+}
+
+fn axum_path(template: &str) -> String {
+    template
+        .split('/')
+        .map(|segment| match segment.strip_suffix("...}") {
+            Some(name) => format!("{{*{}}}", name.trim_start_matches('{')),
+            None => segment.to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+async fn handle<E, S>(server: &Server, serve: S, parameters: RawPathParams, request: Request) -> Response<Body>
+where
+    E: Endpoint,
+    S: Fn(Call<E>, Option<Duration>, RequestId) -> HandlerFuture<Response<Body>>,
+{
+    let request_id = new_request_id();
+    let operation = E::OPERATION;
+    let record = server.test.as_ref().map(|test| test.record(operation, &request, server.app.clock.now()));
+    let fault = server.test.as_ref().and_then(|test| test.next_fault(operation));
+    let serve = async {
+        let call = read_call::<E>(server, parameters, request).await;
+        match call {
+            Ok((call, prefer)) => serve(call, prefer, request_id.clone()).await,
+            Err(error) => Err(error),
+        }
+        .unwrap_or_else(|error| respond(&error, &request_id, should_retry(operation, &error)))
+    };
+    let response = match fault {
+        None => serve.await,
+        Some(FaultAction::Answer(error, status)) => {
+            let mut response = respond(&error, &request_id, None);
+            *response.status_mut() = status;
+            response
+        }
+        Some(FaultAction::ResetBefore) => reset(),
+        Some(FaultAction::ResetAfter) => {
+            serve.await;
+            reset()
+        }
+    };
+    if let (Some(test), Some(record)) = (&server.test, record) {
+        test.finish(record, &response);
+    }
+    response
+}
+
+/// An answer whose connection ends: over a socket its body breaks off, in process it is a connection error.
+fn reset() -> Response<Body> {
+    let broken =
+        futures_util::stream::iter([Err::<bytes::Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset))]);
+    let mut response = Response::new(Body::from_stream(broken));
+    response.extensions_mut().insert(super::ConnectionReset);
+    response
+}
+
+async fn read_call<E: Endpoint>(
+    server: &Server,
+    parameters: RawPathParams,
+    request: Request,
+) -> AppResult<(Call<E>, Option<Duration>)> {
+    let operation = E::OPERATION;
+    let (parts, body) = request.into_parts();
+    let tenant = match operation.id {
+        "GetHealth" => crate::store::Tenant::new("", crate::store::World::Test),
+        _ => authenticate(server, &parts.headers)?,
+    };
+    let path = read_path::<E>(&parameters)?;
+    let query = read_query::<E>(parts.uri.query().unwrap_or_default())?;
+    let value = match operation.method {
+        Method::Get | Method::Delete => Value::Null,
+        _ => {
+            let bytes = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| {
+                if error.downcast_ref::<LengthLimitError>().is_some() {
+                    AppError::unreadable(format!("the body is larger than {MAX_BODY_BYTES} bytes"))
+                } else {
+                    AppError::unreadable("the body broke off")
+                }
+            })?;
+            read_json(&bytes.to_bytes())?
+        }
+    };
+    let claim = claim(operation, &parts.headers, parts.uri.path(), &value)?;
+    let body = read_body::<E>(value)?;
+    let context = Context { app: server.app.clone(), tenant, claim, report: Arc::new(Report::default()) };
+    let last_event_id = header_text(&parts.headers, "last-event-id").and_then(|text| text.parse().ok());
+    let prefer = header_text(&parts.headers, "prefer").and_then(waiting::preferred_wait);
+    Ok((Call { context, path, query, body, last_event_id }, prefer))
+}
+
+fn authenticate(server: &Server, headers: &HeaderMap) -> AppResult<crate::store::Tenant> {
+    let unauthorized = |message: &str| AppError::new(ErrorCode::Unauthorized, message);
+    let Some(value) = header_text(headers, header::AUTHORIZATION.as_str()) else {
+        return Err(unauthorized("there is no API key; send `Authorization: Bearer th_live_...`"));
+    };
+    let key = value
+        .split_once(' ')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, key)| key.trim())
+        .ok_or_else(|| unauthorized("the header `Authorization` is not of the form `Bearer th_live_...`"))?;
+    server
+        .app
+        .store
+        .read(|view| Ok::<_, AppError>(view.authenticate(key)?))?
+        .ok_or_else(|| unauthorized("the API key is not valid here; it may be of another server, or revoked"))
+}
+
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The claim of a request that carries an idempotency key.
+fn claim(operation: &Operation, headers: &HeaderMap, path: &str, body: &Value) -> AppResult<Option<Claim>> {
+    let Some(value) = headers.get("idempotency-key").filter(|_| operation.repeat == Repeat::Keyed) else {
+        return Ok(None);
+    };
+    let key = value.to_str().unwrap_or_default();
+    if key.is_empty() || key.len() > 255 {
+        return Err(AppError::invalid_field("Idempotency-Key", "must be 1 to 255 characters of ASCII"));
+    }
+    // The same body with its members in another order is the same request.
+    let mut body = body.clone();
+    body.sort_all_objects();
+    let text = format!("{}\n{path}\n{body}", operation.id);
+    let fingerprint = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Some(Claim { key: key.to_owned(), fingerprint }))
+}
+
+/// Whether asking again can help. What came of a run or a program is stored: asking again gives the same.
+pub fn should_retry(operation: &Operation, error: &AppError) -> Option<bool> {
+    let stored = operation.time == TimeClass::Run && error.detail.code != ErrorCode::InternalError;
+    (stored && error.retry_after.is_none()).then_some(false)
+}
+
+/// The answer of an operation.
+pub fn answer<E: Endpoint>(outcome: AppResult<E::Response>, request_id: &RequestId) -> Response<Body> {
+    let operation = E::OPERATION;
+    let encoded = outcome.and_then(|value| serde_json::to_vec(&value).map_err(AppError::internal));
+    match encoded {
+        Err(error) => respond(&error, request_id, should_retry(operation, &error)),
+        Ok(text) => {
+            let empty = operation.reply == Reply::Empty;
+            let mut response = Response::new(if empty { Body::empty() } else { Body::from(text) });
+            *response.status_mut() = axum::http::StatusCode::from_u16(operation.status).unwrap_or_default();
+            if !empty {
+                let json = HeaderValue::from_static("application/json");
+                response.headers_mut().insert(header::CONTENT_TYPE, json);
+            }
+            with_request_id(response, request_id)
+        }
+    }
+}
+
+fn with_report(mut response: Response<Body>, report: &Report) -> Response<Body> {
+    let headers = response.headers_mut();
+    if let Some(value) = report.run_id.get().and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
+        headers.insert("x-theazo-run-id", value);
+    }
+    if report.replayed.get().is_some() {
+        headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    response
+}

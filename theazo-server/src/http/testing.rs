@@ -1,0 +1,35 @@
+//! The test plane's own operations.
+
+use std::sync::Arc;
+
+use theazo_api::testing::{
+    AdvanceClock, ClockState, GetClock, InjectFault, ListCharges, ListRecordedRequests, ScriptAgent,
+};
+
+use super::mount::{Call, Routes};
+use crate::{error::AppError, test_plane::TestPlaneState};
+
+pub fn mount(routes: &mut Routes) {
+    let server = routes.server();
+    let test: Arc<TestPlaneState> = server.test.clone().expect("a test plane mounts these");
+    let state = test.clone();
+    routes.unary(move |call: Call<ScriptAgent>| {
+        state.script(&call.body.agent, call.body.turns);
+        async { Ok(()) }
+    });
+    routes.unary(|call: Call<AdvanceClock>| async move {
+        let now = crate::test_plane::advance(&call.context.app, call.body.by.0).await?;
+        Ok(ClockState { now })
+    });
+    routes.unary(|call: Call<GetClock>| async move { Ok(ClockState { now: call.context.app.clock.now() }) });
+    let state = test.clone();
+    routes.unary(move |call: Call<InjectFault>| {
+        state.inject(call.body);
+        async { Ok(()) }
+    });
+    routes.unary(move |_: Call<ListRecordedRequests>| {
+        let requests = test.requests();
+        async { Ok::<_, AppError>(requests) }
+    });
+    routes.unary(|call: Call<ListCharges>| async move { call.context.all_charges() });
+}

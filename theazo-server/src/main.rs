@@ -1,0 +1,137 @@
+//! The server `theazo`.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use theazo_server::{ControlPlane, PlaneConfig, create_key_in};
+use tokio::{net::TcpListener, signal::unix::SignalKind};
+
+/// Agent infrastructure: isolated sessions for your users, spend limits that hold, streams that resume.
+#[derive(Parser)]
+#[command(name = "theazo", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves the control plane over HTTP until it is told to stop.
+    Serve(Serve),
+    /// Manages API keys.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+}
+
+#[derive(clap::Args)]
+struct Serve {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, env = "THEAZO_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Where everything is kept; made if it is not there.
+    #[arg(long, env = "THEAZO_DATA_DIR", default_value = "theazo-data")]
+    data_dir: PathBuf,
+    /// Says that it is ready with one line of JSON: {"url": ..., "liveKey": ..., "testKey": ...}.
+    #[arg(long)]
+    json: bool,
+    /// The provider of sandboxes where none is asked for: `local` or `simulated`.
+    #[arg(long, env = "THEAZO_PROVIDER", default_value = "local")]
+    provider: String,
+    /// How many milliseconds the offline model waits before each word, as a real model takes its time.
+    #[arg(long, default_value_t = 0)]
+    offline_pace_ms: u64,
+    /// Serves a test plane: manual clock, scripted models, simulated sandboxes, and the operations under /testing.
+    #[arg(long)]
+    test_plane: bool,
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Makes another API key and prints it. Only its hash is kept.
+    Create {
+        /// The data directory of the control plane, which must not be running.
+        #[arg(long, env = "THEAZO_DATA_DIR", default_value = "theazo-data")]
+        data_dir: PathBuf,
+        /// Makes a test key, which never runs anything for real.
+        #[arg(long)]
+        test: bool,
+        /// A name for people.
+        #[arg(long, default_value = "key")]
+        name: String,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("THEAZO_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let outcome = match Cli::parse().command {
+        Command::Serve(serve) => run_server(serve).await,
+        Command::Keys { command: KeysCommand::Create { data_dir, test, name } } => {
+            create_key_in(&data_dir, !test, &name).await.map(|key| println!("{key}")).map_err(Into::into)
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run_server(serve: Serve) -> Result<(), Box<dyn std::error::Error>> {
+    let listener = TcpListener::bind(serve.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}; is another server there?", serve.listen))?;
+    let base = if serve.test_plane { PlaneConfig::test() } else { PlaneConfig::default() };
+    let config = PlaneConfig { offline_pace: Duration::from_millis(serve.offline_pace_ms), ..base }
+        .data_dir(&serve.data_dir)
+        .default_provider(if serve.test_plane { "simulated" } else { &serve.provider });
+    let plane = ControlPlane::start(config).await?;
+    let address = listener.local_addr()?;
+    announce(&plane, &serve, address);
+    let router = plane.router();
+    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
+    let stop = async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    // Streams and waiting runs would hold a graceful end for as long as they like; their clients re-attach.
+    tokio::select! {
+        served = axum::serve(listener, router).into_future() => served?,
+        () = stop => {}
+    }
+    plane.shutdown().await;
+    Ok(())
+}
+
+fn announce(plane: &ControlPlane, serve: &Serve, address: SocketAddr) {
+    let url = format!("http://{address}");
+    if serve.json {
+        let line = serde_json::json!({ "url": url, "liveKey": plane.live_key(), "testKey": plane.test_key() });
+        println!("{line}");
+        return;
+    }
+    println!("Theazo is ready at {url}");
+    println!("Everything is kept in {}", serve.data_dir.display());
+    match (plane.live_key(), plane.test_key()) {
+        (Some(live), Some(test)) => {
+            println!("\nTwo API keys were made. They are shown this once; only their hashes are kept.");
+            println!("  live  {live}");
+            println!("  test  {test}");
+            println!("\nTry it:\n  export THEAZO_BASE_URL={url}\n  export THEAZO_API_KEY={live}");
+        }
+        _ => println!("It has API keys already; `theazo keys create` makes another while the server is stopped."),
+    }
+    println!("\nCtrl-C stops it.");
+}

@@ -1,0 +1,89 @@
+//! The offline model: it needs no network and says so. It looks at the task with a program in the sandbox and reports
+//! what the program printed, so that everything around a model is exercised for real.
+
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use serde_json::{Map, Value, json};
+use theazo_api::usage::TokenUsage;
+
+use super::{Message, Model, ModelChunk, ModelError, ModelRequest, estimate_request_tokens, estimate_tokens};
+
+/// The program by which the offline model looks at a task; `TASK` is put in as a JSON string.
+const PROGRAM: &str = r#"import json, platform, re
+
+task = json.loads(TASK)
+words = re.findall(r"\w+", task)
+print(json.dumps({
+    "words": len(words),
+    "longest": max(words, key=len, default=""),
+    "python": platform.python_version(),
+}))
+"#;
+
+/// Answers without a network.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OfflineModel {
+    /// How long it waits before each word, as a real model takes its time.
+    pub pace: Duration,
+}
+
+impl Model for OfflineModel {
+    fn provider(&self) -> &'static str {
+        "offline"
+    }
+
+    fn complete(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelChunk, ModelError>> {
+        let (text, tool_call) = answer(&request);
+        let tokens = TokenUsage {
+            input: estimate_request_tokens(&request),
+            output: estimate_tokens(&text) + tool_call.as_ref().map_or(0, |_| estimate_tokens(PROGRAM)),
+        };
+        let pace = self.pace;
+        Box::pin(async_stream::stream! {
+            for word in text.split_inclusive(' ') {
+                if !pace.is_zero() {
+                    tokio::time::sleep(pace).await;
+                }
+                yield Ok(ModelChunk::Text(word.to_owned()));
+            }
+            if let Some((tool, input)) = tool_call {
+                yield Ok(ModelChunk::ToolCall { tool, input });
+            }
+            yield Ok(ModelChunk::Finished(tokens));
+        })
+    }
+
+    fn bound(&self, request: &ModelRequest) -> TokenUsage {
+        TokenUsage { input: estimate_request_tokens(request), output: request.max_output_tokens }
+    }
+
+    fn charges_for_lost_calls(&self) -> bool {
+        false
+    }
+}
+
+fn answer(request: &ModelRequest) -> (String, Option<(String, Map<String, Value>)>) {
+    let task = request.messages.iter().rev().find_map(|message| match message {
+        Message::User(task) => Some(task.as_str()),
+        _ => None,
+    });
+    let task = task.unwrap_or_default();
+    match request.messages.last() {
+        Some(Message::ToolResult { output, .. }) => {
+            let text = format!(
+                "This is the offline model: no language model was asked. For the task \"{task}\" a program ran in the \
+                 sandbox and reported {}",
+                output.trim()
+            );
+            (text, None)
+        }
+        _ if request.tools.iter().any(|tool| tool.name == "run_code") => {
+            let quoted = json!(json!(task).to_string()).to_string();
+            let code = PROGRAM.replacen("TASK", &quoted, 1);
+            let input = Map::from_iter([("language".to_owned(), json!("python")), ("code".to_owned(), json!(code))]);
+            ("I will look at the task with a program in the sandbox. ".to_owned(), Some(("run_code".to_owned(), input)))
+        }
+        _ => (format!("This is the offline model: no language model was asked. The task was \"{task}\"."), None),
+    }
+}

@@ -1,0 +1,160 @@
+//! A control plane: its parts, started and stopped together.
+
+use std::{path::PathBuf, sync::Arc};
+
+use axum::Router;
+use tempfile::TempDir;
+
+use crate::{
+    app::{App, FirstKeys, NewKey, ProviderInfo},
+    clock::Clock,
+    compute::{LocalConfig, LocalProvider, Provider, SimulatedProvider},
+    config::PlaneConfig,
+    engine::{Engine, Worker},
+    error::AppError,
+    http,
+    model::{Model, OfflineModel, ScriptedModel},
+    store::{Store, StoreError, World},
+    test_plane::TestPlaneState,
+};
+
+/// A control plane could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its folder for sandboxes cannot be made.
+    #[error("no folder for sandboxes can be made: {0}")]
+    Directory(#[from] std::io::Error),
+    /// What it found in its store cannot be continued.
+    #[error("the control plane cannot start: {0}")]
+    Recovery(#[from] AppError),
+    /// There is no such provider.
+    #[error("there is no provider `{0}`; there is `local` and `simulated`")]
+    UnknownProvider(String),
+}
+
+/// A control plane that runs.
+pub struct ControlPlane {
+    app: Arc<App>,
+    router: Router,
+    worker: Worker,
+    keys: Option<FirstKeys>,
+    /// Where sandboxes have their files if the plane lives in memory; it goes with the plane.
+    temporary: Option<TempDir>,
+}
+
+impl ControlPlane {
+    /// Starts a control plane.
+    ///
+    /// # Errors
+    ///
+    /// When the data directory cannot be used, or another control plane is using it.
+    pub async fn start(config: PlaneConfig) -> Result<Self, StartError> {
+        let store = match &config.data_directory {
+            Some(directory) => Store::open(directory)?,
+            None => Store::in_memory()?,
+        };
+        let clock = match &config.test {
+            Some(test) => Clock::manual(test.start),
+            None => Clock::system(),
+        };
+        let (directory, temporary) = sandbox_directory(&config)?;
+        let providers: Vec<Arc<dyn Provider>> = if config.test.is_some() {
+            vec![Arc::new(SimulatedProvider::new(clock.clone())), Arc::new(local(&config, directory.join("state")))]
+        } else {
+            vec![Arc::new(local(&config, directory.join("state"))), Arc::new(SimulatedProvider::new(clock.clone()))]
+        };
+        let default_provider = config.default_provider.unwrap_or_else(|| providers[0].name().to_owned());
+        let mut known = Vec::new();
+        for provider in &providers {
+            let availability = provider.availability().await;
+            known.push(ProviderInfo { name: provider.name(), availability, has_browser: provider.has_browser() });
+        }
+        if !known.iter().any(|provider| provider.name == default_provider) {
+            return Err(StartError::UnknownProvider(default_provider));
+        }
+        let scripted = Arc::new(ScriptedModel::default());
+        let offline: Arc<dyn Model> = Arc::new(OfflineModel { pace: config.offline_pace });
+        let live: Arc<dyn Model> = if config.test.is_some() { scripted.clone() } else { offline.clone() };
+        let keys = FirstKeys::ensure(&store, clock.now()).await?;
+        let models = vec!["offline".to_owned()];
+        let app = Arc::new(App { store, clock, providers: known, default_provider, models });
+        let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted)));
+        let worker = Engine::new(app.clone(), providers, live, offline, directory.join("agents")).start().await?;
+        let router = http::router(app.clone(), test);
+        Ok(Self { app, router, worker, keys, temporary })
+    }
+
+    /// The routes. They work until the plane is stopped.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// The live key that was made when the store was; on a store that had keys already there is none to tell.
+    pub fn live_key(&self) -> Option<&str> {
+        self.keys.as_ref().map(|keys| keys.live.as_str())
+    }
+
+    /// The test key that was made when the store was; on a store that had keys already there is none to tell.
+    pub fn test_key(&self) -> Option<&str> {
+        self.keys.as_ref().map(|keys| keys.test.as_str())
+    }
+
+    /// Makes another key of the plane's first account. It is told once and only its hash is kept.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn create_key(&self, live: bool, name: &str) -> Result<String, StartError> {
+        let world = if live { World::Live } else { World::Test };
+        let key = NewKey { world, name: name.to_owned() };
+        Ok(key.create(&self.app.store, self.app.clock.now()).await?)
+    }
+
+    /// Makes another account and returns a live key of it.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub async fn create_account(&self, name: &str) -> Result<String, StartError> {
+        let key = NewKey { world: World::Live, name: name.to_owned() };
+        Ok(key.create_account(&self.app.store, self.app.clock.now()).await?)
+    }
+
+    /// Stops: every sandbox ends, and runs that are under way are continued by the next plane on the same directory.
+    pub async fn shutdown(self) {
+        self.worker.stop().await;
+        drop(self.temporary);
+    }
+}
+
+/// Makes another key of the first account in a data directory that no control plane is using.
+///
+/// # Errors
+///
+/// When the directory cannot be used.
+pub async fn create_key_in(directory: &std::path::Path, live: bool, name: &str) -> Result<String, StartError> {
+    let store = Store::open(directory)?;
+    let world = if live { World::Live } else { World::Test };
+    Ok(NewKey { world, name: name.to_owned() }.create(&store, Clock::system().now()).await?)
+}
+
+fn local(config: &PlaneConfig, state_directory: PathBuf) -> LocalProvider {
+    LocalProvider::new(LocalConfig { state_directory, runtimes: config.runtimes.clone() })
+}
+
+fn sandbox_directory(config: &PlaneConfig) -> Result<(PathBuf, Option<TempDir>), std::io::Error> {
+    match &config.data_directory {
+        Some(directory) => {
+            let directory = std::path::absolute(directory)?.join("sandboxes");
+            std::fs::create_dir_all(&directory)?;
+            Ok((directory, None))
+        }
+        None => {
+            let temporary = tempfile::Builder::new().prefix("theazo-").tempdir()?;
+            Ok((temporary.path().to_owned(), Some(temporary)))
+        }
+    }
+}

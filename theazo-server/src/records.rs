@@ -1,0 +1,186 @@
+//! The documents that the control plane keeps: each is what the wire shows, and what only the plane knows.
+
+use serde::{Deserialize, Serialize};
+use theazo_api::{AgentData, RunData, RunId, SessionData, Timestamp};
+
+use crate::store::{Document, EventScope, Owner};
+
+/// A session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionRecord {
+    /// What the wire shows.
+    pub data: SessionData,
+}
+
+impl SessionRecord {
+    /// Whose budget its spending counts on: the user's, or its own in an anonymous session.
+    pub fn payer(&self) -> &str {
+        if self.data.user_id.is_empty() { self.data.id.as_str() } else { &self.data.user_id }
+    }
+
+    /// What its events are about.
+    pub fn scope(&self) -> EventScope {
+        EventScope { user_id: self.data.user_id.clone(), session_id: self.data.id.to_string(), ..EventScope::default() }
+    }
+}
+
+impl Document for SessionRecord {
+    const KIND: &'static str = "session";
+
+    fn id(&self) -> &str {
+        self.data.id.as_str()
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        Owner { user_id: &self.data.user_id, session_id: self.data.id.as_str(), agent_id: "" }
+    }
+
+    fn status(&self) -> &str {
+        self.data.status.as_str()
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.data.created_at
+    }
+}
+
+/// Why an agent is paused. What paused it must resume it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PausedBy {
+    /// A call of `agent.pause`.
+    Caller,
+    /// Its session was paused.
+    Session,
+    /// A limit was reached.
+    Limit,
+}
+
+/// An agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentRecord {
+    /// What the wire shows.
+    pub data: AgentData,
+    /// The system prompt.
+    pub instructions: Option<String>,
+    /// The tools that the model may use; all if absent.
+    pub tools: Option<Vec<String>>,
+    /// How long a run may take, in milliseconds.
+    pub timeout_ms: Option<i64>,
+    /// What a run may cost, in micro-cents.
+    pub cost_cap: Option<i64>,
+    /// Whether it ends with its one run.
+    pub one_shot: bool,
+    /// Why it is paused.
+    pub paused_by: Option<PausedBy>,
+    /// The present or last task.
+    pub task: String,
+    /// The run that is under way.
+    pub current_run: Option<RunId>,
+    /// The meter of its sandbox, while one runs.
+    pub meter: Option<Meter>,
+}
+
+/// What a running sandbox has reserved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Meter {
+    /// The reservation of the present tick.
+    pub reservation: theazo_api::ReservationId,
+    /// When the tick began.
+    pub since: Timestamp,
+}
+
+impl AgentRecord {
+    /// Whether it counts for `maxAgents`: it is neither paused nor ended.
+    pub const ACTIVE: [&'static str; 3] = ["booting", "ready", "running"];
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.data.status, theazo_api::AgentStatus::Completed | theazo_api::AgentStatus::Failed)
+    }
+
+    /// What its events are about.
+    pub fn scope(&self) -> EventScope {
+        EventScope {
+            user_id: self.data.user_id.clone(),
+            session_id: self.data.session_id.to_string(),
+            agent_id: self.data.id.to_string(),
+            run_id: String::new(),
+        }
+    }
+}
+
+impl Document for AgentRecord {
+    const KIND: &'static str = "agent";
+
+    fn id(&self) -> &str {
+        self.data.id.as_str()
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        Owner {
+            user_id: &self.data.user_id,
+            session_id: self.data.session_id.as_str(),
+            agent_id: self.data.id.as_str(),
+        }
+    }
+
+    fn status(&self) -> &str {
+        self.data.status.as_str()
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.data.created_at
+    }
+}
+
+/// A run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRecord {
+    /// What the wire shows.
+    pub data: RunData,
+    /// What it may cost, in micro-cents.
+    pub max_cost: Option<i64>,
+    /// How long it may take once a worker has it, in milliseconds.
+    pub timeout_ms: Option<i64>,
+}
+
+impl RunRecord {
+    /// What its events are about.
+    pub fn scope(&self) -> EventScope {
+        EventScope {
+            user_id: self.data.user_id.clone(),
+            session_id: self.data.session_id.to_string(),
+            agent_id: self.data.agent_id.to_string(),
+            run_id: self.data.id.to_string(),
+        }
+    }
+}
+
+impl Document for RunRecord {
+    const KIND: &'static str = "run";
+
+    fn id(&self) -> &str {
+        self.data.id.as_str()
+    }
+
+    fn owner(&self) -> Owner<'_> {
+        Owner {
+            user_id: &self.data.user_id,
+            session_id: self.data.session_id.as_str(),
+            agent_id: self.data.agent_id.as_str(),
+        }
+    }
+
+    fn status(&self) -> &str {
+        self.data.status.as_str()
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.data.created_at
+    }
+}

@@ -1,0 +1,158 @@
+//! Jobs: a durable queue with due times and leases. Every timer is a job, too.
+
+use rusqlite::{OptionalExtension, Row};
+use serde_json::Value;
+use theazo_api::{JobId, Timestamp};
+
+use super::{StoreError, Tenant, Tx, View};
+use crate::error::AppError;
+
+/// What came of a job that somebody waits for.
+pub type JobResult = Result<Value, AppError>;
+
+/// A job to do.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// The id. A job with the id of one that exists asks for that one again.
+    pub id: JobId,
+    /// What is to be done.
+    pub kind: &'static str,
+    /// With what: the id of a run, an agent, a session.
+    pub subject: String,
+    /// The particulars.
+    pub payload: Value,
+    /// When it is due.
+    pub due_at: Timestamp,
+}
+
+/// A job that a worker has.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The id.
+    pub id: JobId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// What is to be done.
+    pub kind: String,
+    /// With what.
+    pub subject: String,
+    /// The particulars.
+    pub payload: Value,
+    /// How often a worker took it before.
+    pub attempts: i64,
+}
+
+impl Tx<'_> {
+    /// Asks for a job. If it exists and is done, it is queued again; if a worker has it, it is queued again afterwards.
+    pub fn enqueue(&self, tenant: &Tenant, job: &NewJob) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO jobs (id, tenant, kind, subject, payload, due_at, state) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued') \
+                 ON CONFLICT (id) DO UPDATE SET payload = excluded.payload, due_at = excluded.due_at, result = NULL, \
+                 again = (state = 'leased'), state = CASE state WHEN 'done' THEN 'queued' ELSE state END",
+            )?
+            .execute((
+                job.id.as_str(),
+                tenant.as_str(),
+                job.kind,
+                &job.subject,
+                job.payload.to_string(),
+                job.due_at.as_millis(),
+            ))?;
+        Ok(())
+    }
+
+    /// Takes a job out of the queue, if no worker has it.
+    pub fn dequeue(&self, id: &JobId) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("DELETE FROM jobs WHERE id = ?1 AND state = 'queued'")?
+            .execute([id.as_str()])?;
+        Ok(())
+    }
+
+    /// Leases the jobs that are due, the longest due first.
+    pub fn lease_due(&self, owner: &str, now: Timestamp, limit: i64) -> Result<Vec<Job>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE jobs SET state = 'leased', lease_owner = ?1, attempts = attempts + 1 WHERE id IN \
+             (SELECT id FROM jobs WHERE state = 'queued' AND due_at <= ?2 ORDER BY due_at LIMIT ?3) \
+             RETURNING id, tenant, kind, subject, payload, attempts - 1",
+        )?;
+        let jobs = statement.query_map((owner, now.as_millis(), limit), read_job)?;
+        Ok(jobs.collect::<Result<_, _>>()?)
+    }
+
+    /// Gives back what a dead worker had.
+    pub fn release_leases(&self, except_owner: &str) -> Result<usize, StoreError> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "UPDATE jobs SET state = 'queued', lease_owner = NULL WHERE state = 'leased' AND lease_owner <> ?1",
+            )?
+            .execute([except_owner])?)
+    }
+
+    /// Ends a job, or queues it again if it was asked for again meanwhile.
+    pub fn finish(&self, id: &JobId, result: Option<&JobResult>) -> Result<(), StoreError> {
+        let result = result.map(serde_json::to_string).transpose();
+        let result = result.map_err(|source| StoreError::Document { kind: "job", source })?;
+        self.connection
+            .prepare_cached(
+                "UPDATE jobs SET state = CASE again WHEN 1 THEN 'queued' ELSE 'done' END, again = 0, \
+                 lease_owner = NULL, result = ?2 WHERE id = ?1 AND state = 'leased'",
+            )?
+            .execute((id.as_str(), result))?;
+        Ok(())
+    }
+
+    /// Forgets a job that is done and whose result was read.
+    pub fn forget(&self, id: &JobId) -> Result<(), StoreError> {
+        self.connection.prepare_cached("DELETE FROM jobs WHERE id = ?1 AND state = 'done'")?.execute([id.as_str()])?;
+        Ok(())
+    }
+}
+
+impl View<'_> {
+    /// The result of a job, if it is done.
+    pub fn job_result(&self, id: &JobId) -> Result<Option<JobResult>, StoreError> {
+        let text: Option<Option<String>> = self
+            .connection
+            .prepare_cached("SELECT result FROM jobs WHERE id = ?1 AND state = 'done'")?
+            .query_row([id.as_str()], |row| row.get(0))
+            .optional()?;
+        text.flatten()
+            .map(|text| serde_json::from_str(&text).map_err(|source| StoreError::Document { kind: "job", source }))
+            .transpose()
+    }
+
+    /// When the next job in the queue is due.
+    pub fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let millis: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT min(due_at) FROM jobs WHERE state = 'queued'")?
+            .query_row([], |row| row.get(0))?;
+        Ok(millis.map(Timestamp::from_millis))
+    }
+
+    /// Whether a job of one of these kinds is due or under way.
+    pub fn any_due_or_leased(&self, kinds: &[&str], now: Timestamp) -> Result<bool, StoreError> {
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE kind IN ('{}') AND \
+             (state = 'leased' OR (state = 'queued' AND due_at <= ?1)))",
+            kinds.join("', '")
+        );
+        Ok(self.connection.prepare_cached(&sql)?.query_row([now.as_millis()], |row| row.get(0))?)
+    }
+}
+
+fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let (tenant, payload): (String, String) = (row.get(1)?, row.get(4)?);
+    Ok(Job {
+        id: JobId::from(row.get::<_, String>(0)?),
+        tenant: Tenant::parse(&tenant),
+        kind: row.get(2)?,
+        subject: row.get(3)?,
+        payload: serde_json::from_str(&payload).unwrap_or(Value::Null),
+        attempts: row.get(5)?,
+    })
+}

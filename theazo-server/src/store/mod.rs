@@ -1,0 +1,220 @@
+//! The four primitives on SQLite: resources, events, jobs and the ledger, and beside them keys and idempotency.
+//!
+//! Every change is a closure that runs in one transaction: [`Store::write`] gives it a [`Tx`], and returns when what it
+//! wrote is durable. A data directory has one writer thread that commits many closures at once (group commit); reads have
+//! connections of their own. A plane in memory has one connection that both share.
+
+mod events;
+mod idempotency;
+mod jobs;
+mod keys;
+mod ledger;
+mod resources;
+mod writer;
+
+use std::{
+    fs::File,
+    ops::Deref,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+pub use events::{EventFilter, EventScope, StoredEvent};
+pub use idempotency::{Claim, Once};
+pub use jobs::{Job, JobResult, NewJob};
+pub use keys::{ApiKeyRecord, World};
+pub use ledger::{Hold, Shortfall, Unit};
+pub use resources::{Document, Filter, Owner};
+
+use writer::Writer;
+
+/// A store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite failed: a full disk, a broken file.
+    #[error("the store failed: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// A document in the store is not what its kind should be.
+    #[error("the store holds a `{kind}` that cannot be read: {source}")]
+    Document {
+        /// The kind.
+        kind: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The data directory cannot be used.
+    #[error("the data directory `{path}` cannot be used: {reason}")]
+    Directory {
+        /// The directory.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Who owns what is stored: an account, in the live or the test world. Every query takes one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Tenant {
+    text: Arc<str>,
+    world: World,
+}
+
+impl Tenant {
+    /// The owner of an account's things in one world.
+    pub fn new(account_id: &str, world: World) -> Self {
+        Self { text: format!("{account_id}/{}", world.as_str()).into(), world }
+    }
+
+    /// Reads what [`Tenant::as_str`] gave.
+    pub fn parse(text: &str) -> Self {
+        let world = if text.ends_with("/test") { World::Test } else { World::Live };
+        Self { text: text.into(), world }
+    }
+
+    /// The owner as it is stored.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The world.
+    pub fn world(&self) -> World {
+        self.world
+    }
+}
+
+/// The store of one control plane.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    access: Access,
+    committed: watch::Sender<i64>,
+}
+
+enum Access {
+    /// One connection for everything: a plane in memory.
+    Shared(Mutex<Connection>),
+    /// A writer thread, and connections for reads that are made as they are needed.
+    Split { writer: Writer, readers: Mutex<Vec<Connection>>, path: std::path::PathBuf, _lock: File },
+}
+
+impl Store {
+    /// Opens a store that lives in memory and ends with the process.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let connection = Connection::open_in_memory()?;
+        prepare(&connection)?;
+        Ok(Self::new(Access::Shared(Mutex::new(connection))))
+    }
+
+    /// Opens the store in a data directory, which is made if it is not there. One process has it at a time.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let unusable = |reason: String| StoreError::Directory { path: directory.display().to_string(), reason };
+        std::fs::create_dir_all(directory).map_err(|error| unusable(error.to_string()))?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(directory.join("lock"))
+            .map_err(|error| unusable(error.to_string()))?;
+        lock.try_lock().map_err(|_| unusable("another control plane is using it".to_owned()))?;
+        let path = directory.join("theazo.db");
+        let connection = Connection::open(&path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        prepare(&connection)?;
+        let (committed, _) = watch::channel(0);
+        let writer = Writer::start(connection, committed.clone());
+        let access = Access::Split { writer, readers: Mutex::new(Vec::new()), path, _lock: lock };
+        Ok(Self { inner: Arc::new(Inner { access, committed }) })
+    }
+
+    fn new(access: Access) -> Self {
+        let (committed, _) = watch::channel(0);
+        Self { inner: Arc::new(Inner { access, committed }) }
+    }
+
+    /// Runs `change` in one transaction. When this returns `Ok`, what it wrote is durable; when `change` fails, or the
+    /// commit does, nothing was written.
+    pub async fn write<T, E>(&self, change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &self.inner.access {
+            Access::Shared(connection) => {
+                let outcome = writer::run_alone(&lock(connection), change);
+                self.inner.committed.send_modify(|count| *count += 1);
+                outcome
+            }
+            Access::Split { writer, .. } => writer.run(change).await,
+        }
+    }
+
+    /// Reads what was committed. `query` runs at once on the caller's thread, so it should be short.
+    pub fn read<T, E: From<StoreError>>(&self, query: impl FnOnce(&View<'_>) -> Result<T, E>) -> Result<T, E> {
+        match &self.inner.access {
+            Access::Shared(connection) => query(&View { connection: &lock(connection) }),
+            Access::Split { readers, path, .. } => {
+                let pooled = lock(readers).pop();
+                let connection = match pooled {
+                    Some(connection) => connection,
+                    None => open_reader(path).map_err(StoreError::from)?,
+                };
+                let outcome = query(&View { connection: &connection });
+                lock(readers).push(connection);
+                outcome
+            }
+        }
+    }
+
+    /// Changes whenever something was committed.
+    pub fn commits(&self) -> watch::Receiver<i64> {
+        self.inner.committed.subscribe()
+    }
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    connection.execute_batch(include_str!("schema.sql"))?;
+    Ok(())
+}
+
+/// A panic in a closure leaves no half-made state behind: its transaction was rolled back.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What can be read.
+pub struct View<'a> {
+    connection: &'a Connection,
+}
+
+/// What can be read and changed, in one transaction.
+pub struct Tx<'a> {
+    view: View<'a>,
+}
+
+impl<'a> Deref for Tx<'a> {
+    type Target = View<'a>;
+
+    fn deref(&self) -> &View<'a> {
+        &self.view
+    }
+}

@@ -1,0 +1,189 @@
+//! Resources: every stored thing is a typed document with an owner, a status and a version.
+
+use rusqlite::{OptionalExtension, Row, ToSql};
+use serde::{Serialize, de::DeserializeOwned};
+use theazo_api::Timestamp;
+
+use super::{StoreError, Tenant, Tx, View};
+
+/// A kind of stored thing.
+pub trait Document: Serialize + DeserializeOwned {
+    /// The name of the kind.
+    const KIND: &'static str;
+
+    /// The id, unique among all kinds.
+    fn id(&self) -> &str;
+
+    /// Who the document belongs to, within its tenant.
+    fn owner(&self) -> Owner<'_>;
+
+    /// The state, as it is listed by.
+    fn status(&self) -> &str;
+
+    /// When it was created.
+    fn created_at(&self) -> Timestamp;
+}
+
+/// Who a document belongs to, within its tenant; empty text where it belongs to nobody.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Owner<'a> {
+    /// The end user.
+    pub user_id: &'a str,
+    /// The session.
+    pub session_id: &'a str,
+    /// The agent.
+    pub agent_id: &'a str,
+}
+
+/// Which documents to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those of this user.
+    pub user_id: Option<String>,
+    /// Only those of this session.
+    pub session_id: Option<String>,
+    /// Only those of this agent.
+    pub agent_id: Option<String>,
+    /// Only those in one of these states; empty means any.
+    pub statuses: Vec<String>,
+    /// Only those created after this time.
+    pub created_after: Option<Timestamp>,
+    /// Only those where the member of the document with this path has this text.
+    pub members: Vec<(&'static str, String)>,
+    /// Where the page before ended.
+    pub before: Option<i64>,
+    /// How many at most.
+    pub limit: Option<i64>,
+}
+
+impl View<'_> {
+    /// Finds a document by its id.
+    pub fn find<D: Document>(&self, tenant: &Tenant, id: &str) -> Result<Option<D>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT document FROM resources WHERE id = ?1 AND kind = ?2 AND tenant = ?3")?;
+        let text: Option<String> = statement.query_row((id, D::KIND, tenant.as_str()), |row| row.get(0)).optional()?;
+        text.map(|text| read_document(&text)).transpose()
+    }
+
+    /// Lists documents with their positions, the newest first.
+    pub fn list<D: Document>(&self, tenant: &Tenant, filter: &Filter) -> Result<Vec<(i64, D)>, StoreError> {
+        let (condition, values) = filter.condition(tenant, D::KIND);
+        let limit = filter.limit.unwrap_or(-1);
+        let sql =
+            format!("SELECT position, document FROM resources WHERE {condition} ORDER BY position DESC LIMIT {limit}");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+        let mut documents = Vec::new();
+        while let Some(row) = rows.next()? {
+            documents.push(read_row(row)?);
+        }
+        Ok(documents)
+    }
+
+    /// Counts documents.
+    pub fn count<D: Document>(&self, tenant: &Tenant, filter: &Filter) -> Result<i64, StoreError> {
+        let (condition, values) = filter.condition(tenant, D::KIND);
+        let sql = format!("SELECT count(*) FROM resources WHERE {condition}");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        Ok(statement.query_row(rusqlite::params_from_iter(values), |row| row.get(0))?)
+    }
+
+    /// Lists the documents of every tenant: for the worker alone, which serves them all.
+    pub fn list_everywhere<D: Document>(&self, statuses: &[&str]) -> Result<Vec<(Tenant, D)>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT tenant, status, document FROM resources WHERE kind = ?1 ORDER BY position")?;
+        let mut rows = statement.query([D::KIND])?;
+        let mut documents = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (tenant, status, text): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            if statuses.contains(&status.as_str()) {
+                documents.push((Tenant::parse(&tenant), read_document(&text)?));
+            }
+        }
+        Ok(documents)
+    }
+}
+
+impl Tx<'_> {
+    /// Adds a document.
+    pub fn insert<D: Document>(&self, tenant: &Tenant, document: &D) -> Result<(), StoreError> {
+        let owner = document.owner();
+        self.connection
+            .prepare_cached(
+                "INSERT INTO resources (tenant, kind, id, user_id, session_id, agent_id, status, version, created_at, \
+                 document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9)",
+            )?
+            .execute((
+                tenant.as_str(),
+                D::KIND,
+                document.id(),
+                owner.user_id,
+                owner.session_id,
+                owner.agent_id,
+                document.status(),
+                document.created_at().as_millis(),
+                write_document(document)?,
+            ))?;
+        Ok(())
+    }
+
+    /// Puts a changed document in the place of the old one. Within a transaction nothing else can have changed it.
+    pub fn update<D: Document>(&self, tenant: &Tenant, document: &D) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE resources SET status = ?4, version = version + 1, document = ?5 \
+                 WHERE id = ?1 AND kind = ?2 AND tenant = ?3",
+            )?
+            .execute((document.id(), D::KIND, tenant.as_str(), document.status(), write_document(document)?))?;
+        Ok(())
+    }
+}
+
+impl Filter {
+    fn condition(&self, tenant: &Tenant, kind: &'static str) -> (String, Vec<Box<dyn ToSql>>) {
+        let mut condition = "tenant = ? AND kind = ?".to_owned();
+        let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(tenant.as_str().to_owned()), Box::new(kind)];
+        let mut require = |text: &str, value: Box<dyn ToSql>| {
+            condition.push_str(" AND ");
+            condition.push_str(text);
+            values.push(value);
+        };
+        for (column, wanted) in
+            [("user_id", &self.user_id), ("session_id", &self.session_id), ("agent_id", &self.agent_id)]
+        {
+            if let Some(wanted) = wanted {
+                require(&format!("{column} = ?"), Box::new(wanted.clone()));
+            }
+        }
+        if let Some(time) = self.created_after {
+            require("created_at > ?", Box::new(time.as_millis()));
+        }
+        if let Some(before) = self.before {
+            require("position < ?", Box::new(before));
+        }
+        for (path, wanted) in &self.members {
+            require(&format!("document ->> '{path}' = ?"), Box::new(wanted.clone()));
+        }
+        if !self.statuses.is_empty() {
+            let marks = vec!["?"; self.statuses.len()].join(", ");
+            condition.push_str(&format!(" AND status IN ({marks})"));
+            values.extend(self.statuses.iter().map(|status| Box::new(status.clone()) as Box<dyn ToSql>));
+        }
+        (condition, values)
+    }
+}
+
+fn read_row<D: Document>(row: &Row<'_>) -> Result<(i64, D), StoreError> {
+    let text: String = row.get(1)?;
+    Ok((row.get(0)?, read_document(&text)?))
+}
+
+fn read_document<D: Document>(text: &str) -> Result<D, StoreError> {
+    serde_json::from_str(text).map_err(|source| StoreError::Document { kind: D::KIND, source })
+}
+
+fn write_document<D: Document>(document: &D) -> Result<String, StoreError> {
+    serde_json::to_string(document).map_err(|source| StoreError::Document { kind: D::KIND, source })
+}

@@ -1,0 +1,126 @@
+//! The writer thread of a data directory: it runs many changes in one SQLite transaction and syncs once for all.
+
+use std::{panic::AssertUnwindSafe, sync::mpsc, thread::JoinHandle};
+
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use super::{StoreError, Tx, View};
+
+/// How many changes one transaction takes at most. It bounds how long the first of them waits for its sync.
+const MAX_GROUP: usize = 256;
+
+/// Told whether the transaction was committed.
+type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+type Change = Box<dyn FnOnce(&Connection) -> Finish + Send>;
+
+pub(super) struct Writer {
+    changes: Option<mpsc::Sender<Change>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, committed: watch::Sender<i64>) -> Self {
+        let (changes, queue) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("theazo-store".to_owned())
+            .spawn(move || run_writer(&connection, &queue, &committed))
+            .expect("the operating system starts one thread");
+        Self { changes: Some(changes), thread: Some(thread) }
+    }
+
+    pub(super) async fn run<T, E>(&self, change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, outcome) = oneshot::channel();
+        let change: Change = Box::new(move |connection| {
+            // A panic undoes its own change alone; its caller is told that the store closed the call.
+            let Ok(outcome) = std::panic::catch_unwind(AssertUnwindSafe(|| in_savepoint(connection, change))) else {
+                return Box::new(|_| ());
+            };
+            Box::new(move |committed| {
+                // The caller may have stopped waiting; what was committed stays.
+                let _ = answer.send(match committed {
+                    Ok(()) => outcome,
+                    Err(error) => outcome.and(Err(error.into())),
+                });
+            })
+        });
+        let changes = self.changes.as_ref().expect("the sender is taken only by drop");
+        changes.send(change).map_err(|_| StoreError::Closed)?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.changes.take();
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has ended it already; there is nobody left to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run_writer(connection: &Connection, queue: &mpsc::Receiver<Change>, committed: &watch::Sender<i64>) {
+    while let Ok(first) = queue.recv() {
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            tracing::error!(%error, "the store cannot begin a transaction");
+            // The change must run for its caller to be told; without a transaction its writes must not stay.
+            drop(first);
+            continue;
+        }
+        let mut finishes = vec![first(connection)];
+        while finishes.len() < MAX_GROUP {
+            let Ok(change) = queue.try_recv() else { break };
+            finishes.push(change(connection));
+        }
+        let outcome = connection.execute_batch("COMMIT");
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "the store cannot commit");
+            if !connection.is_autocommit() {
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+        } else {
+            committed.send_modify(|count| *count += 1);
+        }
+        let failure = outcome.err().map(|error| error.to_string());
+        for finish in finishes {
+            finish(match &failure {
+                None => Ok(()),
+                Some(reason) => Err(StoreError::Database(rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR),
+                    Some(reason.clone()),
+                ))),
+            });
+        }
+    }
+}
+
+/// Runs one change in a transaction of its own.
+pub(super) fn run_alone<T, E: From<StoreError>>(
+    connection: &Connection,
+    change: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    in_savepoint(connection, change)
+}
+
+fn in_savepoint<T, E: From<StoreError>>(
+    connection: &Connection,
+    change: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    connection.execute_batch("SAVEPOINT change").map_err(StoreError::from)?;
+    let tx = Tx { view: View { connection } };
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| change(&tx)));
+    let end = match &outcome {
+        Ok(Ok(_)) => "RELEASE change",
+        Ok(Err(_)) | Err(_) => "ROLLBACK TO change; RELEASE change",
+    };
+    connection.execute_batch(end).map_err(StoreError::from)?;
+    match outcome {
+        Ok(outcome) => outcome,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}

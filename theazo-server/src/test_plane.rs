@@ -1,0 +1,170 @@
+//! The test plane: what tests do to a control plane whose edges are fake.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{body::Body, extract::Request, http::StatusCode};
+use theazo_api::{
+    ErrorCode, Operation, Plane, Timestamp,
+    testing::{Fault, FaultKind, RecordedRequest, ScriptedTurn},
+};
+
+use crate::{
+    app::App,
+    engine::TIMERS,
+    error::{AppError, AppResult},
+    model::ScriptedModel,
+};
+
+/// What a test plane remembers.
+pub struct TestPlaneState {
+    model: Arc<ScriptedModel>,
+    faults: Mutex<VecDeque<PendingFault>>,
+    requests: Mutex<Vec<RecordedRequest>>,
+}
+
+struct PendingFault {
+    fault: Fault,
+    left: i64,
+}
+
+/// What a fault does to a call.
+pub enum FaultAction {
+    /// Answers with an error.
+    Answer(AppError, StatusCode),
+    /// Ends the connection before the call has an effect.
+    ResetBefore,
+    /// Ends the connection after it.
+    ResetAfter,
+}
+
+impl TestPlaneState {
+    /// Nothing scripted, nothing broken.
+    pub fn new(model: Arc<ScriptedModel>) -> Self {
+        Self { model, faults: Mutex::default(), requests: Mutex::default() }
+    }
+
+    /// Scripts an agent.
+    pub fn script(&self, agent: &str, turns: Vec<ScriptedTurn>) {
+        self.model.script(agent, turns);
+    }
+
+    /// Makes the next calls fail.
+    pub fn inject(&self, fault: Fault) {
+        let left = fault.times.unwrap_or(1);
+        lock(&self.faults).push_back(PendingFault { fault, left });
+    }
+
+    /// What happens to a call of this operation. The test plane's own operations never fail.
+    pub fn next_fault(&self, operation: &Operation) -> Option<FaultAction> {
+        if operation.plane == Plane::Test {
+            return None;
+        }
+        let mut faults = lock(&self.faults);
+        let index = faults
+            .iter()
+            .position(|pending| pending.fault.operation.as_deref().is_none_or(|wanted| wanted == operation.id))?;
+        let pending = &mut faults[index];
+        let action = action(&pending.fault);
+        pending.left -= 1;
+        if pending.left <= 0 {
+            faults.remove(index);
+        }
+        Some(action)
+    }
+
+    /// Notes a request and returns its place. The test plane's own are not noted.
+    pub fn record(&self, operation: &Operation, request: &Request, at: Timestamp) -> Option<usize> {
+        if operation.plane == Plane::Test {
+            return None;
+        }
+        let header = |name: &str| {
+            request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        };
+        let mut requests = lock(&self.requests);
+        requests.push(RecordedRequest {
+            operation: operation.id.to_owned(),
+            method: request.method().to_string(),
+            path: request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+            status: 0,
+            idempotency_key: header("idempotency-key"),
+            attempt: header("x-theazo-attempt").parse().unwrap_or(0),
+            at,
+        });
+        Some(requests.len() - 1)
+    }
+
+    /// Notes how a request was answered.
+    pub fn finish(&self, place: Option<usize>, response: &axum::http::Response<Body>) {
+        let reset = response.extensions().get::<crate::http::ConnectionReset>().is_some();
+        let status = if reset { 0 } else { i32::from(response.status().as_u16()) };
+        if let Some(place) = place {
+            lock(&self.requests)[place].status = status;
+        }
+    }
+
+    /// The requests so far.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        lock(&self.requests).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn action(fault: &Fault) -> FaultAction {
+    match fault.kind.as_ref().unwrap_or(&FaultKind::Status) {
+        FaultKind::ResetBefore => FaultAction::ResetBefore,
+        FaultKind::ResetAfter => FaultAction::ResetAfter,
+        _ => {
+            let status = u16::try_from(fault.status.unwrap_or(503)).unwrap_or(503);
+            let code = match &fault.code {
+                Some(code) => ErrorCode::from(code.as_str()),
+                None => usual_code(status),
+            };
+            let mut error = AppError::new(code, "a test made this call fail");
+            error.retry_after = fault.retry_after.and_then(|seconds| u64::try_from(seconds).ok());
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            FaultAction::Answer(error, status)
+        }
+    }
+}
+
+fn usual_code(status: u16) -> ErrorCode {
+    match status {
+        401 => ErrorCode::Unauthorized,
+        402 => ErrorCode::SessionLimitExceeded,
+        403 => ErrorCode::Forbidden,
+        404 => ErrorCode::NotFound,
+        409 => ErrorCode::Conflict,
+        429 => ErrorCode::RateLimited,
+        502 => ErrorCode::ProviderError,
+        504 => ErrorCode::Timeout,
+        400..=499 => ErrorCode::InvalidRequest,
+        _ => ErrorCode::InternalError,
+    }
+}
+
+/// Moves the clock, from one due timer to the next, and lets each be done before time goes on.
+pub async fn advance(app: &App, by: Duration) -> AppResult<Timestamp> {
+    let target = app.clock.now().plus(by);
+    let mut commits = app.store.commits();
+    loop {
+        commits.mark_unchanged();
+        let now = app.clock.now();
+        let busy = app.store.read(|view| Ok::<_, AppError>(view.any_due_or_leased(&TIMERS, now)?))?;
+        if busy {
+            commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?;
+            continue;
+        }
+        if now >= target {
+            return Ok(now);
+        }
+        let next_due = app.store.read(|view| Ok::<_, AppError>(view.next_due()?))?;
+        app.clock.move_to(next_due.filter(|due| *due > now).unwrap_or(target).min(target));
+    }
+}
