@@ -1,7 +1,7 @@
 // Makes the calls that the generated methods name: JSON in, JSON out, and an AbortSignal on the way.
 
 import type { Connection } from './connection.js';
-import { toTheazoError } from './errors.js';
+import { toTheazoError, unreadable } from './errors.js';
 import type { DurationInput } from './generated/types.js';
 import { EventStream } from './stream.js';
 
@@ -97,7 +97,11 @@ export class Caller {
     } finally {
       signal?.removeEventListener('abort', abort);
     }
-    return read((text === '' ? undefined : JSON.parse(text)) as never);
+    try {
+      return read((text === '' ? undefined : JSON.parse(text)) as never);
+    } catch (cause) {
+      throw unreadable(`the answer to ${operation} is not what the API describes`, cause);
+    }
   }
 
   /** Makes a call whose answer is a stream of events; it is sent when the first event is asked for. */

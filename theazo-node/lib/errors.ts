@@ -112,3 +112,8 @@ export function thrown<T>(action: () => T): T {
     throw toTheazoError(error);
   }
 }
+
+/** What came from the server is not what the API describes. */
+export function unreadable(message: string, cause: unknown): TheazoError {
+  return new TheazoError({ code: 'unreadable_answer', kind: 'unreadable', message }, { cause });
+}

@@ -1,6 +1,6 @@
 // A stream of events as an async iterable. It crosses from the native part in batches: all that is ready, at once.
 
-import { TheazoError, toTheazoError } from './errors.js';
+import { toTheazoError, unreadable } from './errors.js';
 import type { NativeStream } from './native.js';
 
 /** How a stream is opened, read and ended. @internal */
@@ -24,8 +24,11 @@ export class EventStream<T> implements AsyncIterableIterator<T> {
   #ready: T[] = [];
   #position = 0;
   #done = false;
-  #last: Promise<unknown> = Promise.resolve();
+  #turn: Promise<void> = Promise.resolve();
+  /** Whether the signal fired and nobody was told yet. */
+  #isAborted = false;
   readonly #abort = () => {
+    this.#isAborted = true;
     this.close().catch(() => {});
   };
 
@@ -44,10 +47,7 @@ export class EventStream<T> implements AsyncIterableIterator<T> {
       const value = this.#ready[this.#position++] as T;
       return Promise.resolve({ value, done: false });
     }
-    // One after the other, so that events asked for at the same time come in order.
-    const next = this.#advance(this.#last);
-    this.#last = next.catch(() => {});
-    return next;
+    return this.#advance();
   }
 
   /** Closes the stream; what a loop that is left early calls. */
@@ -82,43 +82,69 @@ export class EventStream<T> implements AsyncIterableIterator<T> {
     await this.close();
   }
 
-  async #advance(previous: Promise<unknown>): Promise<IteratorResult<T, undefined>> {
-    await previous;
-    const signal = this.#source.signal;
-    while (this.#position >= this.#ready.length) {
-      signal?.throwIfAborted();
-      if (this.#done) return { value: undefined, done: true };
-      let batch: string | null;
-      try {
-        if (this.#opening === undefined) {
-          signal?.addEventListener('abort', this.#abort, { once: true });
-          this.#opening = this.#source.open();
-        }
-        batch = await (await this.#opening).next();
-      } catch (error) {
-        const wasClosed = this.#done;
-        this.#finish();
-        signal?.throwIfAborted();
-        if (wasClosed) return { value: undefined, done: true };
-        throw toTheazoError(error);
+  async #advance(): Promise<IteratorResult<T, undefined>> {
+    // One after the other, so that events asked for at the same time come in order. The turn is a promise of its own:
+    // a second reaction to the one that is returned would take the caller's functions from the stack of an error.
+    const previous = this.#turn;
+    let finished = () => {};
+    this.#turn = new Promise((resolve) => {
+      finished = resolve;
+    });
+    try {
+      await previous;
+      while (this.#position >= this.#ready.length) {
+        if (this.#done || !(await this.#fetch())) return this.#end();
       }
-      // A null is the end, be it the stream's own or that of a close while waiting.
-      if (batch === null) this.#finish();
-      else this.#take(batch);
+      return { value: this.#ready[this.#position++] as T, done: false };
+    } finally {
+      finished();
     }
-    return { value: this.#ready[this.#position++] as T, done: false };
+  }
+
+  /** Waits for the next batch; false at the end, be it the stream's own or that of a close while waiting. */
+  async #fetch(): Promise<boolean> {
+    let batch: string | null;
+    try {
+      batch = await (await this.#open()).next();
+    } catch (error) {
+      // What was closed while it waited has ended; anything else has failed.
+      if (this.#done) return false;
+      this.#finish();
+      throw toTheazoError(error);
+    }
+    if (batch === null) this.#finish();
+    else this.#take(batch);
+    return batch !== null;
+  }
+
+  #open(): Promise<NativeStream> {
+    if (this.#opening === undefined) {
+      const signal = this.#source.signal;
+      signal?.throwIfAborted();
+      signal?.addEventListener('abort', this.#abort, { once: true });
+      this.#opening = this.#source.open();
+    }
+    return this.#opening;
+  }
+
+  #end(): IteratorResult<T, undefined> {
+    if (this.#isAborted) {
+      this.#isAborted = false;
+      this.#source.signal?.throwIfAborted();
+    }
+    return { value: undefined, done: true };
   }
 
   #take(batch: string): void {
     try {
       this.#ready = JSON.parse(batch);
+      this.#position = 0;
+      for (const event of this.#ready) this.#source.read(event as never);
     } catch (cause) {
-      this.#finish();
-      const message = 'an event of the stream is not JSON';
-      throw new TheazoError({ code: 'unreadable_answer', kind: 'unreadable', message }, { cause });
+      // As after any error, the work on the server goes on.
+      this.detach().catch(() => {});
+      throw unreadable('an event of the stream is not what the API describes', cause);
     }
-    this.#position = 0;
-    for (const event of this.#ready) this.#source.read(event as never);
   }
 
   #finish(): void {
