@@ -1,4 +1,4 @@
-//! The quickstarts in the three languages: embedded, and against `theazo serve`.
+//! The examples in the three languages: all of them embedded, the quickstarts against `theazo serve` too.
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::{
     Outcome,
     process::{Background, check, command},
-    steps::{cargo, npm, python_tool},
+    steps::{cargo, python_tool},
 };
-use crate::cargo::metadata;
+use crate::{cargo::metadata, repository};
 
 /// How long the server may take until it is ready.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,29 +18,51 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Variables for a program that is run.
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
-/// Builds the binary and all examples, and runs the quickstart.
+/// Builds the binary and all Rust examples, and runs each, embedded.
 ///
-/// Naming an example makes cargo choose the same features as for the tests, so that nothing is built a second time.
+/// Naming examples makes cargo choose the same features as for the tests, so that nothing is built a second time.
 pub fn rust() -> Outcome {
-    check(&mut build()).and(rust_quickstart(&[]))
+    check(&mut build()).and(each("examples/rust/", ".rs", |name| rust_example(name, &[])))
+}
+
+/// Runs each Node example, embedded.
+pub fn node() -> Outcome {
+    each("examples/node/", ".ts", |name| node_example(name, &[]))
+}
+
+/// Runs each Python example, embedded.
+pub fn python() -> Outcome {
+    each("examples/python/", ".py", |name| python_example(name, &[]))
 }
 
 fn build() -> Command {
     cargo(&["build", "--bin", "theazo", "--examples"])
 }
 
-fn rust_quickstart(variables: Variables) -> Outcome {
-    check(cargo(&["run", "--quiet", "--example", "quickstart"]).envs(variables.iter().copied()))
+fn rust_example(name: &str, variables: Variables) -> Outcome {
+    check(cargo(&["run", "--quiet", "--example", name]).envs(variables.iter().copied()))
 }
 
-/// Runs the Node quickstart: the script `quickstart` of examples/node.
-pub fn node(variables: Variables) -> Outcome {
-    check(npm("examples/node", &["run", "--silent", "quickstart"]).envs(variables.iter().copied()))
+fn node_example(name: &str, variables: Variables) -> Outcome {
+    let mut node = command("node", &["--import", "tsx", &format!("{name}.ts")]);
+    check(node.current_dir(repository::root().join("examples/node")).envs(variables.iter().copied()))
 }
 
-/// Runs the Python quickstart.
-pub fn python(variables: Variables) -> Outcome {
-    check(python_tool("python", &["examples/python/quickstart.py"]).envs(variables.iter().copied()))
+fn python_example(name: &str, variables: Variables) -> Outcome {
+    let path = format!("examples/python/{name}.py");
+    check(python_tool("python", &[&path]).envs(variables.iter().copied()))
+}
+
+/// Runs every program right in the folder; having none is a failure.
+fn each(folder: &str, extension: &str, run: impl Fn(&str) -> Outcome) -> Outcome {
+    let files = match repository::files() {
+        Ok(files) => files,
+        Err(error) => return Outcome::of(Err(error)),
+    };
+    let names = files.iter().filter_map(|path| path.strip_prefix(folder)?.strip_suffix(extension));
+    let outcomes = names.filter(|name| !name.contains('/')).map(run);
+    let none = || Outcome::check(false, format!("there is no program in {folder}\n"));
+    outcomes.reduce(Outcome::and).unwrap_or_else(none)
 }
 
 /// Runs all three against a server of their own.
@@ -50,7 +72,8 @@ pub fn served() -> Outcome {
     let outcome = match serve(&data) {
         Ok((_server, url, key)) => {
             let variables = [("THEAZO_BASE_URL", url.as_str()), ("THEAZO_API_KEY", key.as_str())];
-            rust_quickstart(&variables).and(node(&variables)).and(python(&variables))
+            let name = "quickstart";
+            rust_example(name, &variables).and(node_example(name, &variables)).and(python_example(name, &variables))
         }
         Err(error) => Outcome::of(Err(error)),
     };

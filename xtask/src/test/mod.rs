@@ -110,7 +110,7 @@ mod tests {
     fn steps_are_chosen_by_name_or_by_the_start_of_it_and_keep_their_order() {
         let names = |only| choose(Some(only)).map(|steps| steps.iter().map(|step| step.name).collect::<Vec<_>>());
         assert_eq!(names("tidy,fmt"), Ok(vec!["fmt", "tidy"]));
-        assert_eq!(names("node"), Ok(vec!["node-build", "node-check", "node-test", "node-example"]));
+        assert_eq!(names("node"), Ok(vec!["node-build", "node-check", "node-test", "node-examples"]));
         assert_eq!(names("nod"), Err("nod".to_owned()));
         assert_eq!(choose(None).map(|steps| steps.len()), Ok(STEPS.len()));
     }

@@ -31,7 +31,7 @@ pub const STEPS: &[Step] = &[
         check(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     }),
     step("rust-test", "the Rust tests", || tests(&mut cargo(&["test", "--no-fail-fast"]), counts::cargo)),
-    step("rust-examples", "the Rust examples build, the quickstart runs embedded", examples::rust),
+    step("rust-examples", "the Rust examples run embedded", examples::rust),
     step("node-build", "the Node package builds", || check(&mut npm("theazo-node", &["run", "build"]))),
     step("node-check", "the Node package: types and lints", || check(&mut npm("theazo-node", &["run", "check"]))),
     step("node-test", "the Node tests", || tests(&mut npm("theazo-node", &["test"]), counts::node)),
@@ -42,8 +42,8 @@ pub const STEPS: &[Step] = &[
     step("python-test", "the Python tests", || {
         tests(python_tool("pytest", &[]).current_dir(repository::root().join("theazo-py")), counts::pytest)
     }),
-    step("node-example", "the Node quickstart runs embedded", || examples::node(&[])),
-    step("python-example", "the Python quickstart runs embedded", || examples::python(&[])),
+    step("node-examples", "the Node examples run embedded", examples::node),
+    step("python-examples", "the Python examples run embedded", examples::python),
     step("serve", "the three quickstarts run against `theazo serve`", examples::served),
 ];
 
@@ -67,15 +67,7 @@ fn python_check() -> Outcome {
 
 /// A cargo command.
 pub fn cargo(arguments: &[&str]) -> Command {
-    let mut command = command(cargo::program(), arguments);
-    // `cargo run` sets these for xtask; inherited, they would be taken for changed settings of the build.
-    for (variable, _) in std::env::vars_os() {
-        let name = variable.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&variable);
-        }
-    }
-    command
+    command(cargo::program(), arguments)
 }
 
 /// An npm command in a folder.
