@@ -15,6 +15,10 @@ use crate::{config::DEFAULT_CONNECT_TIMEOUT, error::Error};
 /// Idle connections are kept shorter than the minute after which common load balancers close them.
 const POOL_IDLE: Duration = Duration::from_secs(50);
 
+/// Stands for the host in the addresses of calls that never leave this process.
+#[cfg(feature = "embedded")]
+pub(crate) const IN_PROCESS: &str = "http://embedded.invalid";
+
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The body of an answer, piece by piece.

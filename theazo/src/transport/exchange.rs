@@ -202,7 +202,7 @@ impl<'a> Exchange<'a> {
 
     fn unanswered(&self, failure: super::connection::Failure) -> Failed {
         let ending = failure.ending;
-        let error = outcome::connection_error(self.operation, self.transport.inner.base.as_str(), failure);
+        let error = outcome::connection_error(self.operation, self.transport.target(), failure);
         Failed { ending, asked: None, error }
     }
 

@@ -97,7 +97,7 @@ impl Transport {
     /// As for [`Transport::new`].
     #[cfg(feature = "embedded")]
     pub fn in_process(router: axum::Router, config: Config) -> Result<Self, Error> {
-        let base = address::Base::parse("http://embedded.invalid")?;
+        let base = address::Base::parse(connection::IN_PROCESS)?;
         Self::over(connection::Connection::InProcess(router), base, config)
     }
 
@@ -146,6 +146,15 @@ impl Transport {
         EventStream::open(self.clone(), call).await
     }
 
+    /// What calls reach, for messages.
+    pub(crate) fn target(&self) -> &str {
+        match &self.inner.connection {
+            connection::Connection::Http(_) => self.inner.base.as_str(),
+            #[cfg(feature = "embedded")]
+            connection::Connection::InProcess(_) => "the embedded control plane",
+        }
+    }
+
     /// How often a call with these options is tried again.
     pub(crate) fn max_retries(&self, options: &CallOptions) -> u32 {
         options.max_retries.or(self.inner.max_retries).unwrap_or(DEFAULT_MAX_RETRIES)
@@ -160,7 +169,7 @@ impl Transport {
 impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Transport")
-            .field("base", &self.inner.base.as_str())
+            .field("target", &self.target())
             .field("timeout", &self.inner.timeout)
             .field("max_retries", &self.inner.max_retries)
             .finish_non_exhaustive()

@@ -15,12 +15,12 @@ use crate::error::{Error, ErrorKind};
 const EXCERPT: usize = 200;
 
 /// Nothing came back: the connection failed.
-pub(crate) fn connection_error(operation: &Operation, base: &str, failure: connection::Failure) -> Error {
+pub(crate) fn connection_error(operation: &Operation, target: &str, failure: connection::Failure) -> Error {
     let cause = connection::root_of(&*failure.source);
     let (kind, message) = match failure.ending {
-        Ending::NotSent | Ending::Refused => (ErrorKind::NotSent, format!("cannot connect to {base}: {cause}")),
+        Ending::NotSent | Ending::Refused => (ErrorKind::NotSent, format!("cannot connect to {target}: {cause}")),
         Ending::Broken | Ending::Answered { .. } => {
-            let message = format!("the connection to {base} ended before the answer to {}: {cause}", name(operation));
+            let message = format!("the connection to {target} ended before the answer to {}: {cause}", name(operation));
             (ErrorKind::MaybeReceived, message)
         }
     };
