@@ -174,6 +174,18 @@ for family, kind in ((17, 3), (16, 3), (2, 3), (38, 5), (40, 1)):
 }
 
 #[tokio::test]
+async fn no_file_gets_a_set_user_id_bit() {
+    everywhere(async |_, sandbox| {
+        let outcome =
+            shell(sandbox, "cp /bin/sh own; chmod u+s own; chmod g+s own; chmod 755 own; ls -l own | cut -c1-10").await;
+
+        assert_eq!(text(&outcome), "-rwxr-xr-x");
+        assert_eq!(String::from_utf8_lossy(&outcome.stderr).matches("Operation not permitted").count(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn devices_are_only_the_harmless_ones() {
     everywhere(async |_, sandbox| {
         let list =

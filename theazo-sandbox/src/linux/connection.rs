@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::protocol::{Reply, Request};
+use super::protocol::{Action, Outcome, Reply, Request};
 use super::{packet, reexec, sys};
 use crate::{Error, LauncherConfig};
 
@@ -25,8 +25,8 @@ pub struct Connection {
     shared: Arc<Shared>,
     reader: JoinHandle<()>,
     ended: watch::Receiver<bool>,
-    next_key: AtomicU64,
-    /// The limits that control groups enforce.
+    next_number: AtomicU64,
+    /// The limits that hold for a whole sandbox, beside those that always do.
     pub enforced: Vec<String>,
     /// Whether sandboxes can be frozen.
     pub can_freeze: bool,
@@ -36,8 +36,8 @@ pub struct Connection {
 
 struct Shared {
     socket: AsyncFd<OwnedFd>,
-    /// Who waits for an answer about a sandbox; `None` when the helper is gone.
-    waiting: Mutex<Option<HashMap<u64, oneshot::Sender<Reply>>>>,
+    /// Who waits for the answer to which request; `None` when the helper is gone.
+    waiting: Mutex<Option<HashMap<u64, oneshot::Sender<Outcome>>>>,
 }
 
 impl Connection {
@@ -54,7 +54,7 @@ impl Connection {
         // A thread of its own, because the helper has to be reaped even where the runtime is gone by then.
         std::thread::Builder::new()
             .name("theazo-sandbox".into())
-            .stack_size(64 << 10)
+            .stack_size(256 << 10)
             .spawn(move || {
                 // A host that ignores or collects the ends of its children leaves nothing to wait for; that is no problem.
                 let _ = child.wait();
@@ -62,21 +62,21 @@ impl Connection {
             })
             .map_err(|error| format!("could not start a thread: {error}"))?;
         let socket = sys::watch(socket).map_err(|error| format!("could not watch a socket: {error}"))?;
-        let configure = Request::Configure { user_namespaces, user: config.user };
-        packet::send_json(socket.get_ref(), &configure, &[])
+        let action = Action::Configure { user_namespaces, user: config.user };
+        packet::send_json(socket.get_ref(), &Request { number: 0, key: 0, action }, &[])
             .map_err(|error| format!("could not reach the helper: {error}"))?;
         let first = tokio::time::timeout(START_TIMEOUT, receive(&socket)).await;
-        let Ok(Ok(Some(Reply::Ready { enforced, can_freeze }))) = first else {
-            return Err(format!("the helper did not start ({})", describe(first)));
+        let Ok(Ok(Some(Reply { result: Outcome::Ready { enforced, can_freeze }, .. }))) = first else {
+            return Err(format!("the helper did not start: {}", describe(first)));
         };
         let shared = Arc::new(Shared { socket, waiting: Mutex::new(Some(HashMap::new())) });
         let reader = tokio::spawn(read(Arc::clone(&shared)));
-        Ok(Self { shared, reader, ended, next_key: AtomicU64::new(1), enforced, can_freeze, pid })
+        Ok(Self { shared, reader, ended, next_number: AtomicU64::new(1), enforced, can_freeze, pid })
     }
 
-    /// A new key for a sandbox, unique for this helper.
-    pub fn next_key(&self) -> u64 {
-        self.next_key.fetch_add(1, Ordering::Relaxed)
+    /// A new number for a sandbox or a request, unique for this helper.
+    pub fn next_number(&self) -> u64 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether the helper still answers.
@@ -84,30 +84,27 @@ impl Connection {
         self.waiting().is_some()
     }
 
-    /// Asks for something about a sandbox and waits for the answer. Requests about one sandbox must not overlap. A caller that
-    /// stops waiting does not stop the helper.
-    pub async fn ask(&self, key: u64, request: &Request, descriptors: &[BorrowedFd<'_>]) -> Result<Reply, Error> {
+    /// Asks for something about a sandbox and waits for the answer. A caller that stops waiting does not stop the helper.
+    pub async fn ask(&self, key: u64, action: Action, descriptors: &[BorrowedFd<'_>]) -> Result<Outcome, Error> {
+        let number = self.next_number();
         let (sender, receiver) = oneshot::channel();
         match &mut *self.waiting() {
-            Some(waiting) => drop(waiting.insert(key, sender)),
+            Some(waiting) => drop(waiting.insert(number, sender)),
             None => return Err(Error::HelperDied),
         }
-        send(
-            &self.shared.socket,
-            &serde_json::to_vec(request).map_err(|error| Error::io("write a request", error))?,
-            descriptors,
-        )
-        .await
-        .map_err(|error| match error.kind() {
+        let request = serde_json::to_vec(&Request { number, key, action });
+        let request = request.map_err(|error| Error::io("write a request", error))?;
+        send(&self.shared.socket, &request, descriptors).await.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Error::HelperDied,
             _ => Error::io("reach the sandbox helper", error),
         })?;
         receiver.await.map_err(|_| Error::HelperDied)
     }
 
-    /// Tells the helper something without waiting; for destructors.
-    pub fn tell(&self, request: &Request) {
-        let _ = packet::send_json(self.shared.socket.get_ref(), request, &[]);
+    /// Tells the helper to destroy a sandbox, without waiting; for destructors.
+    pub fn tell_to_destroy(&self, key: u64) {
+        let request = Request { number: self.next_number(), key, action: Action::Destroy };
+        let _ = packet::send_json(self.shared.socket.get_ref(), &request, &[]);
     }
 
     /// Ends the helper, and waits until it is gone.
@@ -121,7 +118,7 @@ impl Connection {
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Reply>>>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<Outcome>>>> {
         self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -135,12 +132,11 @@ impl Drop for Connection {
 }
 
 async fn read(shared: Arc<Shared>) {
-    while let Ok(Some(reply)) = receive(&shared.socket).await {
-        let (Reply::Done { key } | Reply::Freezing { key } | Reply::Failed { key, .. }) = &reply else { continue };
+    while let Ok(Some(Reply { number, result })) = receive(&shared.socket).await {
         let mut waiting = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = waiting.as_mut().and_then(|waiting| waiting.remove(key)) {
+        if let Some(sender) = waiting.as_mut().and_then(|waiting| waiting.remove(&number)) {
             // Nobody listens when the caller gave up waiting.
-            let _ = sender.send(reply);
+            let _ = sender.send(result);
         }
     }
     // Dropping the senders tells everyone who waits.
@@ -170,6 +166,7 @@ pub async fn receive<T: serde::de::DeserializeOwned>(socket: &AsyncFd<OwnedFd>) 
 fn describe(first: Result<io::Result<Option<Reply>>, tokio::time::error::Elapsed>) -> String {
     match first {
         Err(_) => format!("no answer in {} s", START_TIMEOUT.as_secs()),
+        Ok(Ok(Some(Reply { result: Outcome::Failed { reason }, .. }))) => reason,
         Ok(Ok(_)) => "it ended at once".into(),
         Ok(Err(error)) => error.to_string(),
     }

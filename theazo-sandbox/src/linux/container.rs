@@ -250,8 +250,8 @@ fn set_limits(plan: &Plan) -> io::Result<()> {
         (Resource::Msgqueue, 64 << 10),
         (Resource::Sigpending, 1024),
     ];
-    if plan.groups.is_empty() {
-        // These hold per process or user, not for the sandbox; still better than nothing.
+    if plan.outside.is_some() {
+        // The first holds per process, which is better than nothing; the second for the namespace, see below.
         values.push((Resource::Data, limits.memory));
         values.push((Resource::Nproc, u64::from(limits.processes)));
     }
@@ -260,6 +260,15 @@ fn set_limits(plan: &Plan) -> io::Result<()> {
         rustix::process::setrlimit(resource, Rlimit { current: Some(hard), maximum: Some(hard) })?;
     }
     Ok(())
+}
+
+/// Whether the kernel counts a user's processes in each user namespace on its own, so that the limit on them holds for one
+/// sandbox: since Linux 5.14, and for any user but the host's root.
+pub fn counts_processes_per_namespace() -> bool {
+    let name = rustix::system::uname();
+    let mut numbers = name.release().to_str().unwrap_or_default().split(|letter: char| !letter.is_ascii_digit());
+    let mut next = || numbers.next().and_then(|number| number.parse::<u32>().ok()).unwrap_or(0);
+    (next(), next()) >= (5, 14) && !rustix::process::geteuid().is_root()
 }
 
 fn drop_rights(plan: &Plan) -> io::Result<()> {

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{DumpableBehavior, Gid, Pid, Signal, Uid, WaitOptions, kill_process};
+use rustix::process::{DumpableBehavior, Gid, Pid, PidfdFlags, Signal, Uid, WaitOptions, kill_process};
 
 use super::cgroup::{self, Groups};
 use super::container::{self, Plan};
-use super::protocol::{Reply, Request};
+use super::protocol::{Action, Outcome, Reply, Request};
 use super::seccomp::Filters;
 use super::{init, packet, sys};
 use crate::Limits;
@@ -32,155 +31,193 @@ fn run() -> io::Result<()> {
     // A signal for the caller's terminal is not for the helper: the caller decides when it ends.
     let _ = rustix::process::setsid();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    Helper::start(control)?.serve()
+    let children = sys::watch_children()?;
+    wait_until(&control, PollFlags::IN)?;
+    let (bytes, _) = packet::receive(&control)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let request: Request = packet::parse(&bytes)?;
+    let Action::Configure { user_namespaces, user } = request.action else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    let replying = control.try_clone()?;
+    let (helper, result) = match Helper::start(control, children, user_namespaces, user) {
+        Ok(helper) => {
+            let result = Outcome::Ready { enforced: helper.enforced(), can_freeze: helper.can_freeze() };
+            (Some(helper), result)
+        }
+        Err(reason) => (None, Outcome::Failed { reason }),
+    };
+    packet::send_json(&replying, &Reply { number: request.number, result }, &[])?;
+    drop(replying);
+    let Some(mut helper) = helper else { return Ok(()) };
+    let served = helper.serve();
+    helper.end();
+    served
 }
 
 /// A sandbox as the helper sees it.
 struct Sandbox {
     /// Its first process, until that is reaped.
     init: Option<Pid>,
-    /// Where the first process says that it is ready; closed afterwards.
-    ready: Option<OwnedFd>,
-    /// Somebody waits for its end.
-    destroying: bool,
-    /// Its groups still have to be removed.
-    groups: bool,
+    /// Where the first process says that it is ready, and the request that waits for it.
+    ready: Option<(OwnedFd, u64)>,
+    /// The requests that wait for its end.
+    destroying: Vec<u64>,
 }
 
 struct Helper {
     control: OwnedFd,
+    /// Becomes readable when a child ends.
     children: OwnedFd,
+    /// Becomes readable when the caller's process ends. Its socket may live longer, in a child that it forked.
+    caller: Option<OwnedFd>,
     filters: Filters,
     groups: Option<Box<dyn Groups>>,
+    /// Who this process is, where sandboxes are started in user namespaces.
     outside: Option<(u32, u32)>,
     user: u32,
     sandboxes: BTreeMap<u64, Sandbox>,
 }
 
 impl Helper {
-    fn start(control: OwnedFd) -> io::Result<Self> {
-        let children = sys::watch_children()?;
-        wait_readable(&control)?;
-        let (bytes, _) = packet::receive(&control)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let Request::Configure { user_namespaces, user } = packet::parse(&bytes)? else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
+    fn start(control: OwnedFd, children: OwnedFd, user_namespaces: bool, user: u32) -> Result<Self, String> {
+        let caller =
+            rustix::process::getppid().and_then(|caller| rustix::process::pidfd_open(caller, PidfdFlags::empty()).ok());
         if user_namespaces && rustix::process::geteuid().is_root() {
-            become_user(user)?;
+            become_user(user).map_err(|error| format!("become the user {user}: {error}"))?;
         }
         let outside =
             user_namespaces.then(|| (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()));
+        let filters = Filters::compile().map_err(|error| format!("compile the system call filters: {error}"))?;
         let groups = cgroup::detect();
-        let (enforced, can_freeze) =
-            groups.as_ref().map_or((Vec::new(), false), |groups| (groups.enforced(), groups.can_freeze()));
-        packet::send_json(&control, &Reply::Ready { enforced, can_freeze }, &[])?;
-        Ok(Self { control, children, filters: Filters::compile()?, groups, outside, user, sandboxes: BTreeMap::new() })
+        Ok(Self { control, children, caller, filters, groups, outside, user, sandboxes: BTreeMap::new() })
     }
 
-    fn serve(mut self) -> io::Result<()> {
+    fn enforced(&self) -> Vec<String> {
+        let mut enforced = self.groups.as_ref().map_or(Vec::new(), |groups| groups.enforced());
+        let processes = "processes".to_owned();
+        if self.outside.is_some() && !enforced.contains(&processes) && container::counts_processes_per_namespace() {
+            enforced.push(processes);
+        }
+        enforced
+    }
+
+    fn can_freeze(&self) -> bool {
+        self.groups.as_ref().is_some_and(|groups| groups.can_freeze())
+    }
+
+    /// Serves until the caller is gone.
+    fn serve(&mut self) -> io::Result<()> {
         loop {
-            let mut descriptors =
-                vec![PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.children, PollFlags::IN)];
-            let starting: Vec<u64> =
-                self.sandboxes.iter().filter(|(_, sandbox)| sandbox.ready.is_some()).map(|(key, _)| *key).collect();
-            descriptors.extend(
-                self.sandboxes.values().filter_map(|sandbox| Some(PollFd::new(sandbox.ready.as_ref()?, PollFlags::IN))),
-            );
-            // A group stays busy for a moment after its last process is gone.
-            let busy = self.sandboxes.values().any(|sandbox| sandbox.init.is_none() && sandbox.groups);
-            let again = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-            rustix::io::retry_on_intr(|| poll(&mut descriptors, busy.then_some(&again)))?;
-            let ready: Vec<bool> = descriptors.iter().map(|descriptor| !descriptor.revents().is_empty()).collect();
-            for (key, ready) in starting.iter().zip(&ready[2..]) {
-                if *ready {
-                    self.report_start(*key)?;
-                }
-            }
-            if ready[1] {
-                let mut ignored = [0; 128 * 16];
-                let _ = rustix::io::read(&self.children, &mut ignored);
+            let events = self.wait()?;
+            for key in events.started {
+                self.report_start(key)?;
             }
             self.reap()?;
-            if ready[0] {
+            if events.caller_ended {
+                return Ok(());
+            }
+            if events.request {
                 match packet::receive(&self.control) {
-                    Ok(Some((bytes, descriptors))) => self.act(&bytes, descriptors)?,
+                    Ok(Some((bytes, descriptors))) => self.act(packet::parse(&bytes)?, descriptors)?,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Ok(None) | Err(_) => {
-                        self.end();
-                        return Ok(());
-                    }
+                    Ok(None) | Err(_) => return Ok(()),
                 }
             }
         }
     }
 
-    fn act(&mut self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<()> {
-        match packet::parse(bytes)? {
-            Request::Configure { .. } => Ok(()),
-            Request::Create { key, workspace, data, read_only, limits } => {
+    fn wait(&self) -> io::Result<Events> {
+        let starting: Vec<(u64, &OwnedFd)> =
+            self.sandboxes.iter().filter_map(|(key, sandbox)| Some((*key, &sandbox.ready.as_ref()?.0))).collect();
+        // Without a descriptor for the caller, the socket is watched in its place.
+        let caller = self.caller.as_ref().map_or((&self.control, PollFlags::HUP), |caller| (caller, PollFlags::IN));
+        let mut descriptors = vec![
+            PollFd::new(&self.control, PollFlags::IN),
+            PollFd::new(&self.children, PollFlags::IN),
+            PollFd::new(caller.0, caller.1),
+        ];
+        descriptors.extend(starting.iter().map(|(_, ready)| PollFd::new(*ready, PollFlags::IN)));
+        // A group stays busy for a moment after its last process is gone.
+        let busy = self.sandboxes.values().any(|sandbox| sandbox.init.is_none() && sandbox.ready.is_none());
+        let again = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+        rustix::io::retry_on_intr(|| poll(&mut descriptors, busy.then_some(&again)))?;
+        let ready: Vec<bool> = descriptors.iter().map(|descriptor| !descriptor.revents().is_empty()).collect();
+        if ready[1] {
+            // What it says does not matter: all children are looked at.
+            let mut ignored = [0; 128 * 16];
+            let _ = rustix::io::read(&self.children, &mut ignored);
+        }
+        let started = starting.iter().zip(&ready[3..]).filter(|(_, ready)| **ready).map(|((key, _), _)| *key).collect();
+        Ok(Events { request: ready[0], caller_ended: ready[2], started })
+    }
+
+    fn act(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+        let Request { number, key, action } = request;
+        let result = match action {
+            Action::Configure { .. } => return Ok(()),
+            Action::Create { workspace, data, read_only, limits } => {
                 let Some(control) = descriptors.into_iter().next() else { return Ok(()) };
-                match self.create(key, control, workspace, data, read_only, limits) {
-                    Ok(()) => Ok(()),
+                let plan = Plan {
+                    user: self.user,
+                    outside: self.outside,
+                    groups: Vec::new(),
+                    workspace,
+                    data,
+                    read_only,
+                    limits,
+                };
+                match self.create(number, key, control, plan) {
+                    Ok(()) => return Ok(()),
                     Err(error) => {
                         self.remove_groups(key);
-                        self.reply(&Reply::Failed { key, reason: error.to_string() })
+                        Outcome::Failed { reason: error.to_string() }
                     }
                 }
             }
-            Request::Pause { key } => {
-                let reply = match self.freeze(key, true) {
-                    Ok(true) => Reply::Done { key },
-                    Ok(false) => Reply::Freezing { key },
-                    Err(error) => Reply::Failed { key, reason: error.to_string() },
-                };
-                self.reply(&reply)
-            }
-            Request::Resume { key } => {
-                let reply = match self.freeze(key, false) {
-                    Ok(_) => Reply::Done { key },
-                    Err(error) => Reply::Failed { key, reason: error.to_string() },
-                };
-                self.reply(&reply)
-            }
-            Request::Destroy { key } => {
-                let Some(sandbox) = self.sandboxes.get_mut(&key) else { return self.reply(&Reply::Done { key }) };
-                sandbox.destroying = true;
-                if let Some(init) = sandbox.init {
-                    let _ = kill_process(init, Signal::KILL);
+            Action::Pause => match self.freeze(key, true) {
+                Ok(true) => Outcome::Done,
+                Ok(false) => Outcome::Freezing,
+                Err(error) => Outcome::Failed { reason: error.to_string() },
+            },
+            Action::Resume => match self.freeze(key, false) {
+                Ok(_) => Outcome::Done,
+                Err(error) => Outcome::Failed { reason: error.to_string() },
+            },
+            Action::Destroy => match self.sandboxes.get_mut(&key) {
+                None => Outcome::Done,
+                Some(sandbox) => {
+                    sandbox.destroying.push(number);
+                    if let Some(init) = sandbox.init {
+                        let _ = kill_process(init, Signal::KILL);
+                    }
+                    // A frozen process dies only when it thaws.
+                    let _ = self.freeze(key, false);
+                    return self.reap();
                 }
-                // A frozen process dies only when it thaws.
-                let _ = self.freeze(key, false);
-                self.reap()
-            }
-        }
+            },
+        };
+        self.reply(number, result)
     }
 
-    fn create(
-        &mut self,
-        key: u64,
-        control: OwnedFd,
-        workspace: PathBuf,
-        data: PathBuf,
-        read_only: Vec<PathBuf>,
-        limits: Limits,
-    ) -> io::Result<()> {
-        let entrances = self.groups.as_ref().map_or(Ok(Vec::new()), |groups| groups.create(&name(key), &limits))?;
-        let groups = entrances
-            .iter()
-            .map(|path| OpenOptions::new().write(true).open(path).map(OwnedFd::from))
-            .collect::<io::Result<Vec<_>>>()?;
-        let plan = Plan { user: self.user, outside: self.outside, groups, workspace, data, read_only, limits };
+    fn create(&mut self, number: u64, key: u64, control: OwnedFd, mut plan: Plan) -> io::Result<()> {
+        plan.groups = self.make_groups(key, &plan.limits)?;
         let (ready, ready_writer) = packet::pair()?;
         let namespaces = sys::NEW_NAMESPACES | if self.outside.is_some() { sys::NEW_USER } else { 0 };
         match sys::fork_into(namespaces)? {
             sys::Fork::Child => self.become_init(plan, control, ready_writer),
             sys::Fork::Parent(pid) => {
-                let sandbox =
-                    Sandbox { init: Some(pid), ready: Some(ready), destroying: false, groups: self.groups.is_some() };
+                let sandbox = Sandbox { init: Some(pid), ready: Some((ready, number)), destroying: Vec::new() };
                 self.sandboxes.insert(key, sandbox);
                 Ok(())
             }
         }
+    }
+
+    /// Makes a sandbox's groups, and opens the files in which its first process enters them.
+    fn make_groups(&self, key: u64, limits: &Limits) -> io::Result<Vec<OwnedFd>> {
+        let Some(groups) = &self.groups else { return Ok(Vec::new()) };
+        let entrances = groups.create(&name(key), limits)?;
+        entrances.iter().map(|path| OpenOptions::new().write(true).open(path).map(OwnedFd::from)).collect()
     }
 
     /// Goes on as a sandbox's first process.
@@ -207,47 +244,38 @@ impl Helper {
     }
 
     fn report_start(&mut self, key: u64) -> io::Result<()> {
-        let Some(ready) = self.sandboxes.get_mut(&key).and_then(|sandbox| sandbox.ready.take()) else { return Ok(()) };
-        let reply = match packet::receive(&ready) {
-            Ok(Some((bytes, _))) if bytes == b"ok" => Reply::Done { key },
-            Ok(Some((bytes, _))) => Reply::Failed { key, reason: String::from_utf8_lossy(&bytes).into_owned() },
-            Ok(None) | Err(_) => Reply::Failed { key, reason: "its first process was killed".into() },
+        let ready = self.sandboxes.get_mut(&key).and_then(|sandbox| sandbox.ready.take());
+        let Some((ready, number)) = ready else { return Ok(()) };
+        let result = match packet::receive(&ready) {
+            Ok(Some((bytes, _))) if bytes == b"ok" => Outcome::Done,
+            Ok(Some((bytes, _))) => Outcome::Failed { reason: String::from_utf8_lossy(&bytes).into_owned() },
+            Ok(None) | Err(_) => Outcome::Failed { reason: "its first process was killed".into() },
         };
-        self.reply(&reply)
+        self.reply(number, result)
     }
 
     fn freeze(&self, key: u64, frozen: bool) -> io::Result<bool> {
         match &self.groups {
             Some(groups) if self.sandboxes.contains_key(&key) => groups.freeze(&name(key), frozen),
-            _ => Err(io::Error::other("the sandbox has no group to freeze")),
+            _ => Err(io::Error::other("the sandbox has ended")),
         }
     }
 
     /// Takes note of ended sandboxes, and removes what is left of them. Waits only for its own children.
     fn reap(&mut self) -> io::Result<()> {
         while let Ok(Some((pid, _))) = rustix::process::wait(WaitOptions::NOHANG) {
-            for sandbox in self.sandboxes.values_mut() {
-                if sandbox.init == Some(pid) {
-                    sandbox.init = None;
-                }
+            for sandbox in self.sandboxes.values_mut().filter(|sandbox| sandbox.init == Some(pid)) {
+                sandbox.init = None;
             }
         }
-        let dead: Vec<u64> = self
-            .sandboxes
-            .iter()
-            .filter(|(_, sandbox)| sandbox.init.is_none() && sandbox.ready.is_none())
-            .map(|(key, _)| *key)
-            .collect();
+        let is_dead = |sandbox: &Sandbox| sandbox.init.is_none() && sandbox.ready.is_none();
+        let dead: Vec<u64> =
+            self.sandboxes.iter().filter(|(_, sandbox)| is_dead(sandbox)).map(|(key, _)| *key).collect();
         for key in dead {
-            let removed = self.remove_groups(key);
-            let Some(sandbox) = self.sandboxes.get_mut(&key) else { continue };
-            sandbox.groups = !removed;
-            if removed {
-                let destroying = sandbox.destroying;
-                self.sandboxes.remove(&key);
-                if destroying {
-                    self.reply(&Reply::Done { key })?;
-                }
+            if self.remove_groups(key)
+                && let Some(sandbox) = self.sandboxes.remove(&key)
+            {
+                sandbox.destroying.iter().try_for_each(|number| self.reply(*number, Outcome::Done))?;
             }
         }
         Ok(())
@@ -257,27 +285,30 @@ impl Helper {
         self.groups.as_ref().is_none_or(|groups| groups.remove(&name(key)).is_ok())
     }
 
-    fn reply(&self, reply: &Reply) -> io::Result<()> {
-        match packet::send_json(&self.control, reply, &[]) {
-            // The caller is gone or reads nothing; the next receive tells which.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other,
+    fn reply(&self, number: u64, result: Outcome) -> io::Result<()> {
+        let reply = Reply { number, result };
+        loop {
+            match packet::send_json(&self.control, &reply, &[]) {
+                // The caller is busy. Whoever waits for the helper waits for that caller anyway.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_until(&self.control, PollFlags::OUT)?,
+                other => return other,
+            }
         }
     }
 
     /// Ends every sandbox and removes all groups.
-    fn end(mut self) {
-        for (key, sandbox) in &self.sandboxes {
+    fn end(&mut self) {
+        for (key, sandbox) in &mut self.sandboxes {
             if let Some(init) = sandbox.init {
                 let _ = kill_process(init, Signal::KILL);
             }
-            let _ = self.freeze(*key, false);
+            if let Some(groups) = &self.groups {
+                let _ = groups.freeze(&name(*key), false);
+            }
+            sandbox.ready = None;
+            sandbox.destroying.clear();
         }
         let deadline = Instant::now() + LAST_WAIT;
-        for sandbox in self.sandboxes.values_mut() {
-            sandbox.ready = None;
-            sandbox.destroying = false;
-        }
         while !self.sandboxes.is_empty() && Instant::now() < deadline {
             let _ = self.reap();
             std::thread::sleep(Duration::from_millis(1));
@@ -286,6 +317,14 @@ impl Helper {
             groups.close();
         }
     }
+}
+
+/// What happened while the helper waited.
+struct Events {
+    request: bool,
+    caller_ended: bool,
+    /// The sandboxes that are ready, or failed to become it.
+    started: Vec<u64>,
 }
 
 /// A sandbox's name in control groups.
@@ -303,7 +342,7 @@ fn become_user(user: u32) -> io::Result<()> {
     Ok(rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?)
 }
 
-fn wait_readable(descriptor: &OwnedFd) -> io::Result<()> {
-    rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(descriptor, PollFlags::IN)], None))?;
+fn wait_until(descriptor: &OwnedFd, flags: PollFlags) -> io::Result<()> {
+    rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(descriptor, flags)], None))?;
     Ok(())
 }

@@ -20,6 +20,7 @@ pub fn main(control: OwnedFd) -> ! {
 
 /// An exec that is not over.
 struct Running {
+    number: u64,
     supervisor: Pid,
     status: OwnedFd,
     /// Everything that was killed, once it was asked for; the exec is over when none of it is left.
@@ -81,7 +82,14 @@ fn act(bytes: &[u8], descriptors: Vec<OwnedFd>, running: &mut Vec<Running>, exec
                     supervisor::main(*execs, Descriptors { status, program, stdout, stderr })
                 }
                 Ok(sys::Fork::Parent(supervisor)) => {
-                    running.push(Running { supervisor, status, killed: None, released: false, ended: false });
+                    running.push(Running {
+                        number: *execs,
+                        supervisor,
+                        status,
+                        killed: None,
+                        released: false,
+                        ended: false,
+                    });
                 }
                 Err(error) => {
                     let errno = error.raw_os_error().unwrap_or(libc::EAGAIN);
@@ -118,6 +126,8 @@ fn reap(running: &mut Vec<Running>) {
         if let Some(killed) = &mut exec.killed {
             killed.retain(|pid| tree::exists(*pid));
             if killed.is_empty() && exec.ended {
+                // Its supervisor, which otherwise does this, was killed.
+                let _ = std::fs::remove_dir_all(supervisor::directory(exec.number));
                 let _ = packet::send_json(&exec.status, &Status::Done, &[]);
                 return false;
             }

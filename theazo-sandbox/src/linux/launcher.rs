@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::connection::{self, Connection};
-use super::protocol::{Reply, Request};
+use super::protocol::{Action, Outcome};
 use super::sandbox::Sandbox;
 use super::{packet, sys};
 use crate::{Error, Isolation, LauncherConfig, SandboxSpec, Unavailable};
@@ -140,16 +140,16 @@ async fn build(
     let (workspace, data) = (own(&spec.workspace)?, own(&spec.data)?);
     let (socket, theirs) = packet::pair().map_err(|error| Error::io("make a socket", error))?;
     let socket = sys::watch(socket).map_err(|error| Error::io("watch a socket", error))?;
-    let key = connection.next_key();
+    let key = connection.next_number();
     let limits = spec.limits.clone();
-    let request = Request::Create { key, workspace, data, read_only, limits };
+    let action = Action::Create { workspace, data, read_only, limits };
     // From here on, dropping it destroys whatever the helper has built.
     let sandbox = Sandbox::new(Arc::clone(&connection), key, socket, &spec, runtimes);
     let descriptors = [theirs.as_fd()];
-    let asked = connection.ask(key, &request, &descriptors);
+    let asked = connection.ask(key, action, &descriptors);
     let reply = tokio::time::timeout(CREATE_TIMEOUT, asked).await;
     match reply.map_err(|_| failed(format!("it took longer than {} s", CREATE_TIMEOUT.as_secs())))?? {
-        Reply::Failed { reason, .. } => Err(failed(reason)),
+        Outcome::Failed { reason } => Err(failed(reason)),
         _ => Ok(sandbox),
     }
 }

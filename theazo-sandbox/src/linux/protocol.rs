@@ -7,9 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Language, Limits};
 
-/// From the caller to the helper.
+/// From the caller to the helper. `number` names the request in its answer, `key` the sandbox.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Request {
+pub struct Request {
+    pub number: u64,
+    pub key: u64,
+    pub action: Action,
+}
+
+/// What the caller asks of the helper.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Action {
     /// Always first: how to start sandboxes.
     Configure {
         /// Use user namespaces instead of root's rights.
@@ -18,31 +26,38 @@ pub enum Request {
         user: u32,
     },
     /// Starts a sandbox; carries the socket that its init serves.
-    Create { key: u64, workspace: PathBuf, data: PathBuf, read_only: Vec<PathBuf>, limits: Limits },
+    Create { workspace: PathBuf, data: PathBuf, read_only: Vec<PathBuf>, limits: Limits },
     /// Starts to freeze a sandbox; the answer says whether it is frozen. Repeated until it is.
-    Pause { key: u64 },
+    Pause,
     /// Thaws a sandbox.
-    Resume { key: u64 },
+    Resume,
     /// Kills a sandbox and removes all that the helper made for it.
-    Destroy { key: u64 },
+    Destroy,
 }
 
-/// From the helper to the caller. Per sandbox, requests are answered in order.
+/// From the helper to the caller: the answer to the request with that number.
 #[derive(Debug, Serialize, Deserialize)]
-pub enum Reply {
-    /// The answer to `Configure`.
+pub struct Reply {
+    pub number: u64,
+    pub result: Outcome,
+}
+
+/// What became of a request.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The helper is configured.
     Ready {
-        /// The limits that control groups enforce.
+        /// The limits that hold for a whole sandbox.
         enforced: Vec<String>,
         /// Whether sandboxes can be frozen.
         can_freeze: bool,
     },
     /// The request was carried out.
-    Done { key: u64 },
+    Done,
     /// The sandbox is being frozen, but some of its processes still run.
-    Freezing { key: u64 },
+    Freezing,
     /// The request failed.
-    Failed { key: u64, reason: String },
+    Failed { reason: String },
 }
 
 /// What the caller asks of a sandbox's init; the packet is this one byte, and the descriptors that it needs.

@@ -9,7 +9,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use super::connection::{self, Connection};
-use super::protocol::{Command, Reply, Request, Status};
+use super::protocol::{Action, Command, Outcome, Status};
 use super::{packet, run, supervisor, sys};
 use crate::{Chunk, Error, Exec, ExecOutcome, Runtimes, SandboxSpec};
 
@@ -26,7 +26,7 @@ pub struct Sandbox {
     pub(super) runtimes: Runtimes,
     environment: BTreeMap<String, String>,
     state: watch::Sender<State>,
-    /// Held while the sandbox changes its state, so that requests to the helper do not overlap.
+    /// Held while the sandbox changes its state, so that a pause and a resume do not overlap.
     changing: Mutex<()>,
 }
 
@@ -110,11 +110,9 @@ impl Sandbox {
     /// [`Error::HelperDied`] when the helper was killed, in which case the sandbox is gone as well.
     pub async fn destroy(&self) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        if self.state() == State::Destroyed {
-            return Ok(());
-        }
         self.state.send_replace(State::Destroyed);
-        self.ask(&Request::Destroy { key: self.key }).await.map(drop)
+        // Asked each time: an earlier call may have been dropped before it was done.
+        self.ask(Action::Destroy).await.map(drop)
     }
 
     pub(super) fn state(&self) -> State {
@@ -152,7 +150,7 @@ impl Sandbox {
             return self.signal(Command::Stop).await;
         }
         let until_frozen = async {
-            while let Reply::Freezing { .. } = self.ask(&Request::Pause { key: self.key }).await? {
+            while let Outcome::Freezing = self.ask(Action::Pause).await? {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             Ok(())
@@ -165,13 +163,13 @@ impl Sandbox {
         if !self.connection.can_freeze {
             return self.signal(Command::Continue).await;
         }
-        self.ask(&Request::Resume { key: self.key }).await.map(drop)
+        self.ask(Action::Resume).await.map(drop)
     }
 
-    async fn ask(&self, request: &Request) -> Result<Reply, Error> {
-        match self.connection.ask(self.key, request, &[]).await? {
-            Reply::Failed { reason, .. } => Err(Error::io("change the sandbox", std::io::Error::other(reason))),
-            reply => Ok(reply),
+    async fn ask(&self, action: Action) -> Result<Outcome, Error> {
+        match self.connection.ask(self.key, action, &[]).await? {
+            Outcome::Failed { reason } => Err(Error::io("change the sandbox", std::io::Error::other(reason))),
+            outcome => Ok(outcome),
         }
     }
 
@@ -192,7 +190,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         if self.state() != State::Destroyed {
-            self.connection.tell(&Request::Destroy { key: self.key });
+            self.connection.tell_to_destroy(self.key);
         }
     }
 }

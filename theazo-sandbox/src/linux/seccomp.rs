@@ -88,6 +88,22 @@ const REFUSED_HERE: &[i64] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const REFUSED_HERE: &[i64] = &[];
 
+/// System calls that take a file's mode, and as which argument.
+const MODES: &[(i64, u8)] = &[
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (libc::SYS_fchmodat2, 2),
+    (libc::SYS_openat, 3),
+    (libc::SYS_mknodat, 2),
+];
+
+/// The same, on only some architectures.
+#[cfg(target_arch = "x86_64")]
+const MODES_HERE: &[(i64, u8)] =
+    &[(libc::SYS_chmod, 1), (libc::SYS_open, 2), (libc::SYS_creat, 1), (libc::SYS_mknod, 1)];
+#[cfg(not(target_arch = "x86_64"))]
+const MODES_HERE: &[(i64, u8)] = &[];
+
 /// Every flag of `clone` that makes a namespace.
 const NAMESPACES: i32 = libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
@@ -129,8 +145,14 @@ impl Filters {
         refused.insert(libc::SYS_socket, vec![rule(unknown)?, rule(netlink)?, rule(raw)?]);
         // Putting input into a terminal that someone else reads.
         refused.insert(libc::SYS_ioctl, vec![rule(vec![argument(1, Compare::Eq, libc::TIOCSTI as i64)?])?]);
-        // The flags of `clone3` are in memory that a filter cannot read. Libraries fall back to `clone` when it is missing.
-        let missing = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+        // A file in the workspace is the host's file too, and there a set-user-id bit would count.
+        for (number, index) in MODES.iter().chain(MODES_HERE) {
+            let bits = [libc::S_ISUID, libc::S_ISGID].map(i64::from);
+            let rules = bits.map(|bit| rule(vec![argument(*index, Compare::MaskedEq(bit as u64), bit)?]));
+            refused.insert(*number, rules.into_iter().collect::<io::Result<_>>()?);
+        }
+        // The arguments of these are in memory that a filter cannot read. Libraries fall back to older calls when they are missing.
+        let missing = BTreeMap::from([libc::SYS_clone3, libc::SYS_openat2].map(|number| (number, Vec::new())));
         Ok(Self(vec![other_numbering(), compile(refused, libc::EPERM)?, compile(missing, libc::ENOSYS)?]))
     }
 

@@ -26,13 +26,18 @@ pub struct Descriptors {
 
 /// Runs the exec and never returns; to be called in a new child of init.
 pub fn main(number: u64, descriptors: Descriptors) -> ! {
-    let directory = PathBuf::from(format!("/run/exec-{number}"));
+    let directory = directory(number);
     if let Err((step, error)) = supervise(&directory, &descriptors) {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         let _ = packet::send_json(&descriptors.status, &Status::Failed { step: step.into(), errno }, &[]);
     }
     let _ = fs::remove_dir_all(&directory);
     sys::exit(0)
+}
+
+/// Where the code of an exec is while it runs.
+pub fn directory(number: u64) -> PathBuf {
+    PathBuf::from(format!("/run/exec-{number}"))
 }
 
 type Failed = (&'static str, io::Error);
@@ -54,10 +59,10 @@ fn supervise(directory: &Path, descriptors: &Descriptors) -> Result<(), Failed> 
         sys::Fork::Parent(child) => child,
     };
     drop(failure_writer);
-    // Otherwise whoever reads the output would wait for this process.
+    // Otherwise whoever reads the output would wait for this process, and the code would stay in memory twice.
     let null = File::open("/dev/null").map_err(at("open /dev/null"))?;
-    for stream in [&descriptors.stdout, &descriptors.stderr] {
-        replace(&null, stream).map_err(at("close the output"))?;
+    for descriptor in [&descriptors.stdout, &descriptors.stderr, &descriptors.program] {
+        replace(&null, descriptor).map_err(at("close the output"))?;
     }
     let mut errno = [0; 4];
     if File::from(failure).read_exact(&mut errno).is_ok() {
