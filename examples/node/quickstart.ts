@@ -51,9 +51,12 @@ const parts = [usage.computeCost, usage.modelCost, usage.orchestrationCost];
 console.log(`compute ${money(usage.computeCost)}, model ${money(usage.modelCost)}`);
 console.log(`orchestration ${money(usage.orchestrationCost)}, in all ${money(usage.cost)}`);
 const sum = parts.reduce((total, part) => total + exact(part), 0);
-if (sum !== exact(usage.cost)) throw new Error(`the parts come to ${sum} micro-cents, the whole to ${exact(usage.cost)}`);
+if (sum !== exact(usage.cost))
+  throw new Error(`the parts come to ${sum} micro-cents, the whole to ${exact(usage.cost)}`);
 const { maxCost, maxAgents } = await session.limits();
-console.log(`spent ${maxCost?.used} of ${maxCost?.limit} cents today, ${maxAgents?.used} of ${maxAgents?.limit} agents`);
+console.log(
+  `spent ${maxCost?.used} of ${maxCost?.limit} cents today, ${maxAgents?.used} of ${maxAgents?.limit} agents`,
+);
 
 await theazo.close();
 

@@ -1,0 +1,141 @@
+//! TypeScript: the types, the readers that make answers what their types say, and the classes of `theazo-node`.
+//!
+//! Everything that is behaviour is in the hand-written part of `theazo-node/lib`; a generated method names its operation
+//! and says where its arguments go. Reading order: here how types are called, `types`, `surface` (classes), `method`.
+
+mod method;
+mod surface;
+mod types;
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use minijinja::context;
+
+use super::{
+    GeneratedFile,
+    ir::{Field, Ir, Plane, Type, TypeDefinition},
+    naming, template,
+};
+
+/// Renders the generated part of the Node package.
+pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
+    let words = Words::new(ir);
+    let mut types = Vec::new();
+    for definition in &ir.types {
+        types.extend(types::types_of(definition, &words));
+    }
+    let readers = types::readers(ir, &words);
+    let (public, test): (Vec<_>, Vec<_>) = ir.operations.iter().partition(|operation| operation.plane == Plane::Public);
+    let surface = surface::Surface { words: &words, operations: public }.classes(ir)?;
+    let testing = surface::Surface { words: &words, operations: test }.classes(ir)?;
+    Ok(vec![
+        file("types", "types.ts.j2", context! { types })?,
+        file("read", "read.ts.j2", context! { readers })?,
+        file(
+            "surface",
+            "surface.ts.j2",
+            context! {
+                purpose => "What the client can do: a class for each part of it and for each handle.",
+                imports => surface::imports(&surface),
+                classes => surface,
+            },
+        )?,
+        file(
+            "testing",
+            "surface.ts.j2",
+            context! { purpose => "What tests do to a test plane.", imports => surface::imports(&testing), classes => testing },
+        )?,
+    ])
+}
+
+fn file(name: &str, template: &str, context: minijinja::Value) -> Result<GeneratedFile> {
+    let content = template::render_with(&format!("typescript/{template}"), context, |environment| {
+        environment.add_filter("methoddoc", |doc: &str| {
+            naming::jsdoc(doc, "  ").replace("\n   *\n   * @param", "\n   * @param")
+        });
+    })?;
+    Ok(GeneratedFile {
+        path: format!("theazo-node/lib/generated/{name}.ts"),
+        content: content.trim_end().to_owned() + "\n",
+    })
+}
+
+/// How the types of the contract are called in TypeScript.
+struct Words {
+    /// Structs whose request form differs from their answer form, because of what may be left out.
+    two_forms: BTreeSet<String>,
+    /// Structs and unions that a reader changes.
+    read: BTreeSet<String>,
+}
+
+impl Words {
+    fn new(ir: &Ir) -> Self {
+        let of_fields = |fields: &[Field], matches: &dyn Fn(&Field) -> bool| fields.iter().any(matches);
+        let mut words = Self { two_forms: BTreeSet::new(), read: BTreeSet::new() };
+        // Each round looks one level deeper; nothing changes once all levels were seen.
+        for _ in 0..ir.types.len() {
+            for definition in &ir.types {
+                match definition {
+                    TypeDefinition::Struct(definition) => {
+                        let names = |known: &BTreeSet<String>, field: &Field| {
+                            field.ty.named().is_some_and(|name| known.contains(name))
+                        };
+                        let both = definition.in_requests && definition.in_answers;
+                        let differs = |field: &Field| field.default.is_some() || names(&words.two_forms, field);
+                        if both && of_fields(&definition.fields, &differs) {
+                            words.two_forms.insert(definition.name.clone());
+                        }
+                        let filled = |field: &Field| {
+                            field.default.is_some() || (field.nullable && !both) || names(&words.read, field)
+                        };
+                        if definition.in_answers && of_fields(&definition.fields, &filled) {
+                            words.read.insert(definition.name.clone());
+                        }
+                    }
+                    TypeDefinition::TaggedUnion(union) => {
+                        words.read.insert(union.name.clone());
+                    }
+                    TypeDefinition::OpenEnum(_) | TypeDefinition::Id(_) => {}
+                }
+            }
+        }
+        words
+    }
+
+    /// The type as an answer has it. `prefix` stands before named types.
+    fn answer(&self, ty: &Type, prefix: &str) -> String {
+        match ty {
+            Type::String | Type::Timestamp | Type::Duration => "string".to_owned(),
+            Type::I64 | Type::I32 | Type::F64 => "number".to_owned(),
+            Type::Bool => "boolean".to_owned(),
+            Type::Json => "Record<string, unknown>".to_owned(),
+            Type::List(item) => format!("{}[]", self.answer(item, prefix)),
+            Type::Map(item) => format!("Record<string, {}>", self.answer(item, prefix)),
+            Type::Page(item) => format!("Page<{}>", self.answer(item, prefix)),
+            Type::Named(name) => format!("{prefix}{name}"),
+        }
+    }
+
+    /// The type as a request may have it.
+    fn request(&self, ty: &Type, prefix: &str) -> String {
+        match ty {
+            Type::Timestamp => format!("{prefix}TimestampInput"),
+            Type::Duration => format!("{prefix}DurationInput"),
+            Type::List(item) => format!("{}[]", self.request(item, prefix)),
+            Type::Map(item) => format!("Record<string, {}>", self.request(item, prefix)),
+            Type::Named(name) if self.two_forms.contains(name) => format!("{prefix}{name}Input"),
+            other => self.answer(other, prefix),
+        }
+    }
+
+    /// The function that reads a value of this type, if it needs one.
+    fn reader(&self, ty: &Type) -> Option<String> {
+        match ty {
+            Type::Named(name) => self.read.contains(name).then(|| format!("read{name}")),
+            Type::List(item) => self.reader(item).map(|read| format!("readList({read})")),
+            Type::Map(item) => self.reader(item).map(|read| format!("readMap({read})")),
+            _ => None,
+        }
+    }
+}

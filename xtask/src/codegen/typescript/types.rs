@@ -1,0 +1,174 @@
+//! The types, and the functions that make answers what their types say.
+
+use serde::Serialize;
+
+use super::{
+    super::ir::{Field, Ir, Role, Struct, TypeDefinition},
+    Words,
+};
+
+/// A type as `types.ts` has it.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TypeText {
+    Alias { name: String, doc: String, definition: String },
+    Enum { name: String, doc: String, values: Vec<String> },
+    Interface { name: String, doc: String, members: Vec<Member> },
+}
+
+/// A member of an interface.
+#[derive(Serialize)]
+pub struct Member {
+    name: String,
+    doc: String,
+    #[serde(rename = "type")]
+    ty: String,
+    optional: bool,
+}
+
+pub fn types_of(definition: &TypeDefinition, words: &Words) -> Vec<TypeText> {
+    match definition {
+        TypeDefinition::Id(id) => vec![TypeText::Alias {
+            name: id.name.clone(),
+            doc: format!("{} Its id starts with `{}`.", id.doc, id.prefix),
+            definition: "string".to_owned(),
+        }],
+        TypeDefinition::OpenEnum(open) => {
+            let values: Vec<String> = open
+                .values
+                .iter()
+                .map(|value| format!("- `{}`: {}", value.value, value.doc.replace('\n', " ")))
+                .collect();
+            let known = "One of these; a later version may know more:";
+            vec![TypeText::Enum {
+                name: open.name.clone(),
+                doc: format!("{known}\n\n{}", values.join("\n")),
+                values: open.values.iter().map(|value| value.value.clone()).collect(),
+            }]
+        }
+        TypeDefinition::Struct(definition) if definition.role == Role::Path => Vec::new(),
+        TypeDefinition::Struct(definition) => struct_forms(definition, words),
+        TypeDefinition::TaggedUnion(union) => {
+            let mut types: Vec<TypeText> = union
+                .variants
+                .iter()
+                .map(|variant| {
+                    let tag = Member {
+                        name: union.tag.clone(),
+                        doc: String::new(),
+                        ty: format!("'{}'", variant.tag_value),
+                        optional: false,
+                    };
+                    let fields = variant.fields.iter().map(|field| answer_member(field, false, words));
+                    TypeText::Interface {
+                        name: format!("{}{}", variant.name, union.name),
+                        doc: variant.doc.clone(),
+                        members: std::iter::once(tag).chain(fields).collect(),
+                    }
+                })
+                .collect();
+            let variants: Vec<String> =
+                union.variants.iter().map(|variant| format!("{}{}", variant.name, union.name)).collect();
+            types.push(TypeText::Alias {
+                name: union.name.clone(),
+                doc: format!(
+                    "{}\n\nOne that this version does not know arrives as it came, so keep a `default` where you switch \
+                     on `{}`.",
+                    union.doc, union.tag
+                ),
+                definition: variants.join(" | "),
+            });
+            types
+        }
+    }
+}
+
+fn struct_forms(definition: &Struct, words: &Words) -> Vec<TypeText> {
+    let interface = |name: String, doc: String, members: Vec<Member>| TypeText::Interface { name, doc, members };
+    let request = || definition.fields.iter().map(|field| request_member(field, words)).collect();
+    let both = definition.in_requests && definition.in_answers;
+    if !definition.in_answers {
+        return vec![interface(definition.name.clone(), definition.doc.clone(), request())];
+    }
+    let answer = definition.fields.iter().map(|field| answer_member(field, both, words)).collect();
+    let mut forms = vec![interface(definition.name.clone(), definition.doc.clone(), answer)];
+    if words.two_forms.contains(&definition.name) {
+        let doc = format!("{}\n\nThis is what a request may leave out of it.", definition.doc);
+        forms.push(interface(format!("{}Input", definition.name), doc, request()));
+    }
+    forms
+}
+
+fn request_member(field: &Field, words: &Words) -> Member {
+    let optional = !field.required;
+    let ty = words.request(&field.ty, "");
+    let ty = if optional { format!("{ty} | undefined") } else { ty };
+    Member { name: field.camel_name.clone(), doc: field.doc.clone(), ty, optional }
+}
+
+/// A member as an answer has it: always there, and null where there is nothing. What is in requests too stays optional, so
+/// that it can be sent back as it came.
+fn answer_member(field: &Field, both: bool, words: &Words) -> Member {
+    let optional = field.nullable && both;
+    let ty = words.answer(&field.ty, "");
+    let ty = match (optional, field.nullable) {
+        (true, _) => format!("{ty} | undefined"),
+        (false, true) => format!("{ty} | null"),
+        (false, false) => ty,
+    };
+    Member { name: field.camel_name.clone(), doc: field.doc.clone(), ty, optional }
+}
+
+/// A function that reads one type.
+#[derive(Serialize)]
+pub struct Reader {
+    name: String,
+    lines: Vec<String>,
+}
+
+pub fn readers(ir: &Ir, words: &Words) -> Vec<Reader> {
+    let read = |definition: &&TypeDefinition| words.read.contains(definition.name());
+    ir.types
+        .iter()
+        .filter(read)
+        .map(|definition| {
+            let lines = match definition {
+                TypeDefinition::Struct(definition) => {
+                    read_fields(&definition.fields, definition.in_requests && definition.in_answers, words)
+                }
+                TypeDefinition::TaggedUnion(union) => {
+                    let mut lines = vec![format!("switch (value.{}) {{", union.tag)];
+                    for variant in &union.variants {
+                        let inner = read_fields(&variant.fields, false, words);
+                        if !inner.is_empty() {
+                            lines.push(format!("  case '{}':", variant.tag_value));
+                            lines.extend(inner.iter().map(|line| format!("    {line}")));
+                            lines.push("    break;".to_owned());
+                        }
+                    }
+                    lines.push("}".to_owned());
+                    lines
+                }
+                TypeDefinition::OpenEnum(_) | TypeDefinition::Id(_) => Vec::new(),
+            };
+            Reader { name: definition.name().to_owned(), lines }
+        })
+        .collect()
+}
+
+fn read_fields(fields: &[Field], both: bool, words: &Words) -> Vec<String> {
+    let mut lines = Vec::new();
+    for field in fields {
+        let member = format!("value.{}", field.camel_name);
+        if let Some(default) = &field.default {
+            lines.push(format!("{member} ??= {default};"));
+        } else if field.nullable && !both {
+            lines.push(format!("{member} ??= null;"));
+        }
+        if let Some(read) = words.reader(&field.ty) {
+            let call = format!("{read}({member});");
+            lines.push(if field.nullable { format!("if ({member}) {call}") } else { call });
+        }
+    }
+    lines
+}
