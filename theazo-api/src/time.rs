@@ -32,6 +32,12 @@ impl Timestamp {
         Self::from_millis(self.as_millis().saturating_add(millis))
     }
 
+    /// This time and a duration earlier.
+    pub fn minus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_millis(self.as_millis().saturating_sub(millis))
+    }
+
     /// How long it is from `earlier` to this time; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.as_millis() - earlier.as_millis()).unwrap_or(0))
@@ -198,7 +204,11 @@ pub fn human_duration(duration: Duration) -> String {
         0 => format!("{}ms", duration.as_millis()),
         1..60 => {
             let tenths = duration.as_millis() / 100;
-            if tenths % 10 == 0 { format!("{}s", tenths / 10) } else { format!("{}.{}s", tenths / 10, tenths % 10) }
+            if tenths.is_multiple_of(10) {
+                format!("{}s", tenths / 10)
+            } else {
+                format!("{}.{}s", tenths / 10, tenths % 10)
+            }
         }
         60..3600 => two_units(seconds / 60, "m", seconds % 60, "s"),
         3600..86_400 => two_units(seconds / 3600, "h", seconds % 3600 / 60, "m"),

@@ -12,8 +12,8 @@ use crate::{
 /// An operation could not be done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppError {
-    /// What went wrong.
-    pub detail: ErrorDetail,
+    /// What went wrong; boxed, so that a `Result` stays small.
+    pub detail: Box<ErrorDetail>,
     /// Whether the body could not even be read, which has a status of its own.
     #[serde(default)]
     pub unreadable: bool,
@@ -28,8 +28,12 @@ pub type AppResult<T> = Result<T, AppError>;
 impl AppError {
     /// An error with a code and a message.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        let detail = ErrorDetail { code, message: message.into(), details: Map::new() };
-        Self { detail, unreadable: false, retry_after: None }
+        ErrorDetail { code, message: message.into(), details: Map::new() }.into()
+    }
+
+    /// What went wrong, as the wire shows it.
+    pub fn into_detail(self) -> ErrorDetail {
+        *self.detail
     }
 
     /// Adds a particular for programs.
@@ -138,6 +142,12 @@ impl std::fmt::Display for AppError {
 }
 
 impl std::error::Error for AppError {}
+
+impl From<ErrorDetail> for AppError {
+    fn from(detail: ErrorDetail) -> Self {
+        Self { detail: Box::new(detail), unreadable: false, retry_after: None }
+    }
+}
 
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {

@@ -164,7 +164,7 @@ pub async fn advance(app: &App, by: Duration) -> AppResult<Timestamp> {
         if now >= target {
             return Ok(now);
         }
-        let next_due = app.store.read(|view| Ok::<_, AppError>(view.next_due()?))?;
-        app.clock.move_to(next_due.filter(|due| *due > now).unwrap_or(target).min(target));
+        let next_due = app.store.read(|view| Ok::<_, AppError>(view.next_due_of(&TIMERS, now)?))?;
+        app.clock.move_to(next_due.unwrap_or(target).min(target));
     }
 }

@@ -35,7 +35,7 @@ impl FirstKeys {
                     return Ok(None);
                 }
                 let account_id = AccountId::from_suffix(random::id_suffix(now)).to_string();
-                let mut create = |world| {
+                let create = |world| {
                     let new = NewKey { world, name: "first key".to_owned() };
                     new.insert(tx, &account_id, now)
                 };

@@ -104,7 +104,7 @@ impl Context {
             match (run.data.status, run.data.result, run.data.error) {
                 (RunStatus::Completed, Some(result), _) => return Ok(result),
                 (RunStatus::Failed | RunStatus::Cancelled | RunStatus::Paused, _, Some(error)) => {
-                    let error = AppError { detail: error, unreadable: false, retry_after: None };
+                    let error = AppError::from(error);
                     return Err(error.with("runId", run_id.as_str()));
                 }
                 _ => commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?,
@@ -162,7 +162,7 @@ pub fn end_run(tx: &Tx<'_>, tenant: &Tenant, run: &mut RunRecord, end: RunEnd, n
     }
     let (status, error, event) = match end {
         RunEnd::Cancelled(reason) => {
-            let error = AppError::new(ErrorCode::Cancelled, reason.clone()).detail;
+            let error = AppError::new(ErrorCode::Cancelled, reason.clone()).into_detail();
             (RunStatus::Cancelled, error, Event::RunCancelled { reason })
         }
         RunEnd::Failed(error) => (RunStatus::Failed, error.clone(), Event::RunFailed { error }),
@@ -258,9 +258,10 @@ pub fn run_event(stored: &StoredEvent) -> Option<StreamEvent> {
         Event::RunFailed { error } | Event::RunPaused { error: Some(error) } => {
             StreamEvent::Error { run_id: run_id(), error: error.clone() }
         }
-        Event::RunCancelled { reason } => {
-            StreamEvent::Error { run_id: run_id(), error: AppError::new(ErrorCode::Cancelled, reason.clone()).detail }
-        }
+        Event::RunCancelled { reason } => StreamEvent::Error {
+            run_id: run_id(),
+            error: AppError::new(ErrorCode::Cancelled, reason.clone()).into_detail(),
+        },
         _ => return None,
     })
 }

@@ -1,7 +1,5 @@
 //! Sessions.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 use theazo_api::{
     CostLimitStatus, Environment, JobId, LimitStatus, LimitsStatus, MICRO_CENTS_PER_CENT, MinutesLimitStatus, Page,
@@ -80,7 +78,7 @@ impl Context {
             user_id: opts.user_id.unwrap_or_default(),
             status: SessionStatus::Active,
             environment: opts.environment.unwrap_or(Environment::Production),
-            metadata: opts.metadata.unwrap_or_else(BTreeMap::new),
+            metadata: opts.metadata.unwrap_or_default(),
             limits: opts.limits.unwrap_or_default(),
             created_at: now,
             paused_at: None,

@@ -46,7 +46,7 @@ impl Engine {
     async fn boot(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<Value> {
         let Err(error) = self.ensure_sandbox(tenant, agent_id).await else { return Ok(Value::Null) };
         let (clock, owner, id, failure) =
-            (self.app.clock.clone(), tenant.clone(), agent_id.clone(), error.detail.clone());
+            (self.app.clock.clone(), tenant.clone(), agent_id.clone(), error.clone().into_detail());
         self.app
             .store
             .write(move |tx| {
@@ -84,7 +84,7 @@ impl Engine {
                 exec_id: id.to_string(),
                 exit_code: outcome.as_ref().ok().map(|result| result.exit_code),
                 duration_ms: outcome.as_ref().map_or(0, |result| result.duration_ms),
-                error: outcome.as_ref().err().map(|error| error.detail.clone()),
+                error: outcome.as_ref().err().map(|error| error.clone().into_detail()),
             };
             tx.append(&tenant, clock.now(), &agent.scope(), &event)?;
             let outcome: JobResult =

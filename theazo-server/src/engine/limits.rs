@@ -31,12 +31,12 @@ impl Stopped {
         if shortfall.limit == RUN_LIMIT {
             if let Some(run_id) = &agent.current_run {
                 let mut run = find_run(tx, tenant, run_id)?;
-                end_run(tx, tenant, &mut run, RunEnd::Failed(error.detail.clone()), now)?;
+                end_run(tx, tenant, &mut run, RunEnd::Failed(error.clone().into_detail()), now)?;
             }
             return Ok(Self { agents: Vec::new(), error });
         }
         let session = find_session(tx, tenant, &agent.data.session_id)?;
-        let event = Event::SessionLimitReached { error: error.detail.clone() };
+        let event = Event::SessionLimitReached { error: error.clone().into_detail() };
         tx.append(tenant, now, &session.scope(), &event)?;
         let filter = Filter {
             session_id: Some(session.data.id.to_string()),
@@ -75,7 +75,7 @@ pub(super) fn pause_agent(
     let mut run = find_run(tx, tenant, run_id)?;
     if !run.data.status.is_terminal() {
         run.data.status = RunStatus::Paused;
-        run.data.error = error.map(|error| error.detail.clone());
+        run.data.error = error.map(|error| error.clone().into_detail());
         tx.update(tenant, &run)?;
         tx.append(tenant, now, &run.scope(), &Event::RunPaused { error: run.data.error.clone() })?;
     }
@@ -86,10 +86,10 @@ impl Engine {
     /// Stops the sandboxes of agents that reached a limit, and returns the error that tells of it.
     pub(super) async fn freeze(&self, stopped: Stopped) -> AppError {
         for agent_id in &stopped.agents {
-            if let Some(sandbox) = self.sandboxes.get(agent_id) {
-                if let Err(error) = sandbox.pause().await {
-                    tracing::warn!(agent = %agent_id, %error, "a sandbox could not be paused at a limit");
-                }
+            if let Some(sandbox) = self.sandboxes.get(agent_id)
+                && let Err(error) = sandbox.pause().await
+            {
+                tracing::warn!(agent = %agent_id, %error, "a sandbox could not be paused at a limit");
             }
         }
         stopped.error

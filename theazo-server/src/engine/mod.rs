@@ -102,7 +102,8 @@ impl Engine {
                     tx.update(&tenant, &agent)?;
                 }
             }
-            tx.release_expired(app.clock.now())?;
+            // It belongs to no account.
+            tx.enqueue(&Tenant::new("", World::Live), &timers::maintenance_job(app.clock.now()))?;
             Ok::<_, AppError>(tx.release_leases(&owner)?)
         });
         let released = released.await?;
@@ -183,6 +184,10 @@ impl Engine {
                 commands::Done::Finished => return,
                 commands::Done::Outcome(outcome) => Some(outcome),
             },
+            "plane.maintain" => {
+                self.maintain(&tenant).await;
+                None
+            }
             "agent.meter" => {
                 self.tick_meter(&tenant, &job.subject).await;
                 None

@@ -66,7 +66,7 @@ impl Engine {
             .store
             .write(move |tx| {
                 let mut run = find_run(tx, &owner, &id)?;
-                end_run(tx, &owner, &mut run, RunEnd::Failed(error.detail), clock.now())
+                end_run(tx, &owner, &mut run, RunEnd::Failed(error.into_detail()), clock.now())
             })
             .await?;
         tracing::debug!(run = %run_id, failed, "a run failed");

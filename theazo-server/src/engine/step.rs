@@ -59,6 +59,7 @@ impl Engine {
             max_output_tokens: MAX_OUTPUT_TOKENS,
         };
         let model = self.model(tenant).clone();
+        tracing::debug!(call = request.call_id, model = request.model, "asking a model");
         let most = price.of(model.bound(&request));
         let Some(reservation) = self.reserve(tenant, run, agent, step, most).await? else { return Ok(Step::Stopped) };
         let prompt_tokens = crate::model::estimate_request_tokens(&request);

@@ -1,5 +1,7 @@
 //! Timers: the ticks of meters, the end of sessions, and the timeouts of runs. Each is a job with a due time.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use theazo_api::{AgentId, AgentStatus, ErrorCode, JobId, RunId, SessionId, SessionStatus, Timestamp};
 
@@ -16,6 +18,23 @@ use crate::{
 /// The kinds of jobs that are timers. A test that moves the clock waits for them.
 pub const TIMERS: [&str; 3] = ["agent.meter", "session.expire", "run.timeout"];
 
+/// How often the store is tidied up.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(3600);
+
+/// How long an idempotency key is remembered, and with it the outcome of its job.
+const REMEMBER_KEYS_FOR: Duration = Duration::from_secs(48 * 3600);
+
+/// The next time that the store is tidied up.
+pub(super) fn maintenance_job(due_at: Timestamp) -> NewJob {
+    NewJob {
+        id: JobId::from("job_maintain"),
+        kind: "plane.maintain",
+        subject: String::new(),
+        payload: json!({}),
+        due_at,
+    }
+}
+
 /// The next tick of an agent's meter.
 pub(super) fn meter_job(agent: &AgentRecord, now: Timestamp) -> NewJob {
     NewJob {
@@ -30,7 +49,7 @@ pub(super) fn meter_job(agent: &AgentRecord, now: Timestamp) -> NewJob {
 /// The timeout of a run.
 pub(super) fn timeout_job(run: &RunRecord, started_at: Timestamp) -> Option<NewJob> {
     let timeout_ms = run.timeout_ms?;
-    let timeout = std::time::Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
     Some(NewJob {
         id: JobId::from_suffix(format!("timeout-{}", run.data.id)),
         kind: "run.timeout",
@@ -41,6 +60,23 @@ pub(super) fn timeout_job(run: &RunRecord, started_at: Timestamp) -> Option<NewJ
 }
 
 impl Engine {
+    /// Returns what dead holders reserved, and forgets what nobody will ask for again.
+    pub(super) async fn maintain(&self, tenant: &Tenant) {
+        let (tenant, now) = (tenant.clone(), self.app.clock.now());
+        let maintained = self.app.store.write(move |tx| {
+            let released = tx.release_expired(now)?;
+            let oldest = now.minus(REMEMBER_KEYS_FOR);
+            let claims = tx.forget_claims(oldest)?;
+            let jobs = tx.forget_done(oldest)?;
+            tx.enqueue(&tenant, &maintenance_job(now.plus(MAINTAIN_EVERY)))?;
+            Ok::<_, AppError>((released, claims, jobs))
+        });
+        match maintained.await {
+            Ok((released, claims, jobs)) => tracing::debug!(released, claims, jobs, "the store was tidied up"),
+            Err(error) => tracing::error!(%error, "the store could not be tidied up"),
+        }
+    }
+
     pub(super) async fn tick_meter(&self, tenant: &Tenant, agent_id: &str) {
         let (owner, agent_id) = (tenant.clone(), AgentId::from(agent_id));
         let clock = self.app.clock.clone();
@@ -106,11 +142,11 @@ impl Engine {
     pub(super) async fn time_out_run(&self, tenant: &Tenant, run_id: &str, payload: &Value) {
         let (owner, run_id) = (tenant.clone(), RunId::from(run_id));
         let clock = self.app.clock.clone();
-        let timeout = std::time::Duration::from_millis(payload["timeoutMs"].as_u64().unwrap_or(0));
+        let timeout = Duration::from_millis(payload["timeoutMs"].as_u64().unwrap_or(0));
         let timed_out = self.app.store.write(move |tx| {
             let mut run = find_run(tx, &owner, &run_id)?;
             let message = format!("the run did not end within {}", theazo_api::time::human_duration(timeout));
-            let error = AppError::new(ErrorCode::Timeout, message).detail;
+            let error = AppError::new(ErrorCode::Timeout, message).into_detail();
             end_run(tx, &owner, &mut run, RunEnd::Failed(error), clock.now())
         });
         if let Err(error) = timed_out.await {

@@ -22,7 +22,7 @@ pub fn new_request_id() -> RequestId {
 pub fn respond(error: &AppError, request_id: &RequestId, should_retry: Option<bool>) -> Response<Body> {
     let status = if error.unreadable { 400 } else { error.detail.code.status() };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = ErrorBody { error: error.detail.clone(), request_id: request_id.to_string() };
+    let body = ErrorBody { error: error.clone().into_detail(), request_id: request_id.to_string() };
     let text = serde_json::to_vec(&body).unwrap_or_default();
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;

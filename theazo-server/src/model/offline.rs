@@ -63,7 +63,10 @@ impl Model for OfflineModel {
     }
 }
 
-fn answer(request: &ModelRequest) -> (String, Option<(String, Map<String, Value>)>) {
+/// A tool with its input.
+type Call = (String, Map<String, Value>);
+
+fn answer(request: &ModelRequest) -> (String, Option<Call>) {
     let task = request.messages.iter().rev().find_map(|message| match message {
         Message::User(task) => Some(task.as_str()),
         _ => None,

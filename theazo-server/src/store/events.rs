@@ -24,8 +24,6 @@ pub struct EventScope {
 pub struct StoredEvent {
     /// Its place in the log; it grows, and it is the id of a server-sent event.
     pub sequence: i64,
-    /// Whose it is.
-    pub tenant: Tenant,
     /// When it happened.
     pub at: Timestamp,
     /// What it is about.
@@ -131,23 +129,22 @@ impl View<'_> {
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let limit = limit.unwrap_or(-1);
         let sql = format!(
-            "SELECT sequence, tenant, at, user_id, session_id, agent_id, run_id, body FROM events WHERE {condition} \
+            "SELECT sequence, at, user_id, session_id, agent_id, run_id, body FROM events WHERE {condition} \
              ORDER BY sequence LIMIT {limit}"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let mut events = Vec::new();
         while let Some(row) = rows.next()? {
-            let (tenant, body): (String, String) = (row.get(1)?, row.get(7)?);
+            let body: String = row.get(6)?;
             events.push(StoredEvent {
                 sequence: row.get(0)?,
-                tenant: Tenant::parse(&tenant),
-                at: Timestamp::from_millis(row.get(2)?),
+                at: Timestamp::from_millis(row.get(1)?),
                 scope: EventScope {
-                    user_id: row.get(3)?,
-                    session_id: row.get(4)?,
-                    agent_id: row.get(5)?,
-                    run_id: row.get(6)?,
+                    user_id: row.get(2)?,
+                    session_id: row.get(3)?,
+                    agent_id: row.get(4)?,
+                    run_id: row.get(5)?,
                 },
                 event: serde_json::from_str(&body).map_err(|source| StoreError::Document { kind: "event", source })?,
             });

@@ -105,6 +105,14 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Forgets jobs that are done and were due before `time`.
+    pub fn forget_done(&self, time: Timestamp) -> Result<usize, StoreError> {
+        Ok(self
+            .connection
+            .prepare_cached("DELETE FROM jobs WHERE state = 'done' AND due_at < ?1")?
+            .execute([time.as_millis()])?)
+    }
+
     /// Forgets a job that is done and whose result was read.
     pub fn forget(&self, id: &JobId) -> Result<(), StoreError> {
         self.connection.prepare_cached("DELETE FROM jobs WHERE id = ?1 AND state = 'done'")?.execute([id.as_str()])?;
@@ -131,6 +139,17 @@ impl View<'_> {
             .connection
             .prepare_cached("SELECT min(due_at) FROM jobs WHERE state = 'queued'")?
             .query_row([], |row| row.get(0))?;
+        Ok(millis.map(Timestamp::from_millis))
+    }
+
+    /// When the next job of one of these kinds is due after `now`.
+    pub fn next_due_of(&self, kinds: &[&str], now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let sql = format!(
+            "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND kind IN ('{}') AND due_at > ?1",
+            kinds.join("', '")
+        );
+        let millis: Option<i64> =
+            self.connection.prepare_cached(&sql)?.query_row([now.as_millis()], |row| row.get(0))?;
         Ok(millis.map(Timestamp::from_millis))
     }
 
