@@ -18,7 +18,17 @@ pub fn root() -> PathBuf {
 /// Every file that is tracked, or would be if it were added, relative to the root and in order.
 pub fn files() -> Result<Vec<String>> {
     let output = Command::new("git")
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"])
+        // In CI the files may belong to another user than the one who asks.
+        .args([
+            "-c",
+            "safe.directory=*",
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "--deduplicate",
+        ])
         .current_dir(root())
         .output()
         .context("`git` cannot be run; install it")?;

@@ -13,7 +13,6 @@ pub fn run() -> Result<()> {
     problems.extend(modules::check(&sources));
     problems.extend(files::check(&sources));
     ensure!(problems.is_empty(), "{}\n{} breaches of the house rules", problems.join("\n"), problems.len());
-    println!("{} files keep the house rules", sources.len());
     Ok(())
 }
 
