@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import aiohttp
+
 from theazo import AsyncTheazo, Theazo
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ use crate::{
     call::{self, Entry},
     error::Failure,
     plane::Plane,
-    runtime::wait,
+    runtime::{Pool, runtime, wait},
     stream::EventStream,
     wakeup::{Outcome, Pending, Ready, nothing},
 };
@@ -28,21 +28,18 @@ enum Source {
     /// parent. The lock is held only with the GIL held, as a forking thread holds it.
     Http { config: Config, transport: Mutex<(u32, Transport)> },
     /// A control plane inside this process.
-    Plane { transport: Transport, plane: Arc<Plane> },
+    Plane(Arc<Plane>),
 }
 
 impl Client {
     /// A client of a plane inside this process.
-    pub fn of_plane(plane: Arc<Plane>, transport: Transport) -> Self {
-        Self { source: Source::Plane { transport, plane } }
+    pub fn of_plane(plane: Arc<Plane>) -> Self {
+        Self { source: Source::Plane(plane) }
     }
 
     fn transport(&self, py: Python<'_>) -> PyResult<Transport> {
         match &self.source {
-            Source::Plane { transport, plane } => {
-                plane.check_process(py)?;
-                Ok(transport.clone())
-            }
+            Source::Plane(plane) => plane.transport(py),
             Source::Http { config, transport } => {
                 let mut current = transport.lock().unwrap_or_else(PoisonError::into_inner);
                 let process = std::process::id();
@@ -53,6 +50,13 @@ impl Client {
                 }
                 Ok(current.1.clone())
             }
+        }
+    }
+
+    fn pool(&self) -> Pool {
+        match self.source {
+            Source::Http { .. } => Pool::Calls,
+            Source::Plane(_) => Pool::Planes,
         }
     }
 
@@ -70,7 +74,7 @@ impl Client {
 }
 
 fn new_transport(py: Python<'_>, config: &Config) -> PyResult<Transport> {
-    let _inside = crate::runtime::runtime(py)?.enter();
+    let _inside = runtime(py, Pool::Calls)?.enter();
     Transport::new(config.clone()).map_err(|error| Failure::from(error).into_python(py))
 }
 
@@ -79,9 +83,9 @@ async fn answer(entry: &'static Entry, transport: Transport, call: Call) -> Outc
     entry.ready(&answer.body, answer.meta.status, &answer.meta.request_id)
 }
 
-async fn opened(entry: &'static Entry, transport: Transport, call: Call) -> Result<EventStream, Failure> {
+async fn opened(entry: &'static Entry, pool: Pool, transport: Transport, call: Call) -> Result<EventStream, Failure> {
     let stream = transport.open(call).await?;
-    Ok(EventStream::new(entry, stream))
+    Ok(EventStream::new(entry, pool, stream))
 }
 
 #[pymethods]
@@ -130,7 +134,7 @@ impl Client {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Py<PyAny>> {
         let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
-        wait(py, answer(entry, transport, call))?(py)
+        wait(py, self.pool(), answer(entry, transport, call))?(py)
     }
 
     /// Makes a call for the running event loop.
@@ -143,7 +147,7 @@ impl Client {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Pending> {
         let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
-        Pending::start(py, answer(entry, transport, call))
+        Pending::start(py, self.pool(), answer(entry, transport, call))
     }
 
     /// Opens a stream and waits until it is open.
@@ -156,7 +160,8 @@ impl Client {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<EventStream> {
         let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
-        wait(py, opened(entry, transport, call))
+        let pool = self.pool();
+        wait(py, pool, opened(entry, pool, transport, call))
     }
 
     /// Opens a stream for the running event loop.
@@ -169,8 +174,9 @@ impl Client {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Pending> {
         let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
-        Pending::start(py, async move {
-            let stream = opened(entry, transport, call).await?;
+        let pool = self.pool();
+        Pending::start(py, pool, async move {
+            let stream = opened(entry, pool, transport, call).await?;
             Ok(Box::new(move |py: Python<'_>| Ok(Py::new(py, stream)?.into_any())) as Ready)
         })
     }
@@ -179,15 +185,15 @@ impl Client {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         match &self.source {
             Source::Http { .. } => Ok(()),
-            Source::Plane { plane, .. } => plane.close(py),
+            Source::Plane(plane) => plane.close(py),
         }
     }
 
     /// The same for the running event loop.
     fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
         match &self.source {
-            Source::Http { .. } => Pending::start(py, async { Ok(nothing()) }),
-            Source::Plane { plane, .. } => plane.close_soon(py),
+            Source::Http { .. } => Pending::start(py, Pool::Calls, async { Ok(nothing()) }),
+            Source::Plane(plane) => plane.close_soon(py),
         }
     }
 }

@@ -18,22 +18,16 @@ pub struct Plane(Running);
 impl Plane {
     /// Starts a plane, and makes a client of it.
     pub fn start(py: Python<'_>, data_dir: Option<PathBuf>, config: Config) -> PyResult<Client> {
-        Self::launch(py, data_dir, false, config).map(|(plane, transport)| Client::of_plane(plane, transport))
+        Self::launch(py, data_dir, false, config).map(Client::of_plane)
     }
 
-    fn launch(
-        py: Python<'_>,
-        data_dir: Option<PathBuf>,
-        test: bool,
-        config: Config,
-    ) -> PyResult<(Arc<Self>, Transport)> {
-        let (running, transport) = Running::launch(py, data_dir, test, config)?;
-        Ok((Arc::new(Self(running)), transport))
+    fn launch(py: Python<'_>, data_dir: Option<PathBuf>, test: bool, config: Config) -> PyResult<Arc<Self>> {
+        Ok(Arc::new(Self(Running::launch(py, data_dir, test, config)?)))
     }
 
-    /// Fails in a child made by `fork`, where the plane is not.
-    pub fn check_process(&self, py: Python<'_>) -> PyResult<()> {
-        self.0.check_process(py)
+    /// The way to the plane. Fails once it is closed, and in a child made by `fork`, where it is not.
+    pub fn transport(&self, py: Python<'_>) -> PyResult<Transport> {
+        self.0.transport(py)
     }
 
     /// Ends the plane and waits until it has ended.
@@ -51,7 +45,6 @@ impl Plane {
 #[pyclass(frozen, module = "theazo._native")]
 pub struct TestPlane {
     plane: Arc<Plane>,
-    transport: Transport,
 }
 
 #[pymethods]
@@ -59,14 +52,13 @@ impl TestPlane {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
         let config = Config { user_agent_language: Some("python"), ..Config::default() };
-        let (plane, transport) = Plane::launch(py, None, true, config)?;
-        Ok(Self { plane, transport })
+        Ok(Self { plane: Plane::launch(py, None, true, config)? })
     }
 
     /// A client with a live key of the plane.
     #[getter]
     fn client(&self) -> Client {
-        Client::of_plane(self.plane.clone(), self.transport.clone())
+        Client::of_plane(self.plane.clone())
     }
 
     /// Ends the plane and waits until it has ended.
@@ -87,68 +79,83 @@ mod embedded {
     use theazo::embedded::{Plane as Core, PlaneOptions};
 
     use super::*;
-    use crate::{error::Failure, runtime::wait, wakeup::nothing};
+    use crate::{
+        error::Failure,
+        runtime::{Pool, wait},
+        wakeup::nothing,
+    };
 
     /// The planes of this process, so that the end of the interpreter finds them. Locked only with the GIL held.
-    static RUNNING: Mutex<Vec<Weak<Core>>> = Mutex::new(Vec::new());
+    static RUNNING: Mutex<Vec<Weak<Inside>>> = Mutex::new(Vec::new());
 
-    pub struct Plane {
-        core: Arc<Core>,
+    pub struct Plane(Arc<Inside>);
+
+    struct Inside {
         /// A plane is made of threads, and threads do not survive a fork.
         process: u32,
+        /// None once it is closed: nothing may keep its data open then. Locked only with the GIL held.
+        running: Mutex<Option<(Core, Transport)>>,
     }
 
     impl Plane {
-        pub fn launch(
-            py: Python<'_>,
-            data_dir: Option<PathBuf>,
-            test: bool,
-            config: Config,
-        ) -> PyResult<(Self, Transport)> {
-            let core = wait(py, async move {
-                Core::start(PlaneOptions { data_dir, test, ..PlaneOptions::default() }).await.map_err(Failure::from)
+        pub fn launch(py: Python<'_>, data_dir: Option<PathBuf>, test: bool, config: Config) -> PyResult<Self> {
+            let started = wait(py, Pool::Planes, async move {
+                let core = Core::start(PlaneOptions { data_dir, test, ..PlaneOptions::default() }).await?;
+                let transport = core.transport_with(config)?;
+                Ok((core, transport))
             })?;
-            let transport = core.transport_with(config).map_err(|error| Failure::from(error).into_python(py))?;
-            let core = Arc::new(core);
+            let plane = Arc::new(Inside { process: std::process::id(), running: Mutex::new(Some(started)) });
             let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
             running.retain(|plane| plane.strong_count() > 0);
-            running.push(Arc::downgrade(&core));
-            Ok((Self { core, process: std::process::id() }, transport))
+            running.push(Arc::downgrade(&plane));
+            Ok(Self(plane))
         }
 
-        pub fn check_process(&self, py: Python<'_>) -> PyResult<()> {
-            if self.process == std::process::id() {
-                return Ok(());
-            }
-            let message = "an embedded control plane does not go with a fork; start one in the child, \
-                           or use the start method `spawn` of multiprocessing";
+        pub fn transport(&self, py: Python<'_>) -> PyResult<Transport> {
+            let message = if self.0.process != std::process::id() {
+                "an embedded control plane does not go with a fork; start one in the child, \
+                 or use the start method `spawn` of multiprocessing"
+            } else if let Some((_, transport)) = &*self.0.running.lock().unwrap_or_else(PoisonError::into_inner) {
+                return Ok(transport.clone());
+            } else {
+                "the embedded control plane is closed"
+            };
             Err(Failure::configuration(message).into_python(py))
         }
 
         pub fn close(&self, py: Python<'_>) -> PyResult<()> {
-            if self.process != std::process::id() {
-                return Ok(());
-            }
-            wait(py, shut_down(self.core.clone()))
+            wait(py, Pool::Planes, self.0.take_and_end())
         }
 
         pub fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
-            let core = self.core.clone();
-            Pending::start(py, async move { shut_down(core).await.map(|()| nothing()) })
+            let end = self.0.take_and_end();
+            Pending::start(py, Pool::Planes, async move { end.await.map(|()| nothing()) })
         }
     }
 
-    async fn shut_down(core: Arc<Core>) -> Result<(), Failure> {
-        core.shutdown().await;
-        Ok(())
+    impl Inside {
+        /// Takes what runs, at once, and ends it when it is awaited.
+        fn take_and_end(&self) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+            // A child made by `fork` has only a picture of the plane, which it must not touch.
+            let running = (self.process == std::process::id())
+                .then(|| self.running.lock().unwrap_or_else(PoisonError::into_inner).take())
+                .flatten();
+            async move {
+                if let Some((core, transport)) = running {
+                    drop(transport);
+                    core.shutdown().await;
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Ends every plane that still runs: at the end of the interpreter nothing else would.
     #[pyfunction]
     pub fn close_planes(py: Python<'_>) -> PyResult<()> {
-        let running = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
-        for core in running.iter().filter_map(Weak::upgrade) {
-            wait(py, shut_down(core))?;
+        let planes = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
+        for plane in planes.iter().filter_map(Weak::upgrade) {
+            wait(py, Pool::Planes, plane.take_and_end())?;
         }
         Ok(())
     }
@@ -177,13 +184,12 @@ mod absent {
     pub enum Plane {}
 
     impl Plane {
-        pub fn launch(py: Python<'_>, _: Option<PathBuf>, _: bool, _: Config) -> PyResult<(Self, Transport)> {
-            let message =
-                "this build of theazo has no control plane in it; give `base_url`, or install a build with `embedded`";
+        pub fn launch(py: Python<'_>, _: Option<PathBuf>, _: bool, _: Config) -> PyResult<Self> {
+            let message = "this build of theazo has no control plane in it; give `base_url`, or install one that has";
             Err(Failure::configuration(message).into_python(py))
         }
 
-        pub fn check_process(&self, _: Python<'_>) -> PyResult<()> {
+        pub fn transport(&self, _: Python<'_>) -> PyResult<Transport> {
             match *self {}
         }
 

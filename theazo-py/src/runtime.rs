@@ -1,4 +1,4 @@
-//! The tokio runtime that all clients of a process share, and how a thread of Python waits for it.
+//! The tokio runtimes that all clients of a process share, and how a thread of Python waits for them.
 
 use std::{
     future::Future,
@@ -17,21 +17,35 @@ use crate::error::Failure;
 /// How often a waiting thread looks for signals such as Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The runtime with the process that it belongs to: a fork copies the memory but not the threads.
-///
-/// The lock is held only by threads that hold the GIL, as a forking thread does, so no child ever finds it locked.
-static SHARED: Mutex<Option<(u32, &'static Runtime)>> = Mutex::new(None);
+/// Which threads do the work.
+#[derive(Clone, Copy)]
+pub enum Pool {
+    /// Calls over HTTP, on one thread: Python takes results one at a time, and a second thread costs more in handing
+    /// work over than it does (measured: a third of the CPU time of a call).
+    Calls,
+    /// Control planes inside this process, and the calls to them.
+    Planes,
+}
 
-/// The runtime of this process. The first call makes it; a child made by `fork` gets its own.
-pub fn runtime(_holds_gil: Python<'_>) -> PyResult<&'static Handle> {
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+/// A runtime with the process that it belongs to: a fork copies the memory but not the threads.
+type Shared = Mutex<Option<(u32, &'static Runtime)>>;
+
+/// The runtime of a pool in this process. The first call makes it; a child made by `fork` gets its own.
+pub fn runtime(_holds_gil: Python<'_>, pool: Pool) -> PyResult<&'static Handle> {
+    // The locks are held only with the GIL held, as a forking thread holds it, so no child ever finds them locked.
+    static CALLS: Shared = Mutex::new(None);
+    static PLANES: Shared = Mutex::new(None);
+    let (shared, threads) = match pool {
+        Pool::Calls => (&CALLS, 1),
+        Pool::Planes => (&PLANES, std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8))),
+    };
+    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
     let process = std::process::id();
     if let Some((owner, runtime)) = *shared
         && owner == process
     {
         return Ok(runtime.handle());
     }
-    let threads = std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8));
     let runtime = Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("theazo")
@@ -47,10 +61,11 @@ pub fn runtime(_holds_gil: Python<'_>) -> PyResult<&'static Handle> {
 /// Waits for `future` without the GIL. A signal handler that raises, as Ctrl-C does, ends the wait and drops the future.
 pub fn wait<T: Send + 'static>(
     py: Python<'_>,
+    pool: Pool,
     future: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> PyResult<T> {
     let (sender, mut receiver) = sync_channel(1);
-    let task = runtime(py)?.spawn(async move {
+    let task = runtime(py, pool)?.spawn(async move {
         // Fails only if the waiting thread left, and then nobody wants the result.
         let _ = sender.send(future.await);
     });

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use crate::{
     call::Entry,
     error::Failure,
-    runtime::{runtime, wait},
+    runtime::{Pool, runtime, wait},
     wakeup::{Outcome, Pending, nothing},
 };
 
@@ -28,6 +28,7 @@ const BATCH: usize = 256;
 #[pyclass(frozen, module = "theazo._native")]
 pub struct EventStream {
     shared: Arc<Shared>,
+    pool: Pool,
     run_id: Option<String>,
 }
 
@@ -96,7 +97,7 @@ impl Shared {
 
 impl EventStream {
     /// A stream whose events are those of an operation.
-    pub fn new(entry: &'static Entry, stream: theazo::EventStream) -> Self {
+    pub fn new(entry: &'static Entry, pool: Pool, stream: theazo::EventStream) -> Self {
         let run_id = stream.run_id().map(str::to_owned);
         let shared = Shared {
             entry,
@@ -105,7 +106,7 @@ impl EventStream {
             ended: AtomicBool::new(false),
             leaving: Notify::new(),
         };
-        Self { shared: Arc::new(shared), run_id }
+        Self { shared: Arc::new(shared), pool, run_id }
     }
 }
 
@@ -143,7 +144,7 @@ impl EventStream {
                 return Ok(None);
             }
             let shared = self.shared.clone();
-            wait(py, async move {
+            wait(py, self.pool, async move {
                 shared.fill().await;
                 Ok(())
             })?;
@@ -153,7 +154,7 @@ impl EventStream {
     /// Waits in the running event loop until an event is ready or the stream has ended.
     fn fill(&self, py: Python<'_>) -> PyResult<Pending> {
         let shared = self.shared.clone();
-        Pending::start(py, async move {
+        Pending::start(py, self.pool, async move {
             shared.fill().await;
             Ok(nothing())
         })
@@ -165,25 +166,25 @@ impl EventStream {
             return Ok(());
         }
         let shared = self.shared.clone();
-        wait(py, async move { shared.leave(false).await })
+        wait(py, self.pool, async move { shared.leave(false).await })
     }
 
     /// The same for the running event loop.
     fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
         let shared = self.shared.clone();
-        Pending::start(py, async move { shared.leave(false).await.map(|()| nothing()) })
+        Pending::start(py, self.pool, async move { shared.leave(false).await.map(|()| nothing()) })
     }
 
     /// Leaves the stream and lets the server's work go on.
     fn detach(&self, py: Python<'_>) -> PyResult<()> {
         let shared = self.shared.clone();
-        wait(py, async move { shared.leave(true).await })
+        wait(py, self.pool, async move { shared.leave(true).await })
     }
 
     /// The same for the running event loop.
     fn detach_soon(&self, py: Python<'_>) -> PyResult<Pending> {
         let shared = self.shared.clone();
-        Pending::start(py, async move { shared.leave(true).await.map(|()| nothing()) })
+        Pending::start(py, self.pool, async move { shared.leave(true).await.map(|()| nothing()) })
     }
 }
 
@@ -195,7 +196,7 @@ impl Drop for EventStream {
         let shared = self.shared.clone();
         // Without an interpreter the process is ending, and the connection with it.
         let _ = Python::try_attach(|py| {
-            runtime(py).map(|runtime| {
+            runtime(py, self.pool).map(|runtime| {
                 runtime.spawn(async move {
                     // Nobody is there to be told that the server could not be told.
                     let _ = shared.leave(false).await;

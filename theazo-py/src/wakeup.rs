@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::{exceptions::PyNotImplementedError, intern, prelude::*, sync::PyOnceLock, types::PyWeakrefReference};
 
-use crate::error::Failure;
+use crate::{
+    error::Failure,
+    runtime::{Pool, runtime},
+};
 
 /// Makes a Python value from a result, on the thread of the loop.
 pub type Ready = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
@@ -195,11 +198,11 @@ pub struct Pending {
 
 impl Pending {
     /// Starts `work` for the running event loop.
-    pub fn start(py: Python<'_>, work: impl Future<Output = Outcome> + Send + 'static) -> PyResult<Self> {
+    pub fn start(py: Python<'_>, pool: Pool, work: impl Future<Output = Outcome> + Send + 'static) -> PyResult<Self> {
         let (mailbox, event_loop) = Mailbox::of_running_loop(py)?;
         let future = event_loop.call_method0(intern!(py, "create_future"))?.unbind();
         let promise = Promise { mailbox, future: Some(future.clone_ref(py)) };
-        let task = crate::runtime::runtime(py)?.spawn(async move { promise.complete(work.await) });
+        let task = runtime(py, pool)?.spawn(async move { promise.complete(work.await) });
         Ok(Self { future, task: task.abort_handle() })
     }
 }

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+
 from stub import AGENT, SESSION, Stub
 from theazo import Cost, CostLimit, InvalidRequestError, SessionLimits, Theazo
 

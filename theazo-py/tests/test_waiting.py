@@ -14,6 +14,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from stub import AGENT, SESSION, Stub
 from theazo import AsyncTheazo, CallTimeoutError, ConnectionFailedError, NotFoundError, Theazo
 from theazo.types import TextEvent
