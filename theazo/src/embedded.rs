@@ -14,10 +14,11 @@ use std::{
     fmt,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use secrecy::{ExposeSecret, SecretString};
-use theazo_server::{ControlPlane, PlaneConfig};
+use theazo_server::{ControlPlane, PlaneConfig, StartError};
 use tokio::runtime::Handle;
 
 use crate::{config::Config, error::Error, surface::Theazo, transport::Transport};
@@ -29,6 +30,10 @@ pub struct PlaneOptions {
     pub data_dir: Option<PathBuf>,
     /// Whether it is a test plane: a clock that the test moves, a scripted model, simulated sandboxes, faults.
     pub test: bool,
+    /// The provider of sandboxes where none is asked for; `local` by default, `simulated` on a test plane.
+    pub default_provider: Option<String>,
+    /// How long the offline model waits before each word; not at all by default.
+    pub offline_pace: Duration,
 }
 
 /// The API keys of an embedded control plane.
@@ -72,14 +77,15 @@ impl Plane {
     /// If its data cannot be opened.
     pub async fn start(options: PlaneOptions) -> Result<Self, Error> {
         let mut config = if options.test { PlaneConfig::test() } else { PlaneConfig::default() };
+        config.offline_pace = options.offline_pace;
         if let Some(data_dir) = options.data_dir {
             config = config.data_dir(data_dir);
         }
-        let plane = ControlPlane::start(config)
-            .await
-            .map_err(|problem| Error::configuration(format!("the embedded control plane cannot start: {problem}")))?;
-        let key = |key: Option<&str>| SecretString::from(key.unwrap_or_default().to_owned());
-        let keys = PlaneKeys { live: key(plane.live_key()), test: key(plane.test_key()) };
+        if let Some(provider) = options.default_provider {
+            config = config.default_provider(provider);
+        }
+        let plane = ControlPlane::start(config).await.map_err(cannot_start)?;
+        let keys = keys_of(&plane).await.map_err(cannot_start)?;
         let router = plane.router();
         let running = Running { plane: Mutex::new(Some(plane)), router, keys, runtime: Handle::current() };
         let plane = Self { running: Arc::new(running) };
@@ -129,6 +135,23 @@ impl Plane {
         let is_test = given.is_some_and(|given| given.expose_secret() == keys.test.expose_secret());
         if is_test { keys.test.clone() } else { keys.live.clone() }
     }
+}
+
+/// The keys of the plane. Only the hashes of keys are kept, so a plane that starts again on its data makes new ones.
+async fn keys_of(plane: &ControlPlane) -> Result<PlaneKeys, StartError> {
+    let live = match plane.live_key() {
+        Some(key) => key.to_owned(),
+        None => plane.create_key(true, "embedded").await?,
+    };
+    let test = match plane.test_key() {
+        Some(key) => key.to_owned(),
+        None => plane.create_key(false, "embedded").await?,
+    };
+    Ok(PlaneKeys { live: SecretString::from(live), test: SecretString::from(test) })
+}
+
+fn cannot_start(problem: StartError) -> Error {
+    Error::configuration(format!("the embedded control plane cannot start: {problem}"))
 }
 
 impl fmt::Debug for Plane {
