@@ -69,6 +69,8 @@ impl Connection {
         let Ok(Ok(Some(Reply { result: Outcome::Ready { enforced, can_freeze }, .. }))) = first else {
             return Err(format!("the helper did not start: {}", describe(first)));
         };
+        // Only loading the module needed it.
+        let _ = std::fs::remove_file(reexec::link(&config.state_dir));
         let shared = Arc::new(Shared { socket, waiting: Mutex::new(Some(HashMap::new())) });
         let reader = tokio::spawn(read(Arc::clone(&shared)));
         Ok(Self { shared, reader, ended, next_number: AtomicU64::new(1), enforced, can_freeze, pid })

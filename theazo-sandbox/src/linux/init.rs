@@ -5,8 +5,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, WaitOptions};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process};
 
 use super::protocol::{Command, KILL, RELEASE, Status};
 use super::supervisor::{self, Descriptors};
@@ -18,13 +18,16 @@ pub fn main(control: OwnedFd) -> ! {
     sys::exit(0)
 }
 
+/// How often a program's processes are killed one by one before the whole sandbox's are killed at once.
+const ROUNDS: u32 = 500;
+
 /// An exec that is not over.
 struct Running {
     number: u64,
     supervisor: Pid,
     status: OwnedFd,
-    /// Everything that was killed, once it was asked for; the exec is over when none of it is left.
-    killed: Option<Vec<Pid>>,
+    /// How often all it started was looked for and killed, since that was asked for.
+    killing: Option<u32>,
     /// Nobody listens to `status` any more; what is left lives on in the background.
     released: bool,
     /// The supervisor is reaped.
@@ -38,9 +41,12 @@ fn serve(control: &OwnedFd) -> io::Result<()> {
     loop {
         let mut descriptors = vec![PollFd::new(control, PollFlags::IN), PollFd::new(&children, PollFlags::IN)];
         let listening: Vec<usize> =
-            (0..running.len()).filter(|index| !running[*index].released && running[*index].killed.is_none()).collect();
+            (0..running.len()).filter(|index| !running[*index].released && running[*index].killing.is_none()).collect();
         descriptors.extend(listening.iter().map(|index| PollFd::new(&running[*index].status, PollFlags::IN)));
-        rustix::io::retry_on_intr(|| poll(&mut descriptors, None))?;
+        // What dies below a supervisor is not told to init.
+        let again = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+        let killing = running.iter().any(|exec| exec.killing.is_some());
+        rustix::io::retry_on_intr(|| poll(&mut descriptors, killing.then_some(&again)))?;
         let ready: Vec<bool> = descriptors.iter().map(|descriptor| !descriptor.revents().is_empty()).collect();
         for (index, ready) in listening.iter().zip(&ready[2..]) {
             if *ready {
@@ -52,6 +58,7 @@ fn serve(control: &OwnedFd) -> io::Result<()> {
             let _ = rustix::io::read(&children, &mut ignored);
         }
         reap(&mut running);
+        kill(&mut running);
         if ready[0] {
             match packet::receive(control) {
                 Ok(Some((bytes, descriptors))) => act(&bytes, descriptors, &mut running, &mut execs),
@@ -86,7 +93,7 @@ fn act(bytes: &[u8], descriptors: Vec<OwnedFd>, running: &mut Vec<Running>, exec
                         number: *execs,
                         supervisor,
                         status,
-                        killed: None,
+                        killing: None,
                         released: false,
                         ended: false,
                     });
@@ -105,34 +112,46 @@ fn listen(exec: &mut Running) {
         Ok(Some((bytes, _))) if bytes == RELEASE => exec.released = true,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         Ok(Some((bytes, _))) if bytes != KILL => {}
-        _ if exec.ended => exec.killed = Some(Vec::new()),
-        _ => exec.killed = Some(tree::kill(exec.supervisor)),
+        _ => exec.killing = Some(0),
     }
 }
 
-fn reap(running: &mut Vec<Running>) {
+fn reap(running: &mut [Running]) {
     while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-        let Some(index) = running.iter().position(|exec| exec.supervisor == pid) else { continue };
-        running[index].ended = true;
-        if status.terminating_signal().is_some() && running[index].killed.is_none() {
-            // A program killed its own supervisor, so that what it started could no longer be found by its parents. All that
-            // init had to adopt is either that or was abandoned in the same way.
-            let supervisors: Vec<Pid> = running.iter().filter(|exec| !exec.ended).map(|exec| exec.supervisor).collect();
-            running[index].killed = Some(tree::kill_orphans(&supervisors));
-            let _ = packet::send_json(&running[index].status, &Status::Exited { code: 137 }, &[]);
+        let Some(exec) = running.iter_mut().find(|exec| exec.supervisor == pid) else { continue };
+        exec.ended = true;
+        if status.terminating_signal().is_some() && exec.killing.is_none() {
+            // A program killed its own supervisor. What it started must not get away with that.
+            let _ = packet::send_json(&exec.status, &Status::Exited { code: 137 }, &[]);
+            exec.killing = Some(0);
         }
     }
+}
+
+/// Goes on with what is to be killed, and forgets what is over.
+fn kill(running: &mut Vec<Running>) {
+    let supervisors: Vec<Pid> = running.iter().filter(|exec| !exec.ended).map(|exec| exec.supervisor).collect();
     running.retain_mut(|exec| {
-        if let Some(killed) = &mut exec.killed {
-            killed.retain(|pid| tree::exists(*pid));
-            if killed.is_empty() && exec.ended {
-                // Its supervisor, which otherwise does this, was killed.
-                let _ = std::fs::remove_dir_all(supervisor::directory(exec.number));
-                let _ = packet::send_json(&exec.status, &Status::Done, &[]);
-                return false;
-            }
+        let Some(rounds) = &mut exec.killing else {
+            // An exec that ended by itself stays until its caller has read how, and then asks for nothing more.
+            return !(exec.ended && exec.released);
+        };
+        *rounds += 1;
+        if *rounds == ROUNDS {
+            sys::signal_all(libc::SIGKILL);
+            return true;
         }
-        // An exec that ended by itself stays until its caller has read how, and then asks for nothing more.
-        !(exec.ended && exec.released)
+        // Once the supervisor is gone, what it had not adopted yet belongs to init.
+        let found = if exec.ended { tree::kill_orphans(&supervisors) } else { tree::kill_below(exec.supervisor) };
+        if !found && !exec.ended {
+            let _ = kill_process(exec.supervisor, Signal::KILL);
+        }
+        if found || !exec.ended {
+            return true;
+        }
+        // Its supervisor, which otherwise does this, was killed.
+        let _ = std::fs::remove_dir_all(supervisor::directory(exec.number));
+        let _ = packet::send_json(&exec.status, &Status::Done, &[]);
+        false
     });
 }

@@ -80,6 +80,11 @@ fn is_main_program(base: usize) -> bool {
     headers >= base && headers - base < 4096 && count > 0
 }
 
+/// Where a link is made to a module whose own path cannot be preloaded.
+pub fn link(state_dir: &Path) -> PathBuf {
+    state_dir.join(format!("module-{}", std::process::id()))
+}
+
 /// A path that can be preloaded: the loader splits the list at spaces and colons.
 fn preloadable(object: PathBuf, state_dir: &Path) -> io::Result<PathBuf> {
     let plain =
@@ -87,7 +92,7 @@ fn preloadable(object: PathBuf, state_dir: &Path) -> io::Result<PathBuf> {
     if plain(&object) {
         return Ok(object);
     }
-    let link = state_dir.join(format!("module-{}", std::process::id()));
+    let link = link(state_dir);
     if !plain(&link) {
         let problem =
             format!("neither {} nor {} can be preloaded: both hold a space or colon", object.display(), link.display());

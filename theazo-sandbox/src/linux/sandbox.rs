@@ -16,6 +16,9 @@ use crate::{Chunk, Error, Exec, ExecOutcome, Runtimes, SandboxSpec};
 /// How long freezing may take; a process deep in the kernel can put it off.
 const PAUSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long the end of the helper may take to be noticed after that of a sandbox.
+const HELPER_NOTICE: Duration = Duration::from_millis(200);
+
 /// An isolated place to run programs in. Dropping it destroys it, without waiting for that.
 pub struct Sandbox {
     pub(super) id: String,
@@ -133,8 +136,12 @@ impl Sandbox {
     /// Why the sandbox does not answer: alone, or because the helper died.
     pub(super) async fn why_ended(&self) -> Error {
         // The helper's end may be noticed a moment after that of its sandboxes.
-        let _ = tokio::time::timeout(Duration::from_millis(50), self.connection.ended()).await;
-        if self.connection.is_alive() { Error::Ended { id: self.id.clone() } } else { Error::HelperDied }
+        let ended = tokio::time::timeout(HELPER_NOTICE, self.connection.ended()).await;
+        if ended.is_err() && self.connection.is_alive() {
+            Error::Ended { id: self.id.clone() }
+        } else {
+            Error::HelperDied
+        }
     }
 
     /// Whether it runs rather than is paused.

@@ -1,74 +1,66 @@
-//! Kills a process and everything it started, also what left its session or lost its parent.
+//! Kills everything that one exec started, also what left its session or lost its parent.
+//!
+//! A supervisor is a child of init and adopts what its program abandons, so each process belongs to the supervisor that its
+//! parents lead to.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
-use super::sys;
+/// How often a growing tree is looked at again before what was found so far is killed.
+const PASSES: usize = 50;
 
-/// How often a growing tree is looked at again before the whole sandbox is killed instead.
-const PASSES: usize = 100;
-
-/// Sends the kill signal to a supervisor and to all below it; returns them, dead or dying.
+/// Sends the kill signal to all that lives below a supervisor; returns whether there was anything.
 ///
-/// A supervisor adopts what its program abandons, so parents lead to everything. Processes are stopped as they are found,
-/// so that they cannot start others, until no new one appears; a fork bomb thus runs out of processes that still fork.
-pub fn kill(supervisor: Pid) -> Vec<Pid> {
-    kill_below(vec![supervisor])
+/// To be repeated until there is nothing: a process that is being stopped may be in the middle of starting another.
+pub fn kill_below(supervisor: Pid) -> bool {
+    let supervisor = supervisor.as_raw_nonzero().get();
+    kill(|pid, branch| branch == supervisor && pid != supervisor)
 }
 
-/// The same for orphans that init had to adopt because their supervisor was killed: all of init's children but `supervisors`.
-pub fn kill_orphans(supervisors: &[Pid]) -> Vec<Pid> {
-    let roots = parents().into_iter().filter(|(_, parent)| *parent == 1).filter_map(|(pid, _)| Pid::from_raw(pid));
-    kill_below(roots.filter(|pid| !supervisors.contains(pid)).collect())
+/// The same for what init had to adopt because its supervisor was killed: all that leads to none of `supervisors`.
+pub fn kill_orphans(supervisors: &[Pid]) -> bool {
+    kill(|_, branch| supervisors.iter().all(|supervisor| supervisor.as_raw_nonzero().get() != branch))
 }
 
-fn kill_below(roots: Vec<Pid>) -> Vec<Pid> {
-    let mut found = roots.clone();
-    for pass in 0.. {
+/// Processes are stopped as they are found, so that they cannot start others, until no new one appears; a fork bomb thus runs
+/// out of processes that still fork.
+fn kill(is_wanted: impl Fn(i32, i32) -> bool) -> bool {
+    let mut found: Vec<i32> = Vec::new();
+    for _ in 0..PASSES {
         let parents = parents();
-        let is_new = |pid: &i32| found.iter().all(|known| known.as_raw_nonzero().get() != *pid);
-        let new: Vec<Pid> = parents
-            .keys()
-            .filter(|pid| is_new(pid) && is_below(**pid, &roots, &parents))
-            .filter_map(|pid| Pid::from_raw(*pid))
-            .collect();
+        let is_new =
+            |pid: &i32| !found.contains(pid) && branch(*pid, &parents).is_some_and(|branch| is_wanted(*pid, branch));
+        let new: Vec<i32> = parents.keys().copied().filter(is_new).collect();
         if new.is_empty() {
             break;
         }
-        if pass == PASSES {
-            sys::signal_all(libc::SIGKILL);
-            break;
-        }
-        for pid in &new {
-            let _ = kill_process(*pid, Signal::STOP);
-        }
+        new.iter().for_each(|pid| signal(*pid, Signal::STOP));
         found.extend(new);
     }
-    // The roots come last: while a supervisor lives, the dead have a parent that reaps them.
-    for pid in found.iter().rev() {
-        let _ = kill_process(*pid, Signal::KILL);
+    found.iter().for_each(|pid| signal(*pid, Signal::KILL));
+    !found.is_empty()
+}
+
+fn signal(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        // It may be gone by now.
+        let _ = kill_process(pid, signal);
     }
-    found
 }
 
-/// Whether a process still exists, be it as a zombie.
-pub fn exists(pid: Pid) -> bool {
-    test_kill_process(pid).is_ok()
-}
-
-fn is_below(pid: i32, roots: &[Pid], parents: &BTreeMap<i32, i32>) -> bool {
+/// The child of init that a process's parents lead to, which may be itself.
+fn branch(pid: i32, parents: &BTreeMap<i32, i32>) -> Option<i32> {
     let mut current = pid;
     // A table read while processes come and go could hold a circle.
-    for _ in 0..parents.len() {
-        match parents.get(&current) {
-            Some(parent) if roots.iter().any(|root| root.as_raw_nonzero().get() == *parent) => return true,
-            Some(parent) => current = *parent,
-            None => return false,
+    for _ in 0..=parents.len() {
+        match parents.get(&current)? {
+            1 => return Some(current),
+            parent => current = *parent,
         }
     }
-    false
+    None
 }
 
 /// The parent of every process that is not a zombie.
@@ -86,7 +78,7 @@ fn parent(stat: &[u8]) -> Option<i32> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    (fields.next()? != "Z").then(|| fields.next()?.parse().ok())?
+    (!matches!(fields.next()?, "Z" | "X")).then(|| fields.next()?.parse().ok())?
 }
 
 #[cfg(test)]
@@ -97,5 +89,12 @@ mod tests {
     fn a_name_with_parentheses_and_spaces_does_not_hide_the_parent() {
         assert_eq!(parent(b"42 (evil) S 9 (x) R 7 42 42 0"), Some(7));
         assert_eq!(parent(b"42 (gone) Z 7 42 42 0"), None);
+    }
+
+    #[test]
+    fn a_process_belongs_to_the_child_of_init_above_it() {
+        let parents = BTreeMap::from([(1, 0), (5, 1), (6, 5), (7, 6), (8, 99), (9, 10), (10, 9)]);
+
+        assert_eq!([5, 7, 8, 9, 1].map(|pid| branch(pid, &parents)), [Some(5), Some(5), None, None, None]);
     }
 }
