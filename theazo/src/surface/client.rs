@@ -67,6 +67,22 @@ impl Theazo {
         Ok(plane.client())
     }
 
+    /// A client of the server that the environment names by `THEAZO_BASE_URL` or `THEAZO_API_KEY`; where it names none, of
+    /// a control plane that this starts inside the process, as [`embedded`](Self::embedded) does.
+    ///
+    /// So the same program runs offline on a laptop and against a server elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_env`](Self::from_env) and [`embedded`](Self::embedded).
+    #[cfg(feature = "embedded")]
+    pub async fn connect() -> Result<Self, Error> {
+        let is_named = ["THEAZO_BASE_URL", "THEAZO_API_KEY"]
+            .iter()
+            .any(|name| std::env::var(name).is_ok_and(|value| !value.trim().is_empty()));
+        if is_named { Self::from_env().await } else { Self::embedded().await }
+    }
+
     /// The layer of bytes underneath.
     pub fn transport(&self) -> &Transport {
         &self.transport
