@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), theazo::Error> {
-//! use theazo::{testing::TestPlane, types::testing::ScriptedTurn};
+//! use theazo::testing::{ScriptedTurn, TestPlane};
 //!
 //! let plane = TestPlane::start().await?;
 //! let answer = ScriptedTurn { text: Some("42".to_owned()), ..ScriptedTurn::default() };
@@ -13,9 +13,13 @@
 //! let result = session.run("researcher", "what is the answer?").await?;
 //!
 //! assert_eq!(result.output, "42");
-//! assert_eq!(plane.charges().await?.len(), 2);
+//! assert!(plane.charges().await?.iter().all(|charge| charge.user_id == "user_1"));
 //! # Ok(()) }
 //! ```
+
+pub use theazo_api::testing::{
+    Charge, ChargeKind, ClockState, FaultKind, RecordedRequest, ScriptedToolCall, ScriptedTurn,
+};
 
 use crate::{
     embedded::{Plane, PlaneOptions},

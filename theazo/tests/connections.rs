@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use support::{Act, PATIENCE, RESULT, SESSION, Server, call, json};
 use theazo::{ErrorKind, types::ErrorCode};
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_with_the_same_key() {
@@ -152,4 +152,23 @@ async fn dropping_a_call_closes_its_connection() {
     pending.abort();
 
     timeout(PATIENCE, server.closed()).await.expect("the connection is closed");
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_speak_tls_is_not_tried_again() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.ok();
+        }
+    });
+
+    let error = support::transport(&url).call(call("GetSession", &["ses_1"])).await.unwrap_err();
+
+    assert_eq!(error.kind(), &ErrorKind::NotSent);
+    assert_eq!(error.attempts().len(), 1);
+    assert!(!error.is_retryable());
+    server.abort();
 }

@@ -5,11 +5,8 @@ use std::time::Duration;
 
 use theazo::{
     Config, ErrorKind, Plane, PlaneOptions, Theazo,
-    testing::TestPlane,
-    types::{
-        AgentStatus, Cost, CostLimit, ErrorCode, Period, RunStatus, SessionLimits, SessionStatus, StreamEvent,
-        testing::ScriptedTurn,
-    },
+    testing::{ScriptedTurn, TestPlane},
+    types::{AgentStatus, Cost, CostLimit, ErrorCode, Period, RunStatus, SessionLimits, SessionStatus, StreamEvent},
 };
 use tokio::time::timeout;
 
@@ -169,7 +166,7 @@ async fn a_limit_is_an_error_that_says_what_to_do() {
     assert_eq!((error.status(), error.code()), (402, &ErrorCode::SessionLimitExceeded));
     assert!(!error.is_retryable());
     assert!(!error.request_id().is_empty());
-    assert!(error.hint().unwrap().contains("update_limits") || error.hint().unwrap().contains("updateLimits"));
+    assert_eq!(error.hint(), Some("raise the limit of the session; a run that waits at it then goes on"));
 }
 
 #[tokio::test]

@@ -24,8 +24,8 @@ async fn an_error_carries_everything_that_the_server_said() {
     assert!(!error.is_retryable());
     assert_eq!(
         error.to_string(),
-        "session `ses_1` has used its 500 cents (HTTP 402, session_limit_exceeded) [req_body]; raise the limit with \
-         `session.updateLimits`; a run that waits at it goes on"
+        "session `ses_1` has used its 500 cents (HTTP 402, session_limit_exceeded) [req_body]; raise the limit of the \
+         session; a run that waits at it then goes on"
     );
 }
 

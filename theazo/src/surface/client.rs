@@ -23,13 +23,13 @@ pub struct Theazo {
 }
 
 impl Theazo {
-    /// A client with this key and otherwise the defaults.
+    /// A client with this key. The rest comes from the environment, then from the defaults.
     ///
     /// # Errors
     ///
-    /// If the key is empty or cannot be a key.
+    /// If the key is empty or cannot be a key, or a variable of the environment cannot be understood.
     pub fn new(api_key: impl Into<String>) -> Result<Self, Error> {
-        Transport::new(Config::with_api_key(api_key)).map(Self::over)
+        Transport::new(Config::with_api_key(api_key).or_environment()?).map(Self::over)
     }
 
     /// A client from the environment: `THEAZO_API_KEY`, `THEAZO_BASE_URL`, `THEAZO_TIMEOUT`, `THEAZO_MAX_RETRIES`.

@@ -104,6 +104,9 @@ async fn send_http(client: &reqwest::Client, outgoing: Outgoing) -> Result<Incom
 
 #[cfg(feature = "embedded")]
 async fn send_in_process(router: axum::Router, outgoing: Outgoing) -> Result<Incoming, Failure> {
+    use std::panic::AssertUnwindSafe;
+
+    use futures_util::FutureExt;
     use tower::ServiceExt;
 
     let mut request = http::Request::new(axum::body::Body::from(outgoing.body.unwrap_or_default()));
@@ -114,9 +117,11 @@ async fn send_in_process(router: axum::Router, outgoing: Outgoing) -> Result<Inc
         .as_str()
         .parse()
         .map_err(|error: http::uri::InvalidUri| Failure { ending: Ending::Refused, source: error.into() })?;
-    let response = match router.oneshot(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
+    // Over a socket a handler that panics breaks its connection and nothing else; here it must not unwind into the caller.
+    let response = match AssertUnwindSafe(router.oneshot(request)).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        Err(_) => return Err(Failure { ending: Ending::Broken, source: "the control plane panicked".into() }),
     };
     if response.extensions().get::<theazo_server::ConnectionReset>().is_some() {
         return Err(Failure { ending: Ending::Broken, source: "the connection was reset".into() });
@@ -167,11 +172,9 @@ fn tls(is_https: bool) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
+/// Whether TLS itself failed: a certificate that is not trusted, or a peer that does not speak it.
 fn is_untrusted(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| {
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
-    })
+    causes(error).any(|cause| cause.is::<rustls::Error>())
 }
 
 /// The innermost cause, which says most to a person.
@@ -180,5 +183,11 @@ pub(crate) fn root_of(error: &(dyn StdError + 'static)) -> String {
 }
 
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&cause| cause.source())
+    std::iter::successors(Some(error), |&cause| {
+        // An I/O error that wraps another gives that one's source as its own, which would skip the wrapped error.
+        match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped as &(dyn StdError + 'static)),
+            None => cause.source(),
+        }
+    })
 }

@@ -146,9 +146,7 @@ pub(crate) fn pause_in_details(error: &Error) -> Option<Duration> {
 fn hint(code: &ErrorCode) -> Option<&'static str> {
     Some(match code {
         ErrorCode::Unauthorized => "check the API key: THEAZO_API_KEY, or the one given to the client",
-        ErrorCode::SessionLimitExceeded => {
-            "raise the limit with `session.updateLimits`; a run that waits at it goes on"
-        }
+        ErrorCode::SessionLimitExceeded => "raise the limit of the session; a run that waits at it then goes on",
         ErrorCode::IdempotencyKeyReused => "use a new idempotency key for a different request",
         _ => return None,
     })

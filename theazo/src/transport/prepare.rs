@@ -81,6 +81,10 @@ pub(crate) fn new_idempotency_key() -> String {
 
 fn custom_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
     let parsed = HeaderName::try_from(name).map_err(|_| format!("`{name}` is not the name of a header"))?;
+    if parsed == IDEMPOTENCY_KEY {
+        // A key must be known to whoever resumes or repeats the call, so there is one place for it.
+        return Err("cannot carry `idempotency-key`: give it as the idempotency key of the call".to_owned());
+    }
     // The value may be a secret, so it is not shown.
     let mut value =
         HeaderValue::from_str(value).map_err(|_| format!("the value of the header `{name}` cannot be sent"))?;
@@ -140,8 +144,14 @@ mod tests {
 
         let headers = call_headers(&HeaderMap::new(), &bad).unwrap_err();
         let key = call_headers(&HeaderMap::new(), &blank).unwrap_err();
+        bad.options.headers = vec![("Idempotency-Key".to_owned(), "mine".to_owned())];
+        let misplaced = call_headers(&HeaderMap::new(), &bad).unwrap_err();
 
         assert_eq!(headers.to_string(), "`headers` the value of the header `x-note` cannot be sent");
         assert_eq!(key.to_string(), "`idempotencyKey` must be 1 to 255 visible ASCII characters");
+        assert_eq!(
+            misplaced.to_string(),
+            "`headers` cannot carry `idempotency-key`: give it as the idempotency key of the call"
+        );
     }
 }
