@@ -85,6 +85,7 @@ impl Shared {
     async fn leave(&self, detach: bool) -> Result<(), Failure> {
         self.leaving.notify_one();
         let source = self.source.lock().await.take();
+        self.ready().clear();
         self.ended.store(true, Ordering::Release);
         match source {
             Some(stream) if detach => stream.detach(),
@@ -112,10 +113,11 @@ impl EventStream {
 
 #[pymethods]
 impl EventStream {
-    /// Whether nothing follows what is ready.
+    /// Whether nothing follows.
     #[getter]
     fn ended(&self) -> bool {
-        self.shared.ended.load(Ordering::Acquire)
+        // In this order: the last event is made ready before the end is told.
+        self.shared.ended.load(Ordering::Acquire) && self.shared.ready().is_empty()
     }
 
     /// The run that the stream belongs to.

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -271,3 +276,41 @@ def test_an_embedded_plane_goes_on_in_its_folder(tmp_path: object) -> None:
 def test_a_base_address_of_local_starts_a_plane() -> None:
     with Theazo(base_url="local") as theazo:
         assert theazo.health().status == "ok"
+
+
+def test_a_closed_plane_says_so(theazo_plane: TestPlane) -> None:
+    theazo = theazo_plane.client()
+    theazo.close()
+    theazo.close()
+
+    with pytest.raises(ConfigurationError, match="closed"):
+        theazo.health()
+
+
+def test_many_threads_share_one_plane(theazo_plane: TestPlane) -> None:
+    theazo = theazo_plane.client()
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = set(pool.map(lambda _: theazo.sessions.for_user("user_123").id, range(40)))
+
+    assert len(ids) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_is_told_that_the_plane_is_not_there() -> None:
+    script = """
+        import os
+        from theazo import ConfigurationError, Theazo
+        theazo = Theazo.embedded()
+        child = os.fork()
+        if child == 0:
+            try:
+                theazo.health()
+            except ConfigurationError as error:
+                os._exit(0 if "fork" in str(error) else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert theazo.health().status == "ok"
+    """
+
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)

@@ -252,6 +252,49 @@ def test_leaving_an_async_stream_early_closes_it_and_cancels_the_run(stub: Stub)
     assert stub.requests[-1].path == "/v1/runs/arun_1/cancel"
 
 
+def test_a_stream_that_is_let_go_of_cancels_the_run(stub: Stub) -> None:
+    stub.says(AGENT).streams({"type": "text", "text": "one"}, keep_open=True).says({})
+    stream = Theazo("th_test_1", stub.url).agents.get("agt_1").stream("go")
+    next(stream)
+
+    del stream
+
+    assert stub.left.wait(10)
+
+
+def test_a_detached_stream_lets_the_run_go_on(stub: Stub) -> None:
+    stub.says(AGENT).streams({"type": "text", "text": "one"}, keep_open=True).says({})
+    stream = Theazo("th_test_1", stub.url).agents.get("agt_1").stream("go")
+    next(stream)
+
+    stream.detach()
+
+    assert list(stream) == []
+    assert stub.left.wait(10)
+    assert stub.requests[-1].path == "/v1/agents/agt_1/runs/stream"
+
+
+def test_a_stream_that_is_closed_by_another_thread_ends(stub: Stub) -> None:
+    stub.says(AGENT).streams({"type": "text", "text": "one"}, keep_open=True).says({})
+    stream = Theazo("th_test_1", stub.url).agents.get("agt_1").stream("go")
+    first = threading.Event()
+    found: list[str] = []
+
+    def read() -> None:
+        for event in stream:
+            found.append(event.type)
+            first.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert first.wait(10)
+    stream.close()
+    reader.join(10)
+
+    assert not reader.is_alive()
+    assert found == ["text"]
+
+
 def test_a_cancelled_reader_loses_no_event(stub: Stub) -> None:
     done = {"type": "done", "runId": "arun_1", "output": "", "cost": {"amount": 0}, "duration": "0s", "durationMs": 0}
     texts = [{"type": "text", "text": str(number)} for number in range(500)]
