@@ -1,1 +1,136 @@
-//! Under construction.
+//! What the tests share: a server as its own process, and plain HTTP as a published client sends it.
+
+use std::{path::PathBuf, process::Stdio, sync::OnceLock};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+/// The server `theazo`, built once for all tests of a process.
+pub fn server_binary() -> PathBuf {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY
+        .get_or_init(|| {
+            let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let built = std::process::Command::new(cargo)
+                .args(["build", "--quiet", "--package", "theazo-server", "--bin", "theazo"])
+                .status()
+                .expect("cargo runs");
+            assert!(built.success(), "the server is built");
+            let test = std::env::current_exe().expect("a test has a path");
+            let profile = test.parent().and_then(|deps| deps.parent()).expect("it is in target/<profile>/deps");
+            profile.join("theazo")
+        })
+        .clone()
+}
+
+/// So many minutes.
+pub fn minutes(count: u64) -> std::time::Duration {
+    std::time::Duration::from_secs(60 * count)
+}
+
+/// A test plane with clients of three kinds.
+pub struct Worlds {
+    /// The live key of the first account.
+    pub ours: theazo::Theazo,
+    /// A live key of another account.
+    pub theirs: theazo::Theazo,
+    /// The test key of the first account.
+    pub test: theazo::Theazo,
+    /// The plane that they share.
+    pub plane: theazo_server::ControlPlane,
+}
+
+impl Worlds {
+    /// Starts the plane.
+    pub async fn start() -> Self {
+        let plane = theazo_server::ControlPlane::start(theazo_server::PlaneConfig::test()).await.expect("it starts");
+        let other_key = plane.create_account("another").await.expect("it is made");
+        let client = |key: &str| {
+            let config = theazo::Config::with_api_key(key);
+            let transport = theazo::transport::Transport::in_process(plane.router(), config).expect("the key is good");
+            theazo::Theazo::over(transport)
+        };
+        let live_key = plane.live_key().expect("the plane is new");
+        let test_key = plane.test_key().expect("the plane is new");
+        Self { ours: client(live_key), theirs: client(&other_key), test: client(test_key), plane }
+    }
+}
+
+/// A server in a process of its own.
+pub struct ServerProcess {
+    /// Where it listens.
+    pub url: String,
+    /// The keys that a new data directory has.
+    pub keys: Option<(String, String)>,
+    child: Child,
+}
+
+impl ServerProcess {
+    /// Starts a server and waits until it says that it is ready.
+    pub async fn start(data_dir: &std::path::Path, listen: &str, more: &[&str]) -> Self {
+        let mut child = Command::new(server_binary())
+            .args(["serve", "--json", "--listen", listen, "--data-dir"])
+            .arg(data_dir)
+            .args(more)
+            .env("THEAZO_LOG", "warn")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the server starts");
+        let stdout = child.stdout.take().expect("it is piped");
+        let line = BufReader::new(stdout).lines().next_line().await.expect("it can be read");
+        let ready: serde_json::Value =
+            serde_json::from_str(&line.expect("the server says that it is ready")).expect("the line is JSON");
+        let text = |name: &str| ready[name].as_str().map(str::to_owned);
+        let keys = text("liveKey").zip(text("testKey"));
+        Self { url: text("url").expect("it says where"), keys, child }
+    }
+
+    /// Kills the process as `kill -9` does, and waits until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it can be killed");
+    }
+
+    /// Asks the process to stop, and waits until it is gone.
+    pub async fn stop(mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().expect("it runs").to_string();
+        let asked = std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(asked.success());
+        self.child.wait().await.expect("it ends")
+    }
+}
+
+/// Plain HTTP with a key, as a client of another make sends it.
+pub struct Http {
+    client: reqwest::Client,
+    url: String,
+    key: String,
+}
+
+impl Http {
+    /// A client of the server at `url`.
+    pub fn new(url: &str, key: &str) -> Self {
+        // Another test may have installed it already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self { client: reqwest::Client::new(), url: url.to_owned(), key: key.to_owned() }
+    }
+
+    /// A request with the headers that the published client sends.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = method.parse().expect("it is a method");
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        request.bearer_auth(&self.key).header("content-type", "application/json").header("x-sdk-version", "0.1.0")
+    }
+
+    /// Sends a JSON body and returns the status and the JSON of the answer.
+    pub async fn send(&self, method: &str, path: &str, body: serde_json::Value) -> (u16, serde_json::Value) {
+        let request = self.request(method, path);
+        let request = if body.is_null() { request } else { request.body(body.to_string()) };
+        let response = request.send().await.expect("the server answers");
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("the body arrives");
+        (status, serde_json::from_str(&text).unwrap_or_default())
+    }
+}

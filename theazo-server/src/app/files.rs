@@ -1,7 +1,7 @@
 //! Files in sandboxes.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use theazo_api::{AgentId, FileContent, FileEncoding, FileEntry, FileListOpts, FileWriteOpts};
+use theazo_api::{AgentId, ErrorCode, FileContent, FileEncoding, FileEntry, FileListOpts, FileWriteOpts};
 
 use super::{
     Context,
@@ -28,8 +28,16 @@ impl Context {
 
     /// Reads a file.
     pub async fn read_file(&self, agent_id: AgentId, path: String) -> AppResult<FileContent> {
-        let command = AgentCommand::File(FileCommand::Read { path });
-        let data: String = self.command(agent_id, command, check_usable).await?;
+        let read = |path: String| {
+            let command = AgentCommand::File(FileCommand::Read { path });
+            self.command::<String>(agent_id.clone(), command, check_usable)
+        };
+        // The published client strips a leading slash, so `data/a.txt` is most likely `/data/a.txt`.
+        let is_stripped = path.starts_with("data/") || path.starts_with("workspace/");
+        let data = match read(if is_stripped { format!("/{path}") } else { path.clone() }).await {
+            Err(error) if is_stripped && error.detail.code == ErrorCode::NotFound => read(path).await?,
+            outcome => outcome?,
+        };
         let bytes = BASE64_STANDARD.decode(&data).map_err(AppError::internal)?;
         Ok(match String::from_utf8(bytes) {
             Ok(text) => FileContent { data: text, encoding: FileEncoding::Utf8 },

@@ -26,7 +26,7 @@ pub use agents::find_agent;
 pub use commands::{AgentCommand, FileCommand};
 pub use keys::{FirstKeys, NewKey};
 pub use logs::log_entry;
-pub use runs::{RunEnd, end_run, find_run, run_event, run_job};
+pub use runs::{RunEnd, continue_run, end_run, find_run, run_event, run_job};
 pub use sessions::find_session;
 
 /// What every operation needs.

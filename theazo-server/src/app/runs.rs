@@ -176,6 +176,19 @@ pub fn end_run(tx: &Tx<'_>, tenant: &Tenant, run: &mut RunRecord, end: RunEnd, n
     Ok(true)
 }
 
+/// Marks a paused run as one that goes on. Its job is asked for when its agent goes on.
+pub fn continue_run(tx: &Tx<'_>, tenant: &Tenant, run_id: &RunId, now: Timestamp) -> AppResult<()> {
+    let mut run = find_run(tx, tenant, run_id)?;
+    if run.data.status == RunStatus::Paused {
+        run.data.status = RunStatus::Queued;
+        run.data.error = None;
+        tx.update(tenant, &run)?;
+        let reason = "the run goes on".to_owned();
+        tx.append(tenant, now, &run.scope(), &Event::RunContinued { reason })?;
+    }
+    Ok(())
+}
+
 /// Adds a run of an agent and the job that does it.
 fn add_run(
     tx: &Tx<'_>,

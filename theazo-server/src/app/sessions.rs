@@ -11,6 +11,7 @@ use super::{
     Context,
     commands::{AgentCommand, run_commands},
     pages::{page, require},
+    runs::continue_run,
 };
 use crate::{
     error::{AppError, AppResult},
@@ -291,8 +292,9 @@ fn agents_of(view: &View<'_>, tenant: &Tenant, session: &SessionRecord) -> AppRe
     Ok(agents.into_iter().map(|(_, agent)| agent).filter(|agent| !agent.has_ended()).collect())
 }
 
-/// Lets the agents of a session go on that a limit paused. If the limit still holds they pause again.
-pub fn resume_after_limit(
+/// Lets the agents of a session go on that a limit paused, and their runs with them. If the limit still holds they pause
+/// again.
+fn resume_after_limit(
     tx: &Tx<'_>,
     tenant: &Tenant,
     session: &SessionRecord,
@@ -300,6 +302,10 @@ pub fn resume_after_limit(
 ) -> AppResult<()> {
     for agent in agents_of(tx, tenant, session)? {
         if agent.paused_by == Some(PausedBy::Limit) {
+            // Whoever waits for the run from now on waits for what comes next, not for the limit that was.
+            if let Some(run_id) = &agent.current_run {
+                continue_run(tx, tenant, run_id, now)?;
+            }
             AgentCommand::Resume { by: PausedBy::Limit }.enqueue(tx, tenant, &agent, now)?;
         }
     }

@@ -153,7 +153,7 @@ impl Sandbox for LocalSandbox {
             let entries = self.with_files(move |roots| files::list(roots, &dir)).await?;
             let entries = entries.into_iter().map(|entry| FileEntry {
                 name: entry.name,
-                size: i64::try_from(entry.size).unwrap_or(i64::MAX),
+                size: if entry.directory { 0 } else { i64::try_from(entry.size).unwrap_or(i64::MAX) },
                 modified: Timestamp::EPOCH.plus(entry.modified.duration_since(UNIX_EPOCH).unwrap_or_default()),
                 directory: entry.directory,
             });

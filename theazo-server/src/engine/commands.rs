@@ -2,11 +2,11 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
-use theazo_api::{AgentId, AgentStatus, ErrorCode, ExecOpts, ExecResult, RunStatus, Snapshot, SnapshotId};
+use theazo_api::{AgentId, AgentStatus, ErrorCode, ExecOpts, ExecResult, Snapshot, SnapshotId};
 
 use super::{Engine, limits::pause_agent, tools::DEFAULT_TIMEOUT};
 use crate::{
-    app::{AgentCommand, FileCommand, RunEnd, end_run, find_agent, find_run, run_job},
+    app::{AgentCommand, FileCommand, RunEnd, continue_run, end_run, find_agent, find_run, run_job},
     compute::Exec,
     error::{AppError, AppResult},
     event::Event,
@@ -181,21 +181,14 @@ impl Engine {
                 if agent.data.status != AgentStatus::Paused {
                     return Ok(());
                 }
-                let mut run = match &agent.current_run {
-                    Some(run_id) => Some(find_run(tx, &owner, run_id)?),
-                    None => None,
-                };
-                agent.data.status = if run.is_some() { AgentStatus::Running } else { AgentStatus::Ready };
+                let run_id = agent.current_run.clone();
+                agent.data.status = if run_id.is_some() { AgentStatus::Running } else { AgentStatus::Ready };
                 agent.paused_by = None;
                 tx.update(&owner, &agent)?;
                 tx.append(&owner, now, &agent.scope(), &Event::AgentResumed {})?;
-                if let Some(run) = run.as_mut().filter(|run| run.data.status == RunStatus::Paused) {
-                    run.data.status = RunStatus::Queued;
-                    run.data.error = None;
-                    tx.update(&owner, run)?;
-                    let reason = "the run goes on".to_owned();
-                    tx.append(&owner, now, &run.scope(), &Event::RunContinued { reason })?;
-                    tx.enqueue(&owner, &run_job(&run.data.id, now))?;
+                if let Some(run_id) = run_id {
+                    continue_run(tx, &owner, &run_id, now)?;
+                    tx.enqueue(&owner, &run_job(&run_id, now))?;
                 }
                 Ok::<_, AppError>(())
             })

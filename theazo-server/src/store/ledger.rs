@@ -129,3 +129,96 @@ impl View<'_> {
         Ok(row.unwrap_or((0, 0)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::Store;
+
+    const LIMIT: i64 = 100;
+
+    /// What a worker can do with money.
+    #[derive(Debug, Clone)]
+    enum Act {
+        Reserve { amount: i64, scopes: u8 },
+        Settle { which: usize, actual: i64 },
+        SettleAgain { which: usize },
+        Expire,
+    }
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        let act = prop_oneof![
+            4 => (0..60_i64, 1..4_u8).prop_map(|(amount, scopes)| Act::Reserve { amount, scopes }),
+            3 => (any::<usize>(), 0..80_i64).prop_map(|(which, actual)| Act::Settle { which, actual }),
+            1 => any::<usize>().prop_map(|which| Act::SettleAgain { which }),
+            1 => Just(Act::Expire),
+        ];
+        prop::collection::vec(act, 1..60)
+    }
+
+    fn holds(amount: i64, scopes: u8) -> Vec<Hold> {
+        (0..scopes)
+            .map(|scope| Hold {
+                scope: format!("scope {scope}"),
+                unit: Unit::Money,
+                amount,
+                // The first scope has the limit; the others only count along.
+                limit: (scope == 0).then(|| ("maxCost".to_owned(), LIMIT)),
+            })
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        /// Whatever is reserved and settled in whatever order: no limit is passed, nothing is counted twice, and what
+        /// is spent is exactly what was settled.
+        #[test]
+        fn spent_plus_reserved_never_exceeds_a_limit(acts in acts()) {
+            let store = Store::in_memory().expect("it opens");
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("it starts");
+            runtime.block_on(store.write(move |tx| {
+                let mut open: Vec<(ReservationId, i64)> = Vec::new();
+                let mut closed: Vec<ReservationId> = Vec::new();
+                let (mut spent, mut next) = (0, 0);
+                for act in acts {
+                    match act {
+                        Act::Reserve { amount, scopes } => {
+                            let id = ReservationId::from_suffix(next);
+                            next += 1;
+                            let reserved: i64 = open.iter().map(|(_, amount)| amount).sum();
+                            let fits = spent + reserved + amount <= LIMIT;
+                            let outcome = tx.reserve(&id, &holds(amount, scopes), Timestamp::from_millis(10))?;
+                            assert_eq!(outcome.is_ok(), fits);
+                            if let Err(shortfall) = outcome {
+                                assert_eq!((shortfall.spent, shortfall.reserved), (spent, reserved));
+                            } else {
+                                open.push((id, amount));
+                            }
+                        }
+                        Act::Settle { which, actual } if !open.is_empty() => {
+                            let (id, amount) = open.swap_remove(which % open.len());
+                            assert_eq!(tx.settle(&id, actual, 0)?, Some(actual.min(amount)));
+                            spent += actual.min(amount);
+                            closed.push(id);
+                        }
+                        Act::SettleAgain { which } if !closed.is_empty() => {
+                            assert_eq!(tx.settle(&closed[which % closed.len()], 50, 0)?, None);
+                        }
+                        Act::Expire => {
+                            assert_eq!(tx.release_expired(Timestamp::from_millis(11))?, open.len());
+                            closed.extend(open.drain(..).map(|(id, _)| id));
+                        }
+                        _ => {}
+                    }
+                    let reserved: i64 = open.iter().map(|(_, amount)| amount).sum();
+                    assert_eq!(tx.budget("scope 0")?, (spent, reserved));
+                    assert!(spent + reserved <= LIMIT);
+                }
+                Ok::<_, StoreError>(())
+            })).expect("the store works");
+        }
+    }
+}

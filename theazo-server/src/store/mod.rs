@@ -218,3 +218,83 @@ impl<'a> Deref for Tx<'a> {
         &self.view
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use theazo_api::{JobId, Timestamp};
+
+    use super::*;
+
+    fn job(name: &str, due_at: i64) -> NewJob {
+        NewJob {
+            id: JobId::from_suffix(name),
+            kind: "test",
+            subject: String::new(),
+            payload: json!({}),
+            due_at: Timestamp::from_millis(due_at),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_that_fails_leaves_nothing_and_others_in_its_group_stay() {
+        let directory = tempfile::tempdir().expect("a folder is made");
+        let store = Store::open(directory.path()).expect("it opens");
+        let tenant = Tenant::new("acct_1", World::Live);
+
+        let changes = (0..50).map(|index| {
+            let (store, tenant) = (store.clone(), tenant.clone());
+            tokio::spawn(async move {
+                store
+                    .write(move |tx| {
+                        tx.enqueue(&tenant, &job(&index.to_string(), index))?;
+                        if index % 2 == 0 { Err(StoreError::Closed) } else { Ok(()) }
+                    })
+                    .await
+                    .is_ok()
+            })
+        });
+        let kept =
+            futures_util::future::join_all(changes).await.into_iter().filter(|kept| *kept.as_ref().unwrap()).count();
+        drop(store);
+
+        let reopened = Store::open(directory.path()).expect("it opens again");
+        let leased = reopened.write(|tx| tx.lease_due("worker", Timestamp::from_millis(1_000), 100)).await;
+        assert_eq!((kept, leased.expect("they are leased").len()), (25, 25));
+    }
+
+    #[tokio::test]
+    async fn one_process_has_a_data_directory_at_a_time() {
+        let directory = tempfile::tempdir().expect("a folder is made");
+        let first = Store::open(directory.path()).expect("it opens");
+
+        let second = Store::open(directory.path()).err().expect("it is in use");
+
+        assert!(second.to_string().ends_with("another control plane is using it"), "{second}");
+        drop(first);
+        Store::open(directory.path()).expect("it is free again");
+    }
+
+    #[tokio::test]
+    async fn a_job_asked_for_while_a_worker_has_it_is_done_once_more() {
+        let store = Store::in_memory().expect("it opens");
+        let tenant = Tenant::new("acct_1", World::Live);
+        let now = Timestamp::from_millis(5);
+
+        let leases = store.write(move |tx| {
+            let mut leases = Vec::new();
+            tx.enqueue(&tenant, &job("one", 5))?;
+            leases.push(tx.lease_due("worker", now, 10)?.len());
+            leases.push(tx.lease_due("worker", now, 10)?.len());
+            tx.enqueue(&tenant, &job("one", 5))?;
+            leases.push(tx.lease_due("worker", now, 10)?.len());
+            tx.finish(&JobId::from_suffix("one"), None)?;
+            leases.push(tx.lease_due("worker", now, 10)?.len());
+            tx.finish(&JobId::from_suffix("one"), None)?;
+            leases.push(tx.lease_due("worker", now, 10)?.len());
+            Ok::<_, StoreError>(leases)
+        });
+
+        assert_eq!(leases.await.expect("the store works"), [1, 0, 0, 1, 0]);
+    }
+}

@@ -1,0 +1,144 @@
+//! Agents that live: programs, files, streams, pauses.
+
+use theazo::{
+    Theazo,
+    testing::TestPlane,
+    types::{StreamEvent, testing::ScriptedTurn},
+};
+use theazo_tests::minutes;
+
+async fn plane() -> (Theazo, theazo::Session) {
+    let theazo = Theazo::embedded().await.expect("it starts");
+    let session = theazo.sessions().for_user("ada").await.expect("it is made");
+    (theazo, session)
+}
+
+#[tokio::test]
+async fn a_program_runs_in_the_sandbox_and_its_files_stay() {
+    let (_theazo, session) = plane().await;
+    let agent = session.agents().create().browser(false).await.expect("it is made");
+    assert_eq!(agent.data().status.as_str(), "ready");
+
+    let first =
+        agent.exec("python", "open('made.txt', 'w').write('by a program')\nprint(6 * 7)").await.expect("it runs");
+    let second = agent.exec("shell", "cat made.txt; exit 3").await.expect("it runs");
+
+    assert_eq!((first.stdout.as_str(), first.exit_code), ("42\n", 0));
+    assert_eq!((second.stdout.as_str(), second.exit_code), ("by a program", 3));
+    assert_eq!(agent.files().read("made.txt").text().await.expect("it is there"), "by a program");
+}
+
+#[tokio::test]
+async fn files_are_written_read_and_listed() {
+    let (_theazo, session) = plane().await;
+    let agent = session.agents().create().await.expect("it is made");
+
+    agent.files().write("notes/a.txt", "text").await.expect("it is written");
+    agent.files().write("/data/blob", vec![0_u8, 159, 146, 150]).await.expect("it is written");
+
+    assert_eq!(agent.files().read("/workspace/notes/a.txt").await.expect("it is there").as_ref(), b"text");
+    assert_eq!(agent.files().read("/data/blob").await.expect("it is there").as_ref(), [0, 159, 146, 150]);
+    let names = |entries: Vec<theazo::types::FileEntry>| {
+        entries.into_iter().map(|entry| (entry.name, entry.size, entry.directory)).collect::<Vec<_>>()
+    };
+    let workspace = agent.files().list().dir("/workspace").await.expect("it is listed");
+    assert_eq!(names(workspace), [("notes".to_owned(), 0, true)]);
+    let data = agent.files().list().await.expect("it is listed");
+    assert_eq!(names(data), [("blob".to_owned(), 4, false)]);
+}
+
+#[tokio::test]
+async fn a_stream_shows_text_and_tools_as_they_come_and_ends_with_the_result() {
+    let (_theazo, session) = plane().await;
+    let agent = session.agents().create().await.expect("it is made");
+
+    let mut events = agent.stream("count words").await.expect("it starts");
+    let mut text = String::new();
+    let mut kinds = Vec::new();
+    while let Some(event) = events.next().await {
+        match event.expect("it streams") {
+            StreamEvent::Text { text: piece } => text.push_str(&piece),
+            StreamEvent::ToolCall { tool, .. } => kinds.push(format!("call {tool}")),
+            StreamEvent::ToolResult { tool, .. } => kinds.push(format!("result {tool}")),
+            StreamEvent::Done { output, .. } => {
+                assert!(text.ends_with(&output), "the stream showed the output");
+                kinds.push("done".to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    assert_eq!(kinds, ["call run_code", "result run_code", "done"]);
+    assert_eq!(agent.status().await.expect("it is told").status.as_str(), "ready");
+}
+
+#[tokio::test]
+async fn an_agent_remembers_what_it_did_before() {
+    let plane = TestPlane::start().await.expect("it starts");
+    let session = plane.client().sessions().for_user("ada").await.expect("it is made");
+    let turn = |text: &str| ScriptedTurn { text: Some(text.to_owned()), ..Default::default() };
+    plane.script("writer", vec![turn("first answer"), turn("second answer")]).await.expect("it is scripted");
+    let agent = session.agents().create().name("writer").await.expect("it is made");
+
+    assert_eq!(agent.run("one").await.expect("it runs").output, "first answer");
+    let second = agent.run("two").await.expect("it runs");
+
+    assert_eq!(second.output, "second answer");
+    // The second call of the model carried the first task and answer too, so it took more tokens in.
+    let charges = plane.charges().await.expect("they are listed");
+    let model: Vec<i64> = charges
+        .iter()
+        .filter(|charge| charge.kind.as_str() == "model")
+        .map(|charge| charge.cost.to_micro_cents())
+        .collect();
+    assert!(model[1] > model[0], "{model:?}");
+}
+
+#[tokio::test]
+async fn a_paused_agent_costs_nothing_does_nothing_and_goes_on() {
+    let plane = TestPlane::start().await.expect("it starts");
+    let session = plane.client().sessions().for_user("ada").await.expect("it is made");
+    let agent = session.agents().create().await.expect("it is made");
+    agent.files().write("kept.txt", "kept").await.expect("it is written");
+    plane.advance(minutes(1)).await.expect("time passes");
+    agent.pause().await.expect("it pauses");
+    let at_pause = session.usage().await.expect("it is reported");
+
+    let refused = agent.exec("python", "1").await.expect_err("it is paused");
+    plane.advance(minutes(60)).await.expect("time passes");
+    let later = session.usage().await.expect("it is reported");
+    agent.resume().await.expect("it goes on");
+
+    assert_eq!(refused.code().as_str(), "conflict");
+    assert_eq!(at_pause.cost, later.cost);
+    // A minute costs half a cent of compute and a fifth of a cent of orchestration.
+    assert_eq!(later.cost.to_micro_cents(), 700_000);
+    assert_eq!(later.compute_minutes, 1.0);
+    assert_eq!(agent.files().read("kept.txt").text().await.expect("it is there"), "kept");
+}
+
+#[tokio::test]
+async fn leaving_a_stream_early_cancels_the_run() {
+    let plane = TestPlane::start().await.expect("it starts");
+    let theazo = plane.client();
+    let session = theazo.sessions().for_user("ada").await.expect("it is made");
+    let agent = session.agents().create().provider("local").name("slow").await.expect("it is made");
+    let call = theazo::types::testing::ScriptedToolCall {
+        tool: "run_code".to_owned(),
+        input: serde_json::from_value(serde_json::json!({"language": "python", "code": "import time; time.sleep(60)"}))
+            .expect("it is an object"),
+    };
+    let turn = ScriptedTurn { tool_calls: Some(vec![call]), ..Default::default() };
+    plane.script("slow", vec![turn]).await.expect("it is scripted");
+
+    let mut events = agent.stream("take long").await.expect("it starts");
+    let run_id = events.run_id().expect("the stream says which run it shows").to_owned();
+    let first = events.next().await.expect("it shows something").expect("it streams");
+    assert!(matches!(first, StreamEvent::ToolCall { .. }), "{first:?}");
+    events.close().await.expect("it is cancelled");
+
+    let run = theazo.runs().get(run_id).await.expect("it is kept");
+    let error = run.wait().await.expect_err("it was cancelled");
+    assert_eq!(error.code().as_str(), "cancelled");
+    assert_eq!(run.data().id.as_str(), run.id().as_str());
+}

@@ -1,0 +1,102 @@
+//! Every operation of the table, one by one: without a key it is refused, and another account's things are not found.
+
+use serde_json::{Value, json};
+use theazo_api::{Method, Operation};
+use theazo_tests::{Http, ServerProcess, Worlds};
+
+fn path_with(operation: &Operation, ids: &[(&str, &str)]) -> String {
+    operation
+        .path
+        .split('/')
+        .map(|segment| {
+            let name = segment.trim_matches(|c| c == '{' || c == '}').trim_end_matches("...");
+            match ids.iter().find(|(known, _)| *known == name && segment.starts_with('{')) {
+                Some((_, id)) => (*id).to_owned(),
+                None => segment.to_owned(),
+            }
+        })
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+/// A body that passes the checks of any operation that takes one.
+fn some_body(operation: &Operation) -> Value {
+    match operation.method {
+        Method::Get | Method::Delete => Value::Null,
+        _ if operation.strict.contains(&"") => json!({}),
+        _ => json!({
+            "userId": "u", "agent": "a", "task": "t", "language": "python", "code": "1", "path": "p", "data": "d",
+        }),
+    }
+}
+
+#[tokio::test]
+async fn every_operation_needs_a_key_except_health() {
+    let directory = tempfile::tempdir().expect("a folder is made");
+    let server = ServerProcess::start(directory.path(), "127.0.0.1:0", &[]).await;
+    let http = Http::new(&server.url, "th_live_nobody");
+    let mut refused = 0;
+
+    for operation in theazo_api::operations() {
+        let ids = [("sessionId", "ses_x"), ("agentId", "agt_x"), ("runId", "arun_x"), ("userId", "u"), ("path", "p")];
+        let path = path_with(operation, &ids);
+        let (status, body) = http.send(operation.method.as_str(), &path, some_body(operation)).await;
+        if operation.id == "GetHealth" {
+            assert_eq!(status, 200);
+            continue;
+        }
+        assert_eq!((status, body["error"]["code"].as_str()), (401, Some("unauthorized")), "{}", operation.id);
+        refused += 1;
+    }
+
+    assert_eq!(refused, theazo_api::operations().len() - 1);
+}
+
+#[tokio::test]
+async fn no_operation_shows_or_changes_another_accounts_things() {
+    let Worlds { ours, theirs, plane: _plane, .. } = Worlds::start().await;
+    let session = ours.sessions().for_user("ada").await.expect("it is made");
+    let agent = session.agents().create().await.expect("it is made");
+    agent.run("anything").await.expect("it runs");
+    let run = session.runs().list().await.expect("they are listed").data[0].clone();
+    let before = ours.logs().query().limit(1000).await.expect("they are found").data.len();
+    let mut tried = 0;
+
+    for operation in theazo_api::operations() {
+        let known = [
+            ("sessionId", session.id().as_str()),
+            ("agentId", agent.id().as_str()),
+            ("runId", run.id().as_str()),
+            ("path", "p"),
+        ];
+        let parameters: Vec<String> = operation
+            .path_parameters()
+            .filter_map(|name| known.iter().find(|(known, _)| *known == name).map(|(_, id)| (*id).to_owned()))
+            .collect();
+        if parameters.is_empty() || operation.path_parameters().any(|name| name == "userId") {
+            continue;
+        }
+        let query = match operation.id {
+            "ExportUsage" => vec![("format".to_owned(), "json".to_owned())],
+            _ => Vec::new(),
+        };
+        let body = some_body(operation);
+        let call = theazo::transport::Call {
+            operation,
+            path: parameters,
+            query,
+            body: (!body.is_null()).then(|| body.to_string().into()),
+            options: Default::default(),
+        };
+        let error = match operation.reply {
+            theazo_api::Reply::Events => theirs.transport().open(call).await.map(drop).expect_err(operation.id),
+            _ => theirs.transport().call(call).await.map(drop).expect_err(operation.id),
+        };
+        assert_eq!(error.code().as_str(), "not_found", "{}: {error}", operation.id);
+        tried += 1;
+    }
+
+    assert!(tried >= 25, "{tried}");
+    let after = ours.logs().query().limit(1000).await.expect("they are found").data.len();
+    assert_eq!(before, after, "nothing happened to what is ours");
+}
