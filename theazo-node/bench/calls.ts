@@ -5,7 +5,9 @@
 // turns. Prints one JSON line for each measure.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { Agent, get } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -96,9 +98,12 @@ function median(values: number[]): number {
 async function startServer(): Promise<Server> {
   const { THEAZO_BASE_URL: url, THEAZO_API_KEY: key } = process.env;
   if (url && key) return { url: url.replace(/\/+$/, ''), key, stop: () => {} };
-  const child = spawn(serverBinary(), ['serve', '--listen', '127.0.0.1:0', '--json'], {
+  const binary = serverBinary();
+  const data = mkdtempSync(join(tmpdir(), 'theazo-bench-'));
+  const child = spawn(binary, ['serve', '--listen', '127.0.0.1:0', '--json', '--data-dir', data], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+  child.once('exit', () => rmSync(data, { recursive: true, force: true }));
   const ready = JSON.parse(await firstLine(child)) as { url: string; liveKey: string };
   return { url: ready.url, key: ready.liveKey, stop: () => child.kill() };
 }

@@ -28,6 +28,10 @@ export interface TheazoOptions {
 export interface EmbeddedOptions extends Omit<TheazoOptions, 'apiKey' | 'baseUrl'> {
   /** Where it keeps its data; without it everything is in memory and gone at the end. */
   dataDir?: string | undefined;
+  /** The provider of sandboxes where none is asked for; `local` by default. */
+  defaultProvider?: string | undefined;
+  /** How long the offline model waits before each word; not at all by default. */
+  offlinePace?: DurationInput | undefined;
 }
 
 /**
@@ -52,8 +56,8 @@ export class Theazo extends TheazoOperations {
 
   /** Starts a whole control plane inside this process and makes a client of it. It needs no key and no network. */
   static async embedded(options: EmbeddedOptions = {}): Promise<Theazo> {
-    const { dataDir, ...client } = options;
-    const plane = await startPlane({ dataDir });
+    const { dataDir, defaultProvider, offlinePace, ...client } = options;
+    const plane = await startPlane({ dataDir, defaultProvider, offlinePace });
     return Theazo.over(new Connection(plane.client(JSON.stringify(client)), plane));
   }
 

@@ -1,6 +1,7 @@
 // What a client holds: its native client, and the control plane that it started, if it did.
 
 import { TheazoError, toTheazoError } from './errors.js';
+import type { DurationInput } from './generated/types.js';
 import { type NativeClient, type NativePlane, native } from './native.js';
 
 /** A native client that is there, or will be as soon as its control plane has started. */
@@ -52,6 +53,8 @@ export class Connection {
 /** How a control plane inside this process is set up. */
 export interface PlaneOptions {
   dataDir?: string | undefined;
+  defaultProvider?: string | undefined;
+  offlinePace?: DurationInput | undefined;
   test?: boolean | undefined;
 }
 

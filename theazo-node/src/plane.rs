@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use napi_derive::napi;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
-use theazo::embedded::{Plane, PlaneOptions};
+use theazo::{
+    embedded::{Plane, PlaneOptions},
+    types::DurationInput,
+};
 
 use crate::{client::NativeClient, input};
 
@@ -15,6 +18,8 @@ use crate::{client::NativeClient, input};
 struct PlaneInput {
     data_dir: Option<PathBuf>,
     test: bool,
+    default_provider: Option<String>,
+    offline_pace: Option<DurationInput>,
 }
 
 /// A control plane inside this process. It runs on threads of its own and does not keep Node from exiting.
@@ -28,8 +33,14 @@ impl NativePlane {
     /// Starts a control plane, from its options as JSON.
     #[napi(factory)]
     pub async fn start(options: String) -> napi::Result<Self> {
-        let PlaneInput { data_dir, test } = input::read(&options)?;
-        let plane = Plane::start(PlaneOptions { data_dir, test }).await.map_err(crate::thrown)?;
+        let input: PlaneInput = input::read(&options)?;
+        let options = PlaneOptions {
+            data_dir: input.data_dir,
+            test: input.test,
+            default_provider: input.default_provider,
+            offline_pace: input.offline_pace.map(|pace| pace.0).unwrap_or_default(),
+        };
+        let plane = Plane::start(options).await.map_err(crate::thrown)?;
         Ok(Self { plane })
     }
 

@@ -142,20 +142,46 @@ test('a run is a resource that can be started, waited for and streamed again', a
 
 test('a budget holds until its period is over', async (context) => {
   const plane = await start(context);
-  await plane.script('spender', [{ text: 'expensive', inputTokens: 100, outputTokens: 10_000 }]);
-  const session = await plane.client().sessions.forUser('user_1', {
-    limits: { maxCost: { amount: 10, period: 'day' } },
-  });
+  await plane.script('spender', [
+    { toolCalls: [{ tool: 'list_files', input: {} }], inputTokens: 100, outputTokens: 5_000 },
+    { text: 'expensive', inputTokens: 100, outputTokens: 5_000 },
+  ]);
+  await plane.script('saver', [{ text: 'cheap', inputTokens: 10, outputTokens: 10 }]);
+  const limits = { maxCost: { amount: 10, period: 'day' as const } };
+  const session = await plane.client().sessions.forUser('user_1', { limits });
 
   const error = await rejected(session.run('spender', 'spend'));
-  const limits = await session.limits();
+  const spent = await session.limits();
   await plane.advance({ hours: 24 });
+  const renewed = await session.limits();
 
   assert.equal(error.code, 'session_limit_exceeded');
   assert.equal(error.status, 402);
+  assert.equal(error.details.limit, 'maxCost');
+  assert.equal(error.details.value, 10);
   assert.match(String(error.details.runId), /^arun_/);
-  assert.equal(limits.maxCost?.limit, 10);
-  assert.equal((await session.limits()).maxCost?.used, 0);
+  assert.match(error.hint ?? '', /updateLimits/);
+  assert.equal(spent.maxCost?.used, 8);
+  assert.equal(renewed.maxCost?.used, 0);
+  assert.equal((await session.run('saver', 'save')).output, 'cheap');
+});
+
+test('raising the limit lets the run that waits at it go on', async (context) => {
+  const plane = await start(context);
+  await plane.script('spender', [
+    { toolCalls: [{ tool: 'list_files', input: {} }], inputTokens: 100, outputTokens: 5_000 },
+    { text: 'expensive', inputTokens: 100, outputTokens: 5_000 },
+  ]);
+  const theazo = plane.client();
+  const session = await theazo.sessions.forUser('user_1', { limits: { maxCost: { amount: 10, period: 'day' } } });
+  const error = await rejected(session.run('spender', 'spend'));
+
+  await session.updateLimits({ maxCost: { amount: 100, period: 'day' } });
+  const result = await (await theazo.runs.get(String(error.details.runId))).wait();
+
+  assert.equal(result.output, 'expensive');
+  assert.equal(session.currentLimits.maxCost?.amount, 100);
+  assert.equal((await session.runs.list()).data.length, 1);
 });
 
 test('one agent too many is refused', async (context) => {
