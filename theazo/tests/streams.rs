@@ -156,6 +156,23 @@ async fn dropping_a_stream_early_closes_it_and_cancels_the_run() {
 }
 
 #[tokio::test]
+async fn leaving_while_the_stream_is_being_opened_cancels_what_it_started() {
+    let held = Act::Hold(events(&["x-theazo-run-id: arun_1"], ""));
+    let mut server = Server::start([Act::Hold(String::new()), held, json(200, &[], RUN)]).await;
+    let transport = server.transport();
+
+    let opening = tokio::spawn(async move { transport.open(stream_call()).await.map(drop) });
+    let first = server.request().await;
+    opening.abort();
+
+    let again = timeout(PATIENCE, server.request()).await.expect("the call is attached to again");
+    assert_eq!(again.line, first.line);
+    assert_eq!(again.header("idempotency-key"), first.header("idempotency-key"));
+    let cancel = timeout(PATIENCE, server.request()).await.expect("the run is cancelled");
+    assert_eq!(cancel.line, "POST /v1/runs/arun_1/cancel");
+}
+
+#[tokio::test]
 async fn closing_a_stream_waits_until_the_server_knows() {
     let held = Act::Hold(events(&["x-theazo-run-id: arun_1"], ""));
     let mut server = Server::start([held, json(200, &[], RUN)]).await;

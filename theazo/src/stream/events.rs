@@ -40,7 +40,7 @@ const FAREWELL: Duration = Duration::from_secs(30);
 /// When a connection breaks, or nothing arrives for 45 seconds, the stream reconnects with `Last-Event-ID`: no event is
 /// lost and none comes twice. It ends after the event that says so.
 ///
-/// Dropping it early closes the connection; where the operation says so (`agent.stream`), it also cancels the run, unless
+/// Dropping it early, even while it is being opened, closes the connection; where the operation says so (`agent.stream`), it also cancels the run, unless
 /// the stream is [detached](Self::detach). After an error nothing is cancelled: the run goes on and can be found by its
 /// id.
 pub struct EventStream {
@@ -74,7 +74,11 @@ impl EventStream {
             // Fixed here, because a resumed stream must be the same call.
             call.options.idempotency_key.get_or_insert_with(new_idempotency_key);
         }
-        let received = Exchange::new(&transport, &call)?.run(Reading::Head).await?;
+        let exchange = Exchange::new(&transport, &call)?;
+        let mut abandoned = Abandoned::guard(&transport, &call);
+        let received = exchange.run(Reading::Head).await;
+        abandoned.call = None;
+        let received = received?;
         let deadline = call.options.deadline.and_then(|deadline| Some((deadline, started.checked_add(deadline)?)));
         Self::over(transport, call, received, deadline)
     }
@@ -336,6 +340,40 @@ impl std::fmt::Debug for EventStream {
             .field("run_id", &self.run_id)
             .field("last_event_id", &self.parser.last_event_id())
             .finish_non_exhaustive()
+    }
+}
+
+/// Ends the work of a stream whose caller left while it was being opened, when its run was not known yet: the same call
+/// with the same key attaches to whatever the first one started, and leaving that cancels it.
+struct Abandoned {
+    transport: Transport,
+    /// `None` once the stream is open or has failed.
+    call: Option<Call>,
+    runtime: Option<Handle>,
+}
+
+impl Abandoned {
+    fn guard(transport: &Transport, call: &Call) -> Self {
+        let call = call.operation.ends_with_caller.then(|| call.clone());
+        Self { transport: transport.clone(), call, runtime: Handle::try_current().ok() }
+    }
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        let (Some(mut call), Some(runtime)) = (self.call.take(), &self.runtime) else { return };
+        call.options.deadline = Some(FAREWELL);
+        let transport = self.transport.clone();
+        let farewell: BoxFuture<'static, ()> = Box::pin(async move {
+            let outcome = match EventStream::open(transport, call).await {
+                Ok(stream) => stream.close().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "a run could not be cancelled when its stream was left");
+            }
+        });
+        runtime.spawn(farewell);
     }
 }
 

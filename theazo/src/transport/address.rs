@@ -141,6 +141,7 @@ pub(crate) fn without_user_part(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use theazo_api::Method;
 
     use super::*;
@@ -226,5 +227,38 @@ mod tests {
         let url = Base::parse("http://host").unwrap().join(&USER, &["u".to_owned()], &query).unwrap();
 
         assert_eq!(url.query(), Some("search=a%26b%3Dc%20d%2Be&limit=5"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_file_path_and_any_user_id_reach_the_server_as_they_are(
+            path in "([a-z./]{1,12}|[ -~]{1,12}|\\PC{1,6})",
+            user in "[ -~]{1,12}",
+        ) {
+            let sent = path_of(&FILE, &["agt_1", &path]);
+            let decoded = decode(sent.strip_prefix("/v1/agents/agt_1/files/").unwrap());
+            let expected = if is_dots(&path) { format!("./{path}") } else { path };
+            prop_assert_eq!(decoded, expected);
+
+            prop_assume!(!is_dots(&user));
+            let sent = path_of(&USER, &[&user]);
+            let segment = sent.strip_prefix("/v1/users/").unwrap().strip_suffix("/usage").unwrap();
+            prop_assert!(!segment.contains('/'));
+            prop_assert_eq!(decode(segment), user);
+        }
+    }
+
+    fn decode(text: &str) -> String {
+        let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+        while let [first, after @ ..] = rest {
+            if *first == b'%' {
+                bytes.push(u8::from_str_radix(std::str::from_utf8(&after[..2]).unwrap(), 16).unwrap());
+                rest = &after[2..];
+            } else {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+        String::from_utf8(bytes).unwrap()
     }
 }
