@@ -13,8 +13,10 @@ pub fn server_binary() -> PathBuf {
     BINARY
         .get_or_init(|| {
             let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+            let optimised = if cfg!(debug_assertions) { None } else { Some("--release") };
             let built = std::process::Command::new(cargo)
                 .args(["build", "--quiet", "--package", "theazo-server", "--bin", "theazo"])
+                .args(optimised)
                 .status()
                 .expect("cargo runs");
             assert!(built.success(), "the server is built");
