@@ -134,7 +134,7 @@ impl Model {
             enums: Vec::new(),
             texts: Vec::new(),
             shapes: Vec::new(),
-            calls: ir.operations.iter().map(|operation| call_row(operation)).collect(),
+            calls: ir.operations.iter().map(call_row).collect(),
             receivers: receivers(ir),
             native_names: Vec::new(),
             public_names: Vec::new(),
