@@ -17,7 +17,10 @@ use tokio::{
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
-use super::parser::{MAX_EVENT_BYTES, Parser, RawEvent};
+use super::{
+    farewell::{Abandoned, FAREWELL},
+    parser::{MAX_EVENT_BYTES, Parser, RawEvent},
+};
 use crate::{
     error::{Error, ErrorKind},
     transport::{
@@ -31,9 +34,6 @@ const IDLE: Duration = Duration::from_secs(45);
 
 /// How often in a row a stream is reconnected without a new event, unless the caller chose a number of retries.
 const RECONNECTS: u32 = 5;
-
-/// How long telling the server that a caller left may take.
-const FAREWELL: Duration = Duration::from_secs(30);
 
 /// A stream of events as they came.
 ///
@@ -77,7 +77,7 @@ impl EventStream {
         let exchange = Exchange::new(&transport, &call)?;
         let mut abandoned = Abandoned::guard(&transport, &call);
         let received = exchange.run(Reading::Head).await;
-        abandoned.call = None;
+        abandoned.disarm();
         let received = received?;
         let deadline = call.options.deadline.and_then(|deadline| Some((deadline, started.checked_add(deadline)?)));
         Self::over(transport, call, received, deadline)
@@ -340,40 +340,6 @@ impl std::fmt::Debug for EventStream {
             .field("run_id", &self.run_id)
             .field("last_event_id", &self.parser.last_event_id())
             .finish_non_exhaustive()
-    }
-}
-
-/// Ends the work of a stream whose caller left while it was being opened, when its run was not known yet: the same call
-/// with the same key attaches to whatever the first one started, and leaving that cancels it.
-struct Abandoned {
-    transport: Transport,
-    /// `None` once the stream is open or has failed.
-    call: Option<Call>,
-    runtime: Option<Handle>,
-}
-
-impl Abandoned {
-    fn guard(transport: &Transport, call: &Call) -> Self {
-        let call = call.operation.ends_with_caller.then(|| call.clone());
-        Self { transport: transport.clone(), call, runtime: Handle::try_current().ok() }
-    }
-}
-
-impl Drop for Abandoned {
-    fn drop(&mut self) {
-        let (Some(mut call), Some(runtime)) = (self.call.take(), &self.runtime) else { return };
-        call.options.deadline = Some(FAREWELL);
-        let transport = self.transport.clone();
-        let farewell: BoxFuture<'static, ()> = Box::pin(async move {
-            let outcome = match EventStream::open(transport, call).await {
-                Ok(stream) => stream.close().await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "a run could not be cancelled when its stream was left");
-            }
-        });
-        runtime.spawn(farewell);
     }
 }
 

@@ -4,6 +4,7 @@
 //! the last event that arrived), [`TypedStream`] (the same, decoded).
 
 mod events;
+mod farewell;
 mod parser;
 mod typed;
 
