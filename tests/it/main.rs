@@ -2,6 +2,7 @@
 
 mod agents;
 mod bad_input;
+mod compute;
 mod coverage;
 mod crash;
 mod faults;

@@ -111,3 +111,14 @@ async fn lists_page_by_cursor() {
     let (status, _) = http.send("GET", "/v1/sessions?limit=0", Value::Null).await;
     assert_eq!(status, 422);
 }
+
+#[tokio::test]
+async fn the_server_describes_itself() {
+    let (_directory, server, _http) = server().await;
+    // Without a key.
+    let (status, document) = Http::new(&server.url, "").send("GET", "/v1/openapi.json", Value::Null).await;
+
+    assert_eq!(status, 200);
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["paths"]["/v1/sessions"]["post"]["operationId"], "CreateSession");
+}

@@ -41,6 +41,10 @@ pub use sessions::*;
 pub use time::{DurationInput, Timestamp};
 pub use usage::*;
 
+/// The OpenAPI 3.1 document of the public API, as `cargo xtask codegen` writes it.
+#[cfg(feature = "openapi")]
+pub const OPENAPI: &str = include_str!("../openapi.json");
+
 /// The operations of the public API, in the order of the reference.
 pub fn operations() -> Vec<&'static Operation> {
     [

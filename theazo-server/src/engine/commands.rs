@@ -133,7 +133,8 @@ impl Engine {
         let sandbox = self.ensure_sandbox(&job.tenant, agent_id).await?;
         let timeout = opts.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0);
         let exec = Exec { language: opts.language, code: opts.code, timeout };
-        Ok(self.exec_logged(&job.tenant, &scope, &sandbox, exec).await?)
+        let outcome = self.exec_logged(&job.tenant, &scope, &sandbox, exec).await;
+        Ok(outcome.inspect_err(|error| self.forget_if_gone(agent_id, error))?)
     }
 
     async fn pause(&self, tenant: &Tenant, agent_id: &AgentId, by: PausedBy) -> AppResult<Value> {

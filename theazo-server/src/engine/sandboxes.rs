@@ -50,9 +50,21 @@ impl Sandboxes {
 impl Engine {
     /// The sandbox of an agent. If it has none yet, or had one in a process that died, it is made and metered.
     pub(super) async fn ensure_sandbox(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<Arc<dyn Sandbox>> {
+        let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
+        if agent.has_ended() || agent.data.status == AgentStatus::Paused {
+            let state = if agent.has_ended() { "has ended" } else { "is paused; resume it first" };
+            return Err(AppError::conflict(format!("the agent `{agent_id}` {state}")));
+        }
         let slot = self.sandboxes.slot(agent_id);
         let sandbox = slot.get_or_try_init(|| self.create_sandbox(tenant, agent_id)).await;
         Ok(sandbox?.clone())
+    }
+
+    /// Forgets a sandbox that is gone, so that the next call makes another on the same files.
+    pub(super) fn forget_if_gone(&self, agent_id: &AgentId, error: &ComputeError) {
+        if *error == ComputeError::Gone {
+            self.sandboxes.take(agent_id);
+        }
     }
 
     async fn create_sandbox(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<Arc<dyn Sandbox>> {

@@ -96,7 +96,10 @@ pub(super) async fn call(
         }
         other => return Ok(Err(format!("there is no tool `{other}`"))),
     };
-    Ok(outcome.map(cut).map_err(|error| AppError::from(error).detail.message))
+    Ok(outcome.map(cut).map_err(|error| {
+        engine.forget_if_gone(agent_id, &error);
+        AppError::from(error).into_detail().message
+    }))
 }
 
 fn cut(mut text: String) -> String {

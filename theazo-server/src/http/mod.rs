@@ -22,7 +22,9 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::Request,
+    http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
+    routing::get,
 };
 use theazo_api::ErrorCode;
 
@@ -87,7 +89,12 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
     let mut missing = theazo_api::operations();
     missing.retain(|operation| !mounted.contains(operation.id));
     assert!(missing.is_empty(), "every operation of the table has a handler: {missing:?}");
-    routes.into_router().fallback(not_found).method_not_allowed_fallback(method_not_allowed)
+    let document = get(|| async { ([(CONTENT_TYPE, "application/json")], theazo_api::OPENAPI) });
+    routes
+        .into_router()
+        .route("/v1/openapi.json", document)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
 }
 
 async fn not_found(request: Request) -> Response {
