@@ -54,7 +54,7 @@ async fn main() -> anyhow::Result<()> {
     }
     agent.terminate().await?;
 
-    for entry in theazo.logs().query().session_id(session.id().clone()).await?.data {
+    for entry in theazo.logs().query().session_id(session.id()).await?.data {
         println!("log         {} {:5} {}", entry.timestamp, entry.level, entry.message);
     }
 

@@ -76,8 +76,8 @@ async fn a_stream_shows_text_and_tools_as_they_come_and_ends_with_the_result() {
 async fn an_agent_remembers_what_it_did_before() {
     let plane = TestPlane::start().await.expect("it starts");
     let session = plane.client().sessions().for_user("ada").await.expect("it is made");
-    let turn = |text: &str| ScriptedTurn { text: Some(text.to_owned()), ..Default::default() };
-    plane.script("writer", vec![turn("first answer"), turn("second answer")]).await.expect("it is scripted");
+    let turns = vec![ScriptedTurn::text("first answer"), ScriptedTurn::text("second answer")];
+    plane.script("writer", turns).await.expect("it is scripted");
     let agent = session.agents().create().name("writer").await.expect("it is made");
 
     assert_eq!(agent.run("one").await.expect("it runs").output, "first answer");
@@ -123,12 +123,8 @@ async fn leaving_a_stream_early_cancels_the_run() {
     let theazo = plane.client();
     let session = theazo.sessions().for_user("ada").await.expect("it is made");
     let agent = session.agents().create().provider("local").name("slow").await.expect("it is made");
-    let call = theazo::types::testing::ScriptedToolCall {
-        tool: "run_code".to_owned(),
-        input: serde_json::from_value(serde_json::json!({"language": "python", "code": "import time; time.sleep(60)"}))
-            .expect("it is an object"),
-    };
-    let turn = ScriptedTurn { tool_calls: Some(vec![call]), ..Default::default() };
+    let input = serde_json::json!({"language": "python", "code": "import time; time.sleep(60)"});
+    let turn = ScriptedTurn::tool_call("run_code", input);
     plane.script("slow", vec![turn]).await.expect("it is scripted");
 
     let mut events = agent.stream("take long").await.expect("it starts");

@@ -44,8 +44,8 @@ async fn another_accounts_things_are_not_found() {
     let session = ours.sessions().for_user("ada").await.expect("it is made");
     let agent = session.agents().create().await.expect("it is made");
 
-    let session_error = theirs.sessions().get(session.id().clone()).await.expect_err("it is not theirs");
-    let agent_error = theirs.agents().get(agent.id().clone()).await.expect_err("it is not theirs");
+    let session_error = theirs.sessions().get(session.id()).await.expect_err("it is not theirs");
+    let agent_error = theirs.agents().get(agent.id()).await.expect_err("it is not theirs");
     let same_user = theirs.sessions().for_user("ada").await.expect("they have their own");
 
     assert_eq!(session_error.code().as_str(), "not_found");

@@ -64,7 +64,7 @@ async fn a_program_in_flight_is_not_repeated_and_says_that_its_outcome_is_unknow
     let session = theazo.sessions().for_user("ada").await.expect("it is made");
     let agent = session.agents().create().await.expect("it is made");
     agent.files().write("kept.txt", "kept").await.expect("it is written");
-    let mut logs = theazo.logs().stream().session_id(session.id().clone()).await.expect("they stream");
+    let mut logs = theazo.logs().stream().session_id(session.id()).await.expect("they stream");
     let caller = tokio::spawn({
         let agent = agent.clone();
         async move { agent.exec("python", "import time\nprint('begun', flush=True)\ntime.sleep(60)").await }

@@ -86,7 +86,7 @@ async fn logs_tell_what_happened_in_its_order() {
     let session = theazo.sessions().for_user("ada").await.expect("it is made");
     session.run("researcher", "count words").await.expect("it runs");
 
-    let page = theazo.logs().query().session_id(session.id().clone()).await.expect("they are found");
+    let page = theazo.logs().query().session_id(session.id()).await.expect("they are found");
 
     let kinds: Vec<String> = page
         .data

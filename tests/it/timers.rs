@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use theazo::{
     testing::TestPlane,
-    types::{
-        DurationInput, SessionLimits,
-        testing::{ScriptedToolCall, ScriptedTurn},
-    },
+    types::{DurationInput, SessionLimits, testing::ScriptedTurn},
 };
 use theazo_tests::minutes;
 
@@ -36,14 +33,7 @@ async fn a_run_that_takes_longer_than_its_timeout_fails() {
     let plane = TestPlane::start().await.expect("it starts");
     let session = plane.client().sessions().for_user("ada").await.expect("it is made");
     let input = serde_json::json!({"language": "python", "code": "import time; time.sleep(600)"});
-    let call = ScriptedToolCall {
-        tool: "run_code".to_owned(),
-        input: serde_json::from_value(input).expect("it is an object"),
-    };
-    plane
-        .script("slow", vec![ScriptedTurn { tool_calls: Some(vec![call]), ..Default::default() }])
-        .await
-        .expect("it is scripted");
+    plane.script("slow", vec![ScriptedTurn::tool_call("run_code", input)]).await.expect("it is scripted");
     let run = session
         .runs()
         .start("slow", "take long")

@@ -38,6 +38,12 @@ macro_rules! ids {
                 }
             }
 
+            impl From<&$name> for $name {
+                fn from(id: &$name) -> Self {
+                    id.clone()
+                }
+            }
+
             impl From<String> for $name {
                 fn from(text: String) -> Self {
                     Self(text)

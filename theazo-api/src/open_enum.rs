@@ -3,10 +3,10 @@
 /// Declares an enumeration of strings in which an unknown value survives a round trip as `Other`.
 macro_rules! open_enum {
     (
-        $(#[$meta:meta])*
+        $(#[doc = $type_doc:literal])+
         $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $text:literal),+ $(,)? }
     ) => {
-        $(#[$meta])*
+        $(#[doc = $type_doc])+
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $name {
@@ -65,7 +65,7 @@ macro_rules! open_enum {
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 schemars::json_schema!({
                     "type": "string",
-                    "description": concat!("Open enumeration; the known values are: ", $($text, " "),+),
+                    "description": concat!($($type_doc, "\n"),+),
                     "x-theazo-enum": [$({
                         "name": stringify!($variant), "value": $text, "doc": concat!($($doc, "\n"),+)
                     }),+],

@@ -84,6 +84,27 @@ pub struct ScriptedTurn {
     pub output_tokens: Option<i64>,
 }
 
+impl ScriptedTurn {
+    /// A turn that answers with a text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: Some(text.into()), ..Self::default() }
+    }
+
+    /// A turn that calls a tool with this input, which must be a JSON object.
+    pub fn tool_call(tool: impl Into<String>, input: serde_json::Value) -> Self {
+        let input = match input {
+            serde_json::Value::Object(input) => input,
+            _ => serde_json::Map::new(),
+        };
+        Self { tool_calls: Some(vec![ScriptedToolCall { tool: tool.into(), input }]), ..Self::default() }
+    }
+
+    /// A turn in which the model fails.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self { error: Some(message.into()), ..Self::default() }
+    }
+}
+
 /// One call of a tool by a scripted model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -29,11 +29,12 @@ endpoints! {
     GetProviderUsage: Get "/v1/usage/by-provider" => "usage.byProvider",
         query: UsagePeriodOpts, response: BTreeMap<String, Cost>;
 
-    /// Exports the charges of the present month for a billing system.
+    /// Exports the charges of a period for a billing system.
     ///
     /// Every record has a stable identifier, so that exporting twice never bills twice.
     ExportUsage: Get "/v1/usage/export" => "usage.export",
-        query: UsageExportOpts, response: UsageExport;
+        query: UsageExportOpts, response: UsageExport,
+        with { positional: &["format"] };
 }
 
 open_enum! {

@@ -601,7 +601,7 @@ export class Usage {
   }
 
   /**
-   * Exports the charges of the present month for a billing system.
+   * Exports the charges of a period for a billing system.
    *
    * Every record has a stable identifier, so that exporting twice never bills twice.
    * @param format The form.

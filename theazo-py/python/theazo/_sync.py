@@ -993,7 +993,7 @@ class Usage:
         period: UsagePeriodValue | None = None,
         **options: Unpack[CallOptions],
     ) -> UsageExport:
-        """Exports the charges of the present month for a billing system.
+        """Exports the charges of a period for a billing system.
 
         Every record has a stable identifier, so that exporting twice never bills twice.
 

@@ -31,7 +31,7 @@ impl crate::Usage {
         }
     }
 
-    /// Exports the charges of the present month for a billing system.
+    /// Exports the charges of a period for a billing system.
     ///
     /// Every record has a stable identifier, so that exporting twice never bills twice.
     pub fn export(&self, format: impl Into<api::ExportFormat>) -> ExportUsageRequest {
@@ -138,7 +138,7 @@ impl GetProviderUsageRequest {
 
 request_type!(GetProviderUsageRequest, std::collections::BTreeMap<String, api::Cost>);
 
-/// Exports the charges of the present month for a billing system.
+/// Exports the charges of a period for a billing system.
 ///
 /// Made by [`Usage::export`](crate::Usage::export), sent when it is awaited.
 #[derive(Debug, Clone)]
