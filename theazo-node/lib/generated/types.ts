@@ -19,7 +19,7 @@ export interface SessionCreateOpts {
 }
 
 /**
- * One of these; a later version may know more:
+ * Separates workloads of one account. One of these; a later version may know more:
  *
  * - `production`: The default.
  * - `staging`: For staging.
@@ -84,7 +84,7 @@ export interface CostLimitInput {
 }
 
 /**
- * One of these; a later version may know more:
+ * The period of a cap, by the UTC calendar. One of these; a later version may know more:
  *
  * - `day`: From midnight to midnight, UTC.
  * - `month`: From the first of a month to the next, UTC.
@@ -120,7 +120,7 @@ export interface SessionData {
 export type SessionId = string;
 
 /**
- * One of these; a later version may know more:
+ * The state of a session. One of these; a later version may know more:
  *
  * - `active`: Agents can be created and run.
  * - `paused`: All its agents are paused.
@@ -324,7 +324,7 @@ export interface AgentCreateOpts {
 }
 
 /**
- * One of these; a later version may know more:
+ * The language of an agent's sandbox, or of one program. One of these; a later version may know more:
  *
  * - `python`: Python 3.
  * - `node`: Node.js.
@@ -370,7 +370,7 @@ export interface AgentData {
 export type AgentId = string;
 
 /**
- * One of these; a later version may know more:
+ * The state of an agent. One of these; a later version may know more:
  *
  * - `booting`: Its sandbox is being made.
  * - `ready`: It waits for a task.
@@ -397,7 +397,7 @@ export interface Isolation {
 }
 
 /**
- * One of these; a later version may know more:
+ * How far a sandbox is kept apart from its host. One of these; a later version may know more:
  *
  * - `microvm`: A virtual machine with a kernel of its own.
  * - `container`: Namespaces, cgroup limits, a system call filter and no capabilities, set up as root.
@@ -531,7 +531,7 @@ export interface ErrorDetail {
 }
 
 /**
- * One of these; a later version may know more:
+ * What went wrong, as a code that programs branch on. One of these; a later version may know more:
  *
  * - `unauthorized`: The API key is missing or not valid.
  * - `forbidden`: The key is valid, but this is not allowed with it.
@@ -666,7 +666,7 @@ export interface FileWriteOpts {
 }
 
 /**
- * One of these; a later version may know more:
+ * How the content of a file stands in JSON. One of these; a later version may know more:
  *
  * - `utf-8`: As text.
  * - `base64`: As base64, for any bytes.
@@ -733,7 +733,7 @@ export interface RunData {
 }
 
 /**
- * One of these; a later version may know more:
+ * The state of a run. One of these; a later version may know more:
  *
  * - `queued`: It waits for a worker.
  * - `running`: It is under way.
@@ -790,7 +790,7 @@ export interface LogQueryFilters {
 }
 
 /**
- * One of these; a later version may know more:
+ * How much a log entry matters. One of these; a later version may know more:
  *
  * - `debug`: Details.
  * - `info`: What happens.
@@ -832,7 +832,7 @@ export interface LogEntry {
 export type LogId = string;
 
 /**
- * One of these; a later version may know more:
+ * Where a log entry comes from. One of these; a later version may know more:
  *
  * - `agent`: The agent's own work.
  * - `system`: The control plane.
@@ -863,7 +863,7 @@ export interface UsagePeriodOpts {
 }
 
 /**
- * One of these; a later version may know more:
+ * A period that ends now, by the UTC calendar. One of these; a later version may know more:
  *
  * - `today`: Since midnight.
  * - `week`: Since seven days ago.
@@ -966,7 +966,7 @@ export interface DailyUsageOpts {
 }
 
 /**
- * One of these; a later version may know more:
+ * So many days that end today, by the UTC calendar. One of these; a later version may know more:
  *
  * - `last_7_days`: Seven days.
  * - `last_30_days`: Thirty days.
@@ -997,7 +997,7 @@ export interface UsageExportOpts {
 }
 
 /**
- * One of these; a later version may know more:
+ * The form of an export. One of these; a later version may know more:
  *
  * - `stripe`: Stripe meter events.
  * - `csv`: Comma-separated values.
@@ -1100,7 +1100,7 @@ export interface Fault {
 }
 
 /**
- * One of these; a later version may know more:
+ * How a call fails. One of these; a later version may know more:
  *
  * - `status`: An error answer; nothing happens on the server.
  * - `reset_before`: The connection ends before the request has any effect.
@@ -1153,7 +1153,7 @@ export interface Charge {
 }
 
 /**
- * One of these; a later version may know more:
+ * What a charge is for. One of these; a later version may know more:
  *
  * - `model`: A call of a model.
  * - `compute`: A sandbox that ran.

@@ -343,7 +343,10 @@ StreamEvent = Union[
 
 
 class Environment:
-    """The texts that this version knows as `EnvironmentValue`. A newer server may answer others."""
+    """Separates workloads of one account.
+
+    The texts that this version knows as `EnvironmentValue`. A newer server may answer others.
+    """
 
     PRODUCTION: Final = "production"
     """The default."""
@@ -354,7 +357,10 @@ class Environment:
 
 
 class Period:
-    """The texts that this version knows as `PeriodValue`. A newer server may answer others."""
+    """The period of a cap, by the UTC calendar.
+
+    The texts that this version knows as `PeriodValue`. A newer server may answer others.
+    """
 
     DAY: Final = "day"
     """From midnight to midnight, UTC."""
@@ -363,7 +369,10 @@ class Period:
 
 
 class SessionStatus:
-    """The texts that this version knows as `SessionStatusValue`. A newer server may answer others."""
+    """The state of a session.
+
+    The texts that this version knows as `SessionStatusValue`. A newer server may answer others.
+    """
 
     ACTIVE: Final = "active"
     """Agents can be created and run."""
@@ -374,7 +383,10 @@ class SessionStatus:
 
 
 class ComputeRuntime:
-    """The texts that this version knows as `ComputeRuntimeValue`. A newer server may answer others."""
+    """The language of an agent's sandbox, or of one program.
+
+    The texts that this version knows as `ComputeRuntimeValue`. A newer server may answer others.
+    """
 
     PYTHON: Final = "python"
     """Python 3."""
@@ -387,7 +399,10 @@ class ComputeRuntime:
 
 
 class AgentStatus:
-    """The texts that this version knows as `AgentStatusValue`. A newer server may answer others."""
+    """The state of an agent.
+
+    The texts that this version knows as `AgentStatusValue`. A newer server may answer others.
+    """
 
     BOOTING: Final = "booting"
     """Its sandbox is being made."""
@@ -404,7 +419,10 @@ class AgentStatus:
 
 
 class IsolationLevel:
-    """The texts that this version knows as `IsolationLevelValue`. A newer server may answer others."""
+    """How far a sandbox is kept apart from its host.
+
+    The texts that this version knows as `IsolationLevelValue`. A newer server may answer others.
+    """
 
     MICRO_VM: Final = "microvm"
     """A virtual machine with a kernel of its own."""
@@ -419,7 +437,10 @@ class IsolationLevel:
 
 
 class ErrorCode:
-    """The texts that this version knows as `ErrorCodeValue`. A newer server may answer others."""
+    """What went wrong, as a code that programs branch on.
+
+    The texts that this version knows as `ErrorCodeValue`. A newer server may answer others.
+    """
 
     UNAUTHORIZED: Final = "unauthorized"
     """The API key is missing or not valid."""
@@ -492,7 +513,10 @@ class ErrorCode:
 
 
 class FileEncoding:
-    """The texts that this version knows as `FileEncodingValue`. A newer server may answer others."""
+    """How the content of a file stands in JSON.
+
+    The texts that this version knows as `FileEncodingValue`. A newer server may answer others.
+    """
 
     UTF8: Final = "utf-8"
     """As text."""
@@ -501,7 +525,10 @@ class FileEncoding:
 
 
 class RunStatus:
-    """The texts that this version knows as `RunStatusValue`. A newer server may answer others."""
+    """The state of a run.
+
+    The texts that this version knows as `RunStatusValue`. A newer server may answer others.
+    """
 
     QUEUED: Final = "queued"
     """It waits for a worker."""
@@ -518,7 +545,10 @@ class RunStatus:
 
 
 class LogLevel:
-    """The texts that this version knows as `LogLevelValue`. A newer server may answer others."""
+    """How much a log entry matters.
+
+    The texts that this version knows as `LogLevelValue`. A newer server may answer others.
+    """
 
     DEBUG: Final = "debug"
     """Details."""
@@ -531,7 +561,10 @@ class LogLevel:
 
 
 class LogSource:
-    """The texts that this version knows as `LogSourceValue`. A newer server may answer others."""
+    """Where a log entry comes from.
+
+    The texts that this version knows as `LogSourceValue`. A newer server may answer others.
+    """
 
     AGENT: Final = "agent"
     """The agent's own work."""
@@ -544,7 +577,10 @@ class LogSource:
 
 
 class UsagePeriod:
-    """The texts that this version knows as `UsagePeriodValue`. A newer server may answer others."""
+    """A period that ends now, by the UTC calendar.
+
+    The texts that this version knows as `UsagePeriodValue`. A newer server may answer others.
+    """
 
     TODAY: Final = "today"
     """Since midnight."""
@@ -555,7 +591,10 @@ class UsagePeriod:
 
 
 class DailyPeriod:
-    """The texts that this version knows as `DailyPeriodValue`. A newer server may answer others."""
+    """So many days that end today, by the UTC calendar.
+
+    The texts that this version knows as `DailyPeriodValue`. A newer server may answer others.
+    """
 
     LAST7_DAYS: Final = "last_7_days"
     """Seven days."""
@@ -564,7 +603,10 @@ class DailyPeriod:
 
 
 class ExportFormat:
-    """The texts that this version knows as `ExportFormatValue`. A newer server may answer others."""
+    """The form of an export.
+
+    The texts that this version knows as `ExportFormatValue`. A newer server may answer others.
+    """
 
     STRIPE: Final = "stripe"
     """Stripe meter events."""
@@ -575,7 +617,10 @@ class ExportFormat:
 
 
 class FaultKind:
-    """The texts that this version knows as `FaultKindValue`. A newer server may answer others."""
+    """How a call fails.
+
+    The texts that this version knows as `FaultKindValue`. A newer server may answer others.
+    """
 
     STATUS: Final = "status"
     """An error answer; nothing happens on the server."""
@@ -586,7 +631,10 @@ class FaultKind:
 
 
 class ChargeKind:
-    """The texts that this version knows as `ChargeKindValue`. A newer server may answer others."""
+    """What a charge is for.
+
+    The texts that this version knows as `ChargeKindValue`. A newer server may answer others.
+    """
 
     MODEL: Final = "model"
     """A call of a model."""

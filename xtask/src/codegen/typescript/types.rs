@@ -42,7 +42,7 @@ pub fn types_of(definition: &TypeDefinition, words: &Words) -> Vec<TypeText> {
             let known = "One of these; a later version may know more:";
             vec![TypeText::Enum {
                 name: open.name.clone(),
-                doc: format!("{known}\n\n{}", values.join("\n")),
+                doc: format!("{} {known}\n\n{}", open.doc, values.join("\n")),
                 values: open.values.iter().map(|value| value.value.clone()).collect(),
             }]
         }
