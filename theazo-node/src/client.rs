@@ -26,7 +26,6 @@ impl NativeClient {
 
     /// Makes a call and resolves to its answer as JSON, or to an empty text where there is none.
     #[napi(catch_unwind)]
-    #[expect(clippy::too_many_arguments, reason = "an object would cost a property lookup for each on every call")]
     pub fn call<'env>(
         &self,
         env: &'env Env,
@@ -48,7 +47,6 @@ impl NativeClient {
 
     /// Opens a stream of events.
     #[napi(catch_unwind)]
-    #[expect(clippy::too_many_arguments, reason = "the same as `call`")]
     pub fn open<'env>(
         &self,
         env: &'env Env,

@@ -43,7 +43,6 @@ pub fn config(json: &str) -> napi::Result<Config> {
         max_retries: input.max_retries,
         headers: input.headers.into_iter().collect(),
         user_agent_language: Some("node"),
-        ..Config::default()
     })
 }
 

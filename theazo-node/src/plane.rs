@@ -1,12 +1,16 @@
 //! Control planes inside this process.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
+use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use theazo::{
-    embedded::{Plane, PlaneOptions},
+    embedded::{Plane, PlaneKeys, PlaneOptions},
     types::DurationInput,
 };
 
@@ -25,7 +29,9 @@ struct PlaneInput {
 /// A control plane inside this process. It runs on threads of its own and does not keep Node from exiting.
 #[napi]
 pub struct NativePlane {
-    plane: Plane,
+    /// `None` once it was stopped: as long as anything refers to a plane, its data directory is in use.
+    plane: Mutex<Option<Plane>>,
+    keys: PlaneKeys,
 }
 
 #[napi]
@@ -41,31 +47,39 @@ impl NativePlane {
             offline_pace: input.offline_pace.map(|pace| pace.0).unwrap_or_default(),
         };
         let plane = Plane::start(options).await.map_err(crate::thrown)?;
-        Ok(Self { plane })
+        Ok(Self { keys: plane.keys().clone(), plane: Mutex::new(Some(plane)) })
     }
 
     /// The live key.
     #[napi(getter)]
     pub fn live_key(&self) -> String {
-        self.plane.keys().live.expose_secret().to_owned()
+        self.keys.live.expose_secret().to_owned()
     }
 
     /// The test key.
     #[napi(getter)]
     pub fn test_key(&self) -> String {
-        self.plane.keys().test.expose_secret().to_owned()
+        self.keys.test.expose_secret().to_owned()
     }
 
     /// A client of the plane, from its options as JSON; with the live key unless they have another.
     #[napi(catch_unwind)]
     pub fn client(&self, config: String) -> napi::Result<NativeClient> {
-        let transport = self.plane.transport_with(input::config(&config)?).map_err(crate::thrown)?;
-        Ok(NativeClient::over(transport))
+        let config = input::config(&config)?;
+        let plane = self.plane.lock().unwrap_or_else(PoisonError::into_inner);
+        let plane = plane.as_ref().ok_or_else(|| napi::Error::from_reason("the control plane has ended"))?;
+        plane.transport_with(config).map(NativeClient::over).map_err(crate::thrown)
     }
 
     /// Stops the plane; resolves when its data is on disk.
-    #[napi]
-    pub async fn shutdown(&self) {
-        self.plane.shutdown().await;
+    #[napi(catch_unwind)]
+    pub fn shutdown<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let plane = self.plane.lock().unwrap_or_else(PoisonError::into_inner).take();
+        env.spawn_future(async move {
+            if let Some(plane) = plane {
+                plane.shutdown().await;
+            }
+            Ok(())
+        })
     }
 }

@@ -1,6 +1,9 @@
 // The whole product through the test plane: the real control plane, with fakes at its edges only.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 
 import { type StreamEvent, Theazo, TheazoError } from 'theazo';
@@ -337,6 +340,19 @@ test('an embedded control plane needs no key, and its client closes it', async (
 
   assert.match(session.id, /^ses_/);
   await assert.rejects(session.usage(), { message: 'the client is closed' });
+});
+
+test('an embedded control plane that starts again on its data goes on', async (context) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'theazo-test-'));
+  context.after(() => rmSync(dataDir, { recursive: true, force: true }));
+  const before = await Theazo.embedded({ dataDir });
+  const session = await before.sessions.forUser('user_1', { metadata: { plan: 'pro' } });
+  await before.close();
+
+  const after = await Theazo.embedded({ dataDir });
+  context.after(() => after.close());
+
+  assert.deepEqual((await after.sessions.get(session.id)).metadata, { plan: 'pro' });
 });
 
 test('the base address `local` is a control plane in this process', async () => {

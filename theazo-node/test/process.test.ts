@@ -72,6 +72,15 @@ test('a stream that was left open does not keep the process', { timeout: 30_000 
   assert.equal(await run(context, server.url, program), 'a');
 });
 
+test('an embedded control plane does not keep the process', { timeout: 30_000 }, async (context) => {
+  const program = `
+    const plane = await Theazo.embedded();
+    console.log((await plane.sessions.forUser('user_1')).userId);
+  `;
+
+  assert.equal(await run(context, 'http://127.0.0.1:9', program), 'user_1');
+});
+
 test('a worker that is terminated in the middle of a call leaves the others alone', {
   timeout: 30_000,
 }, async (context) => {
