@@ -27,6 +27,8 @@ impl NativeClient {
 
     /// Makes a call and resolves to its answer as JSON, or to an empty text where there is none.
     #[napi(catch_unwind)]
+    // napi copies the attribute to code of its own, where an `expect` would not be fulfilled.
+    #[allow(clippy::too_many_arguments, reason = "an object would cost a property lookup for each on every call")]
     pub fn call<'env>(
         &self,
         env: &'env Env,
@@ -48,6 +50,7 @@ impl NativeClient {
 
     /// Opens a stream of events.
     #[napi(catch_unwind)]
+    #[allow(clippy::too_many_arguments, reason = "the same as `call`")]
     pub fn open<'env>(
         &self,
         env: &'env Env,
