@@ -6,11 +6,12 @@
 //!
 //! # Why values cross as one string, through the ready-made promise
 //!
-//! At 64 calls in flight, `async` functions of napi that resolve to a `String` which JavaScript then parses made 8.5
-//! times as many calls per second as `fetch` does, at a fifth of its CPU. Buffers were 5 to 12% slower than strings. A
-//! bridge of our own, which settles all calls that are ready in one wake-up, saved a further fifth of the CPU but gained
-//! throughput only with a second worker; so we keep what napi maintains. Streams do cross in batches, where one
-//! connection delivers many events at once.
+//! Measured against `fetch` doing the same `GET` at 64 in flight, on two cores: a promise of napi that resolves to a
+//! `String`, which JavaScript then parses, made 8.5 times as many calls per second at a fifth of the CPU. Buffers were
+//! 5 to 12% slower than strings. A bridge of our own, which settles all calls that are ready in one wake-up, saved a
+//! further fifth of the CPU but gained throughput only with a second worker; so we keep what napi maintains. With the
+//! whole client around it, it is 6.3 times `fetch` (30,000 against 4,700 calls per second, 37 against 220 us of CPU), of
+//! which the TypeScript face takes 2%. Streams do cross in batches, where one connection delivers many events at once.
 
 mod cancel;
 mod client;
