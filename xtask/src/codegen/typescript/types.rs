@@ -39,6 +39,7 @@ pub fn types_of(definition: &TypeDefinition, words: &Words) -> Vec<TypeText> {
                 .iter()
                 .map(|value| format!("- `{}`: {}", value.value, value.doc.replace('\n', " ")))
                 .collect();
+            let known = "One of these; a later version may know more:";
             vec![TypeText::Enum {
                 name: open.name.clone(),
                 doc: format!("{} {known}\n\n{}", open.doc, values.join("\n")),
