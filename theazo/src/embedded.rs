@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use theazo_server::{ControlPlane, PlaneConfig, StartError};
 use tokio::runtime::Handle;
 
@@ -110,7 +110,7 @@ impl Plane {
     ///
     /// If something in `config` cannot be understood.
     pub fn transport_with(&self, mut config: Config) -> Result<Transport, Error> {
-        config.api_key = Some(self.key_for(config.api_key));
+        config.api_key.get_or_insert_with(|| self.running.keys.live.clone());
         Ok(Transport::in_process(self.running.router.clone(), config)?.keeping(self.running.clone()))
     }
 
@@ -126,14 +126,6 @@ impl Plane {
         if let Some(plane) = plane {
             plane.shutdown().await;
         }
-    }
-
-    /// The key to use: the given one where it is one of the plane's, else the live one. A key in the environment is
-    /// meant for a server, and must not keep `THEAZO_BASE_URL=local` from working.
-    fn key_for(&self, given: Option<SecretString>) -> SecretString {
-        let keys = &self.running.keys;
-        let is_test = given.is_some_and(|given| given.expose_secret() == keys.test.expose_secret());
-        if is_test { keys.test.clone() } else { keys.live.clone() }
     }
 }
 

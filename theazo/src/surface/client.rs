@@ -185,7 +185,9 @@ impl TheazoBuilder {
 }
 
 #[cfg(feature = "embedded")]
-async fn local(config: Config) -> Result<Theazo, Error> {
+async fn local(mut config: Config) -> Result<Theazo, Error> {
+    // Whatever key there is was meant for a server: nobody can know those of a plane that starts now.
+    config.api_key = None;
     let plane = crate::embedded::Plane::start(crate::embedded::PlaneOptions::default()).await?;
     plane.transport_with(config).map(Theazo::over)
 }
