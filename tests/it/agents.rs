@@ -118,6 +118,27 @@ async fn a_paused_agent_costs_nothing_does_nothing_and_goes_on() {
 }
 
 #[tokio::test]
+async fn a_failed_run_is_retried_and_a_good_one_is_not() {
+    let plane = TestPlane::start().await.expect("it starts");
+    let session = plane.client().sessions().for_user("ada").await.expect("it is made");
+    let turns = vec![ScriptedTurn::error("overloaded"), ScriptedTurn::text("fine now")];
+    plane.script("writer", turns).await.expect("it is scripted");
+    let agent = session.agents().create().name("writer").await.expect("it is made");
+
+    let failed = agent.run("write").await.expect_err("the model fails");
+    let too_early = session.agents().create().await.expect("it is made").retry().await.expect_err("it never ran");
+    agent.retry().await.expect("it is tried again");
+    let run = session.runs().list().await.expect("they are listed").data[0].clone();
+    let result = run.wait().await.expect("it works now");
+
+    assert_eq!((failed.code().as_str(), failed.message()), ("provider_error", "the model failed: overloaded"));
+    assert_eq!(too_early.code().as_str(), "conflict");
+    assert_eq!(result.output, "fine now");
+    assert_eq!(run.data().task, "write");
+    assert_eq!(agent.retry().await.expect_err("it did not fail").code().as_str(), "conflict");
+}
+
+#[tokio::test]
 async fn leaving_a_stream_early_cancels_the_run() {
     let plane = TestPlane::start().await.expect("it starts");
     let theazo = plane.client();

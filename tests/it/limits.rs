@@ -42,6 +42,7 @@ async fn a_run_at_its_limit_stands_still_and_goes_on_when_the_limit_is_raised() 
     let run_id = error.details()["runId"].as_str().expect("it says which run").to_owned();
     let run = plane.client().runs().get(run_id.clone()).await.expect("it is kept");
     assert_eq!(run.data().status.as_str(), "paused");
+    assert_eq!(run.data().cost.to_micro_cents(), 0, "its first step was never paid");
 
     session.update_limits(daily(10)).await.expect("it is raised");
     let result = run.wait().await.expect("the same run goes on");
@@ -88,6 +89,25 @@ async fn a_budget_of_a_day_is_new_on_the_next_day_and_not_in_a_new_session() {
 
     assert_eq!(same_day.code().as_str(), "session_limit_exceeded");
     assert_eq!(next_day.output, "second");
+}
+
+#[tokio::test]
+async fn a_retry_on_the_next_day_re_attaches_to_the_run_that_waited() {
+    let (plane, session) = plane_with(4).await;
+    let turns = vec![turn_of_3_3_cents("first"), turn_of_3_3_cents("second")];
+    plane.script("writer", turns).await.expect("it is scripted");
+    session.run("writer", "one").await.expect("there is enough");
+    let two = || session.run("writer", "two").idempotency_key("two").into_future();
+
+    let today = two().await.expect_err("the day is used up");
+    let again = two().await.expect_err("it still is");
+    plane.advance(minutes(24 * 60)).await.expect("it is tomorrow");
+    let tomorrow = two().await.expect("the day is new");
+
+    assert_eq!(today.details()["runId"], again.details()["runId"]);
+    assert_eq!(today.details()["runId"], tomorrow.run_id.as_str());
+    assert_eq!(tomorrow.output, "second");
+    assert_eq!(session.runs().list().await.expect("they are listed").data.len(), 2);
 }
 
 #[tokio::test]

@@ -22,4 +22,14 @@ impl<T> Page<T> {
     pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Page<U> {
         Page { data: self.data.into_iter().map(convert).collect(), has_more: self.has_more, cursor: self.cursor }
     }
+
+    /// Converts each item, unless one cannot be converted.
+    ///
+    /// # Errors
+    ///
+    /// The first error of a conversion.
+    pub fn try_map<U, E>(self, convert: impl FnMut(T) -> Result<U, E>) -> Result<Page<U>, E> {
+        let data = self.data.into_iter().map(convert).collect::<Result<_, _>>()?;
+        Ok(Page { data, has_more: self.has_more, cursor: self.cursor })
+    }
 }

@@ -126,6 +126,7 @@ impl ControlPlane {
     /// Stops: every sandbox ends, and runs that are under way are continued by the next plane on the same directory.
     pub async fn shutdown(self) {
         self.worker.stop().await;
+        self.app.store.close();
         drop(self.temporary);
     }
 }

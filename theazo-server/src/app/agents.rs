@@ -16,7 +16,7 @@ use crate::{
     error::{AppError, AppResult},
     event::Event,
     random,
-    records::{AgentRecord, PausedBy, RunRecord, SessionRecord},
+    records::{AgentRecord, PausedBy, SessionRecord},
     spending::total_charged,
     store::{EventFilter, Filter, Tenant, Tx, View},
 };
@@ -132,19 +132,8 @@ impl Context {
 
     /// Runs the last failed task of an agent again.
     pub async fn retry_agent(&self, id: AgentId) -> AppResult<AgentData> {
-        let last = self.app.store.read(|view| {
-            find_agent(view, &self.tenant, &id)?;
-            let filter = Filter { agent_id: Some(id.to_string()), limit: Some(1), ..Filter::default() };
-            Ok::<_, AppError>(view.list::<RunRecord>(&self.tenant, &filter)?.into_iter().next())
-        })?;
-        match last {
-            Some((_, run)) if run.data.status == theazo_api::RunStatus::Failed => {
-                let max_cost = run.max_cost.map(Cost::from_micro_cents);
-                self.start_agent_run(id.clone(), run.data.task, max_cost).await?;
-                self.get_agent(&id)
-            }
-            _ => Err(AppError::conflict(format!("the last run of the agent `{id}` did not fail"))),
-        }
+        self.retry_last_run(id.clone()).await?;
+        self.get_agent(&id)
     }
 
     /// Ends an agent.

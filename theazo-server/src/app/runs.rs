@@ -10,14 +10,15 @@ use super::{
     Context,
     agents::{NewAgent, add_agent, check_session, check_usable, find_agent},
     pages::{page, require},
-    sessions::find_session,
+    sessions::{find_session, resume_after_limit},
 };
 use crate::{
     error::{AppError, AppResult},
     event::Event,
     random,
     records::{AgentRecord, RunRecord},
-    store::{Filter, NewJob, StoredEvent, Tenant, Tx, View},
+    spending::total_charged,
+    store::{EventFilter, Filter, NewJob, Once, StoredEvent, Tenant, Tx, View},
 };
 
 impl Context {
@@ -56,7 +57,7 @@ impl Context {
                 })
             })
             .await?;
-        Ok(self.note_run(self.replayable(started)))
+        self.attach(started).await
     }
 
     /// Gives an agent a task and waits for the result.
@@ -67,6 +68,28 @@ impl Context {
 
     /// Gives an agent a task.
     pub async fn start_agent_run(&self, agent_id: AgentId, task: String, max_cost: Option<Cost>) -> AppResult<RunId> {
+        let max_cost = max_cost.map(|cost| cost.to_micro_cents());
+        self.start_chosen_run(agent_id, move |_, _| Ok((task, max_cost))).await
+    }
+
+    /// Gives an agent the task of its last run again, if that failed.
+    pub async fn retry_last_run(&self, agent_id: AgentId) -> AppResult<RunId> {
+        self.start_chosen_run(agent_id, |view, context| {
+            let filter = Filter { agent_id: Some(context.id.to_string()), limit: Some(1), ..Filter::default() };
+            match view.list::<RunRecord>(context.tenant, &filter)?.into_iter().next() {
+                Some((_, run)) if run.data.status == RunStatus::Failed => Ok((run.data.task, run.max_cost)),
+                _ => Err(AppError::conflict(format!("the last run of the agent `{}` did not fail", context.id))),
+            }
+        })
+        .await
+    }
+
+    /// Starts a run of an agent, once, with the task and the cap that `choose` gives.
+    async fn start_chosen_run(
+        &self,
+        agent_id: AgentId,
+        choose: impl FnOnce(&View<'_>, Chooser<'_>) -> AppResult<(String, Option<i64>)> + Send + 'static,
+    ) -> AppResult<RunId> {
         let context = self.clone();
         let started = self
             .app
@@ -81,12 +104,36 @@ impl Context {
                         return Err(AppError::conflict(format!("the agent `{agent_id}` works on the run `{run_id}`"))
                             .with("runId", run_id.as_str()));
                     }
-                    let max_cost = max_cost.map(|cost| cost.to_micro_cents());
+                    let chooser = Chooser { tenant: &context.tenant, id: &agent_id };
+                    let (task, max_cost) = choose(tx, chooser)?;
                     add_run(tx, &context.tenant, &mut agent, task, max_cost, now)
                 })
             })
             .await?;
-        Ok(self.note_run(self.replayable(started)))
+        self.attach(started).await
+    }
+
+    /// Notes which run a request is about. A repeated request of a run that stands at a limit lets it try again: the day
+    /// may be a new one.
+    async fn attach(&self, started: Once<RunId>) -> AppResult<RunId> {
+        let was_replayed = matches!(started, Once::Replayed(_));
+        let run_id = self.note_run(self.replayable(started));
+        if was_replayed {
+            let (context, id) = (self.clone(), run_id.clone());
+            self.app
+                .store
+                .write(move |tx| {
+                    let run = find_run(tx, &context.tenant, &id)?;
+                    let at_limit = run.data.status == RunStatus::Paused && run.data.error.is_some();
+                    let session = find_session(tx, &context.tenant, &run.data.session_id)?;
+                    if at_limit && check_session(&session).is_ok() {
+                        resume_after_limit(tx, &context.tenant, &session, context.app.clock.now())?;
+                    }
+                    Ok::<_, AppError>(())
+                })
+                .await?;
+        }
+        Ok(run_id)
     }
 
     fn note_run(&self, run_id: RunId) -> RunId {
@@ -115,7 +162,7 @@ impl Context {
     /// Fetches a run.
     pub fn get_run(&self, id: &RunId) -> AppResult<RunData> {
         self.note_run(id.clone());
-        self.app.store.read(|view| Ok(find_run(view, &self.tenant, id)?.data))
+        self.app.store.read(|view| with_cost_so_far(view, &self.tenant, find_run(view, &self.tenant, id)?.data))
     }
 
     /// Lists the runs of a session.
@@ -128,7 +175,7 @@ impl Context {
         self.app.store.read(|view| {
             find_session(view, &self.tenant, session_id)?;
             let page = page::<RunRecord>(view, &self.tenant, filter, filters.limit, filters.cursor.as_deref())?;
-            Ok(page.map(|record| record.data))
+            page.try_map(|record| with_cost_so_far(view, &self.tenant, record.data))
         })
     }
 
@@ -145,6 +192,21 @@ impl Context {
             })
             .await
     }
+}
+
+/// A run with what it cost so far; one that is over has that in its record.
+fn with_cost_so_far(view: &View<'_>, tenant: &Tenant, mut run: RunData) -> AppResult<RunData> {
+    if !run.status.is_terminal() {
+        let filter = EventFilter { run_id: Some(run.id.to_string()), ..EventFilter::default() };
+        run.cost = Cost::from_micro_cents(total_charged(view, tenant, filter)?.total());
+    }
+    Ok(run)
+}
+
+/// For which agent a run is chosen.
+struct Chooser<'a> {
+    tenant: &'a Tenant,
+    id: &'a AgentId,
 }
 
 /// How a run ends early.

@@ -294,7 +294,7 @@ fn agents_of(view: &View<'_>, tenant: &Tenant, session: &SessionRecord) -> AppRe
 
 /// Lets the agents of a session go on that a limit paused, and their runs with them. If the limit still holds they pause
 /// again.
-fn resume_after_limit(
+pub(super) fn resume_after_limit(
     tx: &Tx<'_>,
     tenant: &Tenant,
     session: &SessionRecord,

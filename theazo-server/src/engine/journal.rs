@@ -1,17 +1,19 @@
 //! The journal of a run: what its events say is done, so that nothing journaled is ever asked for or done again.
 
 use serde_json::{Map, Value};
-use theazo_api::{ReservationId, ToolCall};
+use theazo_api::{ReservationId, RunId, ToolCall};
 
 use crate::{
     event::{Event, RequestedCall},
     model::Message,
-    store::StoredEvent,
+    store::{EventFilter, StoreError, Tenant, View},
 };
 
 /// Where a run stands.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Journal {
+    /// The place in the log up to which it was read.
+    read_up_to: i64,
     /// What was said since the task.
     pub messages: Vec<Message>,
     /// The tools that have returned.
@@ -40,13 +42,21 @@ pub(super) struct PendingCall {
 }
 
 impl Journal {
-    /// Reads the events of one run, the oldest first.
-    pub fn read(events: &[StoredEvent]) -> Self {
-        let mut journal = Self::default();
-        for stored in events {
-            journal.apply(&stored.event);
+    /// Reads what the log has of one run since it was last read.
+    pub fn read_on(&mut self, view: &View<'_>, tenant: &Tenant, run_id: &RunId) -> Result<(), StoreError> {
+        let filter = EventFilter { after: self.read_up_to, run_id: Some(run_id.to_string()), ..EventFilter::default() };
+        for stored in view.events(tenant, &filter)? {
+            self.read_up_to = stored.sequence;
+            self.apply(&stored.event);
         }
-        journal
+        Ok(())
+    }
+
+    /// Reads all that the log has of one run.
+    pub fn of(view: &View<'_>, tenant: &Tenant, run_id: &RunId) -> Result<Self, StoreError> {
+        let mut journal = Self::default();
+        journal.read_on(view, tenant, run_id)?;
+        Ok(journal)
     }
 
     fn apply(&mut self, event: &Event) {

@@ -15,10 +15,13 @@ mod tools;
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -27,7 +30,7 @@ use crate::{
     compute::Provider,
     error::{AppError, AppResult},
     model::Model,
-    store::{Job, Tenant, World},
+    store::{Job, JobResult, Tenant, World},
 };
 
 pub use timers::TIMERS;
@@ -36,6 +39,9 @@ use sandboxes::Sandboxes;
 
 /// How many jobs a worker does at once. It bounds the memory that runs take; the rest wait in the queue.
 const MAX_JOBS: usize = 512;
+
+/// How long a job waits that the store refused to take further.
+const POSTPONE: Duration = Duration::from_secs(1);
 
 /// What a worker needs.
 pub struct Engine {
@@ -132,7 +138,7 @@ impl Engine {
                 let stop = stop.clone();
                 tasks.spawn(async move {
                     // A job that is stopped stays leased: the next process takes it over.
-                    stop.run_until_cancelled_owned(engine.work(job)).await;
+                    stop.run_until_cancelled_owned(engine.work_or_give_up(job)).await;
                     drop(place);
                 });
             }
@@ -171,15 +177,53 @@ impl Engine {
         }
     }
 
+    /// Does a job. A bug that panics ends what the job was for, so that nobody waits for it for ever.
+    async fn work_or_give_up(self: Arc<Self>, job: Job) {
+        let work = AssertUnwindSafe(self.clone().work(job.clone())).catch_unwind().await;
+        if work.is_ok() {
+            return;
+        }
+        let error = AppError::internal(format!("the job `{}` of kind `{}` panicked", job.id, job.kind));
+        if job.kind == "run" {
+            let run_id = theazo_api::RunId::from(job.subject.as_str());
+            if let Err(error) = self.fail_run(&job.tenant, &run_id, error.clone()).await {
+                tracing::error!(%error, "a run whose job panicked cannot be ended");
+            }
+        }
+        self.finish(&job, (job.kind == AgentCommand::JOB).then_some(Err(error))).await;
+    }
+
+    async fn finish(&self, job: &Job, result: Option<JobResult>) {
+        let id = job.id.clone();
+        let finished = self.app.store.write(move |tx| Ok::<_, AppError>(tx.finish(&id, result.as_ref())?)).await;
+        if let Err(error) = finished {
+            tracing::error!(job = %job.id, %error, "a job's end cannot be stored");
+            self.postpone(job).await;
+        }
+    }
+
+    /// Gives back a job that the store refused to take further, for example because the disk is full.
+    async fn postpone(&self, job: &Job) {
+        loop {
+            // The machine's own time: a disk that fills up and empties does not follow a test's clock.
+            tokio::time::sleep(POSTPONE).await;
+            let (id, now) = (job.id.clone(), self.app.clock.now());
+            if self.app.store.write(move |tx| Ok::<_, AppError>(tx.postpone(&id, now)?)).await.is_ok() {
+                return;
+            }
+        }
+    }
+
     async fn work(self: Arc<Self>, job: Job) {
         let tenant = job.tenant.clone();
         let result = match job.kind.as_str() {
-            "run" => {
-                if let Err(error) = self.run_job(&tenant, &job.subject).await {
-                    tracing::error!(run = job.subject, %error, "a run's job failed");
+            "run" => match self.run_job(&tenant, &job.subject).await {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::error!(run = job.subject, %error, "a run's outcome cannot be stored");
+                    return self.postpone(&job).await;
                 }
-                None
-            }
+            },
             AgentCommand::JOB => match self.command(&job).await {
                 commands::Done::Finished => return,
                 commands::Done::Outcome(outcome) => Some(outcome),
@@ -205,11 +249,7 @@ impl Engine {
                 None
             }
         };
-        let id = job.id.clone();
-        let finished = self.app.store.write(move |tx| Ok::<_, AppError>(tx.finish(&id, result.as_ref())?)).await;
-        if let Err(error) = finished {
-            tracing::error!(job = %job.id, %error, "a job's end cannot be stored; it will be done again");
-        }
+        self.finish(&job, result).await;
     }
 
     /// Stops the work on runs that somebody ended.

@@ -11,7 +11,7 @@ use crate::{
     model::Message,
     records::{AgentRecord, RunRecord},
     spending::stop_meter,
-    store::{EventFilter, Filter, Tenant, View},
+    store::{Filter, Tenant, View},
 };
 
 /// A run takes this many model calls at most; a model that never stops asking for tools is a bug or an attack.
@@ -44,8 +44,12 @@ impl Engine {
         self.meter_agent(tenant, &agent_id).await.or_else(ignore_limit)?;
         let before = sandbox.list_files("/workspace".to_owned()).await.unwrap_or_default();
         let history = self.app.store.read(|view| history_of(view, tenant, &agent, run_id))?;
+        let mut journal = Journal::default();
         loop {
-            let (run_now, journal) = self.app.store.read(|view| self.read_run(view, tenant, run_id))?;
+            let run_now = self.app.store.read(|view| {
+                journal.read_on(view, tenant, run_id)?;
+                find_run(view, tenant, run_id)
+            })?;
             if run_now.data.status != RunStatus::Running {
                 // Paused, or ended: whoever did that sees to what comes next.
                 return Ok(());
@@ -59,20 +63,14 @@ impl Engine {
                 return Err(AppError::new(theazo_api::ErrorCode::ProviderError, message));
             }
             let step = if journal.pending.is_empty() {
-                self.ask_model(tenant, &run, &agent, &history, journal).await?
+                self.ask_model(tenant, &run, &agent, &history, &journal).await?
             } else {
-                self.call_tool(tenant, &run, journal).await?
+                self.call_tool(tenant, &run, &journal).await?
             };
             if let Step::Stopped = step {
                 return Ok(());
             }
         }
-    }
-
-    pub(super) fn read_run(&self, view: &View<'_>, tenant: &Tenant, run_id: &RunId) -> AppResult<(RunRecord, Journal)> {
-        let run = find_run(view, tenant, run_id)?;
-        let filter = EventFilter { run_id: Some(run_id.to_string()), ..EventFilter::default() };
-        Ok((run, Journal::read(&view.events(tenant, &filter)?)))
     }
 
     /// Marks a run as under way. Returns nothing if there is nothing to do, after freeing what an ended run holds.
@@ -126,10 +124,10 @@ impl Engine {
     }
 
     /// Does one tool call that the model asked for.
-    async fn call_tool(&self, tenant: &Tenant, run: &RunRecord, journal: Journal) -> AppResult<Step> {
+    async fn call_tool(&self, tenant: &Tenant, run: &RunRecord, journal: &Journal) -> AppResult<Step> {
         let step = journal.tool_step();
-        let Some(pending) = journal.pending.into_iter().next() else { return Ok(Step::Done) };
-        let (index, call) = (pending.index, pending.call);
+        let Some(pending) = journal.pending.first() else { return Ok(Step::Done) };
+        let (index, call) = (pending.index, pending.call.clone());
         let scope = run.scope();
         let outcome = if pending.started {
             Err("interrupted: the process that did this died; whether it took effect is not known".to_owned())
@@ -180,8 +178,7 @@ fn history_of(view: &View<'_>, tenant: &Tenant, agent: &AgentRecord, run_id: &Ru
         if run.data.id == *run_id {
             break;
         }
-        let filter = EventFilter { run_id: Some(run.data.id.to_string()), ..EventFilter::default() };
-        messages.extend(Journal::read(&view.events(tenant, &filter)?).messages);
+        messages.extend(Journal::of(view, tenant, &run.data.id)?.messages);
     }
     Ok(messages)
 }

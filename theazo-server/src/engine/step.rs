@@ -42,7 +42,7 @@ impl Engine {
         run: &RunRecord,
         agent: &AgentRecord,
         history: &[Message],
-        journal: Journal,
+        journal: &Journal,
     ) -> AppResult<Step> {
         let step = journal.step;
         let price = price_of(&agent.data.model).ok_or_else(|| {
@@ -54,7 +54,7 @@ impl Engine {
             agent: agent.data.name.clone(),
             model: agent.data.model.clone(),
             instructions: agent.instructions.clone(),
-            messages: history.iter().cloned().chain(journal.messages).collect(),
+            messages: history.iter().chain(&journal.messages).cloned().collect(),
             tools: tools::specifications(agent.tools.as_deref()),
             max_output_tokens: MAX_OUTPUT_TOKENS,
         };
@@ -205,7 +205,7 @@ impl Engine {
         run: &RunRecord,
         agent: &AgentRecord,
     ) -> AppResult<()> {
-        let (_, journal) = self.app.store.read(|view| self.read_run(view, tenant, &run.data.id))?;
+        let journal = self.app.store.read(|view| Ok::<_, AppError>(Journal::of(view, tenant, &run.data.id)?))?;
         let Some(reservation) = journal.in_flight else { return Ok(()) };
         let model = self.model(tenant);
         let price = price_of(&agent.data.model);

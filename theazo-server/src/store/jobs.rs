@@ -105,6 +105,16 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Gives a job back, to be done at another time.
+    pub fn postpone(&self, id: &JobId, due_at: Timestamp) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(
+                "UPDATE jobs SET state = 'queued', lease_owner = NULL, due_at = ?2 WHERE id = ?1 AND state = 'leased'",
+            )?
+            .execute((id.as_str(), due_at.as_millis()))?;
+        Ok(())
+    }
+
     /// Forgets jobs that are done and were due before `time`.
     pub fn forget_done(&self, time: Timestamp) -> Result<usize, StoreError> {
         Ok(self

@@ -15,8 +15,12 @@ mod writer;
 use std::{
     fs::File,
     ops::Deref,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rusqlite::Connection;
@@ -96,6 +100,7 @@ pub struct Store {
 
 struct Inner {
     access: Access,
+    closed: AtomicBool,
     committed: watch::Sender<i64>,
 }
 
@@ -103,7 +108,7 @@ enum Access {
     /// One connection for everything: a plane in memory.
     Shared(Mutex<Connection>),
     /// A writer thread, and connections for reads that are made as they are needed.
-    Split { writer: Writer, readers: Mutex<Vec<Connection>>, path: std::path::PathBuf, _lock: File },
+    Split { writer: Writer, readers: Mutex<Vec<Connection>>, path: std::path::PathBuf, lock: File },
 }
 
 impl Store {
@@ -126,19 +131,26 @@ impl Store {
             .map_err(|error| unusable(error.to_string()))?;
         lock.try_lock().map_err(|_| unusable("another control plane is using it".to_owned()))?;
         let path = directory.join("theazo.db");
+        // It holds what users said: for the owner's eyes. SQLite gives its other files the same mode.
+        File::options()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| unusable(error.to_string()))?;
         let connection = Connection::open(&path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         prepare(&connection)?;
         let (committed, _) = watch::channel(0);
         let writer = Writer::start(connection, committed.clone());
-        let access = Access::Split { writer, readers: Mutex::new(Vec::new()), path, _lock: lock };
-        Ok(Self { inner: Arc::new(Inner { access, committed }) })
+        let access = Access::Split { writer, readers: Mutex::new(Vec::new()), path, lock };
+        Ok(Self { inner: Arc::new(Inner { access, closed: AtomicBool::new(false), committed }) })
     }
 
     fn new(access: Access) -> Self {
         let (committed, _) = watch::channel(0);
-        Self { inner: Arc::new(Inner { access, committed }) }
+        Self { inner: Arc::new(Inner { access, closed: AtomicBool::new(false), committed }) }
     }
 
     /// Runs `change` in one transaction. When this returns `Ok`, what it wrote is durable; when `change` fails, or the
@@ -148,6 +160,7 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.check_open()?;
         match &self.inner.access {
             Access::Shared(connection) => {
                 let outcome = writer::run_alone(&lock(connection), change);
@@ -160,6 +173,7 @@ impl Store {
 
     /// Reads what was committed. `query` runs at once on the caller's thread, so it should be short.
     pub fn read<T, E: From<StoreError>>(&self, query: impl FnOnce(&View<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.check_open()?;
         match &self.inner.access {
             Access::Shared(connection) => query(&View { connection: &lock(connection) }),
             Access::Split { readers, path, .. } => {
@@ -173,6 +187,25 @@ impl Store {
                 outcome
             }
         }
+    }
+
+    fn check_open(&self) -> Result<(), StoreError> {
+        if self.inner.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
+    }
+
+    /// Closes the store, also for those who still hold it: what was committed is on disk, and another process may open
+    /// the directory.
+    pub fn close(&self) {
+        self.inner.closed.store(true, Ordering::Release);
+        if let Access::Split { writer, readers, lock: file, .. } = &self.inner.access {
+            writer.stop();
+            lock(readers).clear();
+            if let Err(error) = file.unlock() {
+                tracing::warn!(%error, "the data directory stays locked until this process ends");
+            }
+        }
+        // Whoever waits for a commit finds the store closed.
+        self.inner.committed.send_modify(|count| *count += 1);
     }
 
     /// Changes whenever something was committed.
@@ -271,8 +304,10 @@ mod tests {
         let second = Store::open(directory.path()).err().expect("it is in use");
 
         assert!(second.to_string().ends_with("another control plane is using it"), "{second}");
-        drop(first);
-        Store::open(directory.path()).expect("it is free again");
+        first.close();
+        Store::open(directory.path()).expect("it is free again, though somebody still holds the closed store");
+        let refused: Result<i64, StoreError> = first.read(|view| view.last_sequence());
+        assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
     }
 
     #[tokio::test]

@@ -1,6 +1,10 @@
 //! The writer thread of a data directory: it runs many changes in one SQLite transaction and syncs once for all.
 
-use std::{panic::AssertUnwindSafe, sync::mpsc, thread::JoinHandle};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Mutex, MutexGuard, PoisonError, mpsc},
+    thread::JoinHandle,
+};
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
@@ -15,8 +19,8 @@ type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 type Change = Box<dyn FnOnce(&Connection) -> Finish + Send>;
 
 pub(super) struct Writer {
-    changes: Option<mpsc::Sender<Change>>,
-    thread: Option<JoinHandle<()>>,
+    /// Empty once it is stopped.
+    running: Mutex<Option<(mpsc::Sender<Change>, JoinHandle<()>)>>,
 }
 
 impl Writer {
@@ -26,7 +30,7 @@ impl Writer {
             .name("theazo-store".to_owned())
             .spawn(move || run_writer(&connection, &queue, &committed))
             .expect("the operating system starts one thread");
-        Self { changes: Some(changes), thread: Some(thread) }
+        Self { running: Mutex::new(Some((changes, thread))) }
     }
 
     pub(super) async fn run<T, E>(&self, change: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
@@ -48,19 +52,32 @@ impl Writer {
                 });
             })
         });
-        let changes = self.changes.as_ref().expect("the sender is taken only by drop");
-        changes.send(change).map_err(|_| StoreError::Closed)?;
+        match &*self.running() {
+            Some((changes, _)) => changes.send(change).map_err(|_| StoreError::Closed)?,
+            None => return Err(StoreError::Closed.into()),
+        }
         outcome.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Writer {
+    fn running(&self) -> MutexGuard<'_, Option<(mpsc::Sender<Change>, JoinHandle<()>)>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commits what was given to it and ends.
+    pub(super) fn stop(&self) {
+        if let Some((changes, thread)) = self.running().take() {
+            drop(changes);
+            // A panic of the thread has ended it already; there is nobody left to tell.
+            let _ = thread.join();
+        }
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.changes.take();
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread has ended it already; there is nobody left to tell.
-            let _ = thread.join();
-        }
+        self.stop();
     }
 }
 
