@@ -98,10 +98,9 @@ async fn a_second_server_on_the_same_data_says_so() {
 }
 
 #[tokio::test]
-async fn keys_create_makes_a_key_that_works() {
+async fn keys_create_makes_a_key_that_works_at_once() {
     let directory = tempfile::tempdir().expect("a folder is made");
     let server = ServerProcess::start(directory.path(), "127.0.0.1:0", &[]).await;
-    server.stop().await;
 
     let made = std::process::Command::new(theazo_tests::server_binary())
         .args(["keys", "create", "--data-dir"])
@@ -109,9 +108,23 @@ async fn keys_create_makes_a_key_that_works() {
         .output()
         .expect("it runs");
     let key = String::from_utf8(made.stdout).expect("it is text").trim().to_owned();
-    let server = ServerProcess::start(directory.path(), "127.0.0.1:0", &[]).await;
 
     assert!(key.starts_with("th_live_"), "{key}");
     let (status, _) = Http::new(&server.url, &key).send("GET", "/v1/sessions", serde_json::Value::Null).await;
     assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn keys_create_without_a_control_plane_says_what_to_do() {
+    let directory = tempfile::tempdir().expect("a folder is made");
+
+    let refused = std::process::Command::new(theazo_tests::server_binary())
+        .args(["keys", "create", "--data-dir"])
+        .arg(directory.path())
+        .output()
+        .expect("it runs");
+
+    assert_eq!(refused.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(message.contains("`theazo serve` makes one"), "{message}");
 }

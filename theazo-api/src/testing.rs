@@ -34,6 +34,11 @@ endpoints! {
         body: Fault,
         with { status: 204, reply: Reply::Empty, ours: true, plane: Plane::Test };
 
+    /// Makes another account, to test that its things and yours are kept apart.
+    CreateTestAccount: Post "/testing/accounts" => "testing.createAccount",
+        response: TestAccount,
+        with { status: 201, ours: true, plane: Plane::Test };
+
     /// Lists the requests that the plane was sent, the oldest first.
     ListRecordedRequests: Get "/testing/requests" => "testing.requests",
         response: Vec<RecordedRequest>,
@@ -186,6 +191,15 @@ impl Check for Fault {
             problems.require((1..=1_000_000).contains(&times), "times", "must be a whole number of at least 1");
         }
     }
+}
+
+/// Another account of the plane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TestAccount {
+    /// A live key of it.
+    pub api_key: String,
 }
 
 /// A request that the plane was sent.

@@ -111,6 +111,7 @@ fixtures! {
     r#struct clock_state ClockState;
     r#struct fault Fault;
     open_enum fault_kind FaultKind;
+    r#struct test_account TestAccount;
     r#struct recorded_request RecordedRequest;
     r#struct charge Charge;
     open_enum charge_kind ChargeKind;

@@ -51,7 +51,7 @@ struct Serve {
 enum KeysCommand {
     /// Makes another API key and prints it. Only its hash is kept.
     Create {
-        /// The data directory of the control plane, which must not be running.
+        /// The data directory of the control plane; it may be running.
         #[arg(long, env = "THEAZO_DATA_DIR", default_value = "theazo-data")]
         data_dir: PathBuf,
         /// Makes a test key, which never runs anything for real.
@@ -131,7 +131,7 @@ fn announce(plane: &ControlPlane, serve: &Serve, address: SocketAddr) {
             println!("  test  {test}");
             println!("\nTry it:\n  export THEAZO_BASE_URL={url}\n  export THEAZO_API_KEY={live}");
         }
-        _ => println!("It has API keys already; `theazo keys create` makes another while the server is stopped."),
+        _ => println!("It has API keys already; `theazo keys create` makes another."),
     }
     println!("\nCtrl-C stops it.");
 }

@@ -131,13 +131,13 @@ impl ControlPlane {
     }
 }
 
-/// Makes another key of the first account in a data directory that no control plane is using.
+/// Makes another key of the first account in a data directory, whether a control plane is using it or not.
 ///
 /// # Errors
 ///
-/// When the directory cannot be used.
+/// When the directory cannot be used, or no control plane ever used it.
 pub async fn create_key_in(directory: &std::path::Path, live: bool, name: &str) -> Result<String, StartError> {
-    let store = Store::open(directory)?;
+    let store = Store::open_beside(directory)?;
     let world = if live { World::Live } else { World::Test };
     Ok(NewKey { world, name: name.to_owned() }.create(&store, Clock::system().now()).await?)
 }

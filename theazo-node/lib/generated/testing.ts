@@ -45,6 +45,11 @@ export class TestPlaneOperations {
     await this.caller.call('InjectFault', [], undefined, rest, call, asItIs);
   }
 
+  /** Makes another account, to test that its things and yours are kept apart. */
+  async createAccount(options?: CallOptions): Promise<types.TestAccount> {
+    return await this.caller.call<types.TestAccount>('CreateTestAccount', [], undefined, undefined, options, asItIs);
+  }
+
   /** Lists the requests that the plane was sent, the oldest first. */
   async requests(options?: CallOptions): Promise<types.RecordedRequest[]> {
     return await this.caller.call<types.RecordedRequest[]>('ListRecordedRequests', [], undefined, undefined, options, readList(readRecordedRequest));

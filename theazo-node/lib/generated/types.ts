@@ -1112,6 +1112,12 @@ export type FaultKind =
   | "reset_after"
   | (string & {});
 
+/** Another account of the plane. */
+export interface TestAccount {
+  /** A live key of it. */
+  apiKey: string;
+}
+
 /** A request that the plane was sent. */
 export interface RecordedRequest {
   /** The id of the operation; empty where the path is none of ours. */

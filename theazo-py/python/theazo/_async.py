@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         SessionStatusValue,
         Snapshot,
         StreamEvent,
+        TestAccount,
         UsageExport,
         UsagePeriodValue,
         UsageReport,
@@ -1094,6 +1095,11 @@ class AsyncTestPlaneMethods:
             "times": times,
             "operation": operation,
         }, options))
+
+    async def create_account(self, **options: Unpack[CallOptions]) -> TestAccount:
+        """Makes another account, to test that its things and yours are kept apart."""
+        answer: TestAccount = await finish(self._client.start("CreateTestAccount", (), None, options))
+        return answer
 
     async def requests(self, **options: Unpack[CallOptions]) -> builtins.list[RecordedRequest]:
         """Lists the requests that the plane was sent, the oldest first."""

@@ -1000,6 +1000,19 @@ class ClockState:
 
 
 @final
+class TestAccount:
+    """Another account of the plane."""
+
+    @property
+    def api_key(self) -> str:
+        """A live key of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TestAccount: ...
+
+
+@final
 class RecordedRequest:
     """A request that the plane was sent."""
 

@@ -51,6 +51,7 @@ pub static ENTRIES: &[Entry] = &[
     Entry::of::<api::AdvanceClock>().body(&shapes::CLOCK_ADVANCE),
     Entry::of::<api::GetClock>(),
     Entry::of::<api::InjectFault>().body(&shapes::FAULT),
+    Entry::of::<api::CreateTestAccount>(),
     Entry::of::<api::ListRecordedRequests>(),
     Entry::of::<api::ListCharges>(),
 ];

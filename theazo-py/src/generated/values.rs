@@ -49,6 +49,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ScriptedTurn>()?;
     module.add_class::<ScriptedToolCall>()?;
     module.add_class::<ClockState>()?;
+    module.add_class::<TestAccount>()?;
     module.add_class::<RecordedRequest>()?;
     module.add_class::<Charge>()?;
     module.add_class::<ErrorBody>()?;
@@ -147,6 +148,7 @@ class!(
     ScriptedTurn,
     ScriptedToolCall,
     ClockState,
+    TestAccount,
     RecordedRequest,
     Charge,
     ErrorBody,
@@ -2581,6 +2583,45 @@ impl ClockState {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let _ = py;
         repr("ClockState", &[("now", self.now(py)?)])
+    }
+}
+
+/// Another account of the plane.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TestAccount(pub api::TestAccount);
+
+#[pymethods]
+impl TestAccount {
+    /// A live key of it.
+    #[getter]
+    fn api_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.api_key.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("TestAccount", &[("api_key", self.api_key(py)?)])
     }
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use theazo_api::testing::{
-    AdvanceClock, ClockState, GetClock, InjectFault, ListCharges, ListRecordedRequests, ScriptAgent,
+    AdvanceClock, ClockState, CreateTestAccount, GetClock, InjectFault, ListCharges, ListRecordedRequests, ScriptAgent,
+    TestAccount,
 };
 
 use super::mount::{Call, Routes};
-use crate::{error::AppError, test_plane::TestPlaneState};
+use crate::{app::NewKey, error::AppError, store::World, test_plane::TestPlaneState};
 
 pub fn mount(routes: &mut Routes) {
     let server = routes.server();
@@ -22,6 +23,11 @@ pub fn mount(routes: &mut Routes) {
         Ok(ClockState { now })
     });
     routes.unary(|call: Call<GetClock>| async move { Ok(ClockState { now: call.context.app.clock.now() }) });
+    routes.unary(|call: Call<CreateTestAccount>| async move {
+        let key = NewKey { world: World::Live, name: "another account".to_owned() };
+        let app = &call.context.app;
+        Ok(TestAccount { api_key: key.create_account(&app.store, app.clock.now()).await? })
+    });
     let state = test.clone();
     routes.unary(move |call: Call<InjectFault>| {
         state.inject(call.body);

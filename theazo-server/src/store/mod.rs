@@ -16,7 +16,7 @@ use std::{
     fs::File,
     ops::Deref,
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -34,6 +34,9 @@ pub use ledger::{Hold, Shortfall, Unit};
 pub use resources::{Document, Filter, Owner};
 
 use writer::Writer;
+
+/// The file of a data directory that holds the store.
+const DATABASE: &str = "theazo.db";
 
 /// A store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +111,7 @@ enum Access {
     /// One connection for everything: a plane in memory.
     Shared(Mutex<Connection>),
     /// A writer thread, and connections for reads that are made as they are needed.
-    Split { writer: Writer, readers: Mutex<Vec<Connection>>, path: std::path::PathBuf, lock: File },
+    Split { writer: Writer, readers: Mutex<Vec<Connection>>, path: PathBuf, lock: Option<File> },
 }
 
 impl Store {
@@ -130,14 +133,24 @@ impl Store {
             .open(directory.join("lock"))
             .map_err(|error| unusable(error.to_string()))?;
         lock.try_lock().map_err(|_| unusable("another control plane is using it".to_owned()))?;
-        let path = directory.join("theazo.db");
+        Self::split(directory, Some(lock))
+    }
+
+    /// Opens the store in a data directory that a control plane may be using at the same time, to add a key.
+    pub fn open_beside(directory: &Path) -> Result<Self, StoreError> {
+        if !directory.join(DATABASE).exists() {
+            let path = directory.display().to_string();
+            let reason = "there is no control plane in it; `theazo serve` makes one".to_owned();
+            return Err(StoreError::Directory { path, reason });
+        }
+        Self::split(directory, None)
+    }
+
+    fn split(directory: &Path, lock: Option<File>) -> Result<Self, StoreError> {
+        let path = directory.join(DATABASE);
         // It holds what users said: for the owner's eyes. SQLite gives its other files the same mode.
-        File::options()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| unusable(error.to_string()))?;
+        let made = File::options().create(true).append(true).mode(0o600).open(&path);
+        made.map_err(|error| StoreError::Directory { path: path.display().to_string(), reason: error.to_string() })?;
         let connection = Connection::open(&path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -200,7 +213,7 @@ impl Store {
         if let Access::Split { writer, readers, lock: file, .. } = &self.inner.access {
             writer.stop();
             lock(readers).clear();
-            if let Err(error) = file.unlock() {
+            if let Some(Err(error)) = file.as_ref().map(File::unlock) {
                 tracing::warn!(%error, "the data directory stays locked until this process ends");
             }
         }

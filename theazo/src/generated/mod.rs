@@ -38,8 +38,8 @@ pub mod requests {
     };
     #[cfg(feature = "embedded")]
     pub use super::testing::{
-        AdvanceClockRequest, GetClockRequest, InjectFaultRequest, ListChargesRequest, ListRecordedRequestsRequest,
-        ScriptAgentRequest,
+        AdvanceClockRequest, CreateTestAccountRequest, GetClockRequest, InjectFaultRequest, ListChargesRequest,
+        ListRecordedRequestsRequest, ScriptAgentRequest,
     };
     pub use super::usage::{
         ExportUsageRequest, GetDailyUsageRequest, GetProviderUsageRequest, GetUsageSummaryRequest, GetUserUsageRequest,

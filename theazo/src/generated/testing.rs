@@ -48,6 +48,11 @@ impl crate::testing::TestPlane {
         }
     }
 
+    /// Makes another account, to test that its things and yours are kept apart.
+    pub fn create_account(&self) -> CreateTestAccountRequest {
+        CreateTestAccountRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
+    }
+
     /// Lists the requests that the plane was sent, the oldest first.
     pub fn requests(&self) -> ListRecordedRequestsRequest {
         ListRecordedRequestsRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
@@ -162,6 +167,23 @@ impl InjectFaultRequest {
 }
 
 request_type!(InjectFaultRequest, ());
+
+/// Makes another account, to test that its things and yours are kept apart.
+///
+/// Made by [`TestPlane::create_account`](crate::testing::TestPlane::create_account), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct CreateTestAccountRequest {
+    draft: Draft<api::CreateTestAccount>,
+}
+
+impl CreateTestAccountRequest {
+    async fn answer(self) -> Result<(api::TestAccount, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(CreateTestAccountRequest, api::TestAccount);
 
 /// Lists the requests that the plane was sent, the oldest first.
 ///
