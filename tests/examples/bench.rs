@@ -40,7 +40,7 @@ async fn call_over_reqwest() {
     let key = server.keys.clone().expect("it is new").0;
     let theazo = Theazo::builder().base_url(&server.url).api_key(&key).build().await.expect("it is built");
     let session = theazo.sessions().for_user("ada").await.expect("it is made");
-    let bare = reqwest::Client::new();
+    let bare = theazo_tests::plain_client();
     let url = format!("{}/v1/sessions/{}", server.url, session.id());
 
     let mut ratios = Vec::new();

@@ -104,6 +104,13 @@ impl ServerProcess {
     }
 }
 
+/// A plain HTTP client, as anybody would make it.
+pub fn plain_client() -> reqwest::Client {
+    // Somebody else in this process may have installed it already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 /// Plain HTTP with a key, as a client of another make sends it.
 pub struct Http {
     client: reqwest::Client,
@@ -114,9 +121,7 @@ pub struct Http {
 impl Http {
     /// A client of the server at `url`.
     pub fn new(url: &str, key: &str) -> Self {
-        // Another test may have installed it already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { client: reqwest::Client::new(), url: url.to_owned(), key: key.to_owned() }
+        Self { client: plain_client(), url: url.to_owned(), key: key.to_owned() }
     }
 
     /// A request with the headers that the published client sends.
