@@ -18,6 +18,7 @@ mod random;
 mod records;
 mod spending;
 mod store;
+mod temporary;
 mod test_plane;
 
 pub use config::{PlaneConfig, TestConfig};

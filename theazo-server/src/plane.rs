@@ -2,9 +2,6 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use axum::Router;
-use tempfile::TempDir;
-
 use crate::{
     app::{App, FirstKeys, NewKey, ProviderInfo},
     clock::Clock,
@@ -15,8 +12,10 @@ use crate::{
     http,
     model::{Model, OfflineModel, ScriptedModel},
     store::{Store, StoreError, World},
+    temporary::TemporaryDirectory,
     test_plane::TestPlaneState,
 };
+use axum::Router;
 
 /// A control plane could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +41,7 @@ pub struct ControlPlane {
     worker: Worker,
     keys: Option<FirstKeys>,
     /// Where sandboxes have their files if the plane lives in memory; it goes with the plane.
-    temporary: Option<TempDir>,
+    temporary: Option<TemporaryDirectory>,
 }
 
 impl ControlPlane {
@@ -60,7 +59,14 @@ impl ControlPlane {
             Some(test) => Clock::manual(test.start),
             None => Clock::system(),
         };
-        let (directory, temporary) = sandbox_directory(&config)?;
+        let (directory, temporary) = match &config.data_directory {
+            Some(directory) => (std::path::absolute(directory)?.join("sandboxes"), None),
+            None => {
+                let temporary = TemporaryDirectory::create()?;
+                (temporary.path().to_owned(), Some(temporary))
+            }
+        };
+        std::fs::create_dir_all(&directory)?;
         let providers: Vec<Arc<dyn Provider>> = if config.test.is_some() {
             vec![Arc::new(SimulatedProvider::new(clock.clone())), Arc::new(local(&config, directory.join("state")))]
         } else {
@@ -144,18 +150,4 @@ pub async fn create_key_in(directory: &std::path::Path, live: bool, name: &str) 
 
 fn local(config: &PlaneConfig, state_directory: PathBuf) -> LocalProvider {
     LocalProvider::new(LocalConfig { state_directory, runtimes: config.runtimes.clone() })
-}
-
-fn sandbox_directory(config: &PlaneConfig) -> Result<(PathBuf, Option<TempDir>), std::io::Error> {
-    match &config.data_directory {
-        Some(directory) => {
-            let directory = std::path::absolute(directory)?.join("sandboxes");
-            std::fs::create_dir_all(&directory)?;
-            Ok((directory, None))
-        }
-        None => {
-            let temporary = tempfile::Builder::new().prefix("theazo-").tempdir()?;
-            Ok((temporary.path().to_owned(), Some(temporary)))
-        }
-    }
 }

@@ -13,6 +13,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use theazo_api::{Endpoint, ErrorCode, Method, Operation, Repeat, Reply, RequestId, TimeClass};
+use tracing::Instrument;
 
 use super::{
     Server,
@@ -130,7 +131,9 @@ impl Routes {
         };
         let route = on(filter, move |parameters: RawPathParams, request: Request| {
             let (server, serve) = (server.clone(), serve.clone());
-            async move { handle::<E, S>(&server, serve, parameters, request).await }
+            let request_id = new_request_id();
+            let span = tracing::info_span!("request", id = %request_id, operation = E::OPERATION.id);
+            async move { handle::<E, S>(&server, serve, parameters, request, request_id).await }.instrument(span)
         });
         let router = std::mem::take(&mut self.router);
         self.router = router.route(&axum_path(operation.path), route);
@@ -149,12 +152,17 @@ fn axum_path(template: &str) -> String {
         .join("/")
 }
 
-async fn handle<E, S>(server: &Server, serve: S, parameters: RawPathParams, request: Request) -> Response<Body>
+async fn handle<E, S>(
+    server: &Server,
+    serve: S,
+    parameters: RawPathParams,
+    request: Request,
+    request_id: RequestId,
+) -> Response<Body>
 where
     E: Endpoint,
     S: Fn(Call<E>, Option<Duration>, RequestId) -> HandlerFuture<Response<Body>>,
 {
-    let request_id = new_request_id();
     let operation = E::OPERATION;
     let record = server.test.as_ref().map(|test| test.record(operation, &request, server.app.clock.now()));
     let fault = server.test.as_ref().and_then(|test| test.next_fault(operation));
