@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use theazo_server::{ControlPlane, PlaneConfig, create_key_in};
+use theazo_server::{ControlPlane, PlaneConfig, Runtimes, create_key_in};
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 
 /// Agent infrastructure: isolated sessions for your users, spend limits that hold, streams that resume.
@@ -39,6 +39,16 @@ struct Serve {
     /// The provider of sandboxes where none is asked for: `local` or `simulated`.
     #[arg(long, env = "THEAZO_PROVIDER", default_value = "local")]
     provider: String,
+    /// The Python of local sandboxes; /usr/bin/python3 by default.
+    #[arg(long, env = "THEAZO_PYTHON", value_name = "PATH")]
+    python: Option<PathBuf>,
+    /// The Node.js of local sandboxes; /usr/bin/node by default.
+    #[arg(long, env = "THEAZO_NODE", value_name = "PATH")]
+    node: Option<PathBuf>,
+    /// A directory that every local sandbox sees, read-only and at the same path: a virtual environment, say. Not below
+    /// /tmp, which each sandbox has for itself.
+    #[arg(long = "sandbox-read-only", value_name = "DIR")]
+    read_only: Vec<PathBuf>,
     /// How many milliseconds the offline model waits before each word, as a real model takes its time.
     #[arg(long, default_value_t = 0)]
     offline_pace_ms: u64,
@@ -93,7 +103,11 @@ async fn run_server(serve: Serve) -> Result<(), Box<dyn std::error::Error>> {
         .await
         .map_err(|error| format!("cannot listen on {}: {error}; is another server there?", serve.listen))?;
     let base = if serve.test_plane { PlaneConfig::test() } else { PlaneConfig::default() };
-    let config = PlaneConfig { offline_pace: Duration::from_millis(serve.offline_pace_ms), ..base }
+    let mut runtimes = Runtimes { read_only: serve.read_only.clone(), ..Runtimes::default() };
+    runtimes.python = serve.python.clone().unwrap_or(runtimes.python);
+    runtimes.node = serve.node.clone().unwrap_or(runtimes.node);
+    let offline_pace = Duration::from_millis(serve.offline_pace_ms);
+    let config = PlaneConfig { offline_pace, runtimes, ..base }
         .data_dir(&serve.data_dir)
         .default_provider(if serve.test_plane { "simulated" } else { &serve.provider });
     let plane = ControlPlane::start(config).await?;
