@@ -33,4 +33,4 @@ pub struct Entry {
 }
 
 #[cfg(target_os = "linux")]
-pub use crate::linux::files::{list, read, remove, write};
+pub use crate::linux::files::{list, read, remove, remove_tree, size, write};

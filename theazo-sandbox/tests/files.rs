@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{shell, text, world};
+use common::{python, shell, text, world, world_without_root};
 use theazo_sandbox::Error;
-use theazo_sandbox::files::{DEFAULT_LIMIT, Roots, list, read, remove, write};
+use theazo_sandbox::files::{DEFAULT_LIMIT, Roots, list, read, remove, remove_tree, size, write};
 
 fn roots() -> (tempfile::TempDir, Roots) {
     let directory = tempfile::tempdir().expect("a directory can be made");
@@ -123,4 +123,34 @@ async fn host_and_program_can_change_each_other_s_files() {
 
     remove(&roots, "own").expect("it is removed with all in it");
     assert_eq!(names(&roots, ""), ["deep"]);
+}
+
+#[tokio::test]
+async fn a_tree_of_any_depth_and_mode_is_measured_and_removed() {
+    for world in [world().await, world_without_root().await] {
+        let (sandbox, roots) = (world.sandbox("deep").await, world.roots("deep"));
+        let code = "
+import os
+def deep(name, depth):
+    os.mkdir(name); os.chdir(name)
+    for _ in range(depth):
+        open('f', 'w').write('12345'); os.mkdir('d'); os.chdir('d')
+    os.chdir('/workspace')
+os.makedirs('.theazo-removed-1/x')
+deep('short', 1900)
+deep('long', 3000)
+os.makedirs('closed/inner/x'); open('closed/inner/file', 'w').close()
+os.chmod('closed/inner', 0); os.chmod('closed', 0)
+os.symlink('/workspace', 'link'); os.mkfifo('pipe')";
+        text(&python(&sandbox, code).await);
+
+        // No path reaches what is deeper than 2000.
+        assert!(size(&roots) > 1900 * 2 * 5, "{}", size(&roots));
+        remove(&roots, "short").expect("it is removed");
+        remove(&roots, "closed").expect("it is removed");
+        sandbox.destroy().await.expect("it is destroyed");
+        remove_tree(&roots.workspace).expect("it is removed");
+        assert!(!roots.workspace.exists());
+        assert_eq!(remove_tree(&roots.workspace).expect_err("it is gone").kind(), std::io::ErrorKind::NotFound);
+    }
 }

@@ -13,9 +13,9 @@ use rustix::io::Errno;
 use crate::Error;
 use crate::files::{Entry, Roots};
 
-/// How deep a directory that is removed may be: each level takes a descriptor while it is worked on.
-const MAXIMUM_DEPTH: usize = 128;
-/// How many names of one directory are listed or removed.
+/// How often a directory that is removed is looked at again. Each pass removes one level of what is deepest in it.
+const PASSES: usize = 1_000_000;
+/// How many names of one directory are listed, or removed at once.
 const MAXIMUM_ENTRIES: usize = 100_000;
 /// How often a path is resolved again when the sandbox moves directories under it meanwhile.
 const ATTEMPTS: usize = 16;
@@ -95,7 +95,29 @@ pub fn remove(roots: &Roots, path: &str) -> Result<(), Error> {
     let directory = place
         .open(directory, OFlags::RDONLY | OFlags::DIRECTORY)
         .map_err(|error| place.failed("open the directory of", error))?;
-    remove_below(directory.as_fd(), Path::new(name), MAXIMUM_DEPTH).map_err(|error| place.failed("remove", error))
+    remove_below(directory.as_fd(), Path::new(name)).map_err(|error| place.failed("remove", error))
+}
+
+/// Removes a directory of the host in which sandboxes wrote, with all that is in it.
+///
+/// The standard library's own way uses stack and descriptors by the depth of the tree, which a program in a sandbox chooses,
+/// and stops at directories that their owner may not read.
+///
+/// # Errors
+/// What the system answered; of the kind `NotFound` when there is no such directory.
+pub fn remove_tree(directory: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let parent = rustix::fs::open(parent, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(remove_below(parent.as_fd(), Path::new(name))?)
+}
+
+/// How many bytes the files of both directories have. Links are not followed, and what is deeper than a path can say is not
+/// counted.
+pub fn size(roots: &Roots) -> u64 {
+    ["/workspace", "/data"].iter().filter_map(|path| Place::find(roots, path).ok()).map(|place| place.size()).sum()
 }
 
 /// A path of the sandbox, as a root on the host and what follows it.
@@ -138,8 +160,9 @@ impl Place {
         }
     }
 
-    fn open(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let relative = if relative.is_empty() { "." } else { relative };
+    fn open(&self, relative: impl AsRef<Path>, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let relative = relative.as_ref();
+        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         for _ in 0..ATTEMPTS {
             match rustix::fs::openat2(&self.root, relative, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
@@ -148,6 +171,25 @@ impl Place {
             }
         }
         Err(Errno::AGAIN)
+    }
+
+    /// The bytes of the files below. Keeps a list rather than calling itself: a program chooses the depth.
+    fn size(&self) -> u64 {
+        let mut total = 0u64;
+        let mut waiting = vec![std::ffi::OsString::from(".")];
+        while let Some(directory) = waiting.pop() {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+            let Ok(opened) = self.open(&directory, flags) else { continue };
+            for name in names(&opened).unwrap_or_default() {
+                let Ok(found) = stat(opened.as_fd(), &name) else { continue };
+                match FileType::from_raw_mode(found.st_mode) {
+                    FileType::RegularFile => total = total.saturating_add(u64::try_from(found.st_size).unwrap_or(0)),
+                    FileType::Directory => waiting.push(Path::new(&directory).join(name).into_os_string()),
+                    _ => {}
+                }
+            }
+        }
+        total
     }
 
     /// Opens a directory, making those on the way that are missing.
@@ -229,23 +271,78 @@ fn keep_mode(directory: &OwnedFd, name: &str, file: &File) -> Result<(), Errno> 
     }
 }
 
-fn remove_below(directory: BorrowedFd<'_>, name: &Path, depth: usize) -> Result<(), Errno> {
+fn remove_below(directory: BorrowedFd<'_>, name: &Path) -> Result<(), Errno> {
     match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
         Err(Errno::ISDIR | Errno::PERM) => {}
         other => return other,
     }
-    if depth == 0 {
-        return Err(Errno::NAMETOOLONG);
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let inner = rustix::fs::openat(directory, name, flags, Mode::empty())?;
-    for name in names(&inner)? {
-        match remove_below(inner.as_fd(), Path::new(&name), depth - 1) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error),
+    let top = open_to_change(directory, name)?;
+    let mut moved = 0;
+    // A sandbox that lives may fill it faster than this empties it.
+    for _ in 0..PASSES {
+        let names = names(&top)?;
+        if names.is_empty() {
+            break;
+        }
+        for name in names {
+            gone(flatten(&top, Path::new(&name), &mut moved))?;
         }
     }
     rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR)
+}
+
+/// Removes a name of the top directory; the directories that were in it become names of the top directory themselves.
+///
+/// So a tree of any depth takes neither stack nor descriptors.
+fn flatten(top: &OwnedFd, name: &Path, moved: &mut u64) -> Result<(), Errno> {
+    match rustix::fs::unlinkat(top, name, AtFlags::empty()) {
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        other => return other,
+    }
+    let inner = open_to_change(top.as_fd(), name)?;
+    for name in names(&inner)? {
+        let name = Path::new(&name);
+        match rustix::fs::unlinkat(&inner, name, AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) => gone(move_up(&inner, name, top, moved))?,
+            other => gone(other)?,
+        }
+    }
+    match rustix::fs::unlinkat(top, name, AtFlags::REMOVEDIR) {
+        // It held more than is listed at once, or is being filled; the next pass finds it again.
+        Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
+        other => other,
+    }
+}
+
+fn move_up(directory: &OwnedFd, name: &Path, top: &OwnedFd, moved: &mut u64) -> Result<(), Errno> {
+    // Without root, a directory can be moved only by whom its mode lets change it.
+    drop(open_to_change(directory.as_fd(), name)?);
+    loop {
+        *moved += 1;
+        match rustix::fs::renameat(directory, name, top, format!(".theazo-removed-{moved}")) {
+            // The program took this name.
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Opens a directory whose mode may forbid that to its owner, who may change the mode.
+fn open_to_change(parent: BorrowedFd<'_>, name: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    let mode = rustix::fs::fstat(&found)?.st_mode;
+    if mode & 0o700 != 0o700 {
+        // Through the descriptor, because the name could lead elsewhere by now.
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&found));
+        rustix::fs::chmod(path, Mode::from_raw_mode(0o700))?;
+    }
+    rustix::fs::openat(&found, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// What is gone already need not be removed.
+fn gone(removed: Result<(), Errno>) -> Result<(), Errno> {
+    if removed == Err(Errno::NOENT) { Ok(()) } else { removed }
 }
 
 fn names(directory: &OwnedFd) -> Result<Vec<std::ffi::OsString>, Errno> {

@@ -164,7 +164,7 @@ impl Sandbox for LocalSandbox {
     fn pause(&self) -> BoxFuture<'_, Result<i64, ComputeError>> {
         Box::pin(async {
             self.sandbox.pause().await.map_err(translate)?;
-            self.with_files(|roots| Ok(size_of(&roots.workspace) + size_of(&roots.data))).await
+            self.with_files(|roots| Ok(i64::try_from(files::size(roots)).unwrap_or(i64::MAX))).await
         })
     }
 
@@ -175,17 +175,6 @@ impl Sandbox for LocalSandbox {
     fn destroy(&self) -> BoxFuture<'_, Result<(), ComputeError>> {
         Box::pin(async { self.sandbox.destroy().await.map_err(translate) })
     }
-}
-
-/// The bytes of the files below a folder. Links are not followed.
-fn size_of(folder: &std::path::Path) -> i64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    let sizes = entries.flatten().map(|entry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => size_of(&entry.path()),
-        Ok(metadata) if metadata.is_file() => i64::try_from(metadata.len()).unwrap_or(i64::MAX),
-        _ => 0,
-    });
-    sizes.fold(0, i64::saturating_add)
 }
 
 fn language(runtime: &ComputeRuntime) -> Result<Language, ComputeError> {
