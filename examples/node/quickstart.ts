@@ -20,7 +20,8 @@ console.log('\n# A run: a sandbox is created, the model works, its tools run in 
 const result = await session.run('researcher', 'analyze competitor pricing');
 console.log(`output: ${result.output}`);
 console.log(`cost: ${money(result.cost)}, duration: ${result.duration}`);
-for (const call of result.toolCalls) console.log(`tool ${call.tool}: ${JSON.stringify(call.input)} -> ${call.output}`);
+for (const call of result.toolCalls)
+  console.log(`tool ${call.tool}: ${JSON.stringify(call.input)} -> ${call.output.trim()}`);
 
 console.log('\n# An agent that lives until it is terminated');
 const agent = await session.agents.create({ browser: false });

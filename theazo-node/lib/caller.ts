@@ -3,6 +3,7 @@
 import type { Connection } from './connection.js';
 import { toTheazoError, unreadable } from './errors.js';
 import type { DurationInput } from './generated/types.js';
+import { checkOptions, encode, encodePath, encodeQuery, invalid } from './input.js';
 import { EventStream } from './stream.js';
 
 /** What a caller wants of one call alone. What is left out is inherited from the client. */
@@ -33,6 +34,9 @@ export type CallOptionsOfRun = Omit<CallOptions, 'timeout'>;
 /** What an answer is turned into; readers work in place. */
 export type Read<T> = (value: never) => T;
 
+/** The parts of a path by their names, in its order. */
+type Path = Record<string, string>;
+
 type Query = Record<string, unknown>;
 
 /** Leaves an answer as it came. */
@@ -52,6 +56,7 @@ export function splitOptions<T extends CallOptionsOfRun>(
   ownTimeout: true,
 ): [rest: Omit<T, keyof CallOptionsOfRun>, call: CallOptions];
 export function splitOptions(options: CallOptions, ownTimeout = false): [rest: object, call: CallOptions] {
+  checkOptions(options);
   const { signal, deadline, maxRetries, idempotencyKey, headers, ...rest } = options;
   const call: CallOptions = { signal, deadline, maxRetries, idempotencyKey, headers };
   if (!ownTimeout) {
@@ -74,14 +79,15 @@ export class Caller {
   /** Makes a call whose answer is JSON or empty. */
   async call<T>(
     operation: string,
-    path: string[],
+    path: Path,
     query: Query | undefined,
     body: unknown,
     options: CallOptions | undefined,
     read: Read<T>,
   ): Promise<T> {
-    const signal = options?.signal;
+    const signal = signalOf(options);
     signal?.throwIfAborted();
+    const encoded = [encodePath(path), encodeQuery(query), encode(body), encodeOptions(options)] as const;
     const cancelId = signal ? ++lastCancelId : undefined;
     const abort = () => this.#connection.ready?.cancel(cancelId as number);
     signal?.addEventListener('abort', abort, { once: true });
@@ -89,7 +95,7 @@ export class Caller {
     try {
       const native = this.#connection.ready ?? (await this.#connection.started());
       signal?.throwIfAborted();
-      text = await native.call(operation, path, encodeQuery(query), encode(body), encodeOptions(options), cancelId);
+      text = await native.call(operation, ...encoded, cancelId);
     } catch (error) {
       signal?.throwIfAborted();
       // Made here, after the await, so that its stack goes on through the caller's own async functions.
@@ -107,45 +113,43 @@ export class Caller {
   /** Makes a call whose answer is a stream of events; it is sent when the first event is asked for. */
   stream<T>(
     operation: string,
-    path: string[],
+    path: Path,
     query: Query | undefined,
     body: unknown,
     options: CallOptions | undefined,
     read: Read<T>,
   ): EventStream<T> {
     // Encoded at once, so that what the caller changes afterwards does not count.
-    const [queryText, bodyText, optionsText] = [encodeQuery(query), encode(body), encodeOptions(options)];
+    const signal = signalOf(options);
+    const encoded = [encodePath(path), encodeQuery(query), encode(body), encodeOptions(options)] as const;
     const cancelId = ++lastCancelId;
     return new EventStream<T>({
       open: async () => {
         const native = this.#connection.ready ?? (await this.#connection.started());
-        return await native.open(operation, path, queryText, bodyText, optionsText, cancelId);
+        return await native.open(operation, ...encoded, cancelId);
       },
       cancel: () => this.#connection.ready?.cancel(cancelId),
       read,
-      signal: options?.signal,
+      signal,
     });
   }
 }
 
-function encode(body: unknown): string | undefined {
-  return body === undefined ? undefined : JSON.stringify(body);
-}
-
-/** Each name and its value in turn: one flat list crosses faster than pairs. */
-function encodeQuery(query: Query | undefined): string[] | undefined {
-  if (query === undefined) return undefined;
-  const parts: string[] = [];
-  for (const [name, value] of Object.entries(query)) {
-    if (value === undefined || value === null) continue;
-    parts.push(name, value instanceof Date ? value.toISOString() : String(value));
+function signalOf(options: CallOptions | undefined): AbortSignal | undefined {
+  if (options === undefined) return undefined;
+  checkOptions(options);
+  // Null is what a call without a signal has in the DOM.
+  const signal = options.signal ?? undefined;
+  if (signal !== undefined && typeof signal.throwIfAborted !== 'function') {
+    throw invalid('signal', 'must be an AbortSignal');
   }
-  return parts;
+  return signal;
 }
 
 function encodeOptions(options: CallOptions | undefined): string | undefined {
   if (options === undefined) return undefined;
   const { timeout, deadline, maxRetries, idempotencyKey, headers } = options;
-  const text = JSON.stringify({ timeout, deadline, maxRetries, idempotencyKey, headers });
+  if (typeof headers === 'string') throw invalid('headers', 'must be an object of text by name, not text');
+  const text = encode({ timeout, deadline, maxRetries, idempotencyKey, headers });
   return text === '{}' ? undefined : text;
 }

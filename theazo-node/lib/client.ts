@@ -5,6 +5,7 @@ import { Connection, startPlane } from './connection.js';
 import { thrown } from './errors.js';
 import { TheazoOperations } from './generated/surface.js';
 import type { DurationInput } from './generated/types.js';
+import { checkOptions, encode, invalid } from './input.js';
 import { native } from './native.js';
 
 /** How a client is set up. What is left out comes from the environment, then from the defaults. */
@@ -34,6 +35,10 @@ export interface EmbeddedOptions extends Omit<TheazoOptions, 'apiKey' | 'baseUrl
   offlinePace?: DurationInput | undefined;
 }
 
+const CLIENT_OPTIONS = ['timeout', 'maxRetries', 'headers'];
+const SERVER_OPTIONS = ['apiKey', 'baseUrl', ...CLIENT_OPTIONS];
+const EMBEDDED_OPTIONS = ['dataDir', 'defaultProvider', 'offlinePace', ...CLIENT_OPTIONS];
+
 /**
  * The client.
  *
@@ -56,9 +61,16 @@ export class Theazo extends TheazoOperations {
 
   /** Starts a whole control plane inside this process and makes a client of it. It needs no key and no network. */
   static async embedded(options: EmbeddedOptions = {}): Promise<Theazo> {
+    checkOptions(options, EMBEDDED_OPTIONS);
     const { dataDir, defaultProvider, offlinePace, ...client } = options;
+    const config = configOf(client);
     const plane = await startPlane({ dataDir, defaultProvider, offlinePace });
-    return Theazo.over(new Connection(plane.client(JSON.stringify(client)), plane));
+    return Theazo.over(
+      new Connection(
+        thrown(() => plane.client(config)),
+        plane,
+      ),
+    );
   }
 
   /**
@@ -87,14 +99,24 @@ export class Theazo extends TheazoOperations {
 }
 
 function connect(options: TheazoOptions): Connection {
-  const baseUrl = options.baseUrl ?? process.env.THEAZO_BASE_URL;
-  if (baseUrl?.trim() !== 'local') {
-    return new Connection(thrown(() => new (native().NativeClient)(JSON.stringify(options))));
+  const config = configOf(options);
+  const baseUrl: unknown = options.baseUrl ?? process.env.THEAZO_BASE_URL;
+  // One that is not text is for the native part to name.
+  if (typeof baseUrl !== 'string' || baseUrl.trim() !== 'local') {
+    return new Connection(thrown(() => new (native().NativeClient)(config)));
   }
   const { baseUrl: _, ...client } = options;
+  const clientConfig = configOf(client);
   const plane = startPlane({});
   return new Connection(
-    plane.then((plane) => plane.client(JSON.stringify(client))),
+    plane.then((plane) => plane.client(clientConfig)),
     plane,
   );
+}
+
+/** The options of a client as the native part takes them. @internal */
+export function configOf(options: TheazoOptions): string {
+  checkOptions(options, SERVER_OPTIONS);
+  if (typeof options.headers === 'string') throw invalid('headers', 'must be an object of text by name, not text');
+  return encode(options) as string;
 }

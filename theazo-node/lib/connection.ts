@@ -2,6 +2,7 @@
 
 import { TheazoError, toTheazoError } from './errors.js';
 import type { DurationInput } from './generated/types.js';
+import { encode } from './input.js';
 import { type NativeClient, type NativePlane, native } from './native.js';
 
 /** A native client that is there, or will be as soon as its control plane has started. */
@@ -67,7 +68,7 @@ export async function startPlane(options: PlaneOptions): Promise<NativePlane> {
     throw new TheazoError({ code: 'configuration', kind: 'configuration', message, hint });
   }
   try {
-    return await NativePlane.start(JSON.stringify(options));
+    return await NativePlane.start(encode(options) as string);
   } catch (error) {
     throw toTheazoError(error);
   }

@@ -1,7 +1,7 @@
 // `theazo/testing`: the real control plane inside this process, with fakes at its edges only.
 
 import { Caller } from './caller.js';
-import { Theazo, type TheazoOptions } from './client.js';
+import { configOf, Theazo, type TheazoOptions } from './client.js';
 import { Connection, startPlane } from './connection.js';
 import { thrown } from './errors.js';
 import { TestPlaneOperations } from './generated/testing.js';
@@ -50,7 +50,7 @@ export class TestPlane extends TestPlaneOperations {
 
   /** A client of the plane. */
   client(options: TestClientOptions = {}): Theazo {
-    return Theazo.over(new Connection(thrown(() => this.#plane.client(JSON.stringify(options)))));
+    return Theazo.over(new Connection(thrown(() => this.#plane.client(configOf(options)))));
   }
 
   /** Ends the plane. */

@@ -27,7 +27,7 @@ export class AgentFiles {
    * @param data The content: text, or any bytes.
    */
   async write(path: string, data: string | Uint8Array, options?: CallOptions): Promise<void> {
-    await this.#caller.call('WriteFile', [this.#agentId], undefined, { path, ...encodeFile(data) }, options, asItIs);
+    await this.#caller.call('WriteFile', { agentId: this.#agentId }, undefined, { path, ...encodeFile(data) }, options, asItIs);
   }
 
   /**
@@ -35,7 +35,7 @@ export class AgentFiles {
    * @param path The path of the file; a relative one is relative to `/workspace`.
    */
   async read(path: string, options?: CallOptions): Promise<Buffer> {
-    return decodeFile(await this.#caller.call<types.FileContent>('ReadFile', [this.#agentId, path], undefined, undefined, options, asItIs));
+    return decodeFile(await this.#caller.call<types.FileContent>('ReadFile', { agentId: this.#agentId, path }, undefined, undefined, options, asItIs));
   }
 
   /**
@@ -43,7 +43,7 @@ export class AgentFiles {
    * @param dir The folder; `/data` by default. A relative path is relative to `/workspace`, and `/` shows both.
    */
   async list(dir?: string, options?: CallOptions): Promise<types.FileEntry[]> {
-    return await this.#caller.call<types.FileEntry[]>('ListFiles', [this.#agentId], { dir }, undefined, options, readList(readFileEntry));
+    return await this.#caller.call<types.FileEntry[]>('ListFiles', { agentId: this.#agentId }, { dir }, undefined, options, readList(readFileEntry));
   }
 }
 
@@ -66,14 +66,14 @@ export class SessionAgents {
    */
   async create(options: types.AgentCreateOpts & CallOptionsOfRun = {}): Promise<Agent> {
     const [rest, call] = splitOptions(options, true);
-    return new Agent(this.#caller, await this.#caller.call<types.AgentData>('CreateAgent', [this.#sessionId], undefined, rest, call, readAgentData));
+    return new Agent(this.#caller, await this.#caller.call<types.AgentData>('CreateAgent', { sessionId: this.#sessionId }, undefined, rest, call, readAgentData));
   }
 
   /** Lists the agents of the session, the newest first. */
   list(options: types.SessionAgentListFilters & CallOptions = {}): PagePromise<Agent> {
     const [rest, call] = splitOptions(options);
     return paginate<types.AgentData, Agent>(
-      (cursor) => this.#caller.call('ListSessionAgents', [this.#sessionId], { ...rest, ...cursor }, undefined, call, asItIs),
+      (cursor) => this.#caller.call('ListSessionAgents', { sessionId: this.#sessionId }, { ...rest, ...cursor }, undefined, call, asItIs),
       (data) => new Agent(this.#caller, readAgentData(data)),
     );
   }
@@ -97,14 +97,14 @@ export class SessionRuns {
    */
   async start(agent: string, task: string, options: Omit<types.SessionRunOpts, 'agent' | 'task'> & CallOptionsOfRun = {}): Promise<Run> {
     const [rest, call] = splitOptions(options, true);
-    return new Run(this.#caller, await this.#caller.call<types.RunData>('StartRun', [this.#sessionId], undefined, { agent, task, ...rest }, call, readRunData));
+    return new Run(this.#caller, await this.#caller.call<types.RunData>('StartRun', { sessionId: this.#sessionId }, undefined, { agent, task, ...rest }, call, readRunData));
   }
 
   /** Lists the runs of the session, the newest first. */
   list(options: types.RunListFilters & CallOptions = {}): PagePromise<Run> {
     const [rest, call] = splitOptions(options);
     return paginate<types.RunData, Run>(
-      (cursor) => this.#caller.call('ListRuns', [this.#sessionId], { ...rest, ...cursor }, undefined, call, asItIs),
+      (cursor) => this.#caller.call('ListRuns', { sessionId: this.#sessionId }, { ...rest, ...cursor }, undefined, call, asItIs),
       (data) => new Run(this.#caller, readRunData(data)),
     );
   }
@@ -187,7 +187,7 @@ export class Agent extends Handle<types.AgentData> {
    */
   async run(task: string, options: Omit<types.RunOpts, 'task'> & CallOptions = {}): Promise<types.RunResult> {
     const [rest, call] = splitOptions(options);
-    return await this.caller.call<types.RunResult>('RunAgent', [this.id], undefined, { task, ...rest }, call, readRunResult);
+    return await this.caller.call<types.RunResult>('RunAgent', { agentId: this.id }, undefined, { task, ...rest }, call, readRunResult);
   }
 
   /**
@@ -196,7 +196,7 @@ export class Agent extends Handle<types.AgentData> {
    * This is the published stream: open it, then post a run with `stream: true`. `agent.stream` does both in one call.
    */
   watch(options?: CallOptions): EventStream<types.StreamEvent> {
-    return this.caller.stream<types.StreamEvent>('WatchAgent', [this.id], undefined, undefined, options, readStreamEvent);
+    return this.caller.stream<types.StreamEvent>('WatchAgent', { agentId: this.id }, undefined, undefined, options, readStreamEvent);
   }
 
   /**
@@ -209,32 +209,32 @@ export class Agent extends Handle<types.AgentData> {
    */
   async exec(language: types.ComputeRuntime, code: string, options: Omit<types.ExecOpts, 'language' | 'code'> & CallOptionsOfRun = {}): Promise<types.ExecResult> {
     const [rest, call] = splitOptions(options, true);
-    return await this.caller.call<types.ExecResult>('ExecInAgent', [this.id], undefined, { language, code, ...rest }, call, readExecResult);
+    return await this.caller.call<types.ExecResult>('ExecInAgent', { agentId: this.id }, undefined, { language, code, ...rest }, call, readExecResult);
   }
 
   /** Reports the state of the agent, its present or last task, and what it cost so far. */
   async status(options?: CallOptions): Promise<types.AgentStatusInfo> {
-    return await this.caller.call<types.AgentStatusInfo>('GetAgentStatus', [this.id], undefined, undefined, options, readAgentStatusInfo);
+    return await this.caller.call<types.AgentStatusInfo>('GetAgentStatus', { agentId: this.id }, undefined, undefined, options, readAgentStatusInfo);
   }
 
   /** Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed. */
   async pause(options?: CallOptions): Promise<types.Snapshot> {
-    return await this.caller.call<types.Snapshot>('PauseAgent', [this.id], undefined, undefined, options, asItIs);
+    return await this.caller.call<types.Snapshot>('PauseAgent', { agentId: this.id }, undefined, undefined, options, asItIs);
   }
 
   /** Resumes a paused agent; a run that was paused with it goes on. */
   async resume(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.AgentData>('ResumeAgent', [this.id], undefined, {}, options, readAgentData));
+    return this.refresh(await this.caller.call<types.AgentData>('ResumeAgent', { agentId: this.id }, undefined, {}, options, readAgentData));
   }
 
   /** Runs the task of the agent's last failed run again. */
   async retry(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.AgentData>('RetryAgent', [this.id], undefined, undefined, options, readAgentData));
+    return this.refresh(await this.caller.call<types.AgentData>('RetryAgent', { agentId: this.id }, undefined, undefined, options, readAgentData));
   }
 
   /** Ends the agent and removes its sandbox with everything in it. */
   async terminate(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.AgentData>('TerminateAgent', [this.id], undefined, undefined, options, readAgentData));
+    return this.refresh(await this.caller.call<types.AgentData>('TerminateAgent', { agentId: this.id }, undefined, undefined, options, readAgentData));
   }
 
   /**
@@ -246,7 +246,7 @@ export class Agent extends Handle<types.AgentData> {
    */
   stream(task: string, options: Omit<types.RunStreamOpts, 'task'> & CallOptions = {}): EventStream<types.StreamEvent> {
     const [rest, call] = splitOptions(options);
-    return this.caller.stream<types.StreamEvent>('StreamAgentRun', [this.id], undefined, { task, ...rest }, call, readStreamEvent);
+    return this.caller.stream<types.StreamEvent>('StreamAgentRun', { agentId: this.id }, undefined, { task, ...rest }, call, readStreamEvent);
   }
 }
 
@@ -264,14 +264,14 @@ export class Agents {
    * @param agentId The agent.
    */
   async get(agentId: types.AgentId, options?: CallOptions): Promise<Agent> {
-    return new Agent(this.#caller, await this.#caller.call<types.AgentData>('GetAgent', [agentId], undefined, undefined, options, readAgentData));
+    return new Agent(this.#caller, await this.#caller.call<types.AgentData>('GetAgent', { agentId }, undefined, undefined, options, readAgentData));
   }
 
   /** Lists the agents of all sessions, the newest first. */
   list(options: types.AgentListFilters & CallOptions = {}): PagePromise<Agent> {
     const [rest, call] = splitOptions(options);
     return paginate<types.AgentData, Agent>(
-      (cursor) => this.#caller.call('ListAgents', [], { ...rest, ...cursor }, undefined, call, asItIs),
+      (cursor) => this.#caller.call('ListAgents', {}, { ...rest, ...cursor }, undefined, call, asItIs),
       (data) => new Agent(this.#caller, readAgentData(data)),
     );
   }
@@ -290,7 +290,7 @@ export class Logs {
   query(options: types.LogQueryFilters & CallOptions = {}): PagePromise<types.LogEntry> {
     const [rest, call] = splitOptions(options);
     return paginate<types.LogEntry, types.LogEntry>(
-      (cursor) => this.#caller.call('QueryLogs', [], { ...rest, ...cursor }, undefined, call, asItIs),
+      (cursor) => this.#caller.call('QueryLogs', {}, { ...rest, ...cursor }, undefined, call, asItIs),
       readLogEntry,
     );
   }
@@ -298,7 +298,7 @@ export class Logs {
   /** Streams log entries as they happen, from now on. */
   stream(options: types.LogStreamFilters & CallOptions = {}): EventStream<types.LogEntry> {
     const [rest, call] = splitOptions(options);
-    return this.#caller.stream<types.LogEntry>('StreamLogs', [], rest, undefined, call, readLogEntry);
+    return this.#caller.stream<types.LogEntry>('StreamLogs', {}, rest, undefined, call, readLogEntry);
   }
 }
 
@@ -376,17 +376,17 @@ export class Run extends Handle<types.RunData> {
 
   /** Waits until the run is done and returns its result, or fails as the run failed. */
   async wait(options?: CallOptions): Promise<types.RunResult> {
-    return await this.caller.call<types.RunResult>('WaitForRun', [this.id], undefined, undefined, options, readRunResult);
+    return await this.caller.call<types.RunResult>('WaitForRun', { runId: this.id }, undefined, undefined, options, readRunResult);
   }
 
   /** Streams what happened and happens in the run, from its beginning, until it is done. */
   stream(options?: CallOptions): EventStream<types.StreamEvent> {
-    return this.caller.stream<types.StreamEvent>('StreamRun', [this.id], undefined, undefined, options, readStreamEvent);
+    return this.caller.stream<types.StreamEvent>('StreamRun', { runId: this.id }, undefined, undefined, options, readStreamEvent);
   }
 
   /** Cancels the run. What it did so far is kept and paid for; a run that is done stays as it is. */
   async cancel(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.RunData>('CancelRun', [this.id], undefined, undefined, options, readRunData));
+    return this.refresh(await this.caller.call<types.RunData>('CancelRun', { runId: this.id }, undefined, undefined, options, readRunData));
   }
 }
 
@@ -404,7 +404,7 @@ export class Runs {
    * @param runId The run.
    */
   async get(runId: types.RunId, options?: CallOptions): Promise<Run> {
-    return new Run(this.#caller, await this.#caller.call<types.RunData>('GetRun', [runId], undefined, undefined, options, readRunData));
+    return new Run(this.#caller, await this.#caller.call<types.RunData>('GetRun', { runId }, undefined, undefined, options, readRunData));
   }
 }
 
@@ -478,17 +478,17 @@ export class Session extends Handle<types.SessionData> {
    */
   async run(agent: string, task: string, options: Omit<types.SessionRunOpts, 'agent' | 'task'> & CallOptionsOfRun = {}): Promise<types.RunResult> {
     const [rest, call] = splitOptions(options, true);
-    return await this.caller.call<types.RunResult>('RunInSession', [this.id], undefined, { agent, task, ...rest }, call, readRunResult);
+    return await this.caller.call<types.RunResult>('RunInSession', { sessionId: this.id }, undefined, { agent, task, ...rest }, call, readRunResult);
   }
 
   /** Reports what the session used so far. */
   async usage(options?: CallOptions): Promise<types.UsageReport> {
-    return await this.caller.call<types.UsageReport>('GetSessionUsage', [this.id], undefined, undefined, options, readUsageReport);
+    return await this.caller.call<types.UsageReport>('GetSessionUsage', { sessionId: this.id }, undefined, undefined, options, readUsageReport);
   }
 
   /** Reports the session's limits and how far they are used. */
   async limits(options?: CallOptions): Promise<types.LimitsStatus> {
-    return await this.caller.call<types.LimitsStatus>('GetSessionLimits', [this.id], undefined, undefined, options, readLimitsStatus);
+    return await this.caller.call<types.LimitsStatus>('GetSessionLimits', { sessionId: this.id }, undefined, undefined, options, readLimitsStatus);
   }
 
   /**
@@ -496,22 +496,22 @@ export class Session extends Handle<types.SessionData> {
    * @param limits What a session may use. What is absent is not limited.
    */
   async updateLimits(limits: types.SessionLimitsInput, options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.SessionData>('UpdateSessionLimits', [this.id], undefined, limits, options, readSessionData));
+    return this.refresh(await this.caller.call<types.SessionData>('UpdateSessionLimits', { sessionId: this.id }, undefined, limits, options, readSessionData));
   }
 
   /** Pauses the session and all its agents. Paused sandboxes cost nothing. */
   async pause(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.SessionData>('PauseSession', [this.id], undefined, undefined, options, readSessionData));
+    return this.refresh(await this.caller.call<types.SessionData>('PauseSession', { sessionId: this.id }, undefined, undefined, options, readSessionData));
   }
 
   /** Resumes the session and the agents that were paused with it. */
   async resume(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.SessionData>('ResumeSession', [this.id], undefined, undefined, options, readSessionData));
+    return this.refresh(await this.caller.call<types.SessionData>('ResumeSession', { sessionId: this.id }, undefined, undefined, options, readSessionData));
   }
 
   /** Ends the session and all its agents. A session that has ended stays readable. */
   async terminate(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.SessionData>('TerminateSession', [this.id], undefined, undefined, options, readSessionData));
+    return this.refresh(await this.caller.call<types.SessionData>('TerminateSession', { sessionId: this.id }, undefined, undefined, options, readSessionData));
   }
 }
 
@@ -531,7 +531,7 @@ export class Sessions {
    */
   async create(options: types.SessionCreateOpts & CallOptions = {}): Promise<Session> {
     const [rest, call] = splitOptions(options);
-    return new Session(this.#caller, await this.#caller.call<types.SessionData>('CreateSession', [], undefined, rest, call, readSessionData));
+    return new Session(this.#caller, await this.#caller.call<types.SessionData>('CreateSession', {}, undefined, rest, call, readSessionData));
   }
 
   /**
@@ -539,7 +539,7 @@ export class Sessions {
    * @param sessionId The session.
    */
   async get(sessionId: types.SessionId, options?: CallOptions): Promise<Session> {
-    return new Session(this.#caller, await this.#caller.call<types.SessionData>('GetSession', [sessionId], undefined, undefined, options, readSessionData));
+    return new Session(this.#caller, await this.#caller.call<types.SessionData>('GetSession', { sessionId }, undefined, undefined, options, readSessionData));
   }
 
   /**
@@ -551,14 +551,14 @@ export class Sessions {
    */
   async forUser(userId: string, options: types.SessionForUserOpts & CallOptions = {}): Promise<Session> {
     const [rest, call] = splitOptions(options);
-    return new Session(this.#caller, await this.#caller.call<types.SessionData>('GetOrCreateUserSession', [userId], undefined, rest, call, readSessionData));
+    return new Session(this.#caller, await this.#caller.call<types.SessionData>('GetOrCreateUserSession', { userId }, undefined, rest, call, readSessionData));
   }
 
   /** Lists sessions, the newest first. */
   list(options: types.SessionListFilters & CallOptions = {}): PagePromise<Session> {
     const [rest, call] = splitOptions(options);
     return paginate<types.SessionData, Session>(
-      (cursor) => this.#caller.call('ListSessions', [], { ...rest, ...cursor }, undefined, call, asItIs),
+      (cursor) => this.#caller.call('ListSessions', {}, { ...rest, ...cursor }, undefined, call, asItIs),
       (data) => new Session(this.#caller, readSessionData(data)),
     );
   }
@@ -576,7 +576,7 @@ export class Usage {
   /** Sums up what the account used. */
   async summary(options: types.UsagePeriodOpts & CallOptions = {}): Promise<types.UsageSummary> {
     const [rest, call] = splitOptions(options);
-    return await this.#caller.call<types.UsageSummary>('GetUsageSummary', [], rest, undefined, call, readUsageSummary);
+    return await this.#caller.call<types.UsageSummary>('GetUsageSummary', {}, rest, undefined, call, readUsageSummary);
   }
 
   /**
@@ -585,19 +585,19 @@ export class Usage {
    */
   async forUser(userId: string, options: types.UsagePeriodOpts & CallOptions = {}): Promise<types.UserUsage> {
     const [rest, call] = splitOptions(options);
-    return await this.#caller.call<types.UserUsage>('GetUserUsage', [userId], rest, undefined, call, readUserUsage);
+    return await this.#caller.call<types.UserUsage>('GetUserUsage', { userId }, rest, undefined, call, readUserUsage);
   }
 
   /** Reports what was used day by day, the oldest day first; days without use are there too. */
   async daily(options: types.DailyUsageOpts & CallOptions = {}): Promise<types.DailyUsage[]> {
     const [rest, call] = splitOptions(options);
-    return await this.#caller.call<types.DailyUsage[]>('GetDailyUsage', [], rest, undefined, call, readList(readDailyUsage));
+    return await this.#caller.call<types.DailyUsage[]>('GetDailyUsage', {}, rest, undefined, call, readList(readDailyUsage));
   }
 
   /** Reports what each provider cost. */
   async byProvider(options: types.UsagePeriodOpts & CallOptions = {}): Promise<Record<string, types.Cost>> {
     const [rest, call] = splitOptions(options);
-    return await this.#caller.call<Record<string, types.Cost>>('GetProviderUsage', [], rest, undefined, call, readMap(readCost));
+    return await this.#caller.call<Record<string, types.Cost>>('GetProviderUsage', {}, rest, undefined, call, readMap(readCost));
   }
 
   /**
@@ -608,7 +608,7 @@ export class Usage {
    */
   async export(format: types.ExportFormat, options: Omit<types.UsageExportOpts, 'format'> & CallOptions = {}): Promise<types.UsageExport> {
     const [rest, call] = splitOptions(options);
-    return await this.#caller.call<types.UsageExport>('ExportUsage', [], { format, ...rest }, undefined, call, readUsageExport);
+    return await this.#caller.call<types.UsageExport>('ExportUsage', {}, { format, ...rest }, undefined, call, readUsageExport);
   }
 }
 
@@ -639,6 +639,6 @@ export class TheazoOperations {
 
   /** Tells whether the control plane works. It needs no key. */
   async health(options?: CallOptions): Promise<types.Health> {
-    return await this.caller.call<types.Health>('GetHealth', [], undefined, undefined, options, readHealth);
+    return await this.caller.call<types.Health>('GetHealth', {}, undefined, undefined, options, readHealth);
   }
 }

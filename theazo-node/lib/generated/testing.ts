@@ -23,7 +23,7 @@ export class TestPlaneOperations {
    * @param turns Its answers, in order.
    */
   async script(agent: string, turns: types.ScriptedTurn[], options?: CallOptions): Promise<void> {
-    await this.caller.call('ScriptAgent', [], undefined, { agent, turns }, options, asItIs);
+    await this.caller.call('ScriptAgent', {}, undefined, { agent, turns }, options, asItIs);
   }
 
   /**
@@ -31,32 +31,32 @@ export class TestPlaneOperations {
    * @param by How far.
    */
   async advance(by: types.DurationInput, options?: CallOptions): Promise<types.ClockState> {
-    return await this.caller.call<types.ClockState>('AdvanceClock', [], undefined, { by }, options, asItIs);
+    return await this.caller.call<types.ClockState>('AdvanceClock', {}, undefined, { by }, options, asItIs);
   }
 
   /** Tells the time of the plane. */
   async clock(options?: CallOptions): Promise<types.ClockState> {
-    return await this.caller.call<types.ClockState>('GetClock', [], undefined, undefined, options, asItIs);
+    return await this.caller.call<types.ClockState>('GetClock', {}, undefined, undefined, options, asItIs);
   }
 
   /** Makes the next calls of the API fail. */
   async failNext(options: types.Fault & CallOptions = {}): Promise<void> {
     const [rest, call] = splitOptions(options);
-    await this.caller.call('InjectFault', [], undefined, rest, call, asItIs);
+    await this.caller.call('InjectFault', {}, undefined, rest, call, asItIs);
   }
 
   /** Makes another account, to test that its things and yours are kept apart. */
   async createAccount(options?: CallOptions): Promise<types.TestAccount> {
-    return await this.caller.call<types.TestAccount>('CreateTestAccount', [], undefined, undefined, options, asItIs);
+    return await this.caller.call<types.TestAccount>('CreateTestAccount', {}, undefined, undefined, options, asItIs);
   }
 
   /** Lists the requests that the plane was sent, the oldest first. */
   async requests(options?: CallOptions): Promise<types.RecordedRequest[]> {
-    return await this.caller.call<types.RecordedRequest[]>('ListRecordedRequests', [], undefined, undefined, options, readList(readRecordedRequest));
+    return await this.caller.call<types.RecordedRequest[]>('ListRecordedRequests', {}, undefined, undefined, options, readList(readRecordedRequest));
   }
 
   /** Lists what was charged, the oldest charge first. */
   async charges(options?: CallOptions): Promise<types.Charge[]> {
-    return await this.caller.call<types.Charge[]>('ListCharges', [], undefined, undefined, options, readList(readCharge));
+    return await this.caller.call<types.Charge[]>('ListCharges', {}, undefined, undefined, options, readList(readCharge));
   }
 }

@@ -51,7 +51,8 @@ impl Method {
                     .arguments
                     .iter()
                     .any(|argument| argument.place == Place::Path && argument.field.wire_name == field.wire_name);
-                if given { field.camel_name.clone() } else { own_id.to_owned() }
+                let name = &field.camel_name;
+                if given { name.clone() } else { format!("{name}: {own_id}") }
             })
             .collect();
         let (query, body) = (
@@ -76,7 +77,9 @@ impl Method {
             "`{}` has options in the query and in the body",
             operation.id
         );
-        let sent = [format!("'{}'", operation.id), format!("[{}]", path.join(", ")), query, body].join(", ");
+        // By name, so that an argument which is no text can be named.
+        let path = if path.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", path.join(", ")) };
+        let sent = [format!("'{}'", operation.id), path, query, body].join(", ");
         let mut lines = Vec::new();
         if split {
             let own_timeout = if has_timeout(&options) { ", true" } else { "" };
