@@ -68,5 +68,5 @@ fn watch_agent(call: &Call<WatchAgent>) -> AppResult<EventSource> {
         agent_id: Some(agent_id.to_string()),
         ..EventFilter::default()
     };
-    Ok(EventSource { tenant: context.tenant.clone(), filter, show: show_run_event })
+    Ok(EventSource { tenant: context.tenant.clone(), filter, show: Box::new(show_run_event) })
 }

@@ -40,7 +40,7 @@ fn stream_logs(call: &Call<StreamLogs>) -> AppResult<EventSource> {
             return Err(AppError::invalid_field("level", message));
         }
     };
-    Ok(EventSource { tenant: context.tenant.clone(), filter, show })
+    Ok(EventSource { tenant: context.tenant.clone(), filter, show: Box::new(show) })
 }
 
 fn show(stored: &StoredEvent, fits: impl Fn(&LogEntry) -> bool) -> Option<Shown> {

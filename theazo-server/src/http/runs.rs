@@ -11,6 +11,8 @@ use super::{
 };
 use crate::{
     app::{Context, run_event},
+    error::{AppError, AppResult},
+    event::Event,
     store::{EventFilter, StoredEvent},
 };
 
@@ -20,21 +22,29 @@ pub fn mount(routes: &mut Routes) {
     routes.events(|call: Call<StreamAgentRun>| async move {
         let (context, body) = (call.context, call.body);
         let run_id = context.start_agent_run(call.path.agent_id, body.task, body.max_cost).await?;
-        Ok(follow_run(&context, &run_id, call.last_event_id))
+        follow_run(&context, &run_id, call.last_event_id)
     });
     routes.unary(|call: Call<GetRun>| async move { call.context.get_run(&call.path.run_id) });
     routes.unary(|call: Call<WaitForRun>| async move { call.context.wait_for_run(&call.path.run_id).await });
     routes.events(|call: Call<StreamRun>| async move {
         call.context.get_run(&call.path.run_id)?;
-        Ok(follow_run(&call.context, &call.path.run_id, call.last_event_id))
+        follow_run(&call.context, &call.path.run_id, call.last_event_id)
     });
     routes.unary(|call: Call<CancelRun>| async move { call.context.cancel_run(call.path.run_id).await });
 }
 
-fn follow_run(context: &Context, run_id: &RunId, last_event_id: Option<i64>) -> EventSource {
+fn follow_run(context: &Context, run_id: &RunId, last_event_id: Option<i64>) -> AppResult<EventSource> {
     let filter =
         EventFilter { after: last_event_id.unwrap_or(0), run_id: Some(run_id.to_string()), ..EventFilter::default() };
-    EventSource { tenant: context.tenant.clone(), filter, show: show_run_event }
+    let continued = EventFilter { kinds: vec!["run.continued"], ..filter.clone() };
+    let continued = context.app.store.read(|view| Ok::<_, AppError>(view.events(&context.tenant, &continued)?))?;
+    let goes_on_at = continued.last().map_or(0, |stored| stored.sequence);
+    // A limit ends a stream for whoever watches when it is reached, but not for who comes after the run went on.
+    let show = move |stored: &StoredEvent| {
+        let is_over = matches!(stored.event, Event::RunPaused { .. }) && stored.sequence < goes_on_at;
+        if is_over { None } else { show_run_event(stored) }
+    };
+    Ok(EventSource { tenant: context.tenant.clone(), filter, show: Box::new(show) })
 }
 
 /// What a stream of a run shows of an event.

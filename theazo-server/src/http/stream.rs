@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderValue, Response, header},
 };
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use crate::{
     error::AppError,
@@ -26,8 +27,11 @@ pub struct EventSource {
     /// Which events.
     pub filter: EventFilter,
     /// What is shown of each.
-    pub show: fn(&StoredEvent) -> Option<Shown>,
+    pub show: Show,
 }
+
+/// Chooses what is shown of an event, if anything.
+pub type Show = Box<dyn Fn(&StoredEvent) -> Option<Shown> + Send>;
 
 /// What is shown of an event.
 pub struct Shown {
@@ -51,6 +55,8 @@ pub fn event_stream(store: Store, source: EventSource) -> Response<Body> {
         filter.limit = Some(BATCH);
         let mut commits = store.commits();
         yield Ok::<_, AppError>(Bytes::from_static(b": open\n\n"));
+        // Counted from what was sent last: what others do on the plane wakes this stream, but says nothing on it.
+        let mut heartbeat = Instant::now() + HEARTBEAT;
         loop {
             commits.mark_unchanged();
             let events = match store.read(|view| Ok::<_, AppError>(view.events(&tenant, &filter)?)) {
@@ -73,15 +79,19 @@ pub fn event_stream(store: Store, source: EventSource) -> Response<Body> {
             }
             if !text.is_empty() {
                 yield Ok(Bytes::from(text));
+                heartbeat = Instant::now() + HEARTBEAT;
             }
             if last {
                 return;
             }
             if events.is_empty() {
-                match tokio::time::timeout(HEARTBEAT, commits.changed()).await {
+                match tokio::time::timeout_at(heartbeat, commits.changed()).await {
                     Ok(Ok(())) => {}
                     Ok(Err(_)) => return,
-                    Err(_) => yield Ok(Bytes::from_static(b": heartbeat\n\n")),
+                    Err(_) => {
+                        yield Ok(Bytes::from_static(b": heartbeat\n\n"));
+                        heartbeat = Instant::now() + HEARTBEAT;
+                    }
                 }
             }
         }
@@ -92,4 +102,39 @@ pub fn event_stream(store: Store, source: EventSource) -> Response<Body> {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::store::World;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_shows_that_it_is_alive_while_others_keep_the_plane_busy() {
+        let store = Store::in_memory().expect("it opens");
+        let tenant = Tenant::new("acct_1", World::Live);
+        let source = EventSource { tenant, filter: EventFilter::default(), show: Box::new(|_| None) };
+        let mut body = event_stream(store.clone(), source).into_body();
+        let busy = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                store.write(|_| Ok::<_, AppError>(())).await.expect("it commits");
+            }
+        };
+        let alive = async {
+            body.frame().await.expect("it opens").expect("it streams");
+            body.frame().await.expect("it goes on").expect("it streams").into_data().expect("it is data")
+        };
+
+        let heartbeat = tokio::select! {
+            frame = tokio::time::timeout(2 * HEARTBEAT, alive) => frame,
+            () = busy => unreachable!("it goes on for ever"),
+        };
+
+        assert_eq!(heartbeat.expect("it shows a sign of life").as_ref(), b": heartbeat\n\n");
+    }
 }
