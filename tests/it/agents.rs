@@ -159,3 +159,28 @@ async fn leaving_a_stream_early_cancels_the_run() {
     assert_eq!(error.code().as_str(), "cancelled");
     assert_eq!(run.data().id.as_str(), run.id().as_str());
 }
+
+#[tokio::test]
+async fn an_agent_whose_run_failed_takes_the_next_at_once() {
+    let config = theazo_server::PlaneConfig::test();
+    let directory = tempfile::tempdir().expect("a folder is made");
+    let plane = theazo_server::ControlPlane::start(config.data_dir(directory.path())).await.expect("it starts");
+    let session_with = async |key: Option<&str>| {
+        let config = theazo::Config::with_api_key(key.expect("the plane is new"));
+        let transport = theazo::transport::Transport::in_process(plane.router(), config).expect("the key is good");
+        Theazo::over(transport).sessions().for_user("ada").await.expect("it is made")
+    };
+    let live = session_with(plane.live_key()).await;
+    let test = session_with(plane.test_key()).await;
+    // No model call fits into a cent, and nobody knows what this model costs.
+    let capped = live.agents().create().cost_cap(theazo::types::Cost::cents(1)).await.expect("it is made");
+    let broken = test.agents().create().model("nobody/nothing").await.expect("it is made");
+
+    for _ in 0..10 {
+        let at_cap = capped.run("write").await.expect_err("it is capped");
+        let failed = broken.run("write").await.expect_err("it has no price");
+
+        assert_eq!(at_cap.code().as_str(), "session_limit_exceeded", "{at_cap}");
+        assert_eq!(failed.code().as_str(), "provider_error", "{failed}");
+    }
+}

@@ -174,3 +174,68 @@ async fn a_test_key_runs_in_a_world_of_its_own_and_leaves_no_usage() {
     let live_session = ours.sessions().for_user("ada").await.expect("it is made");
     assert_ne!(live_session.id(), session.id(), "the worlds share nothing");
 }
+
+#[tokio::test]
+async fn resuming_an_agent_does_not_pass_the_limit_of_agents() {
+    let plane = TestPlane::start().await.expect("it starts");
+    let limits = SessionLimits { max_agents: Some(1), ..Default::default() };
+    let session = plane.client().sessions().for_user("ada").limits(limits).await.expect("it is made");
+    let first = session.agents().create().await.expect("it is made");
+    first.pause().await.expect("it pauses");
+    let second = session.agents().create().await.expect("a paused agent does not count");
+
+    let error = first.resume().await.expect_err("it is one too many");
+    second.terminate().await.expect("it ends");
+    first.resume().await.expect("there is room again");
+
+    assert_eq!((error.code().as_str(), error.status()), ("session_limit_exceeded", 402));
+    assert_eq!(error.details()["limit"], "maxAgents");
+}
+
+#[tokio::test]
+async fn a_stream_of_a_run_that_went_on_after_a_limit_shows_how_it_ended() {
+    let (plane, session) = plane_with(1).await;
+    plane.script("writer", vec![turn_of_3_3_cents("the end")]).await.expect("it is scripted");
+    let error = session.run("writer", "write").await.expect_err("there is not enough");
+    let run_id = error.details()["runId"].as_str().expect("it says which run").to_owned();
+    let run = plane.client().runs().get(run_id).await.expect("it is kept");
+    session.update_limits(daily(10)).await.expect("it is raised");
+    run.wait().await.expect("it goes on");
+
+    let mut events = run.stream().await.expect("it streams");
+    let mut last = None;
+    while let Some(event) = events.next().await {
+        last = Some(event.expect("it streams"));
+    }
+
+    assert!(matches!(&last, Some(theazo::types::StreamEvent::Done { output, .. }) if output == "the end"), "{last:?}");
+}
+
+#[tokio::test]
+async fn a_limit_raised_while_the_session_is_paused_lets_its_run_go_on_with_the_session() {
+    let (plane, session) = plane_with(1).await;
+    plane.script("writer", vec![turn_of_3_3_cents("the end")]).await.expect("it is scripted");
+    let error = session.run("writer", "write").await.expect_err("there is not enough");
+    let run_id = error.details()["runId"].as_str().expect("it says which run").to_owned();
+    let run = plane.client().runs().get(run_id).await.expect("it is kept");
+
+    session.pause().await.expect("it pauses");
+    session.update_limits(daily(10)).await.expect("it is raised");
+    session.resume().await.expect("it goes on");
+
+    assert_eq!(run.wait().await.expect("the run goes on").output, "the end");
+}
+
+#[tokio::test]
+async fn tokens_that_no_model_can_count_cost_nothing_or_reach_the_limit() {
+    let (plane, session) = plane_with(100).await;
+    let turn =
+        |tokens| ScriptedTurn { input_tokens: Some(tokens), output_tokens: Some(0), ..ScriptedTurn::text("done") };
+    plane.script("writer", vec![turn(-1_000_000), turn(i64::MAX)]).await.expect("it is scripted");
+
+    let cheap = session.run("writer", "one").await.expect("it costs nothing");
+    let error = session.run("writer", "two").await.expect_err("it costs more than there is");
+
+    assert_eq!(cheap.cost.to_micro_cents(), 0);
+    assert_eq!(error.code().as_str(), "session_limit_exceeded", "{error}");
+}

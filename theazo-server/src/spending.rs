@@ -142,14 +142,15 @@ pub fn record_charge(tx: &Tx<'_>, tenant: &Tenant, now: Timestamp, new: NewCharg
     Ok(())
 }
 
-/// Starts the meter of an agent's sandbox: reserves the first tick.
+/// Starts the meter of an agent's sandbox: reserves the first tick. One that was paused or ended meanwhile costs nothing.
 pub fn start_meter(
     tx: &Tx<'_>,
     tenant: &Tenant,
     agent: &mut AgentRecord,
     now: Timestamp,
 ) -> Result<Result<(), Shortfall>, AppError> {
-    if !is_charged(tenant) || agent.meter.is_some() {
+    let is_active = AgentRecord::ACTIVE.contains(&agent.data.status.as_str());
+    if !is_charged(tenant) || agent.meter.is_some() || !is_active {
         return Ok(Ok(()));
     }
     let session: SessionRecord = tx
@@ -274,5 +275,52 @@ impl Totals {
     /// How long sandboxes ran, in minutes.
     pub fn minutes(&self) -> f64 {
         self.milliseconds as f64 / 60_000.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use theazo_api::AgentStatus;
+
+    use super::*;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn the_meter_of_an_agent_that_was_paused_or_ended_meanwhile_does_not_start() {
+        let now = Timestamp::from_millis(0);
+        let owned = json!({ "sessionId": "ses_1", "userId": "ada", "createdAt": now });
+        let with = |more: serde_json::Value| {
+            let mut document = owned.as_object().cloned().unwrap_or_default();
+            document.extend(more.as_object().cloned().unwrap_or_default());
+            serde_json::Value::Object(document)
+        };
+        let session = with(json!({
+            "id": "ses_1", "status": "active", "environment": "production", "metadata": {}, "limits": {},
+            "pausedAt": null, "terminatedAt": null,
+        }));
+        let agent = with(json!({
+            "id": "agt_1", "name": "agent", "status": "ready", "provider": "simulated", "compute": "python",
+            "model": "offline", "browser": false, "region": "local", "isolation": null,
+        }));
+        let session = SessionRecord { data: serde_json::from_value(session).expect("it is a session") };
+        let agent: AgentRecord =
+            serde_json::from_value(json!({ "data": agent, "oneShot": false, "task": "" })).expect("it is an agent");
+        let tenant = Tenant::new("acct_1", World::Live);
+        let store = Store::in_memory().expect("it opens");
+
+        let metered = store.write(move |tx| {
+            tx.insert(&tenant, &session)?;
+            let mut metered = Vec::new();
+            for status in [AgentStatus::Paused, AgentStatus::Completed, AgentStatus::Failed, AgentStatus::Running] {
+                let mut agent = agent.clone();
+                agent.data.status = status;
+                assert_eq!(start_meter(tx, &tenant, &mut agent, now)?, Ok(()));
+                metered.push(agent.meter.is_some());
+            }
+            Ok::<_, AppError>(metered)
+        });
+
+        assert_eq!(metered.await.expect("the store works"), [false, false, false, true]);
     }
 }

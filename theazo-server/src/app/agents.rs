@@ -164,18 +164,7 @@ pub(super) fn add_agent(
 ) -> AppResult<AgentRecord> {
     let session = find_session(tx, tenant, session_id)?;
     check_session(&session)?;
-    if let Some(limit) = session.data.limits.max_agents {
-        let used = active_agents(tx, tenant, session_id)?;
-        if used >= limit {
-            return Err(AppError::new(
-                ErrorCode::SessionLimitExceeded,
-                format!("the limit `maxAgents` of {limit} is reached: {used} agents are neither paused nor ended"),
-            )
-            .with("limit", "maxAgents")
-            .with("value", limit)
-            .with("used", used));
-        }
-    }
+    check_room(tx, tenant, &session)?;
     let NewAgent { provider, model, one_shot, opts } = new;
     let data = AgentData {
         id: AgentId::from_suffix(random::id_suffix(now)),
@@ -207,6 +196,18 @@ pub(super) fn add_agent(
     let event = Event::AgentCreated { name: agent.data.name.clone(), provider: provider.to_owned() };
     tx.append(tenant, now, &agent.scope(), &event)?;
     Ok(agent)
+}
+
+/// Refuses one more agent than `maxAgents` allows.
+pub fn check_room(view: &View<'_>, tenant: &Tenant, session: &SessionRecord) -> AppResult<()> {
+    let Some(limit) = session.data.limits.max_agents else { return Ok(()) };
+    let used = active_agents(view, tenant, &session.data.id)?;
+    if used < limit {
+        return Ok(());
+    }
+    let message = format!("the limit `maxAgents` of {limit} is reached: {used} agents are neither paused nor ended");
+    let error = AppError::new(ErrorCode::SessionLimitExceeded, message);
+    Err(error.with("limit", "maxAgents").with("value", limit).with("used", used))
 }
 
 /// Refuses work in a session that is paused or has ended.

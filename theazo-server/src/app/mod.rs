@@ -22,7 +22,7 @@ use crate::{
     store::{Claim, Store, Tenant, World},
 };
 
-pub use agents::find_agent;
+pub use agents::{check_room, find_agent};
 pub use commands::{AgentCommand, FileCommand};
 pub use keys::{FirstKeys, NewKey};
 pub use logs::log_entry;

@@ -200,6 +200,10 @@ impl Context {
                         jobs.push(command.enqueue(tx, &context.tenant, &agent, now)?);
                     }
                 }
+                if record.data.status == SessionStatus::Active {
+                    // The limit may have been raised meanwhile.
+                    resume_after_limit(tx, &context.tenant, &record, now)?;
+                }
                 Ok::<_, AppError>((record.data, jobs))
             })
             .await?;

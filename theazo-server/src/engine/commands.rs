@@ -4,9 +4,12 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use theazo_api::{AgentId, AgentStatus, ErrorCode, ExecOpts, ExecResult, Snapshot, SnapshotId};
 
-use super::{Engine, limits::pause_agent, tools::DEFAULT_TIMEOUT};
+use super::{Engine, limits::pause_agent, run::is_limit, tools::DEFAULT_TIMEOUT};
 use crate::{
-    app::{AgentCommand, FileCommand, RunEnd, continue_run, end_run, find_agent, find_run, run_job},
+    app::{
+        AgentCommand, FileCommand, RunEnd, check_room, continue_run, end_run, find_agent, find_run, find_session,
+        run_job,
+    },
     compute::Exec,
     error::{AppError, AppResult},
     event::Event,
@@ -47,19 +50,27 @@ impl Engine {
         let Err(error) = self.ensure_sandbox(tenant, agent_id).await else { return Ok(Value::Null) };
         let (clock, owner, id, failure) =
             (self.app.clock.clone(), tenant.clone(), agent_id.clone(), error.clone().into_detail());
-        self.app
+        let stopped_by_limit = is_limit(&error);
+        let agent = self
+            .app
             .store
             .write(move |tx| {
                 let now = clock.now();
                 let mut agent = find_agent(tx, &owner, &id)?;
+                // Whoever paused or ended it before it was ready has said what becomes of it.
+                if agent.has_ended() || (agent.data.status == AgentStatus::Paused && !stopped_by_limit) {
+                    return Ok(agent);
+                }
                 stop_meter(tx, &owner, &mut agent, now)?;
                 agent.data.status = AgentStatus::Failed;
                 tx.update(&owner, &agent)?;
                 tx.append(&owner, now, &agent.scope(), &Event::AgentFailed { error: failure })?;
-                Ok::<_, AppError>(())
+                Ok::<_, AppError>(agent)
             })
             .await?;
-        self.remove_sandbox(agent_id).await;
+        if agent.has_ended() {
+            self.remove_sandbox(agent_id).await;
+        }
         Err(error)
     }
 
@@ -150,10 +161,7 @@ impl Engine {
                 Ok::<_, AppError>(agent)
             })
             .await?;
-        let bytes = match self.sandboxes.get(agent_id) {
-            Some(sandbox) => sandbox.pause().await?,
-            None => 0,
-        };
+        let bytes = self.align_sandbox(tenant, agent_id).await?;
         let snapshot = Snapshot {
             id: SnapshotId::from_suffix(random::id_suffix(self.app.clock.now())),
             size: human_size(bytes),
@@ -166,21 +174,30 @@ impl Engine {
         let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
         let may = by == PausedBy::Caller || agent.paused_by == Some(by);
         if agent.data.status == AgentStatus::Paused && may {
-            self.resume_paused(tenant, agent_id).await?;
+            self.resume_paused(tenant, agent_id, by).await?;
         }
         let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
         serde_json::to_value(agent.data).map_err(AppError::internal)
     }
 
-    async fn resume_paused(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<()> {
+    async fn resume_paused(&self, tenant: &Tenant, agent_id: &AgentId, by: PausedBy) -> AppResult<()> {
         let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), agent_id.clone());
-        self.app
+        let refused = self
+            .app
             .store
             .write(move |tx| {
                 let now = clock.now();
                 let mut agent = find_agent(tx, &owner, &id)?;
                 if agent.data.status != AgentStatus::Paused {
-                    return Ok(());
+                    return Ok(None);
+                }
+                let session = find_session(tx, &owner, &agent.data.session_id)?;
+                if let Err(error) = check_room(tx, &owner, &session) {
+                    // Its run was to go on after a limit: now it stands at this one, and whoever waits is told.
+                    if by == PausedBy::Limit {
+                        pause_agent(tx, &owner, &mut agent, by, Some(&error), now)?;
+                    }
+                    return Ok(Some(error));
                 }
                 let run_id = agent.current_run.clone();
                 agent.data.status = if run_id.is_some() { AgentStatus::Running } else { AgentStatus::Ready };
@@ -191,13 +208,16 @@ impl Engine {
                     continue_run(tx, &owner, &run_id, now)?;
                     tx.enqueue(&owner, &run_job(&run_id, now))?;
                 }
-                Ok::<_, AppError>(())
+                Ok::<_, AppError>(None)
             })
             .await?;
-        if let Some(sandbox) = self.sandboxes.get(agent_id) {
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        if self.sandboxes.get(agent_id).is_some() {
             // The meter first: where there is nothing left to spend, the sandbox stays still.
             self.meter_agent(tenant, agent_id).await?;
-            sandbox.resume().await?;
+            self.align_sandbox(tenant, agent_id).await?;
         }
         Ok(())
     }

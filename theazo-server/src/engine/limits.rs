@@ -84,11 +84,9 @@ pub(super) fn pause_agent(
 
 impl Engine {
     /// Stops the sandboxes of agents that reached a limit, and returns the error that tells of it.
-    pub(super) async fn freeze(&self, stopped: Stopped) -> AppError {
+    pub(super) async fn freeze(&self, tenant: &Tenant, stopped: Stopped) -> AppError {
         for agent_id in &stopped.agents {
-            if let Some(sandbox) = self.sandboxes.get(agent_id)
-                && let Err(error) = sandbox.pause().await
-            {
+            if let Err(error) = self.align_sandbox(tenant, agent_id).await {
                 tracing::warn!(agent = %agent_id, %error, "a sandbox could not be paused at a limit");
             }
         }

@@ -89,7 +89,9 @@ impl Engine {
     pub async fn start(self: Arc<Self>) -> AppResult<Worker> {
         self.recover().await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(stop.clone().run_until_cancelled_owned(self.clone().watch_endings()));
+        // Read before the first job is leased, so that no ending is missed.
+        let seen = self.app.store.read(|view| Ok::<_, AppError>(view.last_sequence()?))?;
+        tasks.spawn(stop.clone().run_until_cancelled_owned(self.clone().watch_endings(seen)));
         tasks.spawn(self.clone().lease_jobs(stop.clone(), tasks.clone()));
         Ok(Worker { engine: self, stop, tasks })
     }
@@ -252,17 +254,22 @@ impl Engine {
         self.finish(&job, result).await;
     }
 
-    /// Stops the work on runs that somebody ended.
-    async fn watch_endings(self: Arc<Self>) {
+    /// Stops the work on runs that somebody ended. `seen` is the place in the log after which it looks.
+    async fn watch_endings(self: Arc<Self>, mut seen: i64) {
         let mut commits = self.app.store.commits();
-        let mut seen = self.app.store.read(|view| Ok::<_, AppError>(view.last_sequence()?)).unwrap_or(0);
         loop {
             commits.mark_unchanged();
             let kinds = ["run.cancelled", "run.failed"];
-            match self.app.store.read(|view| Ok::<_, AppError>(view.events_everywhere(seen, &kinds)?)) {
-                Ok(events) => {
+            // The place first: what comes between the two is looked at once more. Without it every commit would read
+            // the log from the last ending on.
+            let read = self.app.store.read(|view| {
+                let newest = view.last_sequence()?;
+                Ok::<_, AppError>((newest, view.events_everywhere(seen, &kinds)?))
+            });
+            match read {
+                Ok((newest, events)) => {
+                    seen = newest;
                     for stored in events {
-                        seen = stored.sequence;
                         if let Some(token) = self.runs().get(&stored.scope.run_id) {
                             token.cancel();
                         }

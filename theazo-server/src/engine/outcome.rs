@@ -60,16 +60,32 @@ impl Engine {
 
     /// Ends a run whose work failed.
     pub(super) async fn fail_run(&self, tenant: &Tenant, run_id: &RunId, error: AppError) -> AppResult<()> {
+        let (run, agent) = self.app.store.read(|view| {
+            let run = find_run(view, tenant, run_id)?;
+            let agent = find_agent(view, tenant, &run.data.agent_id)?;
+            Ok::<_, AppError>((run, agent))
+        })?;
+        self.settle_lost_call(tenant, &run, &agent).await?;
         let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), run_id.clone());
-        let failed = self
+        let ended = self
             .app
             .store
             .write(move |tx| {
+                let now = clock.now();
                 let mut run = find_run(tx, &owner, &id)?;
-                end_run(tx, &owner, &mut run, RunEnd::Failed(error.into_detail()), clock.now())
+                if !end_run(tx, &owner, &mut run, RunEnd::Failed(error.into_detail()), now)? {
+                    return Ok(None);
+                }
+                // Nobody works on it any more, so whoever learns of the failure finds the agent free.
+                let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
+                run.data.cost = close_bill(tx, &owner, &run, &mut agent, now)?;
+                tx.update(&owner, &run)?;
+                release_agent(tx, &owner, &mut agent, now)?;
+                Ok::<_, AppError>(Some(agent))
             })
             .await?;
-        tracing::debug!(run = %run_id, failed, "a run failed");
+        tracing::debug!(run = %run_id, failed = ended.is_some(), "a run failed");
+        self.after_release(ended).await;
         Ok(())
     }
 

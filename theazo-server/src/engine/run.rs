@@ -23,7 +23,12 @@ impl Engine {
         let run_id = RunId::from(run_id);
         let token = CancellationToken::new();
         self.runs().insert(run_id.to_string(), token.clone());
-        let outcome = token.run_until_cancelled(self.drive(tenant, &run_id)).await;
+        let outcome = match self.begin(tenant, &run_id).await {
+            // Only the work on a run that goes on is cut short: what frees an ended run must come to its end.
+            Ok(Some((run, agent))) => token.run_until_cancelled(self.drive(tenant, run, agent)).await,
+            Ok(None) => Some(Ok(())),
+            Err(error) => Some(Err(error)),
+        };
         self.runs().remove(run_id.as_str());
         match outcome {
             // Ended from outside: its job was asked for again, and that one frees what the run holds.
@@ -33,8 +38,8 @@ impl Engine {
         }
     }
 
-    async fn drive(&self, tenant: &Tenant, run_id: &RunId) -> AppResult<()> {
-        let Some((run, agent)) = self.begin(tenant, run_id).await? else { return Ok(()) };
+    async fn drive(&self, tenant: &Tenant, run: RunRecord, agent: AgentRecord) -> AppResult<()> {
+        let run_id = &run.data.id;
         let agent_id = agent.data.id.clone();
         let sandbox = match self.ensure_sandbox(tenant, &agent_id).await {
             Ok(sandbox) => sandbox,
@@ -119,6 +124,9 @@ impl Engine {
         if run.data.status.is_terminal() && agent.current_run.as_ref() == Some(run_id) {
             self.settle_lost_call(tenant, &run, &agent).await?;
             self.free_agent(tenant, run_id).await?;
+        } else if run.data.status.is_terminal() && agent.has_ended() {
+            // A process that died may have left the files.
+            self.remove_sandbox(&agent.data.id).await;
         }
         Ok(None)
     }
@@ -133,7 +141,9 @@ impl Engine {
             Err("interrupted: the process that did this died; whether it took effect is not known".to_owned())
         } else {
             let event = Event::ToolStarted { step, index, tool: call.tool.clone(), input: call.input.clone() };
-            self.append(tenant, run, event).await?;
+            if !self.append_if_running(tenant, run, event).await? {
+                return Ok(Step::Stopped);
+            }
             let agent_id = AgentId::from(scope.agent_id.as_str());
             match tools::call(self, tenant, &scope, &agent_id, &call.tool, &call.input).await {
                 Ok(outcome) => outcome,
@@ -153,10 +163,24 @@ impl Engine {
         self.app.store.write(move |tx| Ok::<_, AppError>(tx.append(&tenant, now, &scope, &event).map(drop)?)).await
     }
 
+    /// Appends what is about to begin, unless the run was paused or ended since.
+    async fn append_if_running(&self, tenant: &Tenant, run: &RunRecord, event: Event) -> AppResult<bool> {
+        let (tenant, run_id, now) = (tenant.clone(), run.data.id.clone(), self.app.clock.now());
+        let appended = self.app.store.write(move |tx| {
+            let run = find_run(tx, &tenant, &run_id)?;
+            let is_running = run.data.status == RunStatus::Running;
+            if is_running {
+                tx.append(&tenant, now, &run.scope(), &event)?;
+            }
+            Ok::<_, AppError>(is_running)
+        });
+        appended.await
+    }
+
     async fn stop_or_fail(&self, tenant: &Tenant, run_id: &RunId, error: AppError) -> AppResult<()> {
         let run = self.app.store.read(|view| find_run(view, tenant, run_id))?;
-        // A limit has paused the run already.
-        if run.data.status == RunStatus::Paused { Ok(()) } else { Err(error) }
+        // Paused by a limit, or ended, or asked to go on again since: whoever did that sees to what comes next.
+        if run.data.status == RunStatus::Running { Err(error) } else { Ok(()) }
     }
 }
 

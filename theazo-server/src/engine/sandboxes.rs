@@ -56,8 +56,45 @@ impl Engine {
             return Err(AppError::conflict(format!("the agent `{agent_id}` {state}")));
         }
         let slot = self.sandboxes.slot(agent_id);
-        let sandbox = slot.get_or_try_init(|| self.create_sandbox(tenant, agent_id)).await;
-        Ok(sandbox?.clone())
+        let was_there = slot.initialized();
+        let sandbox = slot.get_or_try_init(|| self.create_sandbox(tenant, agent_id)).await?.clone();
+        if !was_there {
+            // It may have been paused or ended while the sandbox was made, by somebody who found none to stop.
+            let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
+            if agent.has_ended() {
+                if let Err(error) = sandbox.destroy().await {
+                    tracing::warn!(agent = %agent_id, %error, "a sandbox could not be ended");
+                }
+                self.remove_sandbox(agent_id).await;
+                return Err(AppError::conflict(format!("the agent `{agent_id}` has ended")));
+            }
+            if agent.data.status == AgentStatus::Paused {
+                self.align_sandbox(tenant, agent_id).await?;
+                return Err(AppError::conflict(format!("the agent `{agent_id}` is paused; resume it first")));
+            }
+        }
+        Ok(sandbox)
+    }
+
+    /// Lets the sandbox of an agent stand still or go on, as the agent does, and returns how many bytes its files have
+    /// if it stands still. Others may change the agent meanwhile, so it looks again after each change.
+    pub(super) async fn align_sandbox(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<i64> {
+        let is_paused = || {
+            let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
+            Ok::<_, AppError>(agent.data.status == AgentStatus::Paused)
+        };
+        loop {
+            let Some(sandbox) = self.sandboxes.get(agent_id) else { return Ok(0) };
+            let paused = is_paused()?;
+            let aligned = if paused { sandbox.pause().await } else { sandbox.resume().await.map(|()| 0) };
+            let bytes = match aligned {
+                Err(ComputeError::Gone) => 0,
+                aligned => aligned?,
+            };
+            if is_paused()? == paused {
+                return Ok(bytes);
+            }
+        }
     }
 
     /// Forgets a sandbox that is gone, so that the next call makes another on the same files.
@@ -132,7 +169,7 @@ impl Engine {
             .await?;
         match stopped {
             None => Ok(()),
-            Some(stopped) => Err(self.freeze(stopped).await),
+            Some(stopped) => Err(self.freeze(tenant, stopped).await),
         }
     }
 

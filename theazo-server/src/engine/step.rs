@@ -10,7 +10,7 @@ use crate::{
     event::{Event, RequestedCall},
     model::{Message, ModelChunk, ModelError, ModelRequest, Price, estimate_tokens, price_of},
     records::{AgentRecord, RunRecord},
-    spending::{NewCharge, is_charged, record_charge, reserve_step},
+    spending::{NewCharge, RUN_LIMIT, is_charged, record_charge, reserve_step},
     store::{Tenant, Tx},
 };
 
@@ -131,6 +131,8 @@ impl Engine {
                         tx.append(&owner, now, &run.scope(), &event)?;
                         Ok::<_, AppError>(Ok(reservation))
                     }
+                    // The run's own cap ends it, and it is the worker that has it that says so.
+                    Err(shortfall) if shortfall.limit == RUN_LIMIT => Err(AppError::limit_exceeded(&shortfall)),
                     Err(shortfall) => {
                         let agent = find_agent(tx, &owner, &agent_id)?;
                         Ok(Err(Some(Stopped::at(tx, &owner, &agent, &shortfall, now)?)))
@@ -142,7 +144,7 @@ impl Engine {
             Ok(reservation) => Ok(Some(reservation)),
             Err(None) => Ok(None),
             Err(Some(stopped)) => {
-                self.freeze(stopped).await;
+                self.freeze(tenant, stopped).await;
                 Ok(None)
             }
         }

@@ -106,7 +106,7 @@ impl Engine {
         match ticked.await {
             Ok(None) => {}
             Ok(Some(stopped)) => {
-                self.freeze(stopped).await;
+                self.freeze(tenant, stopped).await;
             }
             Err(error) => tracing::error!(%error, "a meter could not be read"),
         }

@@ -28,6 +28,11 @@ impl ScriptedModel {
     }
 }
 
+/// A count of tokens that a provider can give: not negative, and its price is an amount that fits.
+fn possible(tokens: i64) -> i64 {
+    tokens.clamp(0, 1_000_000_000_000)
+}
+
 impl Model for ScriptedModel {
     fn provider(&self) -> &'static str {
         "scripted"
@@ -42,8 +47,8 @@ impl Model for ScriptedModel {
         }
         let text = turn.text.unwrap_or_default();
         let tokens = TokenUsage {
-            input: turn.input_tokens.unwrap_or_else(|| estimate_request_tokens(&request)),
-            output: turn.output_tokens.unwrap_or_else(|| estimate_tokens(&text)),
+            input: turn.input_tokens.map_or_else(|| estimate_request_tokens(&request), possible),
+            output: turn.output_tokens.map_or_else(|| estimate_tokens(&text), possible),
         };
         let mut chunks: Vec<_> =
             text.split_inclusive(' ').map(|piece| Ok(ModelChunk::Text(piece.to_owned()))).collect();
@@ -60,8 +65,8 @@ impl Model for ScriptedModel {
         let scripts = self.scripts();
         let Some(turn) = scripts.get(&request.agent).and_then(VecDeque::front) else { return usual };
         TokenUsage {
-            input: turn.input_tokens.unwrap_or(usual.input),
-            output: turn.output_tokens.unwrap_or(usual.output),
+            input: turn.input_tokens.map_or(usual.input, possible),
+            output: turn.output_tokens.map_or(usual.output, possible),
         }
     }
 
