@@ -25,10 +25,13 @@ export class Connection {
 
   /** The native client if it is there. */
   get ready(): NativeClient | undefined {
-    if (this.#isClosed) {
-      throw new TheazoError({ code: 'configuration', kind: 'configuration', message: 'the client is closed' });
-    }
+    this.assertOpen('the client is closed');
     return this.#client;
+  }
+
+  /** Throws what a user reads if the connection was closed. */
+  assertOpen(message: string): void {
+    if (this.#isClosed) throw new TheazoError({ code: 'configuration', kind: 'configuration', message });
   }
 
   /** Waits until the native client is there. */

@@ -50,6 +50,7 @@ export class TestPlane extends TestPlaneOperations {
 
   /** A client of the plane. */
   client(options: TestClientOptions = {}): Theazo {
+    this.#connection.assertOpen('the test plane is closed');
     return Theazo.over(new Connection(thrown(() => this.#plane.client(configOf(options)))));
   }
 

@@ -99,3 +99,13 @@ test('a client refuses options that do not exist, and never shows a key in the w
 test('the base address may be a URL', () => {
   new Theazo({ apiKey: KEY, baseUrl: new URL('http://127.0.0.1:9') as unknown as string });
 });
+
+test('a test plane that is closed says so', async () => {
+  const plane = await TestPlane.start();
+  await plane.close();
+
+  assert.throws(
+    () => plane.client(),
+    new TheazoError({ code: 'configuration', kind: 'configuration', message: 'the test plane is closed' }),
+  );
+});
