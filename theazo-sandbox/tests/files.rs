@@ -75,6 +75,12 @@ fn what_is_not_there_or_not_a_file_is_named() {
     );
     assert!(matches!(write(&roots, "big", b"12", 1), Err(Error::TooLarge { limit: 1, .. })));
     assert!(matches!(write(&roots, "/workspace", b"", 1), Err(Error::NotAFile { .. })));
+    for path in ["x".repeat(256), "x/".repeat(3000)] {
+        let errors = [read(&roots, &path, 1).err(), write(&roots, &path, b"", 1).err(), list(&roots, &path).err()];
+        for error in errors {
+            assert!(matches!(&error, Some(Error::InvalidInput { parameter: "path", .. })), "{error:?}");
+        }
+    }
     assert!(matches!(remove(&roots, "/data/"), Err(Error::InvalidInput { parameter: "path", .. })));
 }
 

@@ -69,6 +69,41 @@ print('stopped')";
 }
 
 #[tokio::test]
+async fn a_program_cannot_wake_itself_while_it_is_paused() {
+    for world in [world().await, world_without_root().await] {
+        let sandbox = world.sandbox("awake").await;
+        // A timer whose signal is the one that continues what was stopped; the same for input; and one that wakes all others.
+        let code = "
+import ctypes, fcntl, os, signal, struct, time
+if os.fork() == 0:
+    libc = ctypes.CDLL(None)
+    event = struct.pack('qii48x', 0, signal.SIGCONT, 0)
+    timer = ctypes.c_void_p()
+    if libc.timer_create(0, event, ctypes.byref(timer)) == 0:
+        libc.timer_settime(timer, 0, struct.pack('4q', 0, 5000000, 0, 5000000), None)
+    for index in range(100000):
+        with open('new', 'w') as file: file.write(str(index))
+        os.rename('new', 'count')
+        time.sleep(0.001)
+for _ in range(3):
+    if os.fork() == 0:
+        while True: os.kill(-1, signal.SIGCONT)";
+        python(&sandbox, code).await;
+        while count(&world, "awake").is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+
+        sandbox.pause().await.expect("it pauses");
+        let at_pause = count(&world, "awake");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+
+        assert_eq!(count(&world, "awake"), at_pause);
+        sandbox.resume().await.expect("it resumes");
+        eventually("the program going on", || count(&world, "awake") != at_pause).await;
+    }
+}
+
+#[tokio::test]
 async fn destroy_leaves_no_process_and_no_group() {
     for world in [world().await, world_without_root().await] {
         let helper = world.launcher.helper_pid().await;

@@ -221,6 +221,9 @@ impl Place {
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::NOENT) => Error::NotFound { path },
             Some(Errno::NOTDIR) => Error::NotADirectory { path },
+            Some(Errno::NAMETOOLONG) => {
+                Error::InvalidInput { parameter: "path", problem: "is longer than a path can be".into() }
+            }
             // A socket cannot be opened at all; a directory cannot be replaced by a file.
             Some(Errno::NXIO | Errno::ISDIR) => Error::NotAFile { path },
             _ => Error::io(format!("{action} `{path}`"), error),

@@ -87,8 +87,10 @@ impl Helper {
         }
         let outside =
             user_namespaces.then(|| (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()));
-        let filters = Filters::compile().map_err(|error| format!("compile the system call filters: {error}"))?;
         let groups = cgroup::detect();
+        let can_freeze = groups.as_ref().is_some_and(|groups| groups.can_freeze());
+        let filters =
+            Filters::compile(!can_freeze).map_err(|error| format!("compile the system call filters: {error}"))?;
         Ok(Self { control, children, caller, filters, groups, outside, user, sandboxes: BTreeMap::new() })
     }
 

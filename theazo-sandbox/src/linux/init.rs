@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process};
@@ -18,7 +19,8 @@ pub fn main(control: OwnedFd) -> ! {
     sys::exit(0)
 }
 
-/// How often a program's processes are killed one by one before the whole sandbox's are killed at once.
+/// How often a program's processes are killed one by one before the whole sandbox's are killed at once, and how often all are
+/// told to stop.
 const ROUNDS: u32 = 500;
 
 /// An exec that is not over.
@@ -77,6 +79,16 @@ fn act(bytes: &[u8], descriptors: Vec<OwnedFd>, running: &mut Vec<Running>, exec
     match command {
         Command::Stop | Command::Continue => {
             sys::signal_all(if command == Command::Stop { libc::SIGSTOP } else { libc::SIGCONT });
+            if command == Command::Stop {
+                // A process that is not stopped yet may continue one that is.
+                for _ in 0..ROUNDS {
+                    if tree::is_still() {
+                        break;
+                    }
+                    sys::signal_all(libc::SIGSTOP);
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
             let _ = packet::send_json(&status, &Status::Done, &[]);
         }
         Command::Exec => {

@@ -104,6 +104,9 @@ const MODES_HERE: &[(i64, u8)] =
 #[cfg(not(target_arch = "x86_64"))]
 const MODES_HERE: &[(i64, u8)] = &[];
 
+/// Chooses which signal tells of input.
+const F_SETSIG: i64 = 10;
+
 /// Every flag of `clone` that makes a namespace.
 const NAMESPACES: i32 = libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
@@ -117,8 +120,8 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS
 pub struct Filters(Vec<BpfProgram>);
 
 impl Filters {
-    /// Compiles the filters for this machine.
-    pub fn compile() -> io::Result<Self> {
+    /// Compiles the filters for this machine. Where sandboxes are paused by signals, programs get no signal that ends a pause.
+    pub fn compile(paused_by_signals: bool) -> io::Result<Self> {
         let mut refused: BTreeMap<i64, Vec<SeccompRule>> =
             REFUSED.iter().chain(REFUSED_HERE).map(|number| (*number, Vec::new())).collect();
         let argument = |index, comparison, value: i64| {
@@ -145,6 +148,12 @@ impl Filters {
         refused.insert(libc::SYS_socket, vec![rule(unknown)?, rule(netlink)?, rule(raw)?]);
         // Putting input into a terminal that someone else reads.
         refused.insert(libc::SYS_ioctl, vec![rule(vec![argument(1, Compare::Eq, libc::TIOCSTI as i64)?])?]);
+        if paused_by_signals {
+            // While all processes are stopped, only timers and descriptors could still send the signal that continues them.
+            refused.insert(libc::SYS_timer_create, Vec::new());
+            let chosen = rule(vec![argument(1, Compare::Eq, F_SETSIG)?])?;
+            refused.insert(libc::SYS_fcntl, vec![chosen]);
+        }
         // A file in the workspace is the host's file too, and there a set-user-id bit would count.
         for (number, index) in MODES.iter().chain(MODES_HERE) {
             let bits = [libc::S_ISUID, libc::S_ISGID].map(i64::from);

@@ -24,6 +24,11 @@ pub fn kill_orphans(supervisors: &[Pid]) -> bool {
     kill(|_, branch| supervisors.iter().all(|supervisor| supervisor.as_raw_nonzero().get() != branch))
 }
 
+/// Whether every process but init is stopped.
+pub fn is_still() -> bool {
+    pids().filter(|pid| *pid != 1).all(|pid| state(pid).is_none_or(|state| matches!(state, b'T' | b't' | b'Z' | b'X')))
+}
+
 /// Processes are stopped as they are found, so that they cannot start others, until no new one appears; a fork bomb thus runs
 /// out of processes that still fork.
 fn kill(is_wanted: impl Fn(i32, i32) -> bool) -> bool {
@@ -65,12 +70,22 @@ fn branch(pid: i32, parents: &BTreeMap<i32, i32>) -> Option<i32> {
 
 /// The parent of every process that is not a zombie.
 fn parents() -> BTreeMap<i32, i32> {
-    let pids = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: i32| Some((pid, parent(&fs::read(format!("/proc/{pid}/stat")).ok()?)?))).collect()
+    pids().filter_map(|pid| Some((pid, parent(&stat(pid)?)?))).collect()
+}
+
+fn pids() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn stat(pid: i32) -> Option<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/stat")).ok()
+}
+
+fn state(pid: i32) -> Option<u8> {
+    let stat = stat(pid)?;
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    stat.get(end + 2).copied()
 }
 
 fn parent(stat: &[u8]) -> Option<i32> {

@@ -197,6 +197,10 @@ fn translate(error: Error) -> ComputeError {
         Error::OutsideSandbox { path } => {
             ComputeError::InvalidPath { path: path.clone(), reason: "is outside `/workspace` and `/data`".to_owned() }
         }
+        Error::InvalidInput { parameter: "path", problem } => {
+            // The path is what is too long to repeat.
+            ComputeError::InvalidPath { path: "…".to_owned(), reason: problem.clone() }
+        }
         Error::NotAFile { path } => {
             ComputeError::InvalidPath { path: path.clone(), reason: "is not a regular file".to_owned() }
         }
