@@ -184,3 +184,19 @@ async fn an_agent_whose_run_failed_takes_the_next_at_once() {
         assert_eq!(failed.code().as_str(), "provider_error", "{failed}");
     }
 }
+
+#[tokio::test]
+async fn a_cancelled_run_says_at_once_what_it_cost_so_far() {
+    let plane = TestPlane::start().await.expect("it starts");
+    let session = plane.client().sessions().for_user("ada").await.expect("it is made");
+    let input = serde_json::json!({"language": "python", "code": "import time; time.sleep(60)"});
+    plane.script("slow", vec![ScriptedTurn::tool_call("run_code", input)]).await.expect("it is scripted");
+    let run = session.runs().start("slow", "take long").provider("local").await.expect("it starts");
+    let mut events = run.stream().await.expect("it streams");
+    events.next().await.expect("the tool is called").expect("it streams");
+
+    let cancelled = run.cancel().await.expect("it is cancelled");
+
+    assert_eq!(cancelled.data().status.as_str(), "cancelled");
+    assert!(cancelled.data().cost.to_micro_cents() > 0, "the model was asked");
+}

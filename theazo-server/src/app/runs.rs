@@ -232,6 +232,9 @@ pub fn end_run(tx: &Tx<'_>, tenant: &Tenant, run: &mut RunRecord, end: RunEnd, n
     run.data.status = status;
     run.data.error = Some(error);
     run.data.completed_at = Some(now);
+    // The bill so far; what the last step and the sandbox add comes when the worker frees what it holds.
+    let charged = EventFilter { run_id: Some(run.data.id.to_string()), ..EventFilter::default() };
+    run.data.cost = Cost::from_micro_cents(total_charged(tx, tenant, charged)?.total());
     tx.update(tenant, run)?;
     tx.append(tenant, now, &run.scope(), &event)?;
     tx.enqueue(tenant, &run_job(&run.data.id, now))?;

@@ -145,7 +145,7 @@ impl Engine {
         let timeout = opts.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0);
         let exec = Exec { language: opts.language, code: opts.code, timeout };
         let outcome = self.exec_logged(&job.tenant, &scope, &sandbox, exec).await;
-        Ok(outcome.inspect_err(|error| self.forget_if_gone(agent_id, error))?)
+        Ok(outcome.inspect_err(|error| self.forget_if_gone(agent_id, &sandbox, error))?)
     }
 
     async fn pause(&self, tenant: &Tenant, agent_id: &AgentId, by: PausedBy) -> AppResult<Value> {

@@ -125,6 +125,11 @@ impl Engine {
         let places = Arc::new(Semaphore::new(MAX_JOBS));
         let mut commits = self.app.store.commits();
         loop {
+            // A job that ends commits before it frees its place, so the place is what is waited for.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                free = places.acquire() => drop(free),
+            }
             commits.mark_unchanged();
             let (jobs, next_due) = match self.lease_due(places.available_permits()).await {
                 Ok(leased) => leased,
@@ -168,13 +173,11 @@ impl Engine {
         let next_due = self.app.store.read(|view| Ok::<_, AppError>(view.next_due()?))?;
         let limit = i64::try_from(places).unwrap_or(i64::MAX);
         match next_due {
-            Some(time) if time <= now && limit > 0 => {
+            Some(time) if time <= now => {
                 let owner = self.owner.clone();
                 let jobs = self.app.store.write(move |tx| Ok::<_, AppError>(tx.lease_due(&owner, now, limit)?)).await?;
                 Ok((jobs, None))
             }
-            // Without a free place a job that ends commits, which wakes the loop.
-            Some(_) if limit == 0 => Ok((Vec::new(), None)),
             next_due => Ok((Vec::new(), next_due)),
         }
     }

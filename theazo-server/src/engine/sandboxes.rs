@@ -45,6 +45,15 @@ impl Sandboxes {
     pub fn take(&self, agent_id: &AgentId) -> Option<Arc<dyn Sandbox>> {
         self.slots().remove(agent_id).and_then(|slot| slot.get().cloned())
     }
+
+    /// Forgets this sandbox of an agent, and not another that was made in its place.
+    fn forget(&self, agent_id: &AgentId, sandbox: &Arc<dyn Sandbox>) {
+        let mut slots = self.slots();
+        let held = slots.get(agent_id).and_then(|slot| slot.get());
+        if held.is_some_and(|held| Arc::ptr_eq(held, sandbox)) {
+            slots.remove(agent_id);
+        }
+    }
 }
 
 impl Engine {
@@ -98,9 +107,9 @@ impl Engine {
     }
 
     /// Forgets a sandbox that is gone, so that the next call makes another on the same files.
-    pub(super) fn forget_if_gone(&self, agent_id: &AgentId, error: &ComputeError) {
+    pub(super) fn forget_if_gone(&self, agent_id: &AgentId, sandbox: &Arc<dyn Sandbox>, error: &ComputeError) {
         if *error == ComputeError::Gone {
-            self.sandboxes.take(agent_id);
+            self.sandboxes.forget(agent_id, sandbox);
         }
     }
 
@@ -193,5 +202,30 @@ impl Engine {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use theazo_api::Timestamp;
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        compute::{Provider, SimulatedProvider},
+    };
+
+    #[tokio::test]
+    async fn who_finds_a_sandbox_gone_does_not_take_away_the_one_in_its_place() {
+        let provider = SimulatedProvider::new(Clock::manual(Timestamp::EPOCH));
+        let create = || provider.create(SandboxSpec { id: "agt_1".to_owned(), directory: PathBuf::new() });
+        let (gone, present) = (create().await.expect("it is made"), create().await.expect("it is made"));
+        let (sandboxes, agent_id) = (Sandboxes::default(), AgentId::from("agt_1"));
+        assert!(sandboxes.slot(&agent_id).set(present.clone()).is_ok());
+
+        sandboxes.forget(&agent_id, &gone);
+        assert!(sandboxes.get(&agent_id).is_some());
+        sandboxes.forget(&agent_id, &present);
+        assert!(sandboxes.get(&agent_id).is_none());
     }
 }

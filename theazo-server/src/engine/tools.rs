@@ -97,7 +97,7 @@ pub(super) async fn call(
         other => return Ok(Err(format!("there is no tool `{other}`"))),
     };
     Ok(outcome.map(cut).map_err(|error| {
-        engine.forget_if_gone(agent_id, &error);
+        engine.forget_if_gone(agent_id, &sandbox, &error);
         AppError::from(error).into_detail().message
     }))
 }

@@ -41,7 +41,7 @@ fn follow_run(context: &Context, run_id: &RunId, last_event_id: Option<i64>) -> 
     let goes_on_at = continued.last().map_or(0, |stored| stored.sequence);
     // A limit ends a stream for whoever watches when it is reached, but not for who comes after the run went on.
     let show = move |stored: &StoredEvent| {
-        let is_over = matches!(stored.event, Event::RunPaused { .. }) && stored.sequence < goes_on_at;
+        let is_over = matches!(stored.event, Event::RunPaused { error: Some(_) }) && stored.sequence < goes_on_at;
         if is_over { None } else { show_run_event(stored) }
     };
     Ok(EventSource { tenant: context.tenant.clone(), filter, show: Box::new(show) })
