@@ -218,3 +218,17 @@ async fn no_mount_of_the_host_changes() {
 
     assert_eq!(before, during);
 }
+
+#[tokio::test]
+async fn other_users_of_the_host_cannot_read_a_sandbox_s_files() {
+    use std::os::unix::fs::PermissionsExt;
+
+    everywhere(async |world, _| {
+        let roots = world.roots("probe");
+        for root in [&roots.workspace, &roots.data] {
+            let mode = std::fs::metadata(root).expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+        }
+    })
+    .await;
+}

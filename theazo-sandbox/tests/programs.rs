@@ -227,3 +227,21 @@ async fn a_missing_interpreter_is_named() {
         "no go interpreter at `/opt/none/bin/go`; install it there or configure another path"
     );
 }
+
+#[tokio::test]
+async fn a_program_cannot_take_the_place_of_the_next_one_s_code() {
+    let world = world().await;
+    let sandbox = world.sandbox("planted").await;
+    let code = "
+import os
+for number in range(2, 20):
+    path = f'/run/exec-{number}'
+    if number % 3 == 0: os.mkdir(path); os.mkdir(f'{path}/main.py')
+    elif number % 3 == 1: os.symlink('/workspace', path)
+    else: open(path, 'w').close()";
+    python(&sandbox, code).await;
+
+    for _ in 0..3 {
+        assert_eq!(text(&python(&sandbox, "print('fine')").await), "fine");
+    }
+}

@@ -156,7 +156,12 @@ async fn build(
 
 /// Makes a directory and gives it to the sandbox's user; returns its absolute path.
 fn give(path: &Path, user: Option<u32>) -> io::Result<PathBuf> {
-    std::fs::create_dir_all(path)?;
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    // The host's other users may not read it. What was there before keeps the mode that it was given.
+    match std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(path) {
+        Err(error) if !path.is_dir() => return Err(error),
+        _ => {}
+    }
     if user.is_some() {
         std::os::unix::fs::chown(path, user, user)?;
     }

@@ -97,6 +97,9 @@ fn read_head(file: &mut File) -> io::Result<Program> {
 
 /// Writes the code where the interpreter reads it; the name is what the program's own error messages show.
 fn store(directory: &Path, language: Language, code: &mut File) -> io::Result<PathBuf> {
+    // An earlier program may have put something there.
+    let _ = fs::remove_file(directory);
+    let _ = fs::remove_dir_all(directory);
     fs::create_dir(directory)?;
     let name = match language {
         Language::Python => "main.py",
