@@ -122,3 +122,13 @@ async fn the_server_describes_itself() {
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["paths"]["/v1/sessions"]["post"]["operationId"], "CreateSession");
 }
+
+#[tokio::test]
+async fn a_path_that_is_not_text_is_a_typed_error() {
+    let (_directory, _server, http) = server().await;
+
+    let (status, answer) = http.send("GET", "/v1/sessions/%FF", Value::Null).await;
+
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!("invalid_request")));
+    assert!(answer["requestId"].as_str().is_some_and(|id| id.starts_with("req_")));
+}

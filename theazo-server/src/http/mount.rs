@@ -5,7 +5,7 @@ use std::{collections::HashSet, future::Future, pin::Pin, sync::Arc, time::Durat
 use axum::{
     Router,
     body::Body,
-    extract::{RawPathParams, Request},
+    extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
     http::{HeaderMap, HeaderValue, Response, header},
     routing::{MethodFilter, on},
 };
@@ -129,7 +129,7 @@ impl Routes {
             Method::Patch => MethodFilter::PATCH,
             Method::Delete => MethodFilter::DELETE,
         };
-        let route = on(filter, move |parameters: RawPathParams, request: Request| {
+        let route = on(filter, move |parameters: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
             let (server, serve) = (server.clone(), serve.clone());
             let request_id = new_request_id();
             let span = tracing::info_span!("request", id = %request_id, operation = E::OPERATION.id);
@@ -155,7 +155,7 @@ fn axum_path(template: &str) -> String {
 async fn handle<E, S>(
     server: &Server,
     serve: S,
-    parameters: RawPathParams,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
     request_id: RequestId,
 ) -> Response<Body>
@@ -204,10 +204,12 @@ fn reset() -> Response<Body> {
 
 async fn read_call<E: Endpoint>(
     server: &Server,
-    parameters: RawPathParams,
+    parameters: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> AppResult<(Call<E>, Option<Duration>)> {
     let operation = E::OPERATION;
+    let parameters =
+        parameters.map_err(|_| AppError::unreadable("the path has an escape that is not UTF-8, such as `%FF`"))?;
     let (parts, body) = request.into_parts();
     let tenant = match operation.id {
         "GetHealth" => crate::store::Tenant::new("", crate::store::World::Test),

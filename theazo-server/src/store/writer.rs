@@ -90,7 +90,8 @@ fn run_writer(connection: &Connection, queue: &mpsc::Receiver<Change>, committed
             continue;
         }
         let mut finishes = vec![first(connection)];
-        while finishes.len() < MAX_GROUP {
+        // A full disk makes SQLite roll the whole group back; what came after would be committed by itself.
+        while finishes.len() < MAX_GROUP && !connection.is_autocommit() {
             let Ok(change) = queue.try_recv() else { break };
             finishes.push(change(connection));
         }
