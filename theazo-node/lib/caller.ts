@@ -96,6 +96,8 @@ export class Caller {
       const native = this.#connection.ready ?? (await this.#connection.started());
       signal?.throwIfAborted();
       text = await native.call(operation, ...encoded, cancelId);
+      // The answer may have been on its way here already; an aborted call has none, whichever was faster.
+      signal?.throwIfAborted();
     } catch (error) {
       signal?.throwIfAborted();
       // Made here, after the await, so that its stack goes on through the caller's own async functions.
