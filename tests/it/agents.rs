@@ -200,3 +200,21 @@ async fn a_cancelled_run_says_at_once_what_it_cost_so_far() {
     assert_eq!(cancelled.data().status.as_str(), "cancelled");
     assert!(cancelled.data().cost.to_micro_cents() > 0, "the model was asked");
 }
+
+#[tokio::test]
+async fn folders_of_any_depth_are_removed_with_their_agent() {
+    let directory = tempfile::tempdir().expect("a folder is made");
+    let options = theazo::embedded::PlaneOptions { data_dir: Some(directory.path().into()), ..Default::default() };
+    let plane = theazo::embedded::Plane::start(options).await.expect("it starts");
+    let session = plane.client().sessions().for_user("ada").await.expect("it is made");
+    let agent = session.agents().create().await.expect("it is made");
+    let code =
+        "import os\nfor _ in range(5000):\n    os.mkdir('d')\n    os.chdir('d')\nos.mkdir('e', 0)\nprint('deep')";
+    assert_eq!(agent.exec("python", code).await.expect("it runs").stdout, "deep\n");
+
+    agent.pause().await.expect("it pauses");
+    agent.terminate().await.expect("it ends");
+
+    let left = directory.path().join("sandboxes").join("agents").join(agent.id().as_str());
+    assert!(!left.exists(), "nothing of it is left");
+}

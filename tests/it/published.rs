@@ -132,3 +132,17 @@ async fn a_path_that_is_not_text_is_a_typed_error() {
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("invalid_request")));
     assert!(answer["requestId"].as_str().is_some_and(|id| id.starts_with("req_")));
 }
+
+#[tokio::test]
+async fn a_finished_run_ends_its_stream_whatever_was_seen_last() {
+    let (_directory, _server, http) = server().await;
+    let (_, session) = http.send("POST", "/v1/sessions", json!({"userId": "ada"})).await;
+    let path = format!("/v1/sessions/{}/run", id(&session));
+    let (_, result) = http.send("POST", &path, json!({"agent": "a", "task": "t"})).await;
+    let path = format!("/v1/runs/{}/stream", result["runId"].as_str().expect("it says which run"));
+
+    let request = http.request("GET", &path).header("last-event-id", i64::MAX.to_string());
+    let text = request.send().await.expect("headers come").text().await.expect("the stream ends");
+
+    assert!(text.contains(r#""type":"done""#), "{text}");
+}

@@ -4,6 +4,8 @@ use std::{fs::File, io, path::Path};
 
 use tempfile::TempDir;
 
+use crate::compute::remove_tree;
+
 const PREFIX: &str = "theazo-plane-";
 
 /// The file whose lock says that the folder is in use.
@@ -38,6 +40,15 @@ impl TemporaryDirectory {
     }
 }
 
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        // Sandboxes may have made it deeper than the standard library's own way can go.
+        if let Err(error) = remove_tree(self.path()) {
+            tracing::warn!(%error, "the temporary folder of a control plane could not be removed");
+        }
+    }
+}
+
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
@@ -45,7 +56,7 @@ fn remove_abandoned(parent: &Path) {
         let path = entry.path();
         if is_ours && is_abandoned(&path) {
             // Another user's folder cannot be removed, and need not be.
-            let _ = std::fs::remove_dir_all(path);
+            let _ = remove_tree(&path);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Local sandboxes: real processes on this machine, kept apart from it by `theazo-sandbox`.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::UNIX_EPOCH,
 };
@@ -12,6 +12,11 @@ use theazo_sandbox::{Chunk, Error, Language, Launcher, LauncherConfig, Runtimes,
 use tokio::sync::mpsc;
 
 use super::{ComputeError, Exec, Output, Provider, Sandbox, SandboxSpec};
+
+/// Removes a folder and everything in it, however deep a program made it.
+pub fn remove_tree(directory: &Path) -> std::io::Result<()> {
+    files::remove_tree(directory)
+}
 
 /// How local sandboxes are started.
 #[derive(Debug, Clone)]

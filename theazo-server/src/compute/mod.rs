@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use theazo_api::{ComputeRuntime, ExecResult, FileEntry, Isolation};
 use tokio::sync::mpsc;
 
-pub use local::{LocalConfig, LocalProvider};
+pub use local::{LocalConfig, LocalProvider, remove_tree};
 pub use simulated::SimulatedProvider;
 
 /// A way to have sandboxes.

@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use super::{Engine, limits::Stopped, timers::meter_job};
 use crate::{
     app::find_agent,
-    compute::{ComputeError, Sandbox, SandboxSpec},
+    compute::{ComputeError, Sandbox, SandboxSpec, remove_tree},
     error::{AppError, AppResult},
     event::Event,
     spending::{start_meter, stop_meter},
@@ -196,7 +196,7 @@ impl Engine {
             }
         }
         let directory = self.agent_directory(agent_id);
-        match tokio::task::spawn_blocking(move || std::fs::remove_dir_all(directory)).await {
+        match tokio::task::spawn_blocking(move || remove_tree(&directory)).await {
             Ok(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
                 tracing::warn!(agent = %agent_id, %error, "the files of a sandbox could not be removed");
             }

@@ -34,8 +34,12 @@ pub fn mount(routes: &mut Routes) {
 }
 
 fn follow_run(context: &Context, run_id: &RunId, last_event_id: Option<i64>) -> AppResult<EventSource> {
-    let filter =
-        EventFilter { after: last_event_id.unwrap_or(0), run_id: Some(run_id.to_string()), ..EventFilter::default() };
+    let mut filter = EventFilter { run_id: Some(run_id.to_string()), ..EventFilter::default() };
+    let endings = EventFilter { kinds: vec!["run.completed", "run.failed", "run.cancelled"], ..filter.clone() };
+    let endings = context.app.store.read(|view| Ok::<_, AppError>(view.events(&context.tenant, &endings)?))?;
+    // Who has seen the end of a run is shown it once more, or the stream would wait for what never comes.
+    let last_shown = endings.last().map_or(i64::MAX, |stored| stored.sequence - 1);
+    filter.after = last_event_id.unwrap_or(0).min(last_shown);
     let continued = EventFilter { kinds: vec!["run.continued"], ..filter.clone() };
     let continued = context.app.store.read(|view| Ok::<_, AppError>(view.events(&context.tenant, &continued)?))?;
     let goes_on_at = continued.last().map_or(0, |stored| stored.sequence);
