@@ -63,7 +63,7 @@ await theazo.close();
 
 /** Cents for people, with the exact amount beside them. */
 function money(cost: Cost): string {
-  return `${cost.amount} cents (${exact(cost)} micro-cents)`;
+  return `${cost.amount} ${cost.amount === 1 ? 'cent' : 'cents'} (${exact(cost)} micro-cents)`;
 }
 
 function exact(cost: Cost): number {

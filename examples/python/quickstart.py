@@ -70,7 +70,7 @@ def main() -> None:
 
 def money(cost: Cost) -> str:
     """Cents for people, with the exact amount beside them."""
-    return f"{cost.amount} cents ({exact(cost)} micro-cents)"
+    return f"{cost.amount} {'cent' if cost.amount == 1 else 'cents'} ({exact(cost)} micro-cents)"
 
 
 def exact(cost: Cost) -> int:

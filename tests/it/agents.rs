@@ -218,3 +218,16 @@ async fn folders_of_any_depth_are_removed_with_their_agent() {
     let left = directory.path().join("sandboxes").join("agents").join(agent.id().as_str());
     assert!(!left.exists(), "nothing of it is left");
 }
+
+#[tokio::test]
+async fn a_deadline_ends_the_wait_for_a_program_that_takes_longer() {
+    let (_theazo, session) = plane().await;
+    let agent = session.agents().create().await.expect("it is made");
+
+    let begun = std::time::Instant::now();
+    let call = agent.exec("python", "import time; time.sleep(30)").deadline(std::time::Duration::from_millis(200));
+    let error = call.await.expect_err("the deadline comes first");
+
+    assert_eq!(error.code().as_str(), "timeout");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "it did not wait for the program");
+}

@@ -52,7 +52,8 @@ impl Cost {
 impl std::fmt::Display for Cost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let micro_cents = self.to_micro_cents();
-        write!(f, "{} cents ({micro_cents} micro-cents)", self.amount)
+        let unit = if self.amount == 1 { "cent" } else { "cents" };
+        write!(f, "{} {unit} ({micro_cents} micro-cents)", self.amount)
     }
 }
 

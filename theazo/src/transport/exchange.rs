@@ -113,8 +113,9 @@ impl<'a> Exchange<'a> {
                 Ok(received) if is_continuation(&received.meta) => {
                     // The work is alive, so failures from before no longer count.
                     retry = 0;
-                    if took < SHORTEST_HOLD {
-                        sleep(SHORTEST_HOLD).await;
+                    let hold = SHORTEST_HOLD.saturating_sub(took).min(self.time_left().0);
+                    if !hold.is_zero() {
+                        sleep(hold).await;
                     }
                 }
                 Ok(mut received) => {
@@ -148,8 +149,13 @@ impl<'a> Exchange<'a> {
     /// Sends once and reads the answer within the limit.
     async fn attempt(&mut self, number: u32, reading: Reading) -> Result<Received, Failed> {
         let (limit, shown) = self.time_left();
+        if limit.is_zero() {
+            let error = outcome::timeout_error(self.operation, shown);
+            return Err(Failed { ending: Ending::Broken, asked: None, error });
+        }
         self.headers.insert(ATTEMPT, HeaderValue::from(number));
         if self.operation.time == TimeClass::Run {
+            // Rounded down: the server then answers before this side stops waiting, and says which run it is.
             let wait = limit.min(RUN_WAIT).as_secs();
             let prefer = HeaderValue::try_from(format!("wait={wait}")).expect("digits are visible ASCII");
             self.headers.insert(PREFER, prefer);
