@@ -83,7 +83,8 @@ impl Connection {
 
     /// Whether the helper still answers.
     pub fn is_alive(&self) -> bool {
-        self.waiting().is_some()
+        // The end of the process may be known before that of its socket was read.
+        self.waiting().is_some() && !*self.ended.borrow()
     }
 
     /// Asks for something about a sandbox and waits for the answer. A caller that stops waiting does not stop the helper.

@@ -72,11 +72,22 @@ impl Launcher {
     /// Dropping the future before it is done leaves nothing behind.
     ///
     /// # Errors
-    /// [`Error::Create`] says which step failed; [`Error::HelperDied`] when the helper was killed meanwhile, after which the next
-    /// call starts a new one.
+    /// [`Error::Create`] says which step failed; [`Error::HelperDied`] when the helper was killed meanwhile and so was the one
+    /// that took its place.
     pub async fn create(&self, spec: SandboxSpec) -> Result<Sandbox, Error> {
         check(&spec)?;
         let connection = self.connection().await?;
+        match self.build_with(connection.clone(), spec.clone()).await {
+            // It may have been dead for a while without anybody noticing. What it began to build ended with it.
+            Err(Error::HelperDied) => {
+                connection.ended().await;
+                self.build_with(self.connection().await?, spec).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn build_with(&self, connection: Arc<Connection>, spec: SandboxSpec) -> Result<Sandbox, Error> {
         let mut read_only = self.config.runtimes.read_only.clone();
         read_only.extend(spec.read_only.iter().cloned());
         let given_to = (!self.user_namespaces || rustix::process::geteuid().is_root()).then_some(self.config.user);
