@@ -146,7 +146,8 @@ async fn dropping_a_sandbox_or_a_launcher_ends_everything() {
 
     drop(dropped);
     eventually("the end of the sandbox", || processes_with("615243789").is_empty()).await;
-    assert_eq!(processes_with("718293645").len(), 1);
+    // The shell may end before what it put in the background has become the program that it is to be.
+    eventually("the program that is kept", || processes_with("718293645").len() == 1).await;
 
     drop((kept, world));
     eventually("the end of the helper", || is_gone(helper)).await;
