@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     check::{Check, Problems},
+    compatible::compatible,
     endpoint::{Reply, TimeClass, endpoints},
     id::{AgentId, SessionId, SnapshotId},
     money::Cost,
@@ -342,10 +343,9 @@ impl Check for RunOpts {
 /// A program to run in a sandbox.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct ExecOpts {
     /// The language of the program.
-    #[serde(alias = "lang")]
     pub language: ComputeRuntime,
     /// The program.
     pub code: String,
@@ -356,6 +356,8 @@ pub struct ExecOpts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeatable: Option<bool>,
 }
+
+compatible!(ExecOpts, accepts { "lang" as "language" });
 
 impl Check for ExecOpts {
     fn check(&self, problems: &mut Problems) {

@@ -50,9 +50,25 @@ pub struct Operation {
     pub ends_with_caller: bool,
     /// Whether the operation is one that we add to the published API.
     pub ours: bool,
+    /// Whether this version does not serve the operation yet: it answers 501 `not_implemented`.
+    pub planned: bool,
+    /// Who may ask for it.
+    pub access: Access,
+    /// Routes of older versions that mean the same.
+    pub older: &'static [(Method, &'static str)],
+    /// Whether a page stands on the wire as its items alone; the cursor of the next page is in the header
+    /// [`NEXT_CURSOR`].
+    pub bare_list: bool,
+    /// Fields of the query or body that the receiver fills in from its own data: `userId`, `sessionId`.
+    pub fills: &'static [&'static str],
+    /// What the body means where it is a map and not a type with documentation of its own.
+    pub body_doc: &'static str,
     /// Which planes serve the operation.
     pub plane: Plane,
 }
+
+/// The header with the cursor of the next page, where a list is an array alone; absent on the last page.
+pub const NEXT_CURSOR: &str = "x-next-cursor";
 
 impl Operation {
     /// What a declaration starts from.
@@ -82,6 +98,12 @@ impl Operation {
             planned_fields: &[],
             ends_with_caller: false,
             ours: false,
+            planned: false,
+            access: Access::Key,
+            older: &[],
+            bare_list: false,
+            fills: &[],
+            body_doc: "",
             plane: Plane::Public,
         }
     }
@@ -153,6 +175,8 @@ pub enum TimeClass {
     Request,
     /// An agent works: as long as it takes; the client re-attaches when a connection ends first.
     Run,
+    /// As long as the query's `timeout` says; when it is over, the answer is the present state and no error.
+    Wait,
     /// A stream of events: open until it ends.
     Stream,
 }
@@ -164,15 +188,34 @@ pub enum Reply {
     Json,
     /// Server-sent events, each with one JSON value.
     Events,
+    /// A WebSocket, each message with one JSON value.
+    Socket,
     /// Nothing that is read.
     Empty,
 }
 
-/// Which planes serve an operation.
+/// Who may ask for an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever has an API key of the account.
+    Key,
+    /// Everyone.
+    Open,
+    /// Whoever knows the id in the path, which is a secret of its own: a visitor of a channel.
+    Id,
+    /// Whoever can sign the body with the secret of the resource: the caller of a trigger.
+    Signature,
+    /// A program in a sandbox, by the token in the address that it was given.
+    Sandbox,
+}
+
+/// Which planes serve an operation, and where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plane {
-    /// Every control plane.
+    /// Every control plane; a method of the client.
     Public,
+    /// Every control plane; a method of the client that programs in a sandbox use.
+    Bridge,
     /// Only a test plane.
     Test,
 }

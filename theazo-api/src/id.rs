@@ -97,6 +97,64 @@ ids! {
     ExecId = "exec_",
     /// A snapshot of a sandbox.
     SnapshotId = "snap_",
+    /// A checkpoint of an agent's work.
+    CheckpointId = "ckpt_",
+    /// An agent definition.
+    AgentDefinitionId = "adef_",
+    /// A customization: an instruction, a prompt, a skill or a hook.
+    CustomizationId = "cust_",
+    /// A fleet.
+    FleetId = "flt_",
+    /// An item of a fleet.
+    FleetItemId = "item_",
+    /// A team.
+    TeamId = "team_",
+    /// A run of a team.
+    TeamRunId = "trun_",
+    /// A workflow.
+    WorkflowId = "wf_",
+    /// A run of a workflow.
+    WorkflowRunId = "run_",
+    /// An approval.
+    ApprovalId = "apr_",
+    /// A schedule.
+    ScheduleId = "sch_",
+    /// One execution of a schedule.
+    ScheduleExecutionId = "sexe_",
+    /// A trigger.
+    TriggerId = "trg_",
+    /// An event that was emitted to triggers and waiting workflows.
+    EventId = "evt_",
+    /// A task.
+    TaskId = "task_",
+    /// A tool that was registered.
+    ToolId = "tool_",
+    /// A connection to an MCP server.
+    McpConnectionId = "mcp_",
+    /// A channel.
+    ChannelId = "ch_",
+    /// A conversation.
+    ConversationId = "conv_",
+    /// A message of a conversation.
+    MessageId = "msg_",
+    /// A thread of a conversation.
+    ThreadId = "thread_",
+    /// A handoff of a conversation.
+    HandoffId = "ho_",
+    /// A source of knowledge.
+    KnowledgeSourceId = "src_",
+    /// A file of the account.
+    FileId = "file_",
+    /// A webhook.
+    WebhookId = "wh_",
+    /// A subscription.
+    SubscriptionId = "sub_",
+    /// A violation of a guardrail.
+    ViolationId = "vio_",
+    /// A trace.
+    TraceId = "tr_",
+    /// A span of a trace.
+    SpanId = "span_",
     /// A log entry.
     LogId = "log_",
     /// A record of an API key.

@@ -7,14 +7,20 @@
 //! Reading order: [`endpoint`] (what an operation is), the shared vocabulary ([`id`], [`money`], [`time`], [`page`],
 //! [`error`]), then one module per resource.
 
+mod choice;
+pub mod compatible;
 pub mod endpoint;
 mod open_enum;
+mod parts;
+mod tagged_union;
 
 pub mod check;
 pub mod error;
 pub mod id;
 pub mod money;
 pub mod page;
+pub mod patch;
+pub mod secret;
 pub mod time;
 
 pub mod agents;
@@ -25,10 +31,11 @@ pub mod runs;
 pub mod sessions;
 pub mod testing;
 pub mod usage;
+pub mod webhooks;
 
 pub use agents::*;
 pub use check::{Check, Problems};
-pub use endpoint::{Endpoint, Method, Operation, Plane, Repeat, Reply, TimeClass};
+pub use endpoint::{Access, Endpoint, Method, NEXT_CURSOR, Operation, Plane, Repeat, Reply, TimeClass};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldProblem};
 pub use files::*;
 pub use health::*;
@@ -36,10 +43,14 @@ pub use id::*;
 pub use logs::*;
 pub use money::*;
 pub use page::Page;
+pub use parts::PARTS;
+pub use patch::Patch;
 pub use runs::*;
+pub use secret::Secret;
 pub use sessions::*;
 pub use time::{DurationInput, Timestamp};
 pub use usage::*;
+pub use webhooks::*;
 
 /// The OpenAPI 3.1 document of the public API, as `cargo xtask codegen` writes it.
 #[cfg(feature = "openapi")]
@@ -54,6 +65,7 @@ pub fn operations() -> Vec<&'static Operation> {
         runs::OPERATIONS,
         logs::OPERATIONS,
         usage::OPERATIONS,
+        webhooks::OPERATIONS,
         health::OPERATIONS,
     ]
     .concat()
@@ -74,6 +86,7 @@ pub fn describe(generator: &mut schemars::SchemaGenerator) -> Vec<endpoint::Desc
         runs::describe,
         logs::describe,
         usage::describe,
+        webhooks::describe,
         health::describe,
         testing::describe,
     ]

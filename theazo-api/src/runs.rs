@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{
     agents::AgentPath,
     check::{Check, Problems},
+    compatible::{compatible, serve, serve_value},
     endpoint::{Reply, TimeClass, endpoints},
     error::ErrorDetail,
     id::{AgentId, RunId, SessionId},
@@ -12,6 +13,7 @@ use crate::{
     open_enum::open_enum,
     page::Page,
     sessions::{SessionPath, SessionRunOpts, check_page_limit, check_task},
+    tagged_union::tagged_union,
     time::Timestamp,
 };
 
@@ -208,10 +210,9 @@ fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ToolC
 /// A call of a tool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct ToolCall {
     /// The name of the tool.
-    #[serde(alias = "name")]
     pub tool: String,
     /// What it was given.
     pub input: serde_json::Map<String, serde_json::Value>,
@@ -220,136 +221,88 @@ pub struct ToolCall {
     pub output: String,
 }
 
-/// Something that happens in a run.
-///
-/// `done` ends a stream whose run completed; `error` ends one whose run failed, was cancelled or is paused.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
-#[non_exhaustive]
-pub enum StreamEvent {
-    /// The model wrote a piece of text.
-    Text {
-        /// The piece.
-        text: String,
-    },
-    /// The model called a tool.
-    ToolCall {
-        /// The name of the tool.
-        tool: String,
-        /// What it is given.
-        input: serde_json::Map<String, serde_json::Value>,
-    },
-    /// A tool returned.
-    ToolResult {
-        /// The name of the tool.
-        tool: String,
-        /// What it returned.
-        output: String,
-    },
-    /// Something that a person who waits may want to know.
-    Progress {
-        /// What happens.
-        message: String,
-        /// How far it is, 0 to 100.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        percentage: Option<f64>,
-    },
-    /// The run is completed.
-    Done {
-        /// The run.
-        run_id: RunId,
-        /// What the agent answered.
-        output: String,
-        /// What the run cost.
-        cost: Cost,
-        /// How long it took, for people.
-        duration: String,
-        /// How long it took, in milliseconds.
-        duration_ms: i64,
-        /// Paths of the files that the agent wrote in `/workspace`.
-        #[serde(default)]
-        artifacts: Vec<String>,
-    },
-    /// The run failed, was cancelled, or is paused at a limit.
-    Error {
-        /// The run.
-        run_id: RunId,
-        /// Why.
-        error: ErrorDetail,
-    },
-    /// An event that this version does not know, kept as it came.
-    #[serde(untagged)]
-    #[cfg_attr(feature = "schema", schemars(skip))]
-    Other(serde_json::Map<String, serde_json::Value>),
+compatible!(ToolCall, accepts { "name" as "tool" }, serves { "tool" as "name" });
+
+tagged_union! {
+    /// Something that happens in a run.
+    ///
+    /// `done` ends a stream whose run completed; `error` ends one whose run failed, was cancelled or is paused.
+    StreamEvent by "type", serves other_names {
+        /// The model wrote a piece of text.
+        Text = "text" {
+            /// The piece.
+            text: String,
+        },
+        /// The model called a tool.
+        ToolCall = "tool_call" {
+            /// The name of the tool.
+            tool: String,
+            /// What it is given.
+            input: serde_json::Map<String, serde_json::Value>,
+        },
+        /// A tool returned.
+        ToolResult = "tool_result" {
+            /// The name of the tool.
+            tool: String,
+            /// What it returned.
+            output: String,
+        },
+        /// Something that a person who waits may want to know.
+        Progress = "progress" {
+            /// What happens.
+            message: String,
+            /// How far it is, 0 to 100.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            percentage: Option<f64>,
+        },
+        /// The run is completed.
+        Done = "done" {
+            /// The run.
+            #[serde(default = "no_run")]
+            run_id: RunId,
+            /// What the agent answered.
+            output: String,
+            /// What the run cost.
+            cost: Cost,
+            /// How long it took, for people.
+            duration: String,
+            /// How long it took, in milliseconds.
+            duration_ms: i64,
+            /// Paths of the files that the agent wrote in `/workspace`.
+            #[serde(default)]
+            artifacts: Vec<String>,
+        },
+        /// The run failed, was cancelled, or is paused at a limit.
+        Error = "error" {
+            /// The run.
+            run_id: RunId,
+            /// Why.
+            error: ErrorDetail,
+        },
+    }
+}
+
+/// A stream of another server than ours does not say which run it is of.
+fn no_run() -> RunId {
+    RunId::from("")
+}
+
+/// The documentation's first revision has other names than the published client.
+fn other_names(members: &mut serde_json::Map<String, serde_json::Value>) {
+    match members.get("type").and_then(|kind| kind.as_str()) {
+        Some("text") => serve(members, "text", "delta"),
+        Some("tool_call" | "tool_result") => serve(members, "tool", "name"),
+        Some("done") => {
+            let result = serde_json::json!({ "output": members.get("output"), "cost": members.get("cost") });
+            serve_value(members, "result", result);
+        }
+        _ => {}
+    }
 }
 
 impl StreamEvent {
     /// Whether nothing follows.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Done { .. } | Self::Error { .. })
-    }
-}
-
-impl<'de> Deserialize<'de> for StreamEvent {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
-        enum Known {
-            Text {
-                text: String,
-            },
-            ToolCall {
-                tool: String,
-                input: serde_json::Map<String, serde_json::Value>,
-            },
-            ToolResult {
-                tool: String,
-                output: String,
-            },
-            Progress {
-                message: String,
-                #[serde(default)]
-                percentage: Option<f64>,
-            },
-            Done {
-                #[serde(default = "no_run")]
-                run_id: RunId,
-                output: String,
-                cost: Cost,
-                duration: String,
-                duration_ms: i64,
-                #[serde(default)]
-                artifacts: Vec<String>,
-            },
-            Error {
-                run_id: RunId,
-                error: ErrorDetail,
-            },
-        }
-
-        fn no_run() -> RunId {
-            RunId::from("")
-        }
-
-        let members = serde_json::Map::deserialize(deserializer)?;
-        let known = members
-            .get("type")
-            .and_then(|kind| kind.as_str())
-            .is_some_and(|kind| matches!(kind, "text" | "tool_call" | "tool_result" | "progress" | "done" | "error"));
-        if !known {
-            return Ok(Self::Other(members));
-        }
-        let event = serde_json::from_value(serde_json::Value::Object(members)).map_err(serde::de::Error::custom)?;
-        Ok(match event {
-            Known::Text { text } => Self::Text { text },
-            Known::ToolCall { tool, input } => Self::ToolCall { tool, input },
-            Known::ToolResult { tool, output } => Self::ToolResult { tool, output },
-            Known::Progress { message, percentage } => Self::Progress { message, percentage },
-            Known::Done { run_id, output, cost, duration, duration_ms, artifacts } => {
-                Self::Done { run_id, output, cost, duration, duration_ms, artifacts }
-            }
-            Known::Error { run_id, error } => Self::Error { run_id, error },
-        })
     }
 }

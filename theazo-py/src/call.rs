@@ -14,7 +14,7 @@ use theazo_api::{DurationInput, Endpoint, Operation, Reply};
 use crate::{
     error::Failure,
     generated::calls::ENTRIES,
-    shape::{self, Shape},
+    shape::{self, Kind, Shape},
     value::ToPython,
     wakeup::{Ready, nothing},
 };
@@ -33,7 +33,7 @@ enum Body {
     /// Its fields are arguments.
     Fields(&'static Shape),
     /// It is the argument of this name.
-    Argument(&'static str, &'static Shape),
+    Argument(&'static str, Kind),
 }
 
 impl Entry {
@@ -64,8 +64,8 @@ impl Entry {
     }
 
     /// The operation with one argument that is the body.
-    pub const fn whole_body(mut self, name: &'static str, shape: &'static Shape) -> Self {
-        self.body = Some(Body::Argument(name, shape));
+    pub const fn whole_body(mut self, name: &'static str, kind: Kind) -> Self {
+        self.body = Some(Body::Argument(name, kind));
         self
     }
 
@@ -99,8 +99,8 @@ impl Entry {
         let body = match &self.body {
             None => None,
             Some(Body::Fields(shape)) => Some(shape::object(shape, inputs)?),
-            Some(Body::Argument(name, shape)) => match inputs.get_item(name)?.filter(|value| !value.is_none()) {
-                Some(value) => Some(shape::whole(shape, name, &value)?),
+            Some(Body::Argument(name, kind)) => match inputs.get_item(name)?.filter(|value| !value.is_none()) {
+                Some(value) => Some(shape::whole(kind, name, &value)?),
                 None => return Err(Failure::invalid_input(name, "must be given").into_python(py)),
             },
         };

@@ -60,6 +60,52 @@ pub enum Kind {
     Map(&'static Kind),
     /// Another struct.
     Struct(&'static Shape),
+    /// One variant of a union.
+    Union(&'static UnionShape),
+    /// A value in one of several forms, each of another kind.
+    Choice(&'static [Kind]),
+    /// A value, or `NULL` to clear what was there.
+    Patch(&'static Kind),
+}
+
+/// A union of structs that are told apart by one member.
+pub struct UnionShape {
+    /// The name of the union.
+    pub name: &'static str,
+    /// The member that tells which variant a value is.
+    pub tag: &'static str,
+    /// The variants by their tags.
+    pub variants: &'static [(&'static str, &'static Shape)],
+    /// The JSON of an instance of a native class, or none if the value is something else.
+    pub native: fn(&Bound<'_, PyAny>) -> Option<Vec<u8>>,
+}
+
+/// Stands for null where `None` means "leave it as it is": `NULL` clears what was there.
+#[pyclass(frozen, name = "Null", module = "theazo.types")]
+pub struct Null;
+
+#[pymethods]
+impl Null {
+    fn __repr__(&self) -> &'static str {
+        "NULL"
+    }
+
+    fn __bool__(&self) -> bool {
+        false
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // The name of a global: there is one `NULL`, also after `pickle`.
+        Ok(PyString::new(py, "NULL").into_any())
+    }
+}
+
+impl Null {
+    /// The one instance.
+    pub fn instance(py: Python<'_>) -> PyResult<Bound<'_, Self>> {
+        static INSTANCE: PyOnceLock<Py<Null>> = PyOnceLock::new();
+        Ok(INSTANCE.get_or_try_init(py, || Py::new(py, Self))?.bind(py).clone())
+    }
 }
 
 /// Nesting at which a value is refused: a list that contains itself would never end.
@@ -104,9 +150,9 @@ pub fn object(shape: &Shape, members: &Bound<'_, PyDict>) -> PyResult<Vec<u8>> {
 }
 
 /// The JSON of one value that is a whole body.
-pub fn whole(shape: &'static Shape, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+pub fn whole(kind: &Kind, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let mut out = Vec::with_capacity(256);
-    write(&mut out, &Kind::Struct(shape), value, &Place::TOP.under(name))?;
+    write(&mut out, kind, value, &Place::TOP.under(name))?;
     Ok(out)
 }
 
@@ -128,10 +174,32 @@ pub fn query(shape: &Shape, members: &Bound<'_, PyDict>) -> PyResult<Vec<(String
     Ok(pairs)
 }
 
+/// The JSON object of a variant of a union from `members`, by their names in Python.
+pub fn variant(tag: &str, value: &str, shape: &Shape, members: &Bound<'_, PyDict>) -> PyResult<Vec<u8>> {
+    let mut out = Vec::with_capacity(256);
+    write_tagged(&mut out, Some((tag, value)), shape, members.as_any(), &Place::TOP)?;
+    Ok(out)
+}
+
 fn write_members(out: &mut Vec<u8>, shape: &Shape, members: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<()> {
+    write_tagged(out, None, shape, members, place)
+}
+
+fn write_tagged(
+    out: &mut Vec<u8>,
+    tag: Option<(&str, &str)>,
+    shape: &Shape,
+    members: &Bound<'_, PyAny>,
+    place: &Place<'_>,
+) -> PyResult<()> {
     let py = members.py();
     out.push(b'{');
-    let mut comma = false;
+    let mut comma = tag.is_some();
+    if let Some((tag, value)) = tag {
+        string(out, tag);
+        out.push(b':');
+        string(out, value);
+    }
     for field in shape.fields {
         let given = match member(members, field.name)? {
             None if field.wire != field.name => member(members, field.wire)?,
@@ -165,14 +233,19 @@ fn member<'py>(members: &Bound<'py, PyAny>, name: &str) -> PyResult<Option<Bound
     Ok(value.filter(|value| !value.is_none()))
 }
 
-/// An unknown key is an error that names it: a typo must not mean "no limit".
-fn refuse_unknown_keys(shape: &Shape, mapping: &Bound<'_, PyMapping>, place: &Place<'_>) -> PyResult<()> {
+/// An unknown key is an error that names it: a typo must not mean "no limit". `tag` is the member that names the variant.
+fn refuse_unknown_keys(
+    shape: &Shape,
+    tag: Option<&str>,
+    mapping: &Bound<'_, PyMapping>,
+    place: &Place<'_>,
+) -> PyResult<()> {
     let py = mapping.py();
     for key in mapping.keys()?.iter() {
         let Ok(key) = key.extract::<String>() else {
             return Err(place.expected("a mapping with text as keys", &key));
         };
-        if shape.fields.iter().any(|field| field.name == key || field.wire == key) {
+        if tag == Some(&key) || shape.fields.iter().any(|field| field.name == key || field.wire == key) {
             continue;
         }
         let known: Vec<String> = shape.fields.iter().map(|field| format!("`{}`", field.name)).collect();
@@ -210,9 +283,71 @@ fn write(out: &mut Vec<u8>, kind: &Kind, value: &Bound<'_, PyAny>, place: &Place
             let Ok(mapping) = value.cast::<PyMapping>() else {
                 return Err(place.expected(&format!("a {} or a dict", shape.name), value));
             };
-            refuse_unknown_keys(shape, mapping, place)?;
+            refuse_unknown_keys(shape, None, mapping, place)?;
             write_members(out, shape, value, place)
         }
+        Kind::Union(union) => write_union(out, union, value, place),
+        Kind::Choice(kinds) => match kinds.iter().find(|kind| fits(kind, value)) {
+            Some(kind) => write(out, kind, value, place),
+            None => {
+                let forms: Vec<&str> = kinds.iter().map(name_of).collect();
+                Err(place.expected(&forms.join(" or "), value))
+            }
+        },
+        Kind::Patch(_) if value.is_instance_of::<Null>() => raw(out, "null"),
+        Kind::Patch(kind) => write(out, kind, value, place),
+    }
+}
+
+fn write_union(out: &mut Vec<u8>, union: &UnionShape, value: &Bound<'_, PyAny>, place: &Place<'_>) -> PyResult<()> {
+    if let Some(json) = (union.native)(value) {
+        out.extend_from_slice(&json);
+        return Ok(());
+    }
+    let Ok(mapping) = value.cast::<PyMapping>() else {
+        return Err(place.expected(&format!("a {} or a dict", union.name), value));
+    };
+    let given = member(value, union.tag)?.and_then(|tag| tag.extract::<String>().ok());
+    let Some((tag, shape)) = union.variants.iter().find(|(tag, _)| Some(*tag) == given.as_deref()) else {
+        let known: Vec<String> = union.variants.iter().map(|(tag, _)| format!("`{tag}`")).collect();
+        let message = format!("must be one of {}", known.join(", "));
+        return Err(place.under(union.tag).problem(value.py(), message));
+    };
+    refuse_unknown_keys(shape, Some(union.tag), mapping, place)?;
+    write_tagged(out, Some((union.tag, tag)), shape, value, place)
+}
+
+/// Whether a value has the form that a kind takes.
+fn fits(kind: &Kind, value: &Bound<'_, PyAny>) -> bool {
+    match kind {
+        Kind::Text | Kind::Timestamp => value.is_instance_of::<PyString>(),
+        Kind::Bool => value.is_instance_of::<PyBool>(),
+        Kind::Integer | Kind::Number => {
+            (value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>()) && !value.is_instance_of::<PyBool>()
+        }
+        Kind::List(_) => value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>(),
+        Kind::Struct(shape) => (shape.native)(value).is_some() || value.cast::<PyMapping>().is_ok(),
+        Kind::Union(union) => (union.native)(value).is_some() || value.cast::<PyMapping>().is_ok(),
+        Kind::Object | Kind::Map(_) => value.cast::<PyMapping>().is_ok(),
+        Kind::Duration | Kind::Any => true,
+        Kind::Choice(kinds) => kinds.iter().any(|kind| fits(kind, value)),
+        Kind::Patch(kind) => fits(kind, value),
+    }
+}
+
+/// What a kind takes, for messages.
+fn name_of(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Text | Kind::Timestamp => "text",
+        Kind::Bool => "True or False",
+        Kind::Integer | Kind::Number => "a number",
+        Kind::List(_) => "a list",
+        Kind::Struct(shape) => shape.name,
+        Kind::Union(union) => union.name,
+        Kind::Object | Kind::Map(_) => "a dict",
+        Kind::Duration => "a duration",
+        Kind::Any => "a JSON value",
+        Kind::Choice(_) | Kind::Patch(_) => "a value",
     }
 }
 

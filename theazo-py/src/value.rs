@@ -52,6 +52,22 @@ impl ToPython for String {
     }
 }
 
+impl ToPython for theazo_api::Secret {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(PyString::new(py, self.expose()).into_any())
+    }
+}
+
+impl<T: ToPython> ToPython for theazo_api::Patch<T> {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Keep => Ok(py.None().into_bound(py)),
+            Self::Clear => Ok(shape::Null::instance(py)?.into_any()),
+            Self::Set(value) => value.to_python(py),
+        }
+    }
+}
+
 impl ToPython for () {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(py.None().into_bound(py))
@@ -156,8 +172,28 @@ pub fn construct<T: DeserializeOwned>(
     shape: &Shape,
     fields: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<T> {
-    let none = PyDict::new(py);
-    let fields = fields.unwrap_or(&none);
+    let fields = known_fields(py, shape, fields)?;
+    parse_json(py, &shape::object(shape, &fields)?)
+}
+
+/// What the constructor of a variant of a union makes of its arguments.
+pub fn construct_variant<T: DeserializeOwned>(
+    py: Python<'_>,
+    shape: &Shape,
+    (tag, value): (&str, &str),
+    fields: Option<&Bound<'_, PyDict>>,
+) -> PyResult<T> {
+    let fields = known_fields(py, shape, fields)?;
+    parse_json(py, &shape::variant(tag, value, shape, &fields)?)
+}
+
+/// The arguments, if the shape has them all.
+fn known_fields<'py>(
+    py: Python<'py>,
+    shape: &Shape,
+    fields: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let fields = fields.cloned().unwrap_or_else(|| PyDict::new(py));
     for name in fields.keys() {
         let name: String = name.extract()?;
         if !shape.fields.iter().any(|field| field.name == name) {
@@ -165,8 +201,12 @@ pub fn construct<T: DeserializeOwned>(
             return Err(PyTypeError::new_err(message));
         }
     }
-    let json = shape::object(shape, fields)?;
-    parse_json(py, &json)
+    Ok(fields)
+}
+
+/// What `repr` shows of a field that is never shown.
+pub fn hidden(py: Python<'_>) -> Bound<'_, PyAny> {
+    PyString::new(py, "[hidden]").into_any()
 }
 
 /// Reads a value from JSON text.

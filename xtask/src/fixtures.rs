@@ -36,7 +36,7 @@ pub fn write_missing() -> Result<()> {
         if matches!(definition, TypeDefinition::Id(_)) || full.exists() {
             continue;
         }
-        let text = serde_json::to_string_pretty(&samples(definition, &ir))? + "\n";
+        let text = serde_json::to_string_pretty(&samples(definition, &ir, 0))? + "\n";
         fs::write(&full, text).with_context(|| format!("cannot write {}", path(name)))?;
         println!("wrote {}: make its values realistic", path(name));
     }
@@ -44,39 +44,48 @@ pub fn write_missing() -> Result<()> {
 }
 
 /// Values that the type reads and writes unchanged: all of an enumeration, one for each variant of a union.
-fn samples(definition: &TypeDefinition, ir: &Ir) -> Vec<Value> {
+fn samples(definition: &TypeDefinition, ir: &Ir, depth: usize) -> Vec<Value> {
     match definition {
-        TypeDefinition::Struct(definition) => vec![object(&definition.fields, ir).into()],
+        TypeDefinition::Struct(definition) => vec![object(&definition.fields, ir, depth).into()],
         TypeDefinition::OpenEnum(definition) => definition.values.iter().map(|value| json!(value.value)).collect(),
         TypeDefinition::Id(id) => vec![json!(format!("{}a1b2c3", id.prefix))],
+        TypeDefinition::Choice(choice) => {
+            choice.alternatives.iter().map(|alternative| sample(&alternative.ty, ir, depth)).collect()
+        }
         TypeDefinition::TaggedUnion(union) => union
             .variants
             .iter()
             .map(|variant| {
                 let mut members = Map::from_iter([(union.tag.clone(), json!(variant.tag_value))]);
-                members.extend(object(&variant.fields, ir));
+                members.extend(object(&variant.fields, ir, depth));
                 members.into()
             })
             .collect(),
     }
 }
 
-fn object(fields: &[Field], ir: &Ir) -> Map<String, Value> {
-    fields.iter().map(|field| (field.wire_name.clone(), sample(&field.ty, ir))).collect()
+/// How deep samples are nested: a step of a workflow can have steps.
+const DEEPEST: usize = 4;
+
+fn object(fields: &[Field], ir: &Ir, depth: usize) -> Map<String, Value> {
+    let shown = fields.iter().filter(|field| depth < DEEPEST || field.required);
+    shown.map(|field| (field.wire_name.clone(), sample(&field.ty, ir, depth + 1))).collect()
 }
 
-fn sample(ty: &Type, ir: &Ir) -> Value {
+fn sample(ty: &Type, ir: &Ir, depth: usize) -> Value {
     match ty {
-        Type::String => json!("text"),
+        Type::String | Type::Secret => json!("text"),
+        Type::Any => json!({ "any": ["thing", 1] }),
+        Type::List(_) if depth > DEEPEST => json!([]),
         Type::I64 | Type::I32 => json!(1),
         Type::F64 => json!(0.5),
         Type::Bool => json!(true),
         Type::Timestamp => json!("2026-11-24T09:00:00.000Z"),
         Type::Duration => json!("90000ms"),
         Type::Json => json!({ "any": ["thing", 1] }),
-        Type::List(item) => json!([sample(item, ir)]),
-        Type::Map(value) => json!({ "name": sample(value, ir) }),
-        Type::Page(item) => json!({ "data": [sample(item, ir)], "hasMore": false, "cursor": "" }),
-        Type::Named(name) => ir.named(name).and_then(|definition| samples(definition, ir).into_iter().next()).into(),
+        Type::List(item) => json!([sample(item, ir, depth)]),
+        Type::Map(value) => json!({ "name": sample(value, ir, depth) }),
+        Type::Page(item) => json!({ "data": [sample(item, ir, depth)], "hasMore": false, "cursor": "" }),
+        Type::Named(name) => ir.named(name).and_then(|definition| samples(definition, ir, depth).into_iter().next()).into(),
     }
 }

@@ -100,6 +100,7 @@ export function readStreamEvent(value: Arrived): types.StreamEvent {
       value.percentage ??= null;
       break;
     case 'done':
+      value.runId ??= "";
       readCost(value.cost);
       value.artifacts ??= [];
       break;
@@ -256,6 +257,80 @@ export function readCharge(value: Arrived): types.Charge {
 export function readErrorBody(value: Arrived): types.ErrorBody {
   readErrorDetail(value.error);
   value.requestId ??= "";
+  return value;
+}
+
+/** Reads WebhookEvent. */
+export function readWebhookEvent(value: Arrived): types.WebhookEvent {
+  switch (value.type) {
+    case 'agent.completed':
+      readAgentEventData(value.data);
+      break;
+    case 'agent.failed':
+      readAgentEventData(value.data);
+      break;
+    case 'session.limit_reached':
+      readLimitEventData(value.data);
+      break;
+    case 'approval.requested':
+      readApprovalEventData(value.data);
+      break;
+    case 'approval.approved':
+      readApprovalEventData(value.data);
+      break;
+    case 'approval.denied':
+      readApprovalEventData(value.data);
+      break;
+    case 'approval.expired':
+      readApprovalEventData(value.data);
+      break;
+    case 'fleet.completed':
+      readFleetEventData(value.data);
+      break;
+    case 'budget.alert':
+      readBudgetEventData(value.data);
+      break;
+  }
+  return value;
+}
+
+/** Reads AgentEventData. */
+export function readAgentEventData(value: Arrived): types.AgentEventData {
+  value.userId ??= "";
+  value.runId ??= null;
+  value.output ??= null;
+  value.cost ??= null;
+  if (value.cost) readCost(value.cost);
+  value.error ??= null;
+  if (value.error) readErrorDetail(value.error);
+  return value;
+}
+
+/** Reads LimitEventData. */
+export function readLimitEventData(value: Arrived): types.LimitEventData {
+  value.userId ??= "";
+  return value;
+}
+
+/** Reads ApprovalEventData. */
+export function readApprovalEventData(value: Arrived): types.ApprovalEventData {
+  value.agentId ??= null;
+  value.sessionId ??= null;
+  value.params ??= {};
+  return value;
+}
+
+/** Reads FleetEventData. */
+export function readFleetEventData(value: Arrived): types.FleetEventData {
+  readCost(value.cost);
+  return value;
+}
+
+/** Reads BudgetEventData. */
+export function readBudgetEventData(value: Arrived): types.BudgetEventData {
+  value.userId ??= "";
+  readCost(value.budget);
+  readCost(value.spent);
   return value;
 }
 

@@ -8,15 +8,15 @@ import { type EventStream } from '../stream.js';
 import { readAgentData, readAgentStatusInfo, readCost, readDailyUsage, readExecResult, readFileEntry, readHealth, readLimitsStatus, readList, readLogEntry, readMap, readRunData, readRunResult, readSessionData, readStreamEvent, readUsageExport, readUsageReport, readUsageSummary, readUserUsage } from './read.js';
 import type * as types from './types.js';
 
-/** Files of the agent. */
+/** The files in one agent's sandbox. */
 export class AgentFiles {
   readonly #caller: Caller;
-  readonly #agentId: string;
+  readonly #owner: types.AgentData;
 
   /** @internal */
-  constructor(caller: Caller, agentId: string) {
+  constructor(caller: Caller, owner: types.AgentData) {
     this.#caller = caller;
-    this.#agentId = agentId;
+    this.#owner = owner;
   }
 
   /**
@@ -27,7 +27,7 @@ export class AgentFiles {
    * @param data The content: text, or any bytes.
    */
   async write(path: string, data: string | Uint8Array, options?: CallOptions): Promise<void> {
-    await this.#caller.call('WriteFile', { agentId: this.#agentId }, undefined, { path, ...encodeFile(data) }, options, asItIs);
+    await this.#caller.call('WriteFile', { agentId: this.#owner.id }, undefined, { path, ...encodeFile(data) }, options, asItIs);
   }
 
   /**
@@ -35,7 +35,7 @@ export class AgentFiles {
    * @param path The path of the file; a relative one is relative to `/workspace`.
    */
   async read(path: string, options?: CallOptions): Promise<Buffer> {
-    return decodeFile(await this.#caller.call<types.FileContent>('ReadFile', { agentId: this.#agentId, path }, undefined, undefined, options, asItIs));
+    return decodeFile(await this.#caller.call<types.FileContent>('ReadFile', { agentId: this.#owner.id, path }, undefined, undefined, options, asItIs));
   }
 
   /**
@@ -43,19 +43,19 @@ export class AgentFiles {
    * @param dir The folder; `/data` by default. A relative path is relative to `/workspace`, and `/` shows both.
    */
   async list(dir?: string, options?: CallOptions): Promise<types.FileEntry[]> {
-    return await this.#caller.call<types.FileEntry[]>('ListFiles', { agentId: this.#agentId }, { dir }, undefined, options, readList(readFileEntry));
+    return await this.#caller.call<types.FileEntry[]>('ListFiles', { agentId: this.#owner.id }, { dir }, undefined, options, readList(readFileEntry));
   }
 }
 
-/** Agents of the session. */
+/** The agents of one session. */
 export class SessionAgents {
   readonly #caller: Caller;
-  readonly #sessionId: string;
+  readonly #owner: types.SessionData;
 
   /** @internal */
-  constructor(caller: Caller, sessionId: string) {
+  constructor(caller: Caller, owner: types.SessionData) {
     this.#caller = caller;
-    this.#sessionId = sessionId;
+    this.#owner = owner;
   }
 
   /**
@@ -66,28 +66,28 @@ export class SessionAgents {
    */
   async create(options: types.AgentCreateOpts & CallOptionsOfRun = {}): Promise<Agent> {
     const [rest, call] = splitOptions(options, true);
-    return new Agent(this.#caller, await this.#caller.call<types.AgentData>('CreateAgent', { sessionId: this.#sessionId }, undefined, rest, call, readAgentData));
+    return new Agent(this.#caller, await this.#caller.call<types.AgentData>('CreateAgent', { sessionId: this.#owner.id }, undefined, rest, call, readAgentData));
   }
 
   /** Lists the agents of the session, the newest first. */
   list(options: types.SessionAgentListFilters & CallOptions = {}): PagePromise<Agent> {
     const [rest, call] = splitOptions(options);
     return paginate<types.AgentData, Agent>(
-      (cursor) => this.#caller.call('ListSessionAgents', { sessionId: this.#sessionId }, { ...rest, ...cursor }, undefined, call, asItIs),
+      (cursor) => this.#caller.call('ListSessionAgents', { sessionId: this.#owner.id }, { ...rest, ...cursor }, undefined, call, asItIs),
       (data) => new Agent(this.#caller, readAgentData(data)),
     );
   }
 }
 
-/** Runs of the session. */
+/** The runs of one session. */
 export class SessionRuns {
   readonly #caller: Caller;
-  readonly #sessionId: string;
+  readonly #owner: types.SessionData;
 
   /** @internal */
-  constructor(caller: Caller, sessionId: string) {
+  constructor(caller: Caller, owner: types.SessionData) {
     this.#caller = caller;
-    this.#sessionId = sessionId;
+    this.#owner = owner;
   }
 
   /**
@@ -97,14 +97,14 @@ export class SessionRuns {
    */
   async start(agent: string, task: string, options: Omit<types.SessionRunOpts, 'agent' | 'task'> & CallOptionsOfRun = {}): Promise<Run> {
     const [rest, call] = splitOptions(options, true);
-    return new Run(this.#caller, await this.#caller.call<types.RunData>('StartRun', { sessionId: this.#sessionId }, undefined, { agent, task, ...rest }, call, readRunData));
+    return new Run(this.#caller, await this.#caller.call<types.RunData>('StartRun', { sessionId: this.#owner.id }, undefined, { agent, task, ...rest }, call, readRunData));
   }
 
   /** Lists the runs of the session, the newest first. */
   list(options: types.RunListFilters & CallOptions = {}): PagePromise<Run> {
     const [rest, call] = splitOptions(options);
     return paginate<types.RunData, Run>(
-      (cursor) => this.#caller.call('ListRuns', { sessionId: this.#sessionId }, { ...rest, ...cursor }, undefined, call, asItIs),
+      (cursor) => this.#caller.call('ListRuns', { sessionId: this.#owner.id }, { ...rest, ...cursor }, undefined, call, asItIs),
       (data) => new Run(this.#caller, readRunData(data)),
     );
   }
@@ -112,13 +112,13 @@ export class SessionRuns {
 
 /** An agent. */
 export class Agent extends Handle<types.AgentData> {
-  /** Files of the agent. */
+  /** The files in one agent's sandbox. */
   readonly files: AgentFiles;
 
   /** @internal */
   constructor(caller: Caller, data: types.AgentData) {
     super(caller, data);
-    this.files = new AgentFiles(caller, data.id);
+    this.files = new AgentFiles(caller, data);
   }
 
   /** The id. */
@@ -187,7 +187,7 @@ export class Agent extends Handle<types.AgentData> {
    */
   async run(task: string, options: Omit<types.RunOpts, 'task'> & CallOptions = {}): Promise<types.RunResult> {
     const [rest, call] = splitOptions(options);
-    return await this.caller.call<types.RunResult>('RunAgent', { agentId: this.id }, undefined, { task, ...rest }, call, readRunResult);
+    return await this.caller.call<types.RunResult>('RunAgent', { agentId: this.data.id }, undefined, { task, ...rest }, call, readRunResult);
   }
 
   /**
@@ -196,7 +196,7 @@ export class Agent extends Handle<types.AgentData> {
    * This is the published stream: open it, then post a run with `stream: true`. `agent.stream` does both in one call.
    */
   watch(options?: CallOptions): EventStream<types.StreamEvent> {
-    return this.caller.stream<types.StreamEvent>('WatchAgent', { agentId: this.id }, undefined, undefined, options, readStreamEvent);
+    return this.caller.stream<types.StreamEvent>('WatchAgent', { agentId: this.data.id }, undefined, undefined, options, readStreamEvent);
   }
 
   /**
@@ -209,32 +209,32 @@ export class Agent extends Handle<types.AgentData> {
    */
   async exec(language: types.ComputeRuntime, code: string, options: Omit<types.ExecOpts, 'language' | 'code'> & CallOptionsOfRun = {}): Promise<types.ExecResult> {
     const [rest, call] = splitOptions(options, true);
-    return await this.caller.call<types.ExecResult>('ExecInAgent', { agentId: this.id }, undefined, { language, code, ...rest }, call, readExecResult);
+    return await this.caller.call<types.ExecResult>('ExecInAgent', { agentId: this.data.id }, undefined, { language, code, ...rest }, call, readExecResult);
   }
 
   /** Reports the state of the agent, its present or last task, and what it cost so far. */
   async status(options?: CallOptions): Promise<types.AgentStatusInfo> {
-    return await this.caller.call<types.AgentStatusInfo>('GetAgentStatus', { agentId: this.id }, undefined, undefined, options, readAgentStatusInfo);
+    return await this.caller.call<types.AgentStatusInfo>('GetAgentStatus', { agentId: this.data.id }, undefined, undefined, options, readAgentStatusInfo);
   }
 
   /** Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed. */
   async pause(options?: CallOptions): Promise<types.Snapshot> {
-    return await this.caller.call<types.Snapshot>('PauseAgent', { agentId: this.id }, undefined, undefined, options, asItIs);
+    return await this.caller.call<types.Snapshot>('PauseAgent', { agentId: this.data.id }, undefined, undefined, options, asItIs);
   }
 
   /** Resumes a paused agent; a run that was paused with it goes on. */
   async resume(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.AgentData>('ResumeAgent', { agentId: this.id }, undefined, {}, options, readAgentData));
+    return this.refresh(await this.caller.call<types.AgentData>('ResumeAgent', { agentId: this.data.id }, undefined, {}, options, readAgentData));
   }
 
   /** Runs the task of the agent's last failed run again. */
   async retry(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.AgentData>('RetryAgent', { agentId: this.id }, undefined, undefined, options, readAgentData));
+    return this.refresh(await this.caller.call<types.AgentData>('RetryAgent', { agentId: this.data.id }, undefined, undefined, options, readAgentData));
   }
 
   /** Ends the agent and removes its sandbox with everything in it. */
   async terminate(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.AgentData>('TerminateAgent', { agentId: this.id }, undefined, undefined, options, readAgentData));
+    return this.refresh(await this.caller.call<types.AgentData>('TerminateAgent', { agentId: this.data.id }, undefined, undefined, options, readAgentData));
   }
 
   /**
@@ -246,11 +246,11 @@ export class Agent extends Handle<types.AgentData> {
    */
   stream(task: string, options: Omit<types.RunStreamOpts, 'task'> & CallOptions = {}): EventStream<types.StreamEvent> {
     const [rest, call] = splitOptions(options);
-    return this.caller.stream<types.StreamEvent>('StreamAgentRun', { agentId: this.id }, undefined, { task, ...rest }, call, readStreamEvent);
+    return this.caller.stream<types.StreamEvent>('StreamAgentRun', { agentId: this.data.id }, undefined, { task, ...rest }, call, readStreamEvent);
   }
 }
 
-/** Agents of the account. */
+/** The agents of all sessions. */
 export class Agents {
   readonly #caller: Caller;
 
@@ -277,7 +277,7 @@ export class Agents {
   }
 }
 
-/** Logs of the account. */
+/** What happened, as people read it. */
 export class Logs {
   readonly #caller: Caller;
 
@@ -376,21 +376,21 @@ export class Run extends Handle<types.RunData> {
 
   /** Waits until the run is done and returns its result, or fails as the run failed. */
   async wait(options?: CallOptions): Promise<types.RunResult> {
-    return await this.caller.call<types.RunResult>('WaitForRun', { runId: this.id }, undefined, undefined, options, readRunResult);
+    return await this.caller.call<types.RunResult>('WaitForRun', { runId: this.data.id }, undefined, undefined, options, readRunResult);
   }
 
   /** Streams what happened and happens in the run, from its beginning, until it is done. */
   stream(options?: CallOptions): EventStream<types.StreamEvent> {
-    return this.caller.stream<types.StreamEvent>('StreamRun', { runId: this.id }, undefined, undefined, options, readStreamEvent);
+    return this.caller.stream<types.StreamEvent>('StreamRun', { runId: this.data.id }, undefined, undefined, options, readStreamEvent);
   }
 
   /** Cancels the run. What it did so far is kept and paid for; a run that is done stays as it is. */
   async cancel(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.RunData>('CancelRun', { runId: this.id }, undefined, undefined, options, readRunData));
+    return this.refresh(await this.caller.call<types.RunData>('CancelRun', { runId: this.data.id }, undefined, undefined, options, readRunData));
   }
 }
 
-/** Runs of the account. */
+/** The runs of all sessions. */
 export class Runs {
   readonly #caller: Caller;
 
@@ -410,16 +410,16 @@ export class Runs {
 
 /** A session. */
 export class Session extends Handle<types.SessionData> {
-  /** Agents of the session. */
+  /** The agents of one session. */
   readonly agents: SessionAgents;
-  /** Runs of the session. */
+  /** The runs of one session. */
   readonly runs: SessionRuns;
 
   /** @internal */
   constructor(caller: Caller, data: types.SessionData) {
     super(caller, data);
-    this.agents = new SessionAgents(caller, data.id);
-    this.runs = new SessionRuns(caller, data.id);
+    this.agents = new SessionAgents(caller, data);
+    this.runs = new SessionRuns(caller, data);
   }
 
   /** The id. */
@@ -478,17 +478,17 @@ export class Session extends Handle<types.SessionData> {
    */
   async run(agent: string, task: string, options: Omit<types.SessionRunOpts, 'agent' | 'task'> & CallOptionsOfRun = {}): Promise<types.RunResult> {
     const [rest, call] = splitOptions(options, true);
-    return await this.caller.call<types.RunResult>('RunInSession', { sessionId: this.id }, undefined, { agent, task, ...rest }, call, readRunResult);
+    return await this.caller.call<types.RunResult>('RunInSession', { sessionId: this.data.id }, undefined, { agent, task, ...rest }, call, readRunResult);
   }
 
   /** Reports what the session used so far. */
   async usage(options?: CallOptions): Promise<types.UsageReport> {
-    return await this.caller.call<types.UsageReport>('GetSessionUsage', { sessionId: this.id }, undefined, undefined, options, readUsageReport);
+    return await this.caller.call<types.UsageReport>('GetSessionUsage', { sessionId: this.data.id }, undefined, undefined, options, readUsageReport);
   }
 
   /** Reports the session's limits and how far they are used. */
   async limits(options?: CallOptions): Promise<types.LimitsStatus> {
-    return await this.caller.call<types.LimitsStatus>('GetSessionLimits', { sessionId: this.id }, undefined, undefined, options, readLimitsStatus);
+    return await this.caller.call<types.LimitsStatus>('GetSessionLimits', { sessionId: this.data.id }, undefined, undefined, options, readLimitsStatus);
   }
 
   /**
@@ -496,26 +496,26 @@ export class Session extends Handle<types.SessionData> {
    * @param limits What a session may use. What is absent is not limited.
    */
   async updateLimits(limits: types.SessionLimitsInput, options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.SessionData>('UpdateSessionLimits', { sessionId: this.id }, undefined, limits, options, readSessionData));
+    return this.refresh(await this.caller.call<types.SessionData>('UpdateSessionLimits', { sessionId: this.data.id }, undefined, limits, options, readSessionData));
   }
 
   /** Pauses the session and all its agents. Paused sandboxes cost nothing. */
   async pause(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.SessionData>('PauseSession', { sessionId: this.id }, undefined, undefined, options, readSessionData));
+    return this.refresh(await this.caller.call<types.SessionData>('PauseSession', { sessionId: this.data.id }, undefined, undefined, options, readSessionData));
   }
 
   /** Resumes the session and the agents that were paused with it. */
   async resume(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.SessionData>('ResumeSession', { sessionId: this.id }, undefined, undefined, options, readSessionData));
+    return this.refresh(await this.caller.call<types.SessionData>('ResumeSession', { sessionId: this.data.id }, undefined, undefined, options, readSessionData));
   }
 
   /** Ends the session and all its agents. A session that has ended stays readable. */
   async terminate(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.SessionData>('TerminateSession', { sessionId: this.id }, undefined, undefined, options, readSessionData));
+    return this.refresh(await this.caller.call<types.SessionData>('TerminateSession', { sessionId: this.data.id }, undefined, undefined, options, readSessionData));
   }
 }
 
-/** Sessions of the account. */
+/** The sessions of the account. */
 export class Sessions {
   readonly #caller: Caller;
 
@@ -564,7 +564,7 @@ export class Sessions {
   }
 }
 
-/** Usage of the account. */
+/** What was used and what it cost. */
 export class Usage {
   readonly #caller: Caller;
 
@@ -612,18 +612,67 @@ export class Usage {
   }
 }
 
+/** Where the control plane reports what happens: signed HTTP calls to your server. */
+export class Webhooks {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Registers an address that is told of events. The answer has the signing secret, this once.
+   *
+   * Deliveries are signed as Standard Webhooks are; the SDKs verify them.
+   * @param url The address that is called: `https`, and reachable from the internet.
+   * @param events The types of the events to report, for example `agent.completed`; `*` is all of them.
+   */
+  async create(url: string, events: string[], options: Omit<types.WebhookCreateOpts, 'url' | 'events'> & CallOptions = {}): Promise<types.Webhook> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Webhook>('CreateWebhook', {}, undefined, { url, events, ...rest }, call, asItIs);
+  }
+
+  /** Lists webhooks, the newest first. Their secrets are masked. */
+  list(options: types.WebhookListOpts & CallOptions = {}): PagePromise<types.Webhook> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Webhook, types.Webhook>(
+      (cursor) => this.#caller.call('ListWebhooks', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      asItIs,
+    );
+  }
+
+  /**
+   * Sends an `agent.completed` event with made-up data to the webhook.
+   * @param webhookId The webhook.
+   */
+  async test(webhookId: types.WebhookId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('TestWebhook', { webhookId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Removes a webhook. Nothing is delivered to it any more.
+   * @param webhookId The webhook.
+   */
+  async delete(webhookId: types.WebhookId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteWebhook', { webhookId }, undefined, undefined, options, asItIs);
+  }
+}
+
 /** The operations of the client. */
 export class TheazoOperations {
-  /** Agents of the account. */
+  /** The agents of all sessions. */
   readonly agents: Agents;
-  /** Logs of the account. */
+  /** What happened, as people read it. */
   readonly logs: Logs;
-  /** Runs of the account. */
+  /** The runs of all sessions. */
   readonly runs: Runs;
-  /** Sessions of the account. */
+  /** The sessions of the account. */
   readonly sessions: Sessions;
-  /** Usage of the account. */
+  /** What was used and what it cost. */
   readonly usage: Usage;
+  /** Where the control plane reports what happens: signed HTTP calls to your server. */
+  readonly webhooks: Webhooks;
   /** @internal */
   protected readonly caller: Caller;
 
@@ -635,6 +684,7 @@ export class TheazoOperations {
     this.runs = new Runs(caller);
     this.sessions = new Sessions(caller);
     this.usage = new Usage(caller);
+    this.webhooks = new Webhooks(caller);
   }
 
   /** Tells whether the control plane works. It needs no key. */

@@ -1021,6 +1021,41 @@ export interface UsageExport {
   csv: string | null;
 }
 
+/** What a new webhook is made of. */
+export interface WebhookCreateOpts {
+  /** The address that is called: `https`, and reachable from the internet. */
+  url: string;
+  /** The types of the events to report, for example `agent.completed`; `*` is all of them. */
+  events: string[];
+  /** The signing secret, `whsec_` and the base64 of 24 to 64 bytes; generated if it is left out. */
+  secret?: string | undefined;
+}
+
+/** A webhook. */
+export interface Webhook {
+  /** The id. */
+  id: WebhookId;
+  /** The address that is called. */
+  url: string;
+  /** The types of the events that it is told of. */
+  events: string[];
+  /** The signing secret: whole when the webhook is created, its first 8 characters afterwards. */
+  secret: string;
+  /** When it was created. */
+  createdAt: string;
+}
+
+/** A webhook. Its id starts with `wh_`. */
+export type WebhookId = string;
+
+/** Which webhooks to list. */
+export interface WebhookListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
 /** Whether a control plane works, and with what. */
 export interface Health {
   /** `ok`. */
@@ -1185,4 +1220,172 @@ export interface FieldProblem {
   field: string;
   /** What is wrong with it. */
   message: string;
+}
+
+/** An agent's run is completed. */
+export interface AgentCompletedWebhookEvent {
+  type: 'agent.completed';
+  /** When it happened. */
+  timestamp: string;
+  /** The run and its outcome. */
+  data: AgentEventData;
+}
+
+/** An agent's run failed. */
+export interface AgentFailedWebhookEvent {
+  type: 'agent.failed';
+  /** When it happened. */
+  timestamp: string;
+  /** The run and why it failed. */
+  data: AgentEventData;
+}
+
+/** A session reached one of its limits, and its agents were paused. */
+export interface SessionLimitReachedWebhookEvent {
+  type: 'session.limit_reached';
+  /** When it happened. */
+  timestamp: string;
+  /** The limit. */
+  data: LimitEventData;
+}
+
+/** An agent waits for someone to approve what it is about to do. */
+export interface ApprovalRequestedWebhookEvent {
+  type: 'approval.requested';
+  /** When it happened. */
+  timestamp: string;
+  /** What is to be approved. */
+  data: ApprovalEventData;
+}
+
+/** Somebody approved, and the agent goes on. */
+export interface ApprovalApprovedWebhookEvent {
+  type: 'approval.approved';
+  /** When it happened. */
+  timestamp: string;
+  /** What was approved. */
+  data: ApprovalEventData;
+}
+
+/** Somebody denied, and the agent was told. */
+export interface ApprovalDeniedWebhookEvent {
+  type: 'approval.denied';
+  /** When it happened. */
+  timestamp: string;
+  /** What was denied. */
+  data: ApprovalEventData;
+}
+
+/** Nobody decided in time, and the default applied. */
+export interface ApprovalExpiredWebhookEvent {
+  type: 'approval.expired';
+  /** When it happened. */
+  timestamp: string;
+  /** What nobody decided. */
+  data: ApprovalEventData;
+}
+
+/** A fleet has no item left to work on. */
+export interface FleetCompletedWebhookEvent {
+  type: 'fleet.completed';
+  /** When it happened. */
+  timestamp: string;
+  /** The fleet and its counts. */
+  data: FleetEventData;
+}
+
+/** A budget's alert threshold was passed. */
+export interface BudgetAlertWebhookEvent {
+  type: 'budget.alert';
+  /** When it happened. */
+  timestamp: string;
+  /** The budget. */
+  data: BudgetEventData;
+}
+
+/**
+ * What a webhook reports. Its id, in the header `webhook-id`, stays the same when it is delivered again.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `type`.
+ */
+export type WebhookEvent = AgentCompletedWebhookEvent | AgentFailedWebhookEvent | SessionLimitReachedWebhookEvent | ApprovalRequestedWebhookEvent | ApprovalApprovedWebhookEvent | ApprovalDeniedWebhookEvent | ApprovalExpiredWebhookEvent | FleetCompletedWebhookEvent | BudgetAlertWebhookEvent;
+
+/** What events of an agent carry. */
+export interface AgentEventData {
+  /** The agent. */
+  agentId: AgentId;
+  /** Its session. */
+  sessionId: SessionId;
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The run. */
+  runId: RunId | null;
+  /** What the agent answered. */
+  output: string | null;
+  /** What the run cost. */
+  cost: Cost | null;
+  /** Why it failed. */
+  error: ErrorDetail | null;
+}
+
+/** What the event of a limit carries. */
+export interface LimitEventData {
+  /** The session. */
+  sessionId: SessionId;
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The limit that was reached: `maxCost`, `maxAgents`, `maxComputeMinutes` or `maxDuration`. */
+  limit: string;
+  /** Its value, in the limit's own unit: cents, agents, minutes or seconds. */
+  value: number;
+  /** How much is used, in the same unit. */
+  used: number;
+}
+
+/** What events of an approval carry. */
+export interface ApprovalEventData {
+  /** The approval. */
+  approvalId: ApprovalId;
+  /** The agent that waits; absent for a step of a workflow. */
+  agentId: AgentId | null;
+  /** Its session. */
+  sessionId: SessionId | null;
+  /** The name of the action. */
+  action: string;
+  /** What the action is to be done with. */
+  params: Record<string, unknown>;
+}
+
+/** An approval. Its id starts with `apr_`. */
+export type ApprovalId = string;
+
+/** What events of a fleet carry. */
+export interface FleetEventData {
+  /** The fleet. */
+  fleetId: FleetId;
+  /** Its session. */
+  sessionId: SessionId;
+  /** How many items it has. */
+  total: number;
+  /** How many are completed. */
+  completed: number;
+  /** How many failed. */
+  failed: number;
+  /** What it cost. */
+  cost: Cost;
+}
+
+/** A fleet. Its id starts with `flt_`. */
+export type FleetId = string;
+
+/** What the alert of a budget carries. */
+export interface BudgetEventData {
+  /** The end user whose budget it is; empty for the account's own. */
+  userId: string;
+  /** The threshold that was passed, 0 to 1. */
+  threshold: number;
+  /** The budget of the period. */
+  budget: Cost;
+  /** What is spent. */
+  spent: Cost;
 }

@@ -28,7 +28,16 @@ from theazo.types import (
     CostDict,
     ScriptedTurnDict,
     ScriptedToolCallDict,
+    StreamEvent,
+    WebhookEvent,
 )
+
+
+@final
+class Null:
+    """Stands for null where `None` means "leave it as it is": `NULL` clears what was there."""
+
+NULL: Null
 
 __version__: str
 has_embedded: bool
@@ -893,6 +902,33 @@ class UsageExport:
 
 
 @final
+class Webhook:
+    """A webhook."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def url(self) -> str:
+        """The address that is called."""
+    @property
+    def events(self) -> list[str]:
+        """The types of the events that it is told of."""
+    @property
+    def secret(self) -> str:
+        """The signing secret: whole when the webhook is created, its first 8 characters
+        afterwards.
+        """
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Webhook: ...
+
+
+@final
 class Health:
     """Whether a control plane works, and with what."""
 
@@ -1113,6 +1149,139 @@ class FieldProblem:
 
 
 @final
+class AgentEventData:
+    """What events of an agent carry."""
+
+    @property
+    def agent_id(self) -> str:
+        """The agent."""
+    @property
+    def session_id(self) -> str:
+        """Its session."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty in an anonymous session."""
+    @property
+    def run_id(self) -> str | None:
+        """The run."""
+    @property
+    def output(self) -> str | None:
+        """What the agent answered."""
+    @property
+    def cost(self) -> Cost | None:
+        """What the run cost."""
+    @property
+    def error(self) -> ErrorDetail | None:
+        """Why it failed."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AgentEventData: ...
+
+
+@final
+class LimitEventData:
+    """What the event of a limit carries."""
+
+    @property
+    def session_id(self) -> str:
+        """The session."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty in an anonymous session."""
+    @property
+    def limit(self) -> str:
+        """The limit that was reached: `max_cost`, `max_agents`, `max_compute_minutes` or
+        `max_duration`.
+        """
+    @property
+    def value(self) -> float:
+        """Its value, in the limit's own unit: cents, agents, minutes or seconds."""
+    @property
+    def used(self) -> float:
+        """How much is used, in the same unit."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> LimitEventData: ...
+
+
+@final
+class ApprovalEventData:
+    """What events of an approval carry."""
+
+    @property
+    def approval_id(self) -> str:
+        """The approval."""
+    @property
+    def agent_id(self) -> str | None:
+        """The agent that waits; absent for a step of a workflow."""
+    @property
+    def session_id(self) -> str | None:
+        """Its session."""
+    @property
+    def action(self) -> str:
+        """The name of the action."""
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the action is to be done with."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ApprovalEventData: ...
+
+
+@final
+class FleetEventData:
+    """What events of a fleet carry."""
+
+    @property
+    def fleet_id(self) -> str:
+        """The fleet."""
+    @property
+    def session_id(self) -> str:
+        """Its session."""
+    @property
+    def total(self) -> int:
+        """How many items it has."""
+    @property
+    def completed(self) -> int:
+        """How many are completed."""
+    @property
+    def failed(self) -> int:
+        """How many failed."""
+    @property
+    def cost(self) -> Cost:
+        """What it cost."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FleetEventData: ...
+
+
+@final
+class BudgetEventData:
+    """What the alert of a budget carries."""
+
+    @property
+    def user_id(self) -> str:
+        """The end user whose budget it is; empty for the account's own."""
+    @property
+    def threshold(self) -> float:
+        """The threshold that was passed, 0 to 1."""
+    @property
+    def budget(self) -> Cost:
+        """The budget of the period."""
+    @property
+    def spent(self) -> Cost:
+        """What is spent."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BudgetEventData: ...
+
+
+@final
 class TextEvent:
     """The model wrote a piece of text."""
 
@@ -1242,3 +1411,180 @@ class OtherEvent:
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(text: str) -> OtherEvent: ...
+
+
+@final
+class AgentCompletedWebhookEvent:
+    """An agent's run is completed."""
+
+    @property
+    def type(self) -> Literal["agent.completed"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def data(self) -> AgentEventData:
+        """The run and its outcome."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AgentCompletedWebhookEvent: ...
+
+
+@final
+class AgentFailedWebhookEvent:
+    """An agent's run failed."""
+
+    @property
+    def type(self) -> Literal["agent.failed"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def data(self) -> AgentEventData:
+        """The run and why it failed."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AgentFailedWebhookEvent: ...
+
+
+@final
+class SessionLimitReachedWebhookEvent:
+    """A session reached one of its limits, and its agents were paused."""
+
+    @property
+    def type(self) -> Literal["session.limit_reached"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def data(self) -> LimitEventData:
+        """The limit."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> SessionLimitReachedWebhookEvent: ...
+
+
+@final
+class ApprovalRequestedWebhookEvent:
+    """An agent waits for someone to approve what it is about to do."""
+
+    @property
+    def type(self) -> Literal["approval.requested"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def data(self) -> ApprovalEventData:
+        """What is to be approved."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ApprovalRequestedWebhookEvent: ...
+
+
+@final
+class ApprovalApprovedWebhookEvent:
+    """Somebody approved, and the agent goes on."""
+
+    @property
+    def type(self) -> Literal["approval.approved"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def data(self) -> ApprovalEventData:
+        """What was approved."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ApprovalApprovedWebhookEvent: ...
+
+
+@final
+class ApprovalDeniedWebhookEvent:
+    """Somebody denied, and the agent was told."""
+
+    @property
+    def type(self) -> Literal["approval.denied"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def data(self) -> ApprovalEventData:
+        """What was denied."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ApprovalDeniedWebhookEvent: ...
+
+
+@final
+class ApprovalExpiredWebhookEvent:
+    """Nobody decided in time, and the default applied."""
+
+    @property
+    def type(self) -> Literal["approval.expired"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def data(self) -> ApprovalEventData:
+        """What nobody decided."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ApprovalExpiredWebhookEvent: ...
+
+
+@final
+class FleetCompletedWebhookEvent:
+    """A fleet has no item left to work on."""
+
+    @property
+    def type(self) -> Literal["fleet.completed"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def data(self) -> FleetEventData:
+        """The fleet and its counts."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FleetCompletedWebhookEvent: ...
+
+
+@final
+class BudgetAlertWebhookEvent:
+    """A budget's alert threshold was passed."""
+
+    @property
+    def type(self) -> Literal["budget.alert"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def data(self) -> BudgetEventData:
+        """The budget."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BudgetAlertWebhookEvent: ...
+
+
+@final
+class OtherWebhookEvent:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherWebhookEvent: ...

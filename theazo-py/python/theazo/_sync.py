@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         UsageReport,
         UsageSummary,
         UserUsage,
+        Webhook,
     )
 
 
@@ -222,12 +223,12 @@ class Session:
     @property
     def agents(self) -> SessionAgents:
         """The agents of one session."""
-        return SessionAgents(self._client, self._id)
+        return SessionAgents(self._client, self._data)
 
     @property
     def runs(self) -> SessionRuns:
         """The runs of one session."""
-        return SessionRuns(self._client, self._id)
+        return SessionRuns(self._client, self._data)
 
     def run(
         self,
@@ -306,11 +307,12 @@ class Session:
 class SessionAgents:
     """The agents of one session."""
 
-    __slots__ = ("_client", "_id")
+    __slots__ = ("_client", "_id", "_owner")
 
-    def __init__(self, client: Client, owner_id: str) -> None:
+    def __init__(self, client: Client, owner: SessionData) -> None:
         self._client = client
-        self._id = owner_id
+        self._owner = owner
+        self._id = owner.id
 
     def create(
         self,
@@ -395,7 +397,7 @@ class SessionAgents:
 
 
 class Agents:
-    """The agents of the account."""
+    """The agents of all sessions."""
 
     __slots__ = ("_client",)
 
@@ -524,8 +526,8 @@ class Agent:
 
     @property
     def files(self) -> AgentFiles:
-        """The files of one agent."""
-        return AgentFiles(self._client, self._id)
+        """The files in one agent's sandbox."""
+        return AgentFiles(self._client, self._data)
 
     def run(
         self,
@@ -631,13 +633,14 @@ class Agent:
 
 
 class AgentFiles:
-    """The files of one agent."""
+    """The files in one agent's sandbox."""
 
-    __slots__ = ("_client", "_id")
+    __slots__ = ("_client", "_id", "_owner")
 
-    def __init__(self, client: Client, owner_id: str) -> None:
+    def __init__(self, client: Client, owner: AgentData) -> None:
         self._client = client
-        self._id = owner_id
+        self._owner = owner
+        self._id = owner.id
 
     def write(
         self,
@@ -677,11 +680,12 @@ class AgentFiles:
 class SessionRuns:
     """The runs of one session."""
 
-    __slots__ = ("_client", "_id")
+    __slots__ = ("_client", "_id", "_owner")
 
-    def __init__(self, client: Client, owner_id: str) -> None:
+    def __init__(self, client: Client, owner: SessionData) -> None:
         self._client = client
-        self._id = owner_id
+        self._owner = owner
+        self._id = owner.id
 
     def start(
         self,
@@ -748,7 +752,7 @@ class SessionRuns:
 
 
 class Runs:
-    """The runs of the account."""
+    """The runs of all sessions."""
 
     __slots__ = ("_client",)
 
@@ -864,7 +868,7 @@ class Run:
 
 
 class Logs:
-    """The logs of the account."""
+    """What happened, as people read it."""
 
     __slots__ = ("_client",)
 
@@ -937,7 +941,7 @@ class Logs:
 
 
 class Usage:
-    """The usage of the account."""
+    """What was used and what it cost."""
 
     __slots__ = ("_client",)
 
@@ -1006,6 +1010,77 @@ class Usage:
         return answer
 
 
+class Webhooks:
+    """Where the control plane reports what happens: signed HTTP calls to your server."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def create(
+        self,
+        url: str,
+        events: Sequence[str],
+        *,
+        secret: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Webhook:
+        """Registers an address that is told of events. The answer has the signing secret, this once.
+
+        Deliveries are signed as Standard Webhooks are; the SDKs verify them.
+
+        Args:
+            url: The address that is called: `https`, and reachable from the internet.
+            events: The types of the events to report, for example `agent.completed`; `*` is all of them.
+            secret: The signing secret, `whsec_` and the base64 of 24 to 64 bytes; generated if it is left out.
+        """
+        answer: Webhook = self._client.call("CreateWebhook", (), {
+            "url": url,
+            "events": events,
+            "secret": secret,
+        }, options)
+        return answer
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Page[Webhook]:
+        """Lists webhooks, the newest first. Their secrets are masked.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return Page(
+            self._client,
+            "ListWebhooks",
+            (),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    def test(self, webhook_id: str, **options: Unpack[CallOptions]) -> None:
+        """Sends an `agent.completed` event with made-up data to the webhook.
+
+        Args:
+            webhook_id: The webhook.
+        """
+        self._client.call("TestWebhook", (webhook_id,), None, options)
+
+    def delete(self, webhook_id: str, **options: Unpack[CallOptions]) -> None:
+        """Removes a webhook. Nothing is delivered to it any more.
+
+        Args:
+            webhook_id: The webhook.
+        """
+        self._client.call("DeleteWebhook", (webhook_id,), None, options)
+
+
 class ClientMethods:
     """What the client itself can do."""
 
@@ -1016,13 +1091,15 @@ class ClientMethods:
         self.sessions = Sessions(client)
         """The sessions of the account."""
         self.agents = Agents(client)
-        """The agents of the account."""
+        """The agents of all sessions."""
         self.runs = Runs(client)
-        """The runs of the account."""
+        """The runs of all sessions."""
         self.logs = Logs(client)
-        """The logs of the account."""
+        """What happened, as people read it."""
         self.usage = Usage(client)
-        """The usage of the account."""
+        """What was used and what it cost."""
+        self.webhooks = Webhooks(client)
+        """Where the control plane reports what happens: signed HTTP calls to your server."""
 
     def health(self, **options: Unpack[CallOptions]) -> Health:
         """Tells whether the control plane works. It needs no key."""

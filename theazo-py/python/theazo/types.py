@@ -10,8 +10,20 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypedDict, Union
 
 from theazo._native import (
+    NULL,
+    Null,
+    AgentCompletedWebhookEvent,
     AgentData,
+    AgentEventData,
+    AgentFailedWebhookEvent,
     AgentStatusInfo,
+    ApprovalApprovedWebhookEvent,
+    ApprovalDeniedWebhookEvent,
+    ApprovalEventData,
+    ApprovalExpiredWebhookEvent,
+    ApprovalRequestedWebhookEvent,
+    BudgetAlertWebhookEvent,
+    BudgetEventData,
     Charge,
     ClockState,
     ComputeUsage,
@@ -27,8 +39,11 @@ from theazo._native import (
     FieldProblem,
     FileContent,
     FileEntry,
+    FleetCompletedWebhookEvent,
+    FleetEventData,
     Health,
     Isolation,
+    LimitEventData,
     LimitStatus,
     LimitsStatus,
     LogEntry,
@@ -36,6 +51,7 @@ from theazo._native import (
     ModelUsage,
     OrchestrationUsage,
     OtherEvent,
+    OtherWebhookEvent,
     ProgressEvent,
     ProviderHealth,
     RecordedRequest,
@@ -44,6 +60,7 @@ from theazo._native import (
     ScriptedToolCall,
     ScriptedTurn,
     SessionData,
+    SessionLimitReachedWebhookEvent,
     SessionLimits,
     Snapshot,
     StorageUsage,
@@ -59,13 +76,24 @@ from theazo._native import (
     UsageReport,
     UsageSummary,
     UserUsage,
+    Webhook,
 )
 
 __all__ = [
+    "AgentCompletedWebhookEvent",
     "AgentData",
+    "AgentEventData",
+    "AgentFailedWebhookEvent",
     "AgentStatus",
     "AgentStatusInfo",
     "AgentStatusValue",
+    "ApprovalApprovedWebhookEvent",
+    "ApprovalDeniedWebhookEvent",
+    "ApprovalEventData",
+    "ApprovalExpiredWebhookEvent",
+    "ApprovalRequestedWebhookEvent",
+    "BudgetAlertWebhookEvent",
+    "BudgetEventData",
     "Charge",
     "ChargeKind",
     "ChargeKindValue",
@@ -100,10 +128,13 @@ __all__ = [
     "FileEncoding",
     "FileEncodingValue",
     "FileEntry",
+    "FleetCompletedWebhookEvent",
+    "FleetEventData",
     "Health",
     "Isolation",
     "IsolationLevel",
     "IsolationLevelValue",
+    "LimitEventData",
     "LimitStatus",
     "LimitsStatus",
     "LogEntry",
@@ -113,8 +144,11 @@ __all__ = [
     "LogSourceValue",
     "MinutesLimitStatus",
     "ModelUsage",
+    "NULL",
+    "Null",
     "OrchestrationUsage",
     "OtherEvent",
+    "OtherWebhookEvent",
     "Period",
     "PeriodValue",
     "ProgressEvent",
@@ -129,6 +163,7 @@ __all__ = [
     "ScriptedTurn",
     "ScriptedTurnDict",
     "SessionData",
+    "SessionLimitReachedWebhookEvent",
     "SessionLimits",
     "SessionLimitsDict",
     "SessionStatus",
@@ -150,6 +185,8 @@ __all__ = [
     "UsageReport",
     "UsageSummary",
     "UserUsage",
+    "Webhook",
+    "WebhookEvent",
 ]
 
 Duration = Union[timedelta, int, str, Mapping[str, float]]
@@ -331,16 +368,6 @@ ChargeKindValue = Union[
         "orchestration",
     ],
     str,
-]
-
-StreamEvent = Union[
-    TextEvent,
-    ToolCallEvent,
-    ToolResultEvent,
-    ProgressEvent,
-    DoneEvent,
-    ErrorEvent,
-    OtherEvent,
 ]
 
 
@@ -695,3 +722,26 @@ class ScriptedToolCallDict(_ScriptedToolCallRequired, total=False):
     """A dict that is taken for a `ScriptedToolCall`."""
 
     input: Mapping[str, Any] | None
+
+StreamEvent = Union[
+    TextEvent,
+    ToolCallEvent,
+    ToolResultEvent,
+    ProgressEvent,
+    DoneEvent,
+    ErrorEvent,
+    OtherEvent,
+]
+
+WebhookEvent = Union[
+    AgentCompletedWebhookEvent,
+    AgentFailedWebhookEvent,
+    SessionLimitReachedWebhookEvent,
+    ApprovalRequestedWebhookEvent,
+    ApprovalApprovedWebhookEvent,
+    ApprovalDeniedWebhookEvent,
+    ApprovalExpiredWebhookEvent,
+    FleetCompletedWebhookEvent,
+    BudgetAlertWebhookEvent,
+    OtherWebhookEvent,
+]

@@ -3,7 +3,7 @@
 //! Every operation with the shapes of its inputs.
 
 use super::shapes;
-use crate::{api, call::Entry};
+use crate::{api, call::Entry, shape::Kind};
 
 pub static ENTRIES: &[Entry] = &[
     Entry::of::<api::CreateSession>().body(&shapes::SESSION_CREATE_OPTS),
@@ -13,7 +13,9 @@ pub static ENTRIES: &[Entry] = &[
     Entry::of::<api::RunInSession>().path(&["session_id"]).body(&shapes::SESSION_RUN_OPTS),
     Entry::of::<api::GetSessionUsage>().path(&["session_id"]),
     Entry::of::<api::GetSessionLimits>().path(&["session_id"]),
-    Entry::of::<api::UpdateSessionLimits>().path(&["session_id"]).whole_body("limits", &shapes::SESSION_LIMITS),
+    Entry::of::<api::UpdateSessionLimits>()
+        .path(&["session_id"])
+        .whole_body("limits", Kind::Struct(&shapes::SESSION_LIMITS)),
     Entry::of::<api::PauseSession>().path(&["session_id"]),
     Entry::of::<api::ResumeSession>().path(&["session_id"]),
     Entry::of::<api::TerminateSession>().path(&["session_id"]),
@@ -46,6 +48,10 @@ pub static ENTRIES: &[Entry] = &[
     Entry::of::<api::GetDailyUsage>().query(&shapes::DAILY_USAGE_OPTS),
     Entry::of::<api::GetProviderUsage>().query(&shapes::USAGE_PERIOD_OPTS),
     Entry::of::<api::ExportUsage>().query(&shapes::USAGE_EXPORT_OPTS),
+    Entry::of::<api::CreateWebhook>().body(&shapes::WEBHOOK_CREATE_OPTS),
+    Entry::of::<api::ListWebhooks>().query(&shapes::WEBHOOK_LIST_OPTS),
+    Entry::of::<api::TestWebhook>().path(&["webhook_id"]),
+    Entry::of::<api::DeleteWebhook>().path(&["webhook_id"]),
     Entry::of::<api::GetHealth>(),
     Entry::of::<api::ScriptAgent>().body(&shapes::AGENT_SCRIPT),
     Entry::of::<api::AdvanceClock>().body(&shapes::CLOCK_ADVANCE),

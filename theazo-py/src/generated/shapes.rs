@@ -3,7 +3,7 @@
 //! The shapes of what callers give.
 
 use super::values;
-use crate::shape::{Field, Kind, Shape, json_of};
+use crate::shape::{Field, Kind, Shape, UnionShape, json_of};
 
 pub static SESSION_CREATE_OPTS: Shape = Shape {
     name: "SessionCreateOpts",
@@ -223,6 +223,25 @@ pub static USAGE_EXPORT_OPTS: Shape = Shape {
     fields: &[
         Field { name: "format", wire: "format", kind: Kind::Text, required: true },
         Field { name: "period", wire: "period", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static WEBHOOK_CREATE_OPTS: Shape = Shape {
+    name: "WebhookCreateOpts",
+    fields: &[
+        Field { name: "url", wire: "url", kind: Kind::Text, required: true },
+        Field { name: "events", wire: "events", kind: Kind::List(&Kind::Text), required: true },
+        Field { name: "secret", wire: "secret", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static WEBHOOK_LIST_OPTS: Shape = Shape {
+    name: "WebhookListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
     ],
     native: |_| None,
 };

@@ -7,7 +7,7 @@ use pyo3::{prelude::*, types::PyDict};
 use super::shapes;
 use crate::{
     api,
-    value::{ToPython, construct, parse, reduce, repr, to_dict, to_json},
+    value::{ToPython, construct, construct_variant, hidden, parse, reduce, repr, to_dict, to_json},
 };
 
 /// Adds every class to the module.
@@ -44,6 +44,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<UsageDay>()?;
     module.add_class::<DailyUsage>()?;
     module.add_class::<UsageExport>()?;
+    module.add_class::<Webhook>()?;
     module.add_class::<Health>()?;
     module.add_class::<ProviderHealth>()?;
     module.add_class::<ScriptedTurn>()?;
@@ -54,6 +55,11 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Charge>()?;
     module.add_class::<ErrorBody>()?;
     module.add_class::<FieldProblem>()?;
+    module.add_class::<AgentEventData>()?;
+    module.add_class::<LimitEventData>()?;
+    module.add_class::<ApprovalEventData>()?;
+    module.add_class::<FleetEventData>()?;
+    module.add_class::<BudgetEventData>()?;
     module.add_class::<TextEvent>()?;
     module.add_class::<ToolCallEvent>()?;
     module.add_class::<ToolResultEvent>()?;
@@ -61,6 +67,16 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<DoneEvent>()?;
     module.add_class::<ErrorEvent>()?;
     module.add_class::<OtherEvent>()?;
+    module.add_class::<AgentCompletedWebhookEvent>()?;
+    module.add_class::<AgentFailedWebhookEvent>()?;
+    module.add_class::<SessionLimitReachedWebhookEvent>()?;
+    module.add_class::<ApprovalRequestedWebhookEvent>()?;
+    module.add_class::<ApprovalApprovedWebhookEvent>()?;
+    module.add_class::<ApprovalDeniedWebhookEvent>()?;
+    module.add_class::<ApprovalExpiredWebhookEvent>()?;
+    module.add_class::<FleetCompletedWebhookEvent>()?;
+    module.add_class::<BudgetAlertWebhookEvent>()?;
+    module.add_class::<OtherWebhookEvent>()?;
     Ok(())
 }
 
@@ -93,8 +109,11 @@ text!(
     UsagePeriod,
     DailyPeriod,
     ExportFormat,
+    WebhookId,
     FaultKind,
-    ChargeKind
+    ChargeKind,
+    ApprovalId,
+    FleetId
 );
 
 macro_rules! class {
@@ -143,6 +162,7 @@ class!(
     UsageDay,
     DailyUsage,
     UsageExport,
+    Webhook,
     Health,
     ProviderHealth,
     ScriptedTurn,
@@ -152,7 +172,12 @@ class!(
     RecordedRequest,
     Charge,
     ErrorBody,
-    FieldProblem
+    FieldProblem,
+    AgentEventData,
+    LimitEventData,
+    ApprovalEventData,
+    FleetEventData,
+    BudgetEventData
 );
 
 /// What a session may use. What is absent is not limited.
@@ -2310,6 +2335,78 @@ impl UsageExport {
     }
 }
 
+/// A webhook.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct Webhook(pub api::Webhook);
+
+#[pymethods]
+impl Webhook {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The address that is called.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.url.to_python(py)
+    }
+
+    /// The types of the events that it is told of.
+    #[getter]
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.events.to_python(py)
+    }
+
+    /// The signing secret: whole when the webhook is created, its first 8 characters afterwards.
+    #[getter]
+    fn secret<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.secret.to_python(py)
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "Webhook",
+            &[
+                ("id", self.id(py)?),
+                ("url", self.url(py)?),
+                ("events", self.events(py)?),
+                ("secret", hidden(py)),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
 /// Whether a control plane works, and with what.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
@@ -2901,6 +2998,380 @@ impl FieldProblem {
     }
 }
 
+/// What events of an agent carry.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AgentEventData(pub api::AgentEventData);
+
+#[pymethods]
+impl AgentEventData {
+    /// The agent.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// Its session.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The end user; empty in an anonymous session.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The run.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.run_id.to_python(py)
+    }
+
+    /// What the agent answered.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.output.to_python(py)
+    }
+
+    /// What the run cost.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// Why it failed.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "AgentEventData",
+            &[
+                ("agent_id", self.agent_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("run_id", self.run_id(py)?),
+                ("output", self.output(py)?),
+                ("cost", self.cost(py)?),
+                ("error", self.error(py)?),
+            ],
+        )
+    }
+}
+
+/// What the event of a limit carries.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct LimitEventData(pub api::LimitEventData);
+
+#[pymethods]
+impl LimitEventData {
+    /// The session.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The end user; empty in an anonymous session.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The limit that was reached: `max_cost`, `max_agents`, `max_compute_minutes` or `max_duration`.
+    #[getter]
+    fn limit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.limit.to_python(py)
+    }
+
+    /// Its value, in the limit's own unit: cents, agents, minutes or seconds.
+    #[getter]
+    fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.value.to_python(py)
+    }
+
+    /// How much is used, in the same unit.
+    #[getter]
+    fn used<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.used.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "LimitEventData",
+            &[
+                ("session_id", self.session_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("limit", self.limit(py)?),
+                ("value", self.value(py)?),
+                ("used", self.used(py)?),
+            ],
+        )
+    }
+}
+
+/// What events of an approval carry.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ApprovalEventData(pub api::ApprovalEventData);
+
+#[pymethods]
+impl ApprovalEventData {
+    /// The approval.
+    #[getter]
+    fn approval_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.approval_id.to_python(py)
+    }
+
+    /// The agent that waits; absent for a step of a workflow.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// Its session.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The name of the action.
+    #[getter]
+    fn action<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.action.to_python(py)
+    }
+
+    /// What the action is to be done with.
+    #[getter]
+    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.params.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ApprovalEventData",
+            &[
+                ("approval_id", self.approval_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("action", self.action(py)?),
+                ("params", self.params(py)?),
+            ],
+        )
+    }
+}
+
+/// What events of a fleet carry.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FleetEventData(pub api::FleetEventData);
+
+#[pymethods]
+impl FleetEventData {
+    /// The fleet.
+    #[getter]
+    fn fleet_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.fleet_id.to_python(py)
+    }
+
+    /// Its session.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// How many items it has.
+    #[getter]
+    fn total<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.total.to_python(py)
+    }
+
+    /// How many are completed.
+    #[getter]
+    fn completed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.completed.to_python(py)
+    }
+
+    /// How many failed.
+    #[getter]
+    fn failed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.failed.to_python(py)
+    }
+
+    /// What it cost.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "FleetEventData",
+            &[
+                ("fleet_id", self.fleet_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("total", self.total(py)?),
+                ("completed", self.completed(py)?),
+                ("failed", self.failed(py)?),
+                ("cost", self.cost(py)?),
+            ],
+        )
+    }
+}
+
+/// What the alert of a budget carries.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BudgetEventData(pub api::BudgetEventData);
+
+#[pymethods]
+impl BudgetEventData {
+    /// The end user whose budget it is; empty for the account's own.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The threshold that was passed, 0 to 1.
+    #[getter]
+    fn threshold<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.threshold.to_python(py)
+    }
+
+    /// The budget of the period.
+    #[getter]
+    fn budget<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.budget.to_python(py)
+    }
+
+    /// What is spent.
+    #[getter]
+    fn spent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.spent.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "BudgetEventData",
+            &[
+                ("user_id", self.user_id(py)?),
+                ("threshold", self.threshold(py)?),
+                ("budget", self.budget(py)?),
+                ("spent", self.spent(py)?),
+            ],
+        )
+    }
+}
+
 impl ToPython for api::StreamEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.clone().into_python(py)
@@ -3358,5 +3829,619 @@ impl OtherEvent {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let _ = py;
         repr("OtherEvent", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::WebhookEvent {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::WebhookEvent::AgentCompleted { .. } => {
+                Bound::new(py, AgentCompletedWebhookEvent(value))?.into_any()
+            }
+            value @ api::WebhookEvent::AgentFailed { .. } => Bound::new(py, AgentFailedWebhookEvent(value))?.into_any(),
+            value @ api::WebhookEvent::SessionLimitReached { .. } => {
+                Bound::new(py, SessionLimitReachedWebhookEvent(value))?.into_any()
+            }
+            value @ api::WebhookEvent::ApprovalRequested { .. } => {
+                Bound::new(py, ApprovalRequestedWebhookEvent(value))?.into_any()
+            }
+            value @ api::WebhookEvent::ApprovalApproved { .. } => {
+                Bound::new(py, ApprovalApprovedWebhookEvent(value))?.into_any()
+            }
+            value @ api::WebhookEvent::ApprovalDenied { .. } => {
+                Bound::new(py, ApprovalDeniedWebhookEvent(value))?.into_any()
+            }
+            value @ api::WebhookEvent::ApprovalExpired { .. } => {
+                Bound::new(py, ApprovalExpiredWebhookEvent(value))?.into_any()
+            }
+            value @ api::WebhookEvent::FleetCompleted { .. } => {
+                Bound::new(py, FleetCompletedWebhookEvent(value))?.into_any()
+            }
+            value @ api::WebhookEvent::BudgetAlert { .. } => Bound::new(py, BudgetAlertWebhookEvent(value))?.into_any(),
+            value => Bound::new(py, OtherWebhookEvent(value))?.into_any(),
+        })
+    }
+}
+
+/// An agent's run is completed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AgentCompletedWebhookEvent(api::WebhookEvent);
+
+#[pymethods]
+impl AgentCompletedWebhookEvent {
+    /// Which kind it is: `agent.completed`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "agent.completed"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::AgentCompleted { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The run and its outcome.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::AgentCompleted { data, .. } => data.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("AgentCompletedWebhookEvent", &[("timestamp", self.timestamp(py)?), ("data", self.data(py)?)])
+    }
+}
+
+/// An agent's run failed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AgentFailedWebhookEvent(api::WebhookEvent);
+
+#[pymethods]
+impl AgentFailedWebhookEvent {
+    /// Which kind it is: `agent.failed`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "agent.failed"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::AgentFailed { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The run and why it failed.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::AgentFailed { data, .. } => data.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("AgentFailedWebhookEvent", &[("timestamp", self.timestamp(py)?), ("data", self.data(py)?)])
+    }
+}
+
+/// A session reached one of its limits, and its agents were paused.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct SessionLimitReachedWebhookEvent(api::WebhookEvent);
+
+#[pymethods]
+impl SessionLimitReachedWebhookEvent {
+    /// Which kind it is: `session.limit_reached`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "session.limit_reached"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::SessionLimitReached { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The limit.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::SessionLimitReached { data, .. } => data.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("SessionLimitReachedWebhookEvent", &[("timestamp", self.timestamp(py)?), ("data", self.data(py)?)])
+    }
+}
+
+/// An agent waits for someone to approve what it is about to do.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ApprovalRequestedWebhookEvent(api::WebhookEvent);
+
+#[pymethods]
+impl ApprovalRequestedWebhookEvent {
+    /// Which kind it is: `approval.requested`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "approval.requested"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::ApprovalRequested { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What is to be approved.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::ApprovalRequested { data, .. } => data.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ApprovalRequestedWebhookEvent", &[("timestamp", self.timestamp(py)?), ("data", self.data(py)?)])
+    }
+}
+
+/// Somebody approved, and the agent goes on.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ApprovalApprovedWebhookEvent(api::WebhookEvent);
+
+#[pymethods]
+impl ApprovalApprovedWebhookEvent {
+    /// Which kind it is: `approval.approved`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "approval.approved"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::ApprovalApproved { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What was approved.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::ApprovalApproved { data, .. } => data.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ApprovalApprovedWebhookEvent", &[("timestamp", self.timestamp(py)?), ("data", self.data(py)?)])
+    }
+}
+
+/// Somebody denied, and the agent was told.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ApprovalDeniedWebhookEvent(api::WebhookEvent);
+
+#[pymethods]
+impl ApprovalDeniedWebhookEvent {
+    /// Which kind it is: `approval.denied`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "approval.denied"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::ApprovalDenied { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What was denied.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::ApprovalDenied { data, .. } => data.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ApprovalDeniedWebhookEvent", &[("timestamp", self.timestamp(py)?), ("data", self.data(py)?)])
+    }
+}
+
+/// Nobody decided in time, and the default applied.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ApprovalExpiredWebhookEvent(api::WebhookEvent);
+
+#[pymethods]
+impl ApprovalExpiredWebhookEvent {
+    /// Which kind it is: `approval.expired`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "approval.expired"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::ApprovalExpired { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What nobody decided.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::ApprovalExpired { data, .. } => data.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ApprovalExpiredWebhookEvent", &[("timestamp", self.timestamp(py)?), ("data", self.data(py)?)])
+    }
+}
+
+/// A fleet has no item left to work on.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FleetCompletedWebhookEvent(api::WebhookEvent);
+
+#[pymethods]
+impl FleetCompletedWebhookEvent {
+    /// Which kind it is: `fleet.completed`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "fleet.completed"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::FleetCompleted { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The fleet and its counts.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::FleetCompleted { data, .. } => data.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("FleetCompletedWebhookEvent", &[("timestamp", self.timestamp(py)?), ("data", self.data(py)?)])
+    }
+}
+
+/// A budget's alert threshold was passed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BudgetAlertWebhookEvent(api::WebhookEvent);
+
+#[pymethods]
+impl BudgetAlertWebhookEvent {
+    /// Which kind it is: `budget.alert`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "budget.alert"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::BudgetAlert { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The budget.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::BudgetAlert { data, .. } => data.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("BudgetAlertWebhookEvent", &[("timestamp", self.timestamp(py)?), ("data", self.data(py)?)])
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherWebhookEvent(api::WebhookEvent);
+
+#[pymethods]
+impl OtherWebhookEvent {
+    /// Which kind it is.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WebhookEvent::Other(members) => members.get("type").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherWebhookEvent", &[("data", self.data(py)?)])
     }
 }

@@ -14,6 +14,9 @@ mod sessions;
 #[cfg(feature = "embedded")]
 mod testing;
 mod usage;
+mod webhooks;
+
+pub mod parts;
 
 /// The requests: what the methods return, sent when it is awaited.
 pub mod requests {
@@ -44,5 +47,6 @@ pub mod requests {
     pub use super::usage::{
         ExportUsageRequest, GetDailyUsageRequest, GetProviderUsageRequest, GetUsageSummaryRequest, GetUserUsageRequest,
     };
+    pub use super::webhooks::{CreateWebhookRequest, DeleteWebhookRequest, ListWebhooksRequest, TestWebhookRequest};
     pub use crate::surface::{ReadFileRequest, WriteFileRequest};
 }

@@ -12,6 +12,8 @@ pub struct Ir {
     pub types: Vec<TypeDefinition>,
     /// The operations, in the order of the reference; those of the test plane come last.
     pub operations: Vec<Operation>,
+    /// The parts of the client and of its handles: what a receiver is for, by its name.
+    pub parts: Vec<Part>,
     /// The schemas of the named types, pages and durations included, for OpenAPI.
     #[serde(skip)]
     pub schemas: BTreeMap<String, Value>,
@@ -22,6 +24,19 @@ impl Ir {
     pub fn named(&self, name: &str) -> Option<&TypeDefinition> {
         self.types.iter().find(|definition| definition.name() == name)
     }
+
+    /// What a part of the client or of a handle is for.
+    pub fn part_doc(&self, receiver: &str) -> &str {
+        self.parts.iter().find(|part| part.receiver == receiver).map_or("", |part| part.doc.as_str())
+    }
+}
+
+/// A part of the client or of a handle: methods that share a noun.
+#[derive(Debug, Serialize)]
+pub struct Part {
+    /// `sessions`, `session.agents`.
+    pub receiver: String,
+    pub doc: String,
 }
 
 /// The definition of a named type.
@@ -34,6 +49,8 @@ pub enum TypeDefinition {
     OpenEnum(OpenEnum),
     /// An object whose member `tag` says which variant it is; unknown variants are kept.
     TaggedUnion(TaggedUnion),
+    /// A value in one of several forms, told apart by their kind of JSON.
+    Choice(Choice),
     /// Text that names a resource.
     Id(Id),
 }
@@ -45,7 +62,22 @@ impl TypeDefinition {
             Self::Struct(Struct { name, .. })
             | Self::OpenEnum(OpenEnum { name, .. })
             | Self::TaggedUnion(TaggedUnion { name, .. })
+            | Self::Choice(Choice { name, .. })
             | Self::Id(Id { name, .. }) => name,
+        }
+    }
+}
+
+impl TypeDefinition {
+    /// The types that it is made of.
+    pub fn parts(&self) -> Vec<&Type> {
+        match self {
+            Self::Struct(definition) => definition.fields.iter().map(|field| &field.ty).collect(),
+            Self::TaggedUnion(union) => {
+                union.variants.iter().flat_map(|variant| &variant.fields).map(|field| &field.ty).collect()
+            }
+            Self::Choice(choice) => choice.alternatives.iter().map(|alternative| &alternative.ty).collect(),
+            Self::OpenEnum(_) | Self::Id(_) => Vec::new(),
         }
     }
 }
@@ -58,7 +90,7 @@ pub struct Struct {
     pub fields: Vec<Field>,
     /// What it is used for.
     pub role: Role,
-    /// The handle that has this data, for `SessionData`, `AgentData` and `RunData`.
+    /// The handle that has this data, for `SessionData`, `AgentData` and so on.
     pub handle: Option<Handle>,
     /// Whether requests have it, in a body, a query or inside of one.
     pub in_requests: bool,
@@ -92,6 +124,8 @@ pub struct Field {
     pub required: bool,
     /// Whether it may be null; an absent one means the same.
     pub nullable: bool,
+    /// Whether null is a value of its own: absent leaves what was there, null clears it.
+    pub patch: bool,
     /// What an absent one means, where that is a value: `""`, `false`, `[]`.
     pub default: Option<Value>,
 }
@@ -121,6 +155,33 @@ pub struct TaggedUnion {
     pub doc: String,
     pub tag: String,
     pub variants: Vec<Variant>,
+    /// Whether requests have it.
+    pub in_requests: bool,
+    /// Whether answers have it.
+    pub in_answers: bool,
+}
+
+/// A value in one of several forms, told apart by their kind of JSON.
+#[derive(Debug, Serialize)]
+pub struct Choice {
+    pub name: String,
+    pub doc: String,
+    pub alternatives: Vec<Alternative>,
+    /// Whether requests have it.
+    pub in_requests: bool,
+    /// Whether answers have it.
+    pub in_answers: bool,
+}
+
+/// One form of a choice.
+#[derive(Debug, Serialize)]
+pub struct Alternative {
+    /// PascalCase.
+    pub name: String,
+    /// The kind of JSON: `text`, `flag`, `number`, `list`, `object`.
+    pub form: String,
+    pub doc: String,
+    pub ty: Type,
 }
 
 /// A variant of a tagged union.
@@ -149,6 +210,8 @@ pub struct Id {
 #[serde(tag = "kind", content = "item", rename_all = "snake_case")]
 pub enum Type {
     String,
+    /// Text that is never shown.
+    Secret,
     I64,
     I32,
     F64,
@@ -159,6 +222,8 @@ pub enum Type {
     Duration,
     /// An object with any members.
     Json,
+    /// Any JSON value, null included.
+    Any,
     List(Box<Type>),
     /// A map from text.
     Map(Box<Type>),
@@ -185,11 +250,13 @@ pub enum Handle {
     Session,
     Agent,
     Run,
+    Fleet,
+    Team,
 }
 
 impl Handle {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Session, Self::Agent, Self::Run];
+    pub const ALL: [Self; 5] = [Self::Session, Self::Agent, Self::Run, Self::Fleet, Self::Team];
 
     /// The struct with its data.
     pub const fn data(self) -> &'static str {
@@ -197,6 +264,8 @@ impl Handle {
             Self::Session => "SessionData",
             Self::Agent => "AgentData",
             Self::Run => "RunData",
+            Self::Fleet => "FleetData",
+            Self::Team => "TeamData",
         }
     }
 
@@ -206,6 +275,8 @@ impl Handle {
             Self::Session => "session",
             Self::Agent => "agent",
             Self::Run => "run",
+            Self::Fleet => "fleet",
+            Self::Team => "team",
         }
     }
 
@@ -215,6 +286,8 @@ impl Handle {
             Self::Session => "sessionId",
             Self::Agent => "agentId",
             Self::Run => "runId",
+            Self::Fleet => "fleetId",
+            Self::Team => "teamId",
         }
     }
 }
@@ -245,12 +318,16 @@ pub struct Operation {
     pub arguments: Vec<Argument>,
     /// The other fields of query and body, in the order of the contract.
     pub options: Vec<Argument>,
+    /// Fields of query and body that the receiver fills in from its own data.
+    pub filled: Vec<Argument>,
     /// The struct of the path parameters.
     pub path_type: Option<String>,
     /// The struct of the query.
     pub query_type: Option<String>,
     /// The struct of the body.
     pub body_type: Option<String>,
+    /// Whether there is a body; one that is a map has no struct.
+    pub has_body: bool,
     /// Whether the one positional argument is the whole body.
     pub whole_body: bool,
     /// The answer, or the item of a stream; none where nothing is read.
@@ -269,6 +346,13 @@ pub struct Operation {
     pub ends_with_caller: bool,
     /// Whether it is added to the published API.
     pub ours: bool,
+    /// Whether this version does not serve it yet.
+    pub planned: bool,
+    pub access: Access,
+    /// Routes of older versions that mean the same: method in capitals and path.
+    pub older: Vec<(String, String)>,
+    /// Whether its page stands on the wire as the items alone, with the cursor in a header.
+    pub bare_list: bool,
     pub plane: Plane,
     pub strict: Vec<String>,
     pub planned_fields: Vec<String>,
@@ -300,7 +384,15 @@ pub enum Place {
 pub enum Reply {
     Json,
     Events,
+    Socket,
     Empty,
+}
+
+impl Reply {
+    /// Whether it is a stream, over whatever it comes.
+    pub fn is_stream(self) -> bool {
+        matches!(self, Self::Events | Self::Socket)
+    }
 }
 
 /// How long an answer may take.
@@ -309,6 +401,7 @@ pub enum Reply {
 pub enum TimeClass {
     Request,
     Run,
+    Wait,
     Stream,
 }
 
@@ -321,10 +414,22 @@ pub enum Repeat {
     Keyed,
 }
 
+/// Who may ask for an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    Key,
+    Open,
+    Id,
+    Signature,
+    Sandbox,
+}
+
 /// Which planes serve an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Plane {
     Public,
+    Bridge,
     Test,
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     GeneratedFile,
-    ir::{Argument, Ir, Operation, Place, Plane, Repeat, Reply, TimeClass, Type, TypeDefinition},
+    ir::{Access, Argument, Field, Handle, Ir, Operation, Place, Plane, Repeat, Reply, TimeClass, Type, TypeDefinition},
     naming,
 };
 use crate::fixtures;
@@ -15,14 +15,14 @@ use crate::fixtures;
 /// Renders the document.
 pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
     let operations: Vec<&Operation> =
-        ir.operations.iter().filter(|operation| operation.plane == Plane::Public).collect();
+        ir.operations.iter().filter(|operation| operation.plane != Plane::Test).collect();
     let mut paths = Map::new();
     let mut tags = Vec::new();
     for operation in &operations {
         let path = operation.path.replace("...}", "}");
         let item = paths.entry(path).or_insert_with(|| json!({}));
-        item[operation.method.to_ascii_lowercase()] = render_operation(operation);
-        let tag = tag(operation);
+        item[operation.method.to_ascii_lowercase()] = render_operation(operation, ir);
+        let tag = tag(operation, ir);
         if !tags.contains(&tag) {
             tags.push(tag);
         }
@@ -50,10 +50,18 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
                     "description": "The id of the request, for support and logs.",
                     "schema": { "type": "string", "examples": ["req_a1b2c3"] },
                 },
+                "NextCursor": {
+                    "description": "What to send as `cursor` to get the next page; absent on the last page.",
+                    "schema": { "type": "string" },
+                },
             },
             "responses": error_responses(),
             "securitySchemes": {
                 "apiKey": { "type": "http", "scheme": "bearer", "description": "An API key: `th_live_...` or `th_test_...`." },
+                "signature": {
+                    "type": "apiKey", "in": "header", "name": "X-Trigger-Signature",
+                    "description": "The HMAC-SHA256 of the body with the secret of the resource, in hexadecimal digits.",
+                },
             },
         },
     });
@@ -68,11 +76,13 @@ Values tolerate the future: unknown members are to be ignored, and a string with
 
 Extensions: `x-theazo-surface` is the place of an operation in the SDKs; `x-theazo-repeat` says whether it may be sent
 again (`safe`, `idempotent`, or `keyed`: with the same `Idempotency-Key`); `x-theazo-time-class` says how long an answer
-may take (`request`, `run` or `stream`); `x-theazo-ours` marks what was added to the published API; members named in
-`x-theazo-strict` refuse unknown members, `body` being the body itself; members in `x-theazo-planned` are refused.
+may take (`request`, `run`, `wait` or `stream`); `x-theazo-ours` marks what was added to the published API; an operation
+with `x-theazo-status: planned` answers 501; `x-theazo-older-routes` mean the same; members named in `x-theazo-strict`
+refuse unknown members, `body` being the body itself; members in `x-theazo-planned` are refused; `x-theazo-positional`
+are taken by position in the SDKs, and `x-theazo-fills` are filled in from the receiver.
 ";
 
-fn render_operation(operation: &Operation) -> Value {
+fn render_operation(operation: &Operation, ir: &Ir) -> Value {
     let mut parameters: Vec<Value> = Vec::new();
     for field in &operation.path_parameters {
         let mut parameter = json!({
@@ -85,7 +95,7 @@ fn render_operation(operation: &Operation) -> Value {
         }
         parameters.push(parameter);
     }
-    for Argument { field, place } in operation.arguments.iter().chain(&operation.options) {
+    for Argument { field, place } in operation.arguments.iter().chain(&operation.options).chain(&operation.filled) {
         if *place == Place::Query {
             parameters.push(json!({
                 "name": field.wire_name, "in": "query", "required": field.required, "description": field.doc,
@@ -97,7 +107,7 @@ fn render_operation(operation: &Operation) -> Value {
     if operation.repeat == Repeat::Keyed {
         header("IdempotencyKey");
     }
-    if operation.time == TimeClass::Run {
+    if matches!(operation.time, TimeClass::Run | TimeClass::Wait) {
         header("Prefer");
     }
     if operation.reply == Reply::Events {
@@ -106,28 +116,46 @@ fn render_operation(operation: &Operation) -> Value {
 
     let mut out = json!({
         "operationId": operation.id,
-        "tags": [tag(operation).0],
+        "tags": [tag(operation, ir).0],
         "summary": operation.summary,
         "description": operation.doc,
     });
     if !parameters.is_empty() {
         out["parameters"] = parameters.into();
     }
-    if let Some(body) = &operation.body_type {
-        let required =
-            operation.arguments.iter().any(|argument| matches!(argument.place, Place::Body | Place::WholeBody));
-        let mut schema = reference(body);
+    if operation.has_body {
+        let required = operation
+            .arguments
+            .iter()
+            .chain(operation.filled.iter().filter(|filled| filled.field.required))
+            .any(|argument| matches!(argument.place, Place::Body | Place::WholeBody));
+        let mut schema = match (&operation.body_type, whole_body(operation)) {
+            (Some(body), _) => reference(body),
+            (None, Some(field)) => described(type_schema(&field.ty), &field.doc),
+            (None, None) => json!({}),
+        };
         if operation.strict.iter().any(String::is_empty) {
             schema["unevaluatedProperties"] = false.into();
         }
         out["requestBody"] = json!({ "required": required, "content": { "application/json": { "schema": schema } } });
     }
     out["responses"] = responses(operation);
-    if !needs_key(operation) {
-        out["security"] = json!([]);
+    match operation.access {
+        Access::Key => {}
+        Access::Signature => out["security"] = json!([{ "signature": [] }]),
+        Access::Open | Access::Id | Access::Sandbox => out["security"] = json!([]),
     }
     extensions(&mut out, operation);
     out
+}
+
+fn whole_body(operation: &Operation) -> Option<&Field> {
+    operation.arguments.iter().find(|argument| argument.place == Place::WholeBody).map(|argument| &argument.field)
+}
+
+fn described(mut schema: Value, doc: &str) -> Value {
+    schema["description"] = doc.into();
+    schema
 }
 
 fn extensions(out: &mut Value, operation: &Operation) {
@@ -138,8 +166,24 @@ fn extensions(out: &mut Value, operation: &Operation) {
     .into();
     out["x-theazo-repeat"] = json!(operation.repeat);
     out["x-theazo-time-class"] = json!(operation.time);
+    let positional: Vec<&str> =
+        operation.arguments.iter().map(|argument| argument.field.wire_name.as_str()).collect();
+    if !positional.is_empty() {
+        out["x-theazo-positional"] = json!(positional);
+    }
+    if !operation.filled.is_empty() {
+        let filled: Vec<&str> = operation.filled.iter().map(|argument| argument.field.wire_name.as_str()).collect();
+        out["x-theazo-fills"] = json!(filled);
+    }
+    if operation.planned {
+        out["x-theazo-status"] = "planned".into();
+    }
     if operation.ours {
         out["x-theazo-ours"] = true.into();
+    }
+    if !operation.older.is_empty() {
+        let older = operation.older.iter().map(|(method, path)| format!("{method} {path}"));
+        out["x-theazo-older-routes"] = older.collect::<Vec<_>>().into();
     }
     if operation.ends_with_caller {
         out["x-theazo-ends-with-caller"] = true.into();
@@ -158,33 +202,44 @@ fn responses(operation: &Operation) -> Value {
         "description": match operation.reply {
             Reply::Json => "The answer.",
             Reply::Events => "A stream of server-sent events: `data` is one JSON value as the schema says, `id` grows.",
+            Reply::Socket => "A WebSocket: each text message is one JSON value as the schema says.",
             Reply::Empty => "Done; there is nothing to read.",
         },
         "headers": { "x-request-id": { "$ref": "#/components/headers/RequestId" } },
     });
     if let Some(response) = &operation.response {
         let media_type = if operation.reply == Reply::Events { "text/event-stream" } else { "application/json" };
-        success["content"] = json!({ media_type: { "schema": type_schema(response) } });
+        let schema = match response {
+            Type::Page(item) if operation.bare_list => type_schema(&Type::List(item.clone())),
+            response => type_schema(response),
+        };
+        success["content"] = json!({ media_type: { "schema": schema } });
+    }
+    if operation.bare_list {
+        success["headers"][theazo_api::NEXT_CURSOR] = json!({ "$ref": "#/components/headers/NextCursor" });
     }
     let mut responses = Map::new();
     responses.insert(operation.status.to_string(), success);
     let mut refer = |status: &str, name: &str| {
         responses.insert(status.to_owned(), json!({ "$ref": format!("#/components/responses/{name}") }));
     };
-    if operation.time == TimeClass::Run {
+    if matches!(operation.time, TimeClass::Run | TimeClass::Wait) {
         refer("202", "StillRunning");
     }
-    if operation.body_type.is_some() {
+    if operation.has_body {
         refer("400", "Unreadable");
     }
-    if needs_key(operation) {
+    if operation.access != Access::Open {
         refer("401", "Unauthorized");
     }
     if operation.path_parameters.iter().any(|parameter| matches!(parameter.ty, Type::Named(_))) {
         refer("404", "NotFound");
     }
-    if operation.body_type.is_some() || operation.query_type.is_some() {
+    if operation.has_body || operation.query_type.is_some() {
         refer("422", "Invalid");
+    }
+    if operation.planned {
+        refer("501", "Planned");
     }
     refer("default", "Error");
     responses.into()
@@ -204,6 +259,7 @@ fn error_responses() -> Value {
         "Unauthorized": error("The API key is missing or not valid."),
         "NotFound": error("There is no such resource, or it belongs to another account."),
         "Invalid": error("A check failed; `error.details.fields` says where."),
+        "Planned": error("The operation is part of the API, but this version does not serve it."),
         "StillRunning": {
             "description": "The work goes on: send the same request again, with the same key, to wait on. Only where \
                             `Prefer: wait` was sent; the header `x-theazo-continue` is `true`.",
@@ -235,35 +291,32 @@ fn header_parameters() -> Value {
     })
 }
 
-/// The health check alone is outside of `/v1` and open to everyone.
-fn needs_key(operation: &Operation) -> bool {
-    operation.path.starts_with("/v1/")
-}
-
-/// The group of an operation in the reference, with its description.
-fn tag(operation: &Operation) -> (&'static str, &'static str) {
-    match operation.receiver.rsplit('.').next().unwrap_or_default() {
-        "session" | "sessions" => {
-            ("sessions", "The isolated container of one end user, with its limits and its usage.")
-        }
-        "agent" | "agents" => ("agents", "What runs tasks and programs in a sandbox of its own."),
-        "files" => ("files", "Files in a sandbox."),
-        "run" | "runs" => {
-            ("runs", "One task given to one agent, as a resource that outlives the call that started it.")
-        }
-        "logs" => ("logs", "What happened, as people read it."),
-        "usage" => ("usage", "What was used and what it cost."),
-        _ => ("health", "Whether the control plane works."),
-    }
+/// The group of an operation in the reference, with its description: the noun of its receiver.
+fn tag(operation: &Operation, ir: &Ir) -> (String, String) {
+    let receiver = operation.receiver.as_str();
+    let last = receiver.rsplit('.').next().unwrap_or_default();
+    let noun = match Handle::ALL.iter().find(|handle| handle.receiver() == last) {
+        Some(_) => format!("{last}s"),
+        None if receiver.is_empty() => "system".to_owned(),
+        None if operation.plane == Plane::Bridge => "sandbox".to_owned(),
+        None => last.to_owned(),
+    };
+    let doc = match (noun.as_str(), ir.part_doc(&noun)) {
+        ("system", _) => "The control plane itself.",
+        ("sandbox", _) => "What programs in a sandbox tell the control plane.",
+        (_, "") => ir.part_doc(receiver),
+        (_, doc) => doc,
+    };
+    (noun, doc.to_owned())
 }
 
 /// The schemas that the operations reach, with references into the document.
 fn schemas(ir: &Ir, operations: &[&Operation]) -> Result<Value> {
-    let mut wanted: Vec<String> = vec!["ErrorBody".into(), "FieldProblem".into()];
+    let mut wanted: Vec<String> = vec!["ErrorBody".into(), "FieldProblem".into(), "WebhookEvent".into()];
     let parts = operations.iter().map(|operation| {
         let mut part =
             json!([operation.body_type.as_deref().map(reference), operation.response.as_ref().map(type_schema)]);
-        for argument in operation.arguments.iter().chain(&operation.options) {
+        for argument in operation.arguments.iter().chain(&operation.options).chain(&operation.filled) {
             part.as_array_mut().expect("it is made as a list above").push(type_schema(&argument.field.ty));
         }
         part
@@ -324,6 +377,7 @@ fn reference(name: &str) -> Value {
 fn type_schema(ty: &Type) -> Value {
     match ty {
         Type::String => json!({ "type": "string" }),
+        Type::Secret => json!({ "type": "string", "format": "password" }),
         Type::I64 => json!({ "type": "integer", "format": "int64" }),
         Type::I32 => json!({ "type": "integer", "format": "int32" }),
         Type::F64 => json!({ "type": "number", "format": "double" }),
@@ -331,6 +385,7 @@ fn type_schema(ty: &Type) -> Value {
         Type::Timestamp => reference("Timestamp"),
         Type::Duration => reference("DurationInput"),
         Type::Json => json!({ "type": "object", "additionalProperties": true }),
+        Type::Any => json!({}),
         Type::List(item) => json!({ "type": "array", "items": type_schema(item) }),
         Type::Map(value) => json!({ "type": "object", "additionalProperties": type_schema(value) }),
         Type::Named(name) => reference(name),

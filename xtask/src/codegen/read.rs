@@ -9,8 +9,8 @@ use theazo_api::endpoint::Description;
 
 use super::{
     ir::{
-        Argument, Field, Handle, Ir, Operation, Place, Plane, Repeat, Reply, Role, Struct, TimeClass, Type,
-        TypeDefinition,
+        Access, Argument, Choice, Field, Handle, Ir, Operation, Part, Place, Plane, Repeat, Reply, Role, Struct,
+        TaggedUnion, TimeClass, Type, TypeDefinition,
     },
     naming, schema,
 };
@@ -22,6 +22,7 @@ pub fn contract() -> Result<Ir> {
     // No operation names these, but answers have them.
     generator.subschema_for::<theazo_api::ErrorBody>();
     generator.subschema_for::<theazo_api::FieldProblem>();
+    generator.subschema_for::<theazo_api::WebhookEvent>();
     let definitions = generator.take_definitions(true);
 
     let mut types = Vec::new();
@@ -31,6 +32,7 @@ pub fn contract() -> Result<Ir> {
     let mut ir = Ir {
         types,
         operations: Vec::new(),
+        parts: theazo_api::PARTS.iter().map(|&(receiver, doc)| Part { receiver: receiver.into(), doc: doc.into() }).collect(),
         schemas: definitions.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
     };
     for description in &descriptions {
@@ -39,6 +41,7 @@ pub fn contract() -> Result<Ir> {
         ir.operations.push(operation);
     }
     unique(&ir)?;
+    parts(&ir)?;
     assign_roles(&mut ir);
     Ok(ir)
 }
@@ -48,7 +51,14 @@ fn operation(description: &Description, ir: &Ir, definitions: &Map<String, Value
     let part = |schema: &Option<Schema>| schema.as_ref().map(part_name).transpose();
     let path_type = part(&description.path)?;
     let query_type = part(&description.query)?;
-    let body_type = part(&description.body)?;
+    // A body that is a map of the user's own names is no struct, and so has no name.
+    let map_body = match &description.body {
+        Some(schema) if schema.get("$ref").is_none() => {
+            Some(schema::type_of("its body", schema.as_value(), definitions)?.0)
+        }
+        _ => None,
+    };
+    let body_type = if map_body.is_some() { None } else { part(&description.body)? };
     let fields = |name: &Option<String>| name.as_ref().map_or(Ok(Vec::new()), |name| fields_of(ir, name));
 
     let in_path = fields(&path_type)?;
@@ -63,21 +73,28 @@ fn operation(description: &Description, ir: &Ir, definitions: &Map<String, Value
     let (receiver, name) = declared.receiver_and_name();
     let root = receiver.split('.').next().unwrap_or_default();
     let receiver_handle = Handle::ALL.into_iter().find(|handle| handle.receiver() == root);
-    let known = receiver_handle.map(Handle::path_parameter);
-    if let Some(known) = known {
-        ensure!(template.contains(&known), "its receiver `{receiver}` knows `{known}`, which the path does not have");
-    }
+    // What a session's chat does is asked of the conversation: then the path has nothing that the receiver knows.
+    let known = receiver_handle.map(Handle::path_parameter).filter(|known| template.contains(known));
     let at = |place| move |field: Field| Argument { field, place };
     let mut arguments: Vec<Argument> =
         in_path.iter().filter(|field| Some(field.wire_name.as_str()) != known).cloned().map(at(Place::Path)).collect();
     let mut options: Vec<Argument> = fields(&query_type)?.into_iter().map(at(Place::Query)).collect();
     options.extend(fields(&body_type)?.into_iter().map(at(Place::Body)));
+    let (filled, mut options): (Vec<_>, Vec<_>) =
+        options.into_iter().partition(|option| declared.fills.contains(&option.field.wire_name.as_str()));
+    ensure!(filled.len() == declared.fills.len(), "it fills a field that neither its query nor its body has");
+    ensure!(filled.is_empty() || receiver_handle.is_some(), "its receiver has no data to fill fields from");
 
     let mut whole_body = false;
     for positional in declared.positional {
         let found = options.iter().position(|option| option.field.wire_name == **positional);
         match (found, &body_type) {
             (Some(index), _) => arguments.push(options.remove(index)),
+            (None, None) if map_body.is_some() => {
+                whole_body = true;
+                let ty = map_body.clone().expect("it was just seen");
+                arguments.push(map_body_argument(positional, declared.body_doc, ty)?);
+            }
             (None, Some(body)) if declared.positional.len() == 1 => {
                 whole_body = true;
                 options.retain(|option| option.place != Place::Body);
@@ -100,6 +117,11 @@ fn operation(description: &Description, ir: &Ir, definitions: &Map<String, Value
     };
     let (reply, plane) = (reply(declared.reply), plane(declared.plane));
     ensure!((reply == Reply::Empty) == response.is_none(), "`Reply::Empty` and no response go together");
+    ensure!(map_body.is_none() || whole_body, "a body that is a map is named by `positional`");
+    ensure!(
+        !declared.bare_list || matches!(response, Some(Type::Page(_))),
+        "only a page can stand on the wire as its items alone"
+    );
     let handle_named = |ty: &Type| match ty {
         Type::Named(name) => Handle::ALL.into_iter().find(|handle| handle.data() == name),
         _ => None,
@@ -121,8 +143,10 @@ fn operation(description: &Description, ir: &Ir, definitions: &Map<String, Value
         snake_name: naming::snake(name),
         arguments,
         options,
+        filled,
         path_type,
         query_type,
+        has_body: description.body.is_some(),
         body_type,
         whole_body,
         response,
@@ -135,6 +159,10 @@ fn operation(description: &Description, ir: &Ir, definitions: &Map<String, Value
         repeat: repeat(declared.repeat),
         ends_with_caller: declared.ends_with_caller,
         ours: declared.ours,
+        planned: declared.planned,
+        access: access(declared.access),
+        older: declared.older.iter().map(|(method, path)| (method.as_str().to_owned(), (*path).to_owned())).collect(),
+        bare_list: declared.bare_list,
         plane,
         strict: declared.strict.iter().map(|&field| field.to_owned()).collect(),
         planned_fields: declared.planned_fields.iter().map(|&field| field.to_owned()).collect(),
@@ -169,9 +197,45 @@ fn whole_body_argument(name: &str, body: &str, ir: &Ir) -> Result<Argument> {
         ty: Type::Named(body.to_owned()),
         required: true,
         nullable: false,
+        patch: false,
         default: None,
     };
     Ok(Argument { field, place: Place::WholeBody })
+}
+
+/// The one positional argument that is a body without a struct.
+fn map_body_argument(name: &str, doc: &str, ty: Type) -> Result<Argument> {
+    ensure!(matches!(ty, Type::Map(_) | Type::Json), "a body is a struct or a map");
+    ensure!(!doc.is_empty(), "a body that is a map needs `body_doc`");
+    let field = Field {
+        wire_name: name.to_owned(),
+        snake_name: naming::snake(name),
+        camel_name: name.to_owned(),
+        doc: doc.to_owned(),
+        ty,
+        required: true,
+        nullable: false,
+        patch: false,
+        default: None,
+    };
+    Ok(Argument { field, place: Place::WholeBody })
+}
+
+/// Fails on a receiver that no part describes, and on a part without methods.
+fn parts(ir: &Ir) -> Result<()> {
+    let mut described: BTreeSet<&str> = ir.parts.iter().map(|part| part.receiver.as_str()).collect();
+    for operation in ir.operations.iter().filter(|operation| operation.plane == Plane::Public) {
+        let receiver = operation.receiver.as_str();
+        let is_handle = Handle::ALL.iter().any(|handle| handle.receiver() == receiver);
+        ensure!(
+            receiver.is_empty() || is_handle || ir.parts.iter().any(|part| part.receiver == receiver),
+            "`{}` has the receiver `{receiver}`, which `theazo_api::PARTS` does not describe",
+            operation.id
+        );
+        described.remove(receiver);
+    }
+    ensure!(described.is_empty(), "`theazo_api::PARTS` describes what has no methods: {described:?}");
+    Ok(())
 }
 
 /// Fails on two operations with the same id or the same place on the surface.
@@ -181,7 +245,12 @@ fn unique(ir: &Ir) -> Result<()> {
         ensure!(ids.insert(&operation.id), "two operations are named `{}`", operation.id);
         let surface = (&operation.receiver, &operation.camel_name);
         ensure!(surfaces.insert(surface), "`{}` has the surface of another operation", operation.id);
-        ensure!(routes.insert((operation.method, &operation.path)), "`{}` has the route of another", operation.id);
+        let routes_of = std::iter::once((operation.method, operation.path.as_str()))
+            .chain(operation.older.iter().map(|(method, path)| (method.as_str(), path.as_str())));
+        for (method, path) in routes_of {
+            let free = routes.insert((method.to_owned(), path.to_owned()));
+            ensure!(free, "`{}` has the route of another", operation.id);
+        }
     }
     Ok(())
 }
@@ -189,7 +258,8 @@ fn unique(ir: &Ir) -> Result<()> {
 /// Says of each struct what it is used for, and whether requests or answers have it.
 fn assign_roles(ir: &mut Ir) {
     let (mut paths, mut inputs) = (BTreeSet::new(), BTreeSet::new());
-    let (mut requests, mut answers) = (Vec::new(), vec!["ErrorBody".to_owned(), "FieldProblem".to_owned()]);
+    let unnamed = ["ErrorBody", "FieldProblem", "WebhookEvent"];
+    let (mut requests, mut answers) = (Vec::new(), unnamed.map(str::to_owned).to_vec());
     for operation in &ir.operations {
         paths.extend(operation.path_type.clone());
         for part in [&operation.query_type, &operation.body_type].into_iter().flatten() {
@@ -202,9 +272,16 @@ fn assign_roles(ir: &mut Ir) {
     }
     let (requests, answers) = (reachable(ir, requests), reachable(ir, answers));
     for definition in &mut ir.types {
+        match definition {
+            TypeDefinition::Struct(Struct { name, in_requests, in_answers, .. })
+            | TypeDefinition::TaggedUnion(TaggedUnion { name, in_requests, in_answers, .. })
+            | TypeDefinition::Choice(Choice { name, in_requests, in_answers, .. }) => {
+                *in_requests = requests.contains(name);
+                *in_answers = answers.contains(name);
+            }
+            TypeDefinition::OpenEnum(_) | TypeDefinition::Id(_) => {}
+        }
         if let TypeDefinition::Struct(definition) = definition {
-            definition.in_requests = requests.contains(&definition.name);
-            definition.in_answers = answers.contains(&definition.name);
             if paths.contains(&definition.name) {
                 definition.role = Role::Path;
             } else if inputs.contains(&definition.name) {
@@ -216,25 +293,13 @@ fn assign_roles(ir: &mut Ir) {
 
 /// The named types that can be reached from these.
 fn reachable(ir: &Ir, mut from: Vec<String>) -> BTreeSet<String> {
-    let members: BTreeMap<&str, Vec<&Field>> = ir
-        .types
-        .iter()
-        .map(|definition| {
-            let fields = match definition {
-                TypeDefinition::Struct(definition) => definition.fields.iter().collect(),
-                TypeDefinition::TaggedUnion(union) => {
-                    union.variants.iter().flat_map(|variant| &variant.fields).collect()
-                }
-                TypeDefinition::OpenEnum(_) | TypeDefinition::Id(_) => Vec::new(),
-            };
-            (definition.name(), fields)
-        })
-        .collect();
+    let members: BTreeMap<&str, Vec<&Type>> =
+        ir.types.iter().map(|definition| (definition.name(), definition.parts())).collect();
     let mut found = BTreeSet::new();
     while let Some(name) = from.pop() {
         if found.insert(name.clone()) {
-            let fields = members.get(name.as_str()).into_iter().flatten();
-            from.extend(fields.filter_map(|field| field.ty.named()).map(str::to_owned));
+            let parts = members.get(name.as_str()).into_iter().flatten();
+            from.extend(parts.filter_map(|ty| ty.named()).map(str::to_owned));
         }
     }
     found
@@ -244,6 +309,7 @@ fn reply(reply: theazo_api::Reply) -> Reply {
     match reply {
         theazo_api::Reply::Json => Reply::Json,
         theazo_api::Reply::Events => Reply::Events,
+        theazo_api::Reply::Socket => Reply::Socket,
         theazo_api::Reply::Empty => Reply::Empty,
     }
 }
@@ -252,6 +318,7 @@ fn time(time: theazo_api::TimeClass) -> TimeClass {
     match time {
         theazo_api::TimeClass::Request => TimeClass::Request,
         theazo_api::TimeClass::Run => TimeClass::Run,
+        theazo_api::TimeClass::Wait => TimeClass::Wait,
         theazo_api::TimeClass::Stream => TimeClass::Stream,
     }
 }
@@ -267,6 +334,17 @@ fn repeat(repeat: theazo_api::Repeat) -> Repeat {
 fn plane(plane: theazo_api::Plane) -> Plane {
     match plane {
         theazo_api::Plane::Public => Plane::Public,
+        theazo_api::Plane::Bridge => Plane::Bridge,
         theazo_api::Plane::Test => Plane::Test,
+    }
+}
+
+fn access(access: theazo_api::Access) -> Access {
+    match access {
+        theazo_api::Access::Key => Access::Key,
+        theazo_api::Access::Open => Access::Open,
+        theazo_api::Access::Id => Access::Id,
+        theazo_api::Access::Signature => Access::Signature,
+        theazo_api::Access::Sandbox => Access::Sandbox,
     }
 }

@@ -3,48 +3,37 @@
 //! Each operation becomes a method that returns a request: a struct with a setter for each option, sent when it is
 //! awaited. One file for each receiver.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::{
     GeneratedFile,
-    ir::{Argument, Field, Handle, Ir, Operation, Place, Reply, Type},
+    ir::{Argument, Field, Handle, Ir, Operation, Place, Plane, Reply, Type, TypeDefinition},
     naming, template,
 };
 
 /// Written by hand in `theazo/src/surface/files.rs`, because JSON has no bytes.
 const BY_HAND: &[&str] = &["WriteFile", "ReadFile"];
 
-/// The receivers with the types that have their methods, in the order of the reference.
-const RECEIVERS: &[(&str, &str)] = &[
-    ("", "Theazo"),
-    ("sessions", "Sessions"),
-    ("session", "Session"),
-    ("session.agents", "SessionAgents"),
-    ("session.runs", "SessionRuns"),
-    ("agents", "Agents"),
-    ("agent", "Agent"),
-    ("agent.files", "AgentFiles"),
-    ("runs", "Runs"),
-    ("run", "Run"),
-    ("logs", "Logs"),
-    ("usage", "Usage"),
-    ("testing", "TestPlane"),
-];
-
 /// Renders one file for each receiver, and the list of them.
 pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
-    if let Some(stray) =
-        ir.operations.iter().find(|operation| !RECEIVERS.iter().any(|(name, _)| *name == operation.receiver))
-    {
-        bail!("`{}` has the receiver `{}`, which has no type in Rust", stray.id, stray.receiver);
+    let mut receivers: Vec<&str> = Vec::new();
+    for operation in ir.operations.iter().filter(|operation| operation.plane != Plane::Bridge) {
+        if !receivers.contains(&operation.receiver.as_str()) {
+            receivers.push(&operation.receiver);
+        }
     }
-    let modules: Vec<Module> =
-        RECEIVERS.iter().map(|(receiver, ty)| Module::new(ir, receiver, ty)).collect::<Result<_>>()?;
-    let mut files = vec![GeneratedFile {
-        path: "theazo/src/generated/mod.rs".to_owned(),
-        content: template::render("rust/mod.rs.j2", minijinja::context! { modules => modules })?,
-    }];
+    let modules: Vec<Module> = receivers.iter().map(|receiver| Module::new(ir, receiver)).collect::<Result<_>>()?;
+    let mut files = vec![
+        GeneratedFile {
+            path: "theazo/src/generated/mod.rs".to_owned(),
+            content: template::render("rust/mod.rs.j2", minijinja::context! { modules => modules })?,
+        },
+        GeneratedFile {
+            path: "theazo/src/generated/parts.rs".to_owned(),
+            content: template::render("rust/parts.rs.j2", minijinja::context! { owners => owners(ir) })?,
+        },
+    ];
     for module in &modules {
         files.push(GeneratedFile {
             path: format!("theazo/src/generated/{}.rs", module.name),
@@ -85,8 +74,9 @@ struct Method {
     answer: String,
     /// The items of the page that awaiting gives.
     item: Option<String>,
-    /// `json`, `events` or `empty`.
+    /// `json`, `events`, `socket` or `empty`.
     reply: Reply,
+    is_stream: bool,
     /// The handle that is given, or whose pages are given.
     handle: Option<Handle>,
     refreshes: bool,
@@ -100,19 +90,67 @@ struct Parameter {
     input: String,
     /// The expression that makes the field's value of the argument.
     value: String,
+    /// The expression that the setter of an option assigns.
+    assigned: String,
     /// `query` or `body`.
     part: &'static str,
 }
 
+/// A type that has parts: the client, or a handle.
+#[derive(Serialize)]
+struct Owner {
+    name: String,
+    /// Whether its parts know it: those of a handle do, those of the client do not.
+    is_handle: bool,
+    parts: Vec<OwnedPart>,
+}
+
+/// A part: its type, and the method that gives it.
+#[derive(Serialize)]
+struct OwnedPart {
+    ty: String,
+    method: String,
+    doc: String,
+}
+
+/// The client and the handles with their parts.
+fn owners(ir: &Ir) -> Vec<Owner> {
+    let owner = |name: String, is_handle: bool, receiver: &str| {
+        let own_parts = ir.parts.iter().filter(|part| {
+            part.receiver.rsplit_once('.').map_or("", |(parent, _)| parent) == receiver
+        });
+        let parts = own_parts
+            .map(|part| OwnedPart {
+                ty: type_of(&part.receiver),
+                method: naming::snake(part.receiver.rsplit('.').next().unwrap_or_default()),
+                doc: part.doc.clone(),
+            })
+            .collect();
+        Owner { name, is_handle, parts }
+    };
+    let client = owner("Theazo".to_owned(), false, "");
+    let handles = Handle::ALL.iter().map(|handle| owner(format!("{handle:?}"), true, handle.receiver()));
+    std::iter::once(client).chain(handles).filter(|owner| !owner.parts.is_empty()).collect()
+}
+
+/// The type that has the methods of a receiver: `SessionAgents` for `session.agents`.
+fn type_of(receiver: &str) -> String {
+    match receiver {
+        "" => "Theazo".to_owned(),
+        "testing" => "TestPlane".to_owned(),
+        _ => receiver.split('.').map(naming::pascal).collect(),
+    }
+}
+
 impl Module {
-    fn new(ir: &Ir, receiver: &str, ty: &str) -> Result<Self> {
+    fn new(ir: &Ir, receiver: &str) -> Result<Self> {
         let operations = ir
             .operations
             .iter()
             .filter(|operation| operation.receiver == receiver && !BY_HAND.contains(&operation.id.as_str()));
         Ok(Self {
-            name: if receiver.is_empty() { "client".to_owned() } else { receiver.replace('.', "_") },
-            receiver: ty.to_owned(),
+            name: if receiver.is_empty() { "client".to_owned() } else { naming::snake(&receiver.replace('.', "_")) },
+            receiver: type_of(receiver),
             surface: if receiver.is_empty() { "the client".to_owned() } else { format!("`{receiver}`") },
             is_testing: receiver == "testing",
             methods: operations.map(|operation| Method::new(ir, operation)).collect::<Result<_>>()?,
@@ -135,7 +173,7 @@ impl Method {
             _ => None,
         };
         let answer = match (&operation.response, &item) {
-            (Some(event), _) if operation.reply == Reply::Events => format!("crate::TypedStream<{}>", output(event)),
+            (Some(event), _) if operation.reply.is_stream() => format!("crate::TypedStream<{}>", output(event)),
             (Some(_), Some(item)) => format!("api::Page<{item}>"),
             (Some(ty), None) => given(ty),
             (None, _) => "()".to_owned(),
@@ -154,6 +192,7 @@ impl Method {
             answer,
             item,
             reply: operation.reply,
+            is_stream: operation.reply.is_stream(),
             handle,
             refreshes: operation.refreshes_handle,
         })
@@ -171,32 +210,61 @@ fn path_value(operation: &Operation, field: &Field) -> String {
 
 /// The expression of the query or the body, from the arguments.
 fn part(operation: &Operation, place: Place, ty: Option<&str>, ir: &Ir) -> String {
-    let Some(ty) = ty else { return "()".to_owned() };
     if place == Place::Body && operation.whole_body {
-        return operation
-            .arguments
-            .iter()
-            .find(|argument| argument.place == Place::WholeBody)
-            .map_or_else(String::new, |argument| argument.field.snake_name.clone());
+        let whole = operation.arguments.iter().find(|argument| argument.place == Place::WholeBody);
+        return whole.map_or_else(String::new, |argument| match &argument.field.ty {
+            Type::Named(_) => argument.field.snake_name.clone(),
+            map => value(map, &argument.field.snake_name, ir),
+        });
     }
+    let Some(ty) = ty else { return "()".to_owned() };
     let fields = operation.arguments.iter().chain(&operation.options).filter(|argument| argument.place == place);
-    let members: Vec<String> = fields
+    let mut members: Vec<String> = fields
         .map(|argument| {
             let field = &argument.field;
             let name = ident(&field.snake_name);
-            if field.required { format!("{name}: {}", value(&field.ty, &name, ir)) } else { format!("{name}: None") }
+            let given = match field {
+                _ if field.required => value(&field.ty, &name, ir),
+                _ if field.patch => "api::Patch::Keep".to_owned(),
+                _ if field.nullable => "None".to_owned(),
+                _ => "Default::default()".to_owned(),
+            };
+            format!("{name}: {given}")
         })
         .collect();
+    members.extend(operation.filled.iter().filter(|argument| argument.place == place).map(|argument| {
+        let field = &argument.field;
+        let handle = operation.receiver_handle.expect("who fills fields is a handle or a part of one");
+        let owner = if operation.receiver.contains('.') { "self.handle" } else { "self" };
+        let own = if field.wire_name == handle.path_parameter() {
+            format!("{owner}.id().clone()")
+        } else {
+            format!("{owner}.data().{}.clone()", field.snake_name)
+        };
+        let own = if field.required { own } else { format!("Some({own})") };
+        format!("{}: {own}", ident(&field.snake_name))
+    }));
     if members.is_empty() { format!("api::{ty} {{}}") } else { format!("api::{ty} {{ {} }}", members.join(", ")) }
 }
 
 fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
     let field = &argument.field;
     let name = ident(&field.snake_name);
+    let is_struct = argument.place == Place::WholeBody && matches!(field.ty, Type::Named(_));
+    let value = value(&field.ty, &name, ir);
     Parameter {
         doc: rusty(&field.doc, ir),
-        input: if argument.place == Place::WholeBody { output(&field.ty) } else { input(&field.ty, ir) },
-        value: value(&field.ty, &name, ir),
+        input: match field {
+            _ if is_struct => output(&field.ty),
+            _ if field.patch => format!("impl Into<api::Patch<{}>>", output(&field.ty)),
+            _ => input(&field.ty, ir),
+        },
+        assigned: match field {
+            _ if field.patch => format!("{name}.into()"),
+            _ if field.nullable => format!("Some({value})"),
+            _ => value.clone(),
+        },
+        value,
         part: if argument.place == Place::Query { "query" } else { "body" },
         name,
     }
@@ -206,27 +274,31 @@ fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
 fn input(ty: &Type, ir: &Ir) -> String {
     match ty {
         Type::String => "impl Into<String>".to_owned(),
+        Type::Secret => "impl Into<api::Secret>".to_owned(),
+        Type::Any => "impl Into<serde_json::Value>".to_owned(),
         Type::Duration => "impl Into<api::DurationInput>".to_owned(),
-        Type::Named(name) if is_text(name, ir) => format!("impl Into<api::{name}>"),
+        Type::Named(name) if converts(name, ir) => format!("impl Into<api::{name}>"),
         Type::List(item) => format!("impl IntoIterator<Item = {}>", input(item, ir)),
         Type::Map(item) => format!("impl IntoIterator<Item = (impl Into<String>, {})>", input(item, ir)),
         _ => output(ty),
     }
 }
 
-/// Whether a named type is text: an id or an open enumeration.
-fn is_text(name: &str, ir: &Ir) -> bool {
-    use super::ir::TypeDefinition;
-    matches!(ir.named(name), Some(TypeDefinition::Id(_) | TypeDefinition::OpenEnum(_)))
+/// Whether a named type is made of simpler ones: an id or an open enumeration of text, a choice of its forms.
+fn converts(name: &str, ir: &Ir) -> bool {
+    matches!(ir.named(name), Some(TypeDefinition::Id(_) | TypeDefinition::OpenEnum(_) | TypeDefinition::Choice(_)))
 }
 
 /// The expression that makes the value of a field of an argument of its [`input`] type.
 fn value(ty: &Type, name: &str, ir: &Ir) -> String {
     match ty {
-        Type::String | Type::Duration => format!("{name}.into()"),
-        Type::Named(named) if is_text(named, ir) => format!("{name}.into()"),
+        Type::String | Type::Secret | Type::Any | Type::Duration => format!("{name}.into()"),
+        Type::Named(named) if converts(named, ir) => format!("{name}.into()"),
         Type::List(item) if input(item, ir) == output(item) => format!("{name}.into_iter().collect()"),
         Type::List(_) => format!("{name}.into_iter().map(Into::into).collect()"),
+        Type::Map(item) if input(item, ir) == output(item) => {
+            format!("{name}.into_iter().map(|(name, value)| (name.into(), value)).collect()")
+        }
         Type::Map(_) => format!("{name}.into_iter().map(|(name, value)| (name.into(), value.into())).collect()"),
         _ => name.to_owned(),
     }
@@ -236,6 +308,8 @@ fn value(ty: &Type, name: &str, ir: &Ir) -> String {
 fn output(ty: &Type) -> String {
     match ty {
         Type::String => "String".to_owned(),
+        Type::Secret => "api::Secret".to_owned(),
+        Type::Any => "serde_json::Value".to_owned(),
         Type::I64 => "i64".to_owned(),
         Type::I32 => "i32".to_owned(),
         Type::F64 => "f64".to_owned(),
@@ -273,6 +347,6 @@ fn rusty(doc: &str, ir: &Ir) -> String {
 
 fn ident(name: &str) -> String {
     const KEYWORDS: &[&str] =
-        &["type", "ref", "move", "match", "loop", "use", "where", "async", "dyn", "mod", "final", "in", "for"];
+        &["type", "ref", "move", "match", "loop", "use", "where", "async", "dyn", "mod", "final", "in", "for", "if", "else"];
     if KEYWORDS.contains(&name) { format!("r#{name}") } else { name.to_owned() }
 }

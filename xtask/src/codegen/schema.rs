@@ -4,12 +4,15 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
 
 use super::{
-    ir::{EnumValue, Field, Handle, Id, OpenEnum, Role, Struct, TaggedUnion, Type, TypeDefinition, Variant},
+    ir::{
+        Alternative, Choice, EnumValue, Field, Handle, Id, OpenEnum, Role, Struct, TaggedUnion, Type, TypeDefinition,
+        Variant,
+    },
     naming,
 };
 
 /// The members that every schema of the dialect may have beside those that its form reads.
-const ANNOTATIONS: &[&str] = &["description", "examples", "default", "title", "deprecated"];
+const ANNOTATIONS: &[&str] = &["description", "examples", "default", "title", "deprecated", "x-theazo-patch"];
 
 /// Reads a named type, or none for those that are a [`Type`] of their own: pages, timestamps and durations.
 pub fn definition(name: &str, schema: &Value, definitions: &Map<String, Value>) -> Result<Option<TypeDefinition>> {
@@ -27,9 +30,15 @@ pub fn definition(name: &str, schema: &Value, definitions: &Map<String, Value>) 
         let values = enum_values(values).with_context(|| format!("`{name}`"))?;
         return Ok(Some(TypeDefinition::OpenEnum(OpenEnum { name, doc, values })));
     }
+    if let Some(described) = object.get("x-theazo-choice") {
+        let alternatives = alternatives_of(&name, described, object.get("anyOf"), definitions)?;
+        let choice = Choice { name, doc, alternatives, in_requests: false, in_answers: false };
+        return Ok(Some(TypeDefinition::Choice(choice)));
+    }
     if let Some(variants) = object.get("oneOf").or_else(|| object.get("anyOf")) {
         let (tag, variants) = variants_of(&name, variants, definitions)?;
-        return Ok(Some(TypeDefinition::TaggedUnion(TaggedUnion { name, doc, tag, variants })));
+        let union = TaggedUnion { name, doc, tag, variants, in_requests: false, in_answers: false };
+        return Ok(Some(TypeDefinition::TaggedUnion(union)));
     }
     let fields = fields(&name, object, None, definitions)?;
     let handle = Handle::ALL.into_iter().find(|handle| handle.data() == name);
@@ -46,7 +55,13 @@ pub fn definition(name: &str, schema: &Value, definitions: &Map<String, Value>) 
 
 /// Reads the type of an answer, an item or a field. The second value says whether null is allowed.
 pub fn type_of(place: &str, schema: &Value, definitions: &Map<String, Value>) -> Result<(Type, bool)> {
+    if schema == &Value::Bool(true) {
+        return Ok((Type::Any, false));
+    }
     let schema = object(schema).with_context(|| place.to_owned())?;
+    if schema.keys().all(|key| ANNOTATIONS.contains(&key.as_str())) {
+        return Ok((Type::Any, false));
+    }
     if let Some(target) = schema.get("$ref") {
         only(place, schema, &["$ref"])?;
         return Ok((reference(place, target, definitions)?, false));
@@ -72,6 +87,10 @@ pub fn type_of(place: &str, schema: &Value, definitions: &Map<String, Value>) ->
         ("string", None) => {
             only(place, schema, &["type"])?;
             Type::String
+        }
+        ("string", Some("password")) => {
+            only(place, schema, &["type", "format"])?;
+            Type::Secret
         }
         ("boolean", None) => {
             only(place, schema, &["type"])?;
@@ -136,8 +155,10 @@ pub fn fields(
             let (ty, nullable) = type_of(&place, property, definitions)?;
             let default = property.get("default").filter(|default| !default.is_null()).cloned();
             let required = required.contains(&wire_name.as_str());
+            let patch = property.get("x-theazo-patch").is_some();
+            ensure!(!patch || (nullable && !required), "{place} is a `Patch` that may not be absent");
             ensure!(
-                required || nullable || default.is_some(),
+                required || nullable || default.is_some() || ty == Type::Any,
                 "{place} may be absent, but has no default and is not an `Option`"
             );
             Ok(Field {
@@ -148,6 +169,7 @@ pub fn fields(
                 ty,
                 required,
                 nullable,
+                patch,
                 default,
             })
         })
@@ -202,6 +224,30 @@ fn enum_values(values: &Value) -> Result<Vec<EnumValue>> {
         .collect()
 }
 
+/// The forms of a choice.
+fn alternatives_of(
+    name: &str,
+    described: &Value,
+    schemas: Option<&Value>,
+    definitions: &Map<String, Value>,
+) -> Result<Vec<Alternative>> {
+    let text = |value: &Value, member: &str| {
+        value[member].as_str().map(str::to_owned).with_context(|| format!("`{name}`: a form without `{member}`"))
+    };
+    let described = described.as_array().with_context(|| format!("`{name}`: `x-theazo-choice` is not a list"))?;
+    let schemas = schemas.and_then(Value::as_array).with_context(|| format!("`{name}` has no forms"))?;
+    ensure!(described.len() == schemas.len(), "`{name}` does not describe each of its forms");
+    let alternatives = described.iter().zip(schemas).map(|(described, schema)| {
+        Ok(Alternative {
+            name: text(described, "name")?,
+            form: text(described, "form")?,
+            doc: naming::clean_doc(&text(described, "doc")?),
+            ty: type_of(&format!("`{name}`"), schema, definitions)?.0,
+        })
+    });
+    alternatives.collect()
+}
+
 /// The tag and the variants of a union.
 fn variants_of(name: &str, variants: &Value, definitions: &Map<String, Value>) -> Result<(String, Vec<Variant>)> {
     let variants = variants.as_array().with_context(|| format!("`{name}`: variants are not a list"))?;
@@ -219,8 +265,9 @@ fn variants_of(name: &str, variants: &Value, definitions: &Map<String, Value>) -
         let [(tag, tag_value)] = constants.as_slice() else {
             bail!("`{name}` has a variant without one tag: unions are tagged by one member with a constant text");
         };
-        ensure!(naming::snake(tag_value) == *tag_value, "`{name}`: the tag `{tag_value}` is not snake_case");
-        let variant_name = naming::pascal(tag_value);
+        let words = tag_value.replace('.', "_");
+        ensure!(naming::snake(&words) == words, "`{name}`: the tag `{tag_value}` is not snake_case");
+        let variant_name = naming::pascal(&words);
         found.push(Variant {
             tag_value: tag_value.clone(),
             doc: doc(schema),
@@ -288,12 +335,16 @@ mod tests {
         assert_eq!(read.expect("it is too").ty, Type::Map(Box::new(Type::I32)));
         let read = field(json!({ "$ref": "#/$defs/Page2" })).expect("it is too");
         assert_eq!(read.ty, Type::Page(Box::new(Type::Named("Other".to_owned()))));
+        let read = field(json!({ "description": "Anything." })).expect("it is too");
+        assert_eq!((read.ty, read.doc.as_str()), (Type::Any, "Anything."));
+        let read = field(json!({ "type": "string", "format": "password" })).expect("it is too");
+        assert_eq!(read.ty, Type::Secret);
     }
 
     #[test]
     fn what_is_outside_the_dialect_is_refused_with_its_place() {
         let refused = [
-            (json!(true), "`Thing.field`: the schema `true` allows anything or nothing"),
+            (json!(false), "`Thing.field`: the schema `false` allows anything or nothing"),
             (
                 json!({ "type": "integer", "format": "uint64", "minimum": 0 }),
                 "`Thing.field`: `integer` with format `uint64`; wire numbers are i64, i32 or f64",

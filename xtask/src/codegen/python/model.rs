@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::{
     super::{
-        ir::{Field, Ir, Operation, Place, Role, Struct, TaggedUnion, Type, TypeDefinition},
+        ir::{Choice, Field, Ir, Operation, Place, Plane, Role, Struct, TaggedUnion, Type, TypeDefinition},
         naming,
     },
     surface::{Receiver, receivers},
-    words::{input, or_none, output, pythonic},
+    words::{given, input, or_none, output, pythonic},
 };
 
 /// Everything that the templates need, in Python's words.
@@ -18,6 +18,7 @@ use super::{
 pub struct Model {
     pub classes: Vec<Class>,
     pub unions: Vec<Union>,
+    pub choices: Vec<ChoiceAlias>,
     pub enums: Vec<EnumClass>,
     /// Types that are plain text in Python: ids and open enumerations.
     pub texts: Vec<String>,
@@ -61,6 +62,8 @@ pub struct Member {
     /// The type as a caller may give it.
     pub input: String,
     pub required: bool,
+    /// Whether `repr` hides it.
+    pub secret: bool,
 }
 
 #[derive(Serialize)]
@@ -68,14 +71,34 @@ pub struct Union {
     pub name: String,
     pub doc: String,
     pub tag: String,
-    /// The last word of the name, which ends the names of the classes: `Event`.
+    /// What the names of the classes end with: `Event` for `StreamEvent`, `WorkflowStep` for itself.
     pub noun: String,
     pub variants: Vec<UnionVariant>,
+    /// The static with its shape, if a caller can give it.
+    pub shape: Option<String>,
+    pub in_answers: bool,
+}
+
+/// A value in one of several forms.
+#[derive(Serialize)]
+pub struct ChoiceAlias {
+    pub name: String,
+    pub doc: String,
+    /// The variants of the Rust type.
+    pub variants: Vec<String>,
+    /// The types of its forms, as an answer has them and as a caller may give them.
+    pub outputs: Vec<String>,
+    pub inputs: Vec<String>,
+    pub in_requests: bool,
+    pub in_answers: bool,
 }
 
 #[derive(Serialize)]
 pub struct UnionVariant {
     pub class: String,
+    /// The static with its shape, if a caller can make it.
+    pub shape: Option<String>,
+    pub text_signature: String,
     /// The variant in `theazo-api`.
     pub rust: String,
     pub tag_value: String,
@@ -122,8 +145,8 @@ pub struct CallRow {
     pub path: Vec<String>,
     pub query: Option<String>,
     pub body: Option<String>,
-    /// The argument that is the whole body.
-    pub whole: Option<String>,
+    /// The argument that is the whole body, and its kind.
+    pub whole: Option<(String, String)>,
 }
 
 impl Model {
@@ -131,10 +154,11 @@ impl Model {
         let mut model = Self {
             classes: Vec::new(),
             unions: Vec::new(),
+            choices: Vec::new(),
             enums: Vec::new(),
             texts: Vec::new(),
             shapes: Vec::new(),
-            calls: ir.operations.iter().map(call_row).collect(),
+            calls: ir.operations.iter().filter(|call| call.plane != Plane::Bridge).map(|call| call_row(call, ir)).collect(),
             receivers: receivers(ir),
             native_names: Vec::new(),
             public_names: Vec::new(),
@@ -142,7 +166,8 @@ impl Model {
         for definition in &ir.types {
             match definition {
                 TypeDefinition::Struct(definition) => model.add_struct(definition, ir),
-                TypeDefinition::TaggedUnion(definition) => model.unions.push(union(definition, ir)),
+                TypeDefinition::TaggedUnion(definition) => model.add_union(definition, ir),
+                TypeDefinition::Choice(definition) => model.choices.push(choice(definition, ir)),
                 TypeDefinition::Id(id) => model.texts.push(id.name.clone()),
                 TypeDefinition::OpenEnum(definition) => {
                     model.texts.push(definition.name.clone());
@@ -180,6 +205,7 @@ impl Model {
     fn public_names(&self) -> Vec<String> {
         let mut names = self.type_names();
         names.push("Duration".to_owned());
+        names.push("NULL".to_owned());
         names.extend(self.enums.iter().map(|definition| definition.name.clone()));
         names.sort();
         names
@@ -189,7 +215,18 @@ impl Model {
     fn type_names(&self) -> Vec<String> {
         let mut names = self.native_names();
         names.extend(self.enums.iter().map(|definition| format!("{}Value", definition.name)));
-        names.extend(self.unions.iter().map(|union| union.name.clone()));
+        for union in &self.unions {
+            names.push(union.name.clone());
+            if union.shape.is_some() {
+                names.push(format!("{}Input", union.name));
+                names.extend(union.variants.iter().map(|variant| format!("{}Dict", variant.class)));
+            }
+        }
+        for choice in &self.choices {
+            names.extend(choice.in_answers.then(|| choice.name.clone()));
+            names.extend(choice.in_requests.then(|| format!("{}Input", choice.name)));
+        }
+        names.push("Null".to_owned());
         names.extend(
             self.classes.iter().filter(|class| class.shape.is_some()).map(|class| format!("{}Dict", class.name)),
         );
@@ -248,6 +285,21 @@ impl Model {
             });
         }
     }
+
+    fn add_union(&mut self, definition: &TaggedUnion, ir: &Ir) {
+        let union = union(definition, ir);
+        for (variant, read) in union.variants.iter().zip(&definition.variants) {
+            if let Some(name) = &variant.shape {
+                self.shapes.push(ShapeTable {
+                    name: name.clone(),
+                    class: variant.class.clone(),
+                    native: false,
+                    fields: read.fields.iter().map(|field| shape_field(field, ir)).collect(),
+                });
+            }
+        }
+        self.unions.push(union);
+    }
 }
 
 fn text_signature(fields: &[Field]) -> String {
@@ -266,31 +318,58 @@ pub fn members(fields: &[Field], ir: &Ir) -> Vec<Member> {
             wire: field.wire_name.clone(),
             doc: pythonic(&field.doc),
             output: or_none(output(&field.ty, ir), field.nullable),
-            input: or_none(input(&field.ty, ir), !field.required),
+            input: given(field, ir),
             required: field.required,
+            secret: holds_secrets(&field.ty),
         })
         .collect()
 }
 
+fn holds_secrets(ty: &Type) -> bool {
+    match ty {
+        Type::Secret => true,
+        Type::List(item) | Type::Map(item) => holds_secrets(item),
+        _ => false,
+    }
+}
+
 fn union(definition: &TaggedUnion, ir: &Ir) -> Union {
-    let words = naming::snake(&definition.name);
-    let noun = naming::pascal(words.rsplit('_').next().unwrap_or(&words));
+    // A stream's events are events.
+    let noun = definition.name.replace("Stream", "");
+    let class_of = |variant: &str| format!("{variant}{noun}");
+    let variants = definition.variants.iter().map(|variant| {
+        let class = class_of(&variant.name);
+        UnionVariant {
+            shape: definition.in_requests.then(|| naming::screaming(&class)),
+            text_signature: text_signature(&variant.fields),
+            class,
+            rust: variant.name.clone(),
+            tag_value: variant.tag_value.clone(),
+            doc: pythonic(&variant.doc),
+            fields: members(&variant.fields, ir),
+        }
+    });
     Union {
         name: definition.name.clone(),
         doc: pythonic(&definition.doc),
         tag: definition.tag.clone(),
-        variants: definition
-            .variants
-            .iter()
-            .map(|variant| UnionVariant {
-                class: format!("{}{noun}", variant.name),
-                rust: variant.name.clone(),
-                tag_value: variant.tag_value.clone(),
-                doc: pythonic(&variant.doc),
-                fields: members(&variant.fields, ir),
-            })
-            .collect(),
+        variants: variants.collect(),
+        shape: definition.in_requests.then(|| naming::screaming(&definition.name)),
+        in_answers: definition.in_answers,
         noun,
+    }
+}
+
+fn choice(definition: &Choice, ir: &Ir) -> ChoiceAlias {
+    let forms = || definition.alternatives.iter();
+    ChoiceAlias {
+        name: definition.name.clone(),
+        doc: pythonic(&definition.doc),
+        variants: forms().map(|form| form.name.clone()).collect(),
+        outputs: forms().map(|form| output(&form.ty, ir)).collect(),
+        inputs: forms().map(|form| input(&form.ty, ir).replace(" | ", ", ")).collect(),
+        in_requests: definition.in_requests,
+        in_answers: definition.in_answers,
     }
 }
 
@@ -298,7 +377,10 @@ fn shape_field(field: &Field, ir: &Ir) -> ShapeField {
     ShapeField {
         name: field.snake_name.clone(),
         wire: field.wire_name.clone(),
-        kind: kind(&field.ty, ir),
+        kind: match kind(&field.ty, ir) {
+            kind if field.patch => format!("Kind::Patch(&{kind})"),
+            kind => kind,
+        },
         required: field.required,
     }
 }
@@ -306,7 +388,8 @@ fn shape_field(field: &Field, ir: &Ir) -> ShapeField {
 /// The expression of a `Kind`.
 fn kind(ty: &Type, ir: &Ir) -> String {
     match ty {
-        Type::String => "Kind::Text".to_owned(),
+        Type::String | Type::Secret => "Kind::Text".to_owned(),
+        Type::Any => "Kind::Any".to_owned(),
         Type::I64 | Type::I32 => "Kind::Integer".to_owned(),
         Type::F64 => "Kind::Number".to_owned(),
         Type::Bool => "Kind::Bool".to_owned(),
@@ -318,12 +401,17 @@ fn kind(ty: &Type, ir: &Ir) -> String {
         Type::Page(item) => kind(item, ir),
         Type::Named(name) => match ir.named(name) {
             Some(TypeDefinition::Struct(_)) => format!("Kind::Struct(&{})", naming::screaming(name)),
+            Some(TypeDefinition::TaggedUnion(_)) => format!("Kind::Union(&{})", naming::screaming(name)),
+            Some(TypeDefinition::Choice(choice)) => {
+                let kinds: Vec<String> = choice.alternatives.iter().map(|form| kind(&form.ty, ir)).collect();
+                format!("Kind::Choice(&[{}])", kinds.join(", "))
+            }
             _ => "Kind::Text".to_owned(),
         },
     }
 }
 
-fn call_row(operation: &Operation) -> CallRow {
+fn call_row(operation: &Operation, ir: &Ir) -> CallRow {
     let shape = |name: &Option<String>| name.as_deref().map(naming::screaming);
     CallRow {
         id: operation.id.clone(),
@@ -334,6 +422,6 @@ fn call_row(operation: &Operation) -> CallRow {
             .arguments
             .iter()
             .find(|argument| argument.place == Place::WholeBody)
-            .map(|argument| argument.field.snake_name.clone()),
+            .map(|argument| (argument.field.snake_name.clone(), kind(&argument.field.ty, ir))),
     }
 }

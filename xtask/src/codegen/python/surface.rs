@@ -8,7 +8,7 @@ use super::{
         naming,
     },
     model::{Member, members},
-    words::{docstring, input, or_none, output, pythonic},
+    words::{docstring, given, output, pythonic},
 };
 
 #[derive(Serialize)]
@@ -18,8 +18,9 @@ pub struct Receiver {
     pub doc: String,
     /// `client`, `part` (of the client), `handle`, `handle_part` or `testing`.
     pub kind: &'static str,
-    /// For a handle: the class of its data and the fields that no method hides.
+    /// For a handle or a part of one: the class of the handle's data.
     pub data: Option<String>,
+    /// For a handle: the fields that no method hides.
     pub fields: Vec<Member>,
     /// Its parts: attribute, class, what the part is for.
     pub parts: Vec<(String, String, String)>,
@@ -61,7 +62,7 @@ pub struct Parameter {
 /// The classes with methods: the client's own, its parts, the handles and their parts.
 pub fn receivers(ir: &Ir) -> Vec<Receiver> {
     let mut names: Vec<&str> = Vec::new();
-    for operation in &ir.operations {
+    for operation in ir.operations.iter().filter(|operation| operation.plane != Plane::Bridge) {
         if !names.contains(&operation.receiver.as_str()) {
             names.push(&operation.receiver);
         }
@@ -91,11 +92,12 @@ fn receiver(name: &str, all: &[&str], ir: &Ir) -> Receiver {
         .filter(is_part)
         .map(|part| {
             let attribute = part.rsplit('.').next().unwrap_or(part);
-            (naming::snake(attribute), class_of(part), part_doc(part))
+            (naming::snake(attribute), class_of(part), ir.part_doc(part).to_owned())
         })
         .collect();
-    let data = handle.map(|handle| handle.data().to_owned());
-    let mut fields = match data.as_deref().and_then(|data| ir.named(data)) {
+    let owner = Handle::ALL.into_iter().find(|handle| name.starts_with(&format!("{}.", handle.receiver())));
+    let data = handle.or(owner).map(|handle| handle.data().to_owned());
+    let mut fields = match data.as_deref().filter(|_| handle.is_some()).and_then(|data| ir.named(data)) {
         Some(TypeDefinition::Struct(definition)) => members(&definition.fields, ir),
         _ => Vec::new(),
     };
@@ -107,7 +109,7 @@ fn receiver(name: &str, all: &[&str], ir: &Ir) -> Receiver {
         ("handle", Some(TypeDefinition::Struct(definition))) => pythonic(&definition.doc),
         ("client", _) => "What the client itself can do.".to_owned(),
         ("testing", _) => "What a test does to the plane.".to_owned(),
-        _ => part_doc(name),
+        _ => ir.part_doc(name).to_owned(),
     };
     Receiver {
         class: if kind == "client" {
@@ -136,13 +138,6 @@ fn class_of(receiver: &str) -> String {
     receiver.split('.').map(naming::pascal).collect()
 }
 
-fn part_doc(receiver: &str) -> String {
-    match receiver.split_once('.') {
-        Some((owner, part)) => format!("The {part} of one {owner}."),
-        None => format!("The {receiver} of the account."),
-    }
-}
-
 fn method(operation: &Operation, ir: &Ir) -> Method {
     let writes_file = operation.id == "WriteFile";
     let mut arguments: Vec<Parameter> = operation.arguments.iter().map(|argument| parameter(argument, ir)).collect();
@@ -165,12 +160,17 @@ fn method(operation: &Operation, ir: &Ir) -> Method {
             },
         )
         .collect();
-    let inputs: Vec<String> = arguments
+    let mut inputs: Vec<String> = arguments
         .iter()
         .chain(&options)
         .filter(|parameter| !parameter.is_path)
         .map(|parameter| format!("\"{0}\": {0}", parameter.name))
         .collect();
+    inputs.extend(operation.filled.iter().map(|Argument { field, .. }| {
+        let owner = if operation.receiver.contains('.') { "_owner" } else { "_data" };
+        let knows_by_id = known == Some(field.wire_name.as_str());
+        format!("\"{0}\": self.{owner}.{1}", field.snake_name, if knows_by_id { "id" } else { &field.snake_name })
+    }));
     let (answer, answer_is_handle) = answer(operation, ir);
     Method {
         id: operation.id.clone(),
@@ -195,7 +195,7 @@ fn method(operation: &Operation, ir: &Ir) -> Method {
         },
         returns_bytes: operation.id == "ReadFile",
         reply: match (operation.reply, &operation.response) {
-            (Reply::Events, _) => "events",
+            (Reply::Events | Reply::Socket, _) => "events",
             (Reply::Empty, _) => "empty",
             (Reply::Json, Some(Type::Page(_))) => "page",
             (Reply::Json, _) => "json",
@@ -222,7 +222,7 @@ fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
     let field = &argument.field;
     Parameter {
         name: field.snake_name.clone(),
-        input: or_none(input(&field.ty, ir), !field.required),
+        input: given(field, ir),
         required: field.required,
         doc: pythonic(&field.doc),
         is_path: argument.place == Place::Path,

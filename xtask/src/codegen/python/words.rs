@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        ir::{Ir, Operation, Type, TypeDefinition},
+        ir::{Field, Ir, Operation, Type, TypeDefinition},
         naming,
     },
     surface::Parameter,
@@ -11,7 +11,8 @@ use super::{
 /// The type of a value that comes out.
 pub fn output(ty: &Type, ir: &Ir) -> String {
     match ty {
-        Type::String => "str".to_owned(),
+        Type::String | Type::Secret => "str".to_owned(),
+        Type::Any => "Any".to_owned(),
         Type::I64 | Type::I32 => "int".to_owned(),
         Type::F64 => "float".to_owned(),
         Type::Bool => "bool".to_owned(),
@@ -39,6 +40,8 @@ pub fn input(ty: &Type, ir: &Ir) -> String {
         Type::Map(item) => format!("Mapping[str, {}]", input(item, ir)),
         Type::Named(name) => match ir.named(name) {
             Some(TypeDefinition::Struct(_)) => format!("{name} | {name}Dict"),
+            Some(TypeDefinition::TaggedUnion(_)) => format!("{name}Input"),
+            Some(TypeDefinition::Choice(choice)) if choice.in_requests => format!("{name}Input"),
             _ => output(ty, ir),
         },
         _ => output(ty, ir),
@@ -63,7 +66,13 @@ pub fn pythonic(doc: &str) -> String {
 }
 
 pub fn or_none(ty: String, nullable: bool) -> String {
-    if nullable { format!("{ty} | None") } else { ty }
+    if nullable && ty != "Any" { format!("{ty} | None") } else { ty }
+}
+
+/// The type of what a caller may give for a field: what may be cleared takes `NULL` too.
+pub fn given(field: &Field, ir: &Ir) -> String {
+    let ty = input(&field.ty, ir);
+    or_none(if field.patch { format!("{ty} | Null") } else { ty }, !field.required)
 }
 
 /// The documentation of a method with what it takes, indented for the body of a method.

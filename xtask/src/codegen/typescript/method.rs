@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use super::{
-    super::ir::{Argument, Operation, Place, Reply, Type},
+    super::ir::{Argument, Operation, Place, Type},
     Words,
 };
 
@@ -20,8 +20,10 @@ pub struct Method {
 }
 
 impl Method {
-    /// The method of an operation. `caller` makes the call, `own_id` is what the receiver knows of the path.
-    pub fn of(operation: &Operation, caller: &str, own_id: &str, words: &Words) -> Result<Self> {
+    /// The method of an operation. `caller` makes the call, `owner` is the data of the handle that the receiver is or is
+    /// a part of.
+    pub fn of(operation: &Operation, caller: &str, owner: &str, words: &Words) -> Result<Self> {
+        let own_id = format!("{owner}.id");
         let file = FileCall::of(operation);
         let options: Vec<&Argument> =
             operation.options.iter().filter(|option| file.is_none() || option.field.wire_name != "encoding").collect();
@@ -60,20 +62,22 @@ impl Method {
                 operation,
                 operation.query_type.is_some(),
                 &[Place::Query],
-                split && operation.body_type.is_none(),
+                split && !operation.has_body,
+                owner,
             ),
             match file {
                 Some(FileCall::Write) => "{ path, ...encodeFile(data) }".to_owned(),
                 _ => request_part(
                     operation,
-                    operation.body_type.is_some(),
+                    operation.has_body,
                     &[Place::Body, Place::WholeBody],
-                    split && operation.body_type.is_some(),
+                    split && operation.has_body,
+                    owner,
                 ),
             },
         );
         ensure!(
-            !(split && operation.body_type.is_some() && options.iter().any(|option| option.place == Place::Query)),
+            !(split && operation.has_body && options.iter().any(|option| option.place == Place::Query)),
             "`{}` has options in the query and in the body",
             operation.id
         );
@@ -114,7 +118,7 @@ fn answer(
     };
     let ty = words.answer(response, "types.");
     let call = format!("await {caller}.call<{ty}>({sent}, {options}, {})", reader(response));
-    if operation.reply == Reply::Events {
+    if operation.reply.is_stream() {
         let line = format!("return {caller}.stream<{ty}>({sent}, {options}, {});", reader(response));
         return (format!("EventStream<{ty}>"), false, vec![line]);
     }
@@ -177,6 +181,7 @@ fn options_parameter(operation: &Operation, options: &[&Argument]) -> String {
         let arguments: Vec<String> = operation
             .arguments
             .iter()
+            .chain(&operation.filled)
             .filter(|argument| argument.place != Place::Path)
             .map(|argument| format!("'{}'", argument.field.camel_name))
             .collect();
@@ -196,7 +201,7 @@ fn has_timeout(options: &[&Argument]) -> bool {
 }
 
 /// The query or the body as an expression.
-fn request_part(operation: &Operation, exists: bool, places: &[Place], rest: bool) -> String {
+fn request_part(operation: &Operation, exists: bool, places: &[Place], rest: bool, owner: &str) -> String {
     if !exists {
         return "undefined".to_owned();
     }
@@ -209,6 +214,13 @@ fn request_part(operation: &Operation, exists: bool, places: &[Place], rest: boo
     if rest {
         members.push("...rest".to_owned());
     }
+    // Last, so that nothing given can take its place.
+    let filled = operation.filled.iter().filter(|argument| places.contains(&argument.place));
+    members.extend(filled.map(|argument| {
+        let name = argument.field.camel_name.as_str();
+        let knows_by_id = operation.receiver_handle.is_some_and(|handle| handle.path_parameter() == name);
+        format!("{name}: {owner}.{}", if knows_by_id { "id" } else { name })
+    }));
     match members.as_slice() {
         [] => "{}".to_owned(),
         [only] if only == "...rest" && !matches!(operation.response, Some(Type::Page(_))) => "rest".to_owned(),

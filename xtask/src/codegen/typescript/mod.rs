@@ -26,7 +26,9 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
         types.extend(types::types_of(definition, &words));
     }
     let readers = types::readers(ir, &words);
-    let (public, test): (Vec<_>, Vec<_>) = ir.operations.iter().partition(|operation| operation.plane == Plane::Public);
+    let of = |plane: Plane| ir.operations.iter().filter(move |operation| operation.plane == plane).collect::<Vec<_>>();
+    // What programs in a sandbox use is a package of its own, without a native part.
+    let (public, test) = (of(Plane::Public), of(Plane::Test));
     let surface = surface::Surface { words: &words, operations: public }.classes(ir)?;
     let testing = surface::Surface { words: &words, operations: test }.classes(ir)?;
     Ok(vec![
@@ -94,7 +96,27 @@ impl Words {
                         }
                     }
                     TypeDefinition::TaggedUnion(union) => {
-                        words.read.insert(union.name.clone());
+                        let fields = || union.variants.iter().flat_map(|variant| &variant.fields);
+                        let names = |known: &BTreeSet<String>, field: &Field| {
+                            field.ty.named().is_some_and(|name| known.contains(name))
+                        };
+                        let differs =
+                            fields().any(|field| field.default.is_some() || names(&words.two_forms, field));
+                        if union.in_requests && union.in_answers && differs {
+                            words.two_forms.insert(union.name.clone());
+                        }
+                        if union.in_answers {
+                            words.read.insert(union.name.clone());
+                        }
+                    }
+                    TypeDefinition::Choice(choice) => {
+                        let differs = choice
+                            .alternatives
+                            .iter()
+                            .any(|form| form.ty.named().is_some_and(|name| words.two_forms.contains(name)));
+                        if differs {
+                            words.two_forms.insert(choice.name.clone());
+                        }
                     }
                     TypeDefinition::OpenEnum(_) | TypeDefinition::Id(_) => {}
                 }
@@ -106,11 +128,12 @@ impl Words {
     /// The type as an answer has it. `prefix` stands before named types.
     fn answer(&self, ty: &Type, prefix: &str) -> String {
         match ty {
-            Type::String | Type::Timestamp | Type::Duration => "string".to_owned(),
+            Type::String | Type::Secret | Type::Timestamp | Type::Duration => "string".to_owned(),
+            Type::Any => "unknown".to_owned(),
             Type::I64 | Type::I32 | Type::F64 => "number".to_owned(),
             Type::Bool => "boolean".to_owned(),
             Type::Json => "Record<string, unknown>".to_owned(),
-            Type::List(item) => format!("{}[]", self.answer(item, prefix)),
+            Type::List(item) => list(&self.answer(item, prefix)),
             Type::Map(item) => format!("Record<string, {}>", self.answer(item, prefix)),
             Type::Page(item) => format!("Page<{}>", self.answer(item, prefix)),
             Type::Named(name) => format!("{prefix}{name}"),
@@ -122,7 +145,7 @@ impl Words {
         match ty {
             Type::Timestamp => format!("{prefix}TimestampInput"),
             Type::Duration => format!("{prefix}DurationInput"),
-            Type::List(item) => format!("{}[]", self.request(item, prefix)),
+            Type::List(item) => list(&self.request(item, prefix)),
             Type::Map(item) => format!("Record<string, {}>", self.request(item, prefix)),
             Type::Named(name) if self.two_forms.contains(name) => format!("{prefix}{name}Input"),
             other => self.answer(other, prefix),
@@ -138,4 +161,9 @@ impl Words {
             _ => None,
         }
     }
+}
+
+/// A list of items; a union of types needs parentheses.
+fn list(item: &str) -> String {
+    if item.contains(" | ") { format!("({item})[]") } else { format!("{item}[]") }
 }

@@ -21,8 +21,10 @@ pub struct Class {
     doc: String,
     /// The struct with its data, if it is a handle.
     handle: Option<&'static str>,
-    /// The path parameter that it knows, if it is a part of a handle.
-    known: Option<&'static str>,
+    /// The struct with the data of the handle that it is a part of, if it is one.
+    owner: Option<&'static str>,
+    /// Whether any of its methods needs that data.
+    uses_owner: bool,
     /// Whether it is what a hand-written class extends.
     base: bool,
     parts: Vec<Part>,
@@ -74,7 +76,7 @@ impl Surface<'_> {
             Some(TypeDefinition::Struct(data)) => data.doc.clone(),
             _ if receiver.is_empty() => "The operations of the client.".to_owned(),
             _ if receiver == "testing" => "The operations of a test plane.".to_owned(),
-            _ => part_doc(receiver),
+            _ => ir.part_doc(receiver).to_owned(),
         };
         let parts = receivers
             .iter()
@@ -87,7 +89,7 @@ impl Surface<'_> {
             .map(|other| Part {
                 name: other.rsplit('.').next().unwrap_or_default().to_owned(),
                 class: class_name(other),
-                doc: part_doc(other),
+                doc: ir.part_doc(other).to_owned(),
             })
             .collect::<Vec<_>>();
         let mut getters = Vec::new();
@@ -106,17 +108,22 @@ impl Surface<'_> {
             }));
         }
         let caller = if handle.is_some() || base { "this.caller" } else { "this.#caller" };
-        let known = root.map(Handle::path_parameter);
-        let own_id = match (handle, known) {
-            (Some(_), _) => "this.id".to_owned(),
-            (None, Some(known)) => format!("this.#{known}"),
-            (None, None) => String::new(),
-        };
+        let owner = if handle.is_some() { "this.data" } else { "this.#owner" };
         let methods = operations
             .iter()
-            .map(|operation| Method::of(operation, caller, &own_id, self.words))
+            .map(|operation| Method::of(operation, caller, owner, self.words))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Class { name, doc, handle: handle.map(Handle::data), known, base, parts, getters, methods })
+        Ok(Class {
+            name,
+            doc,
+            handle: handle.map(Handle::data),
+            owner: root.map(Handle::data),
+            uses_owner: methods.iter().any(|method| method.lines.iter().any(|line| line.contains("this.#owner"))),
+            base,
+            parts,
+            getters,
+            methods,
+        })
     }
 }
 
@@ -125,14 +132,6 @@ fn class_name(receiver: &str) -> String {
         "" => "TheazoOperations".to_owned(),
         "testing" => "TestPlaneOperations".to_owned(),
         _ => receiver.split('.').map(naming::pascal).collect(),
-    }
-}
-
-fn part_doc(receiver: &str) -> String {
-    let name = naming::pascal(receiver.rsplit('.').next().unwrap_or_default());
-    match receiver.split_once('.') {
-        Some((handle, _)) => format!("{name} of the {handle}."),
-        None => format!("{name} of the account."),
     }
 }
 

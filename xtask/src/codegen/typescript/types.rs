@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    super::ir::{Field, Ir, Role, Struct, TypeDefinition},
+    super::ir::{Choice, Field, Ir, Role, Struct, TaggedUnion, Type, TypeDefinition, Variant},
     Words,
 };
 
@@ -48,39 +48,77 @@ pub fn types_of(definition: &TypeDefinition, words: &Words) -> Vec<TypeText> {
         }
         TypeDefinition::Struct(definition) if definition.role == Role::Path => Vec::new(),
         TypeDefinition::Struct(definition) => struct_forms(definition, words),
-        TypeDefinition::TaggedUnion(union) => {
-            let mut types: Vec<TypeText> = union
-                .variants
-                .iter()
-                .map(|variant| {
-                    let tag = Member {
-                        name: union.tag.clone(),
-                        doc: String::new(),
-                        ty: format!("'{}'", variant.tag_value),
-                        optional: false,
-                    };
-                    let fields = variant.fields.iter().map(|field| answer_member(field, false, words));
-                    TypeText::Interface {
-                        name: format!("{}{}", variant.name, union.name),
-                        doc: variant.doc.clone(),
-                        members: std::iter::once(tag).chain(fields).collect(),
-                    }
-                })
-                .collect();
-            let variants: Vec<String> =
-                union.variants.iter().map(|variant| format!("{}{}", variant.name, union.name)).collect();
-            types.push(TypeText::Alias {
-                name: union.name.clone(),
-                doc: format!(
-                    "{}\n\nOne that this version does not know arrives as it came, so keep a `default` where you switch \
-                     on `{}`.",
-                    union.doc, union.tag
-                ),
-                definition: variants.join(" | "),
-            });
-            types
-        }
+        TypeDefinition::TaggedUnion(union) => union_forms(union, words),
+        TypeDefinition::Choice(choice) => choice_forms(choice, words),
     }
+}
+
+/// An interface for each variant, and the union of them; twice where requests may leave out what answers always have.
+fn union_forms(union: &TaggedUnion, words: &Words) -> Vec<TypeText> {
+    let both = union.in_requests && union.in_answers;
+    let variant_name = |variant: &Variant, suffix: &str| format!("{}{}{suffix}", variant.name, union.name);
+    let form = |suffix: &str, doc: &str, member: &dyn Fn(&Field) -> Member| {
+        let mut types: Vec<TypeText> = union
+            .variants
+            .iter()
+            .map(|variant| {
+                let tag = Member {
+                    name: union.tag.clone(),
+                    doc: String::new(),
+                    ty: format!("'{}'", variant.tag_value),
+                    optional: false,
+                };
+                TypeText::Interface {
+                    name: variant_name(variant, suffix),
+                    doc: variant.doc.clone(),
+                    members: std::iter::once(tag).chain(variant.fields.iter().map(member)).collect(),
+                }
+            })
+            .collect();
+        let variants: Vec<String> = union.variants.iter().map(|variant| variant_name(variant, suffix)).collect();
+        types.push(TypeText::Alias {
+            name: format!("{}{suffix}", union.name),
+            doc: format!("{}\n\n{doc}", union.doc),
+            definition: variants.join(" | "),
+        });
+        types
+    };
+    let unknown = format!(
+        "One that this version does not know arrives as it came, so keep a `default` where you switch on `{}`.",
+        union.tag
+    );
+    let request = |field: &Field| request_member(field, words);
+    if !union.in_answers {
+        return form("", "", &request);
+    }
+    let mut types = form("", &unknown, &|field| answer_member(field, both, words));
+    if words.two_forms.contains(&union.name) {
+        types.extend(form("Input", "This is what a request may leave out of it.", &request));
+    }
+    types
+}
+
+fn choice_forms(choice: &Choice, words: &Words) -> Vec<TypeText> {
+    let forms: Vec<String> = choice
+        .alternatives
+        .iter()
+        .map(|form| form.doc.replace('\n', " "))
+        .filter(|doc| !doc.is_empty())
+        .map(|doc| format!("- {doc}"))
+        .collect();
+    let alias = |suffix: &str, form: &dyn Fn(&Type) -> String| TypeText::Alias {
+        name: format!("{}{suffix}", choice.name),
+        doc: format!("{} One of:\n\n{}", choice.doc, forms.join("\n")),
+        definition: choice.alternatives.iter().map(|alternative| form(&alternative.ty)).collect::<Vec<_>>().join(" | "),
+    };
+    if !choice.in_answers {
+        return vec![alias("", &|ty| words.request(ty, ""))];
+    }
+    let mut types = vec![alias("", &|ty| words.answer(ty, ""))];
+    if words.two_forms.contains(&choice.name) {
+        types.push(alias("Input", &|ty| words.request(ty, "")));
+    }
+    types
 }
 
 fn struct_forms(definition: &Struct, words: &Words) -> Vec<TypeText> {
@@ -102,7 +140,8 @@ fn struct_forms(definition: &Struct, words: &Words) -> Vec<TypeText> {
 fn request_member(field: &Field, words: &Words) -> Member {
     let optional = !field.required;
     let ty = words.request(&field.ty, "");
-    let ty = if optional { format!("{ty} | undefined") } else { ty };
+    let ty = if field.patch { format!("{ty} | null") } else { ty };
+    let ty = if optional && field.ty != Type::Any { format!("{ty} | undefined") } else { ty };
     Member { name: field.camel_name.clone(), doc: field.doc.clone(), ty, optional }
 }
 
@@ -112,6 +151,7 @@ fn answer_member(field: &Field, both: bool, words: &Words) -> Member {
     let optional = field.nullable && both;
     let ty = words.answer(&field.ty, "");
     let ty = match (optional, field.nullable) {
+        _ if field.ty == Type::Any => ty,
         (true, _) => format!("{ty} | undefined"),
         (false, true) => format!("{ty} | null"),
         (false, false) => ty,
@@ -139,7 +179,7 @@ pub fn readers(ir: &Ir, words: &Words) -> Vec<Reader> {
                 TypeDefinition::TaggedUnion(union) => {
                     let mut lines = vec![format!("switch (value.{}) {{", union.tag)];
                     for variant in &union.variants {
-                        let inner = read_fields(&variant.fields, false, words);
+                        let inner = read_fields(&variant.fields, union.in_requests && union.in_answers, words);
                         if !inner.is_empty() {
                             lines.push(format!("  case '{}':", variant.tag_value));
                             lines.extend(inner.iter().map(|line| format!("    {line}")));
@@ -149,7 +189,7 @@ pub fn readers(ir: &Ir, words: &Words) -> Vec<Reader> {
                     lines.push("}".to_owned());
                     lines
                 }
-                TypeDefinition::OpenEnum(_) | TypeDefinition::Id(_) => Vec::new(),
+                TypeDefinition::Choice(_) | TypeDefinition::OpenEnum(_) | TypeDefinition::Id(_) => Vec::new(),
             };
             Reader { name: definition.name().to_owned(), lines }
         })
