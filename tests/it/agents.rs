@@ -167,7 +167,7 @@ async fn an_agent_whose_run_failed_takes_the_next_at_once() {
     let plane = theazo_server::ControlPlane::start(config.data_dir(directory.path())).await.expect("it starts");
     let session_with = async |key: Option<&str>| {
         let config = theazo::Config::with_api_key(key.expect("the plane is new"));
-        let transport = theazo::transport::Transport::in_process(plane.router(), config).expect("the key is good");
+        let transport = theazo::transport::Transport::to_plane(&plane, config).expect("the key is good");
         Theazo::over(transport).sessions().for_user("ada").await.expect("it is made")
     };
     let live = session_with(plane.live_key()).await;

@@ -51,7 +51,7 @@ impl Worlds {
         let other_key = plane.create_account("another").await.expect("it is made");
         let client = |key: &str| {
             let config = theazo::Config::with_api_key(key);
-            let transport = theazo::transport::Transport::in_process(plane.router(), config).expect("the key is good");
+            let transport = theazo::transport::Transport::to_plane(&plane, config).expect("the key is good");
             theazo::Theazo::over(transport)
         };
         let live_key = plane.live_key().expect("the plane is new");

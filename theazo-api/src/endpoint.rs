@@ -48,6 +48,11 @@ pub struct Operation {
     pub planned_fields: &'static [&'static str],
     /// Whether dropping the call ends the work that it started on the server.
     pub ends_with_caller: bool,
+    /// The operation that ends that work: the id that the stream's head gave is its last path parameter, those before it
+    /// are the stream's own. Empty where the end of the connection says it.
+    pub farewell: &'static str,
+    /// The values of the member `type` or `event` after which nothing follows in a stream of events.
+    pub last_events: &'static [&'static str],
     /// Whether the operation is one that we add to the published API.
     pub ours: bool,
     /// Whether this version does not serve the operation yet: it answers 501 `not_implemented`.
@@ -97,6 +102,8 @@ impl Operation {
             strict: &[],
             planned_fields: &[],
             ends_with_caller: false,
+            farewell: "",
+            last_events: &["done", "error"],
             ours: false,
             planned: false,
             access: Access::Key,

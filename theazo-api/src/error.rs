@@ -70,6 +70,8 @@ error_codes! {
     RedisUnavailable = "redis_unavailable", 503;
     /// The idempotency key was used before with a different request.
     IdempotencyKeyReused = "idempotency_key_reused", 422;
+    /// The session has to be given the providers that the caller brings; send them.
+    ProvidersRequired = "providers_required", 409;
     /// A program or an agent was in flight when its worker died; whether it took effect is not known.
     Interrupted = "interrupted", 500;
     /// The run was cancelled.

@@ -84,6 +84,23 @@ macro_rules! ids {
     };
 }
 
+/// What is wrong with a path parameter that is clearly the id of another kind: an agent's id given for a session's.
+///
+/// Parameters are called as their types: `sessionId` takes a `SessionId`. A text with no prefix of ours is left to the
+/// server to judge.
+pub fn wrong_kind(parameter: &str, value: &str) -> Option<String> {
+    let is_of = |kind: &str| kind.len() == parameter.len() && kind[1..] == parameter[1..] && kind[..1].eq_ignore_ascii_case(&parameter[..1]);
+    let (_, expected) = PREFIXES.iter().find(|(kind, _)| is_of(kind))?;
+    // The published client gives a workflow where a run of it is meant; the server starts one or finds the newest.
+    let also = if parameter == "workflowRunId" { WorkflowId::PREFIX } else { *expected };
+    if value.starts_with(expected) || value.starts_with(also) {
+        return None;
+    }
+    let (kind, prefix) = PREFIXES.iter().find(|(_, prefix)| value.starts_with(prefix))?;
+    let kind = kind.trim_end_matches("Id");
+    Some(format!("is `{value}`, the id of another kind ({kind}, `{prefix}`); it starts with `{expected}`"))
+}
+
 ids! {
     /// An account: one customer of the control plane.
     AccountId = "acct_",
@@ -165,4 +182,31 @@ ids! {
     ReservationId = "rsv_",
     /// A job in the queue.
     JobId = "job_",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_unique_and_none_begins_another() {
+        for (index, (kind, prefix)) in PREFIXES.iter().enumerate() {
+            for (other, longer) in &PREFIXES[index + 1..] {
+                assert!(!longer.starts_with(prefix) && !prefix.starts_with(longer), "{kind} and {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_recognised_and_a_strange_one_is_left_alone() {
+        assert_eq!(
+            wrong_kind("sessionId", "agt_1").unwrap(),
+            "is `agt_1`, the id of another kind (Agent, `agt_`); it starts with `ses_`"
+        );
+        assert_eq!(wrong_kind("sessionId", "ses_1"), None);
+        assert_eq!(wrong_kind("sessionId", "mine-1"), None);
+        assert_eq!(wrong_kind("userId", "agt_1"), None, "users have ids of your own");
+        assert_eq!(wrong_kind("workflowRunId", "wf_1"), None);
+        assert!(wrong_kind("workflowRunId", "ses_1").is_some());
+    }
 }

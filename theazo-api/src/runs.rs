@@ -39,7 +39,7 @@ endpoints! {
         path: AgentPath, body: RunStreamOpts, response: StreamEvent,
         with {
             positional: &["task"], time: TimeClass::Stream, reply: Reply::Events, strict: &["maxCost"],
-            ends_with_caller: true, ours: true,
+            ends_with_caller: true, farewell: "CancelRun", ours: true,
         };
 
     /// Fetches a run.

@@ -35,15 +35,26 @@ struct CallInput {
 /// Reads the options of a client.
 pub fn config(json: &str) -> napi::Result<Config> {
     let input: ClientInput = read(json)?;
-    Ok(Config {
-        api_key: input.api_key.map(Into::into),
-        base_url: input.base_url,
-        timeout: input.timeout.map(duration),
-        connect_timeout: input.connect_timeout.map(duration),
-        max_retries: input.max_retries,
-        headers: input.headers.into_iter().collect(),
-        user_agent_language: Some("node"),
-    })
+    let mut config = Config::new().language("node");
+    if let Some(api_key) = input.api_key {
+        config = config.api_key(api_key);
+    }
+    if let Some(base_url) = input.base_url {
+        config = config.base_url(base_url);
+    }
+    if let Some(timeout) = input.timeout {
+        config = config.timeout(timeout.0);
+    }
+    if let Some(timeout) = input.connect_timeout {
+        config = config.connect_timeout(timeout.0);
+    }
+    if let Some(max_retries) = input.max_retries {
+        config = config.max_retries(max_retries);
+    }
+    for (name, value) in input.headers {
+        config = config.header(name, value);
+    }
+    Ok(config)
 }
 
 /// Puts a call together. The query is a flat list: each name and its value in turn.

@@ -7,7 +7,6 @@ use std::{
 
 use napi::bindgen_prelude::{Env, PromiseRaw};
 use napi_derive::napi;
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use theazo::{
     embedded::{Plane, PlaneKeys, PlaneOptions},
@@ -53,13 +52,13 @@ impl NativePlane {
     /// The live key.
     #[napi(getter)]
     pub fn live_key(&self) -> String {
-        self.keys.live.expose_secret().to_owned()
+        self.keys.live.expose().to_owned()
     }
 
     /// The test key.
     #[napi(getter)]
     pub fn test_key(&self) -> String {
-        self.keys.test.expose_secret().to_owned()
+        self.keys.test.expose().to_owned()
     }
 
     /// A client of the plane, from its options as JSON; with the live key unless they have another.

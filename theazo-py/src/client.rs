@@ -100,7 +100,10 @@ impl Client {
         max_retries: Option<&Bound<'_, PyAny>>,
         headers: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let config = Config { base_url, ..api_key.map_or_else(Config::default, Config::with_api_key) };
+        let mut config = api_key.map_or_else(Config::new, Config::with_api_key);
+        if let Some(base_url) = base_url {
+            config = config.base_url(base_url);
+        }
         let config = configured(config, timeout, max_retries, headers)?
             .or_environment()
             .map_err(|error| Failure::from(error).into_python(py))?;
@@ -121,7 +124,7 @@ impl Client {
         max_retries: Option<&Bound<'_, PyAny>>,
         headers: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        Plane::start(py, data_dir, configured(Config::default(), timeout, max_retries, headers)?)
+        Plane::start(py, data_dir, configured(Config::new(), timeout, max_retries, headers)?)
     }
 
     /// Makes a call and waits for the answer.
@@ -204,9 +207,14 @@ fn configured(
     max_retries: Option<&Bound<'_, PyAny>>,
     headers: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Config> {
-    config.timeout = timeout.map(|value| call::duration("timeout", value)).transpose()?;
-    config.max_retries = max_retries.map(|value| call::retries("max_retries", value)).transpose()?;
-    config.headers = headers.map_or_else(|| Ok(Vec::new()), call::headers)?;
-    config.user_agent_language = Some("python");
-    Ok(config)
+    if let Some(value) = timeout {
+        config = config.timeout(call::duration("timeout", value)?);
+    }
+    if let Some(value) = max_retries {
+        config = config.max_retries(call::retries("max_retries", value)?);
+    }
+    for (name, value) in headers.map_or_else(|| Ok(Vec::new()), call::headers)? {
+        config = config.header(name, value);
+    }
+    Ok(config.language("python"))
 }

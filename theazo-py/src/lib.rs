@@ -22,6 +22,8 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("has_embedded", cfg!(feature = "embedded"))?;
+    module.add("NULL", shape::Null::instance(module.py())?)?;
+    module.add_class::<shape::Null>()?;
     module.add_class::<client::Client>()?;
     module.add_class::<plane::TestPlane>()?;
     module.add_class::<stream::EventStream>()?;

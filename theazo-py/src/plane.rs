@@ -51,7 +51,7 @@ pub struct TestPlane {
 impl TestPlane {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
-        let config = Config { user_agent_language: Some("python"), ..Config::default() };
+        let config = Config::new().language("python");
         Ok(Self { plane: Plane::launch(py, None, true, config)? })
     }
 

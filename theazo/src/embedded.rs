@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use theazo_api::Secret;
 use theazo_server::{ControlPlane, PlaneConfig, StartError};
 use tokio::runtime::Handle;
 
@@ -40,9 +40,9 @@ pub struct PlaneOptions {
 #[derive(Clone)]
 pub struct PlaneKeys {
     /// The live key: real work, counted and charged.
-    pub live: SecretString,
+    pub live: Secret,
     /// The test key: simulated work that leaves no usage.
-    pub test: SecretString,
+    pub test: Secret,
 }
 
 impl fmt::Debug for PlaneKeys {
@@ -90,7 +90,7 @@ impl Plane {
         let running = Running { plane: Mutex::new(Some(plane)), router, keys, runtime: Handle::current() };
         let plane = Self { running: Arc::new(running) };
         // Shows that the live key makes a transport, so that later ones cannot fail.
-        plane.transport_with(Config::default())?;
+        plane.transport_with(Config::new())?;
         Ok(plane)
     }
 
@@ -101,7 +101,7 @@ impl Plane {
 
     /// A transport to the plane with its live key. It keeps the plane alive.
     pub fn transport(&self) -> Transport {
-        self.transport_with(Config::default()).expect("the same was made when the plane started")
+        self.transport_with(Config::new()).expect("the same was made when the plane started")
     }
 
     /// A transport to the plane, set up like this; without a key it uses the live one. A base address does not count.
@@ -110,7 +110,9 @@ impl Plane {
     ///
     /// If something in `config` cannot be understood.
     pub fn transport_with(&self, mut config: Config) -> Result<Transport, Error> {
-        config.api_key.get_or_insert_with(|| self.running.keys.live.clone());
+        if config.settings.api_key.is_none() {
+            config = config.api_key(&self.running.keys.live);
+        }
         Ok(Transport::in_process(self.running.router.clone(), config)?.keeping(self.running.clone()))
     }
 
@@ -139,11 +141,19 @@ async fn keys_of(plane: &ControlPlane) -> Result<PlaneKeys, StartError> {
         Some(key) => key.to_owned(),
         None => plane.create_key(false, "embedded").await?,
     };
-    Ok(PlaneKeys { live: SecretString::from(live), test: SecretString::from(test) })
+    Ok(PlaneKeys { live: Secret::from(live), test: Secret::from(test) })
 }
 
 fn cannot_start(problem: StartError) -> Error {
     Error::configuration(format!("the embedded control plane cannot start: {problem}"))
+}
+
+/// A client of a control plane that starts now; it stops when nothing refers to it any more.
+pub(crate) async fn local(mut config: Config) -> Result<Theazo, Error> {
+    // Whatever key there is was meant for a server: nobody can know those of a plane that starts now.
+    config.settings.api_key = None;
+    let plane = Plane::start(PlaneOptions::default()).await?;
+    plane.transport_with(config).map(Theazo::over)
 }
 
 impl fmt::Debug for Plane {

@@ -31,6 +31,8 @@ pub enum ErrorKind {
     },
     /// The client is not set up correctly; nothing was sent.
     Configuration,
+    /// A webhook delivery is not what it says, or cannot be shown to be.
+    Unverified,
 }
 
 impl ErrorKind {
@@ -43,6 +45,7 @@ impl ErrorKind {
             Self::Unreadable => "unreadable",
             Self::InvalidInput { .. } => "invalid_input",
             Self::Configuration => "configuration",
+            Self::Unverified => "unverified",
         }
     }
 }
@@ -54,6 +57,7 @@ pub(crate) struct Parts {
     pub message: String,
     pub status: u16,
     pub request_id: String,
+    pub trace_id: String,
     pub details: serde_json::Map<String, serde_json::Value>,
     pub retry_after: Option<Duration>,
     pub retryable: bool,
@@ -70,6 +74,7 @@ impl Error {
             message: message.into(),
             status: 0,
             request_id: String::new(),
+            trace_id: String::new(),
             details: serde_json::Map::new(),
             retry_after: None,
             retryable: false,
@@ -146,6 +151,11 @@ impl Error {
         &self.0.request_id
     }
 
+    /// The trace that the call belongs to, 32 hexadecimal digits; empty if nothing was sent.
+    pub fn trace_id(&self) -> &str {
+        &self.0.trace_id
+    }
+
     /// More about what went wrong, depending on the code.
     pub fn details(&self) -> &serde_json::Map<String, serde_json::Value> {
         &self.0.details
@@ -173,8 +183,8 @@ impl Error {
 
     /// The error as JSON, the form in which it crosses into other languages.
     ///
-    /// Members: `code`, `message`, `status`, `requestId`, `details`, `hint` (or null), `kind`, `parameter` (or null),
-    /// `attempts`, `retryable`, `retryAfter` (seconds, or null).
+    /// Members: `code`, `message`, `status`, `requestId`, `traceId`, `details`, `hint` (or null), `kind`, `parameter` (or
+    /// null), `attempts`, `retryable`, `retryAfter` (seconds, or null).
     pub fn to_json(&self) -> String {
         let parameter = match &self.0.kind {
             ErrorKind::InvalidInput { parameter } => Some(parameter.as_str()),
@@ -185,6 +195,7 @@ impl Error {
             "message": self.0.message,
             "status": self.0.status,
             "requestId": self.0.request_id,
+            "traceId": self.0.trace_id,
             "details": self.0.details,
             "hint": self.0.hint,
             "kind": self.0.kind.as_str(),
@@ -224,6 +235,7 @@ impl fmt::Debug for Error {
             .field("message", &self.0.message)
             .field("status", &self.0.status)
             .field("request_id", &self.0.request_id)
+            .field("trace_id", &self.0.trace_id)
             .field("details", &self.0.details)
             .field("retry_after", &self.0.retry_after)
             .field("retryable", &self.0.retryable)
@@ -268,6 +280,7 @@ mod tests {
                 "message": "`limits.maxCost.amount` must not be negative",
                 "status": 0,
                 "requestId": "",
+                "traceId": "",
                 "details": { "fields": [{ "field": "limits.maxCost.amount", "message": "must not be negative" }] },
                 "hint": null,
                 "kind": "invalid_input",

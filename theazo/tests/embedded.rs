@@ -231,7 +231,7 @@ async fn the_local_address_starts_a_plane_whatever_key_is_given() {
 async fn a_test_key_leaves_no_usage() {
     let plane = TestPlane::start().await.unwrap();
     let keys = plane.plane().keys().clone();
-    let config = Config { api_key: Some(keys.test), ..Config::default() };
+    let config = Config::new().api_key(keys.test);
     let theazo = Theazo::over(plane.plane().transport_with(config).unwrap());
 
     theazo.sessions().for_user("user_1").await.unwrap().run("a", "work").await.unwrap();

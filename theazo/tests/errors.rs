@@ -106,7 +106,7 @@ async fn the_key_is_nowhere_to_be_seen() {
 #[test]
 fn a_client_that_cannot_work_says_so_before_it_sends() {
     let at = |base_url: &str| {
-        let config = Config { base_url: Some(base_url.to_owned()), ..Config::with_api_key("k") };
+        let config = Config::with_api_key("k").base_url(base_url);
         Transport::new(config).unwrap_err()
     };
 

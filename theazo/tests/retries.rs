@@ -159,11 +159,7 @@ async fn a_pause_beyond_the_deadline_fails_at_once() {
 #[tokio::test]
 async fn retries_can_be_turned_off_for_a_client_and_on_for_a_call() {
     let server = server(vec![fails(503)]).await;
-    let config = theazo::Config {
-        base_url: Some(server.uri()),
-        max_retries: Some(0),
-        ..theazo::Config::with_api_key("th_live_secret")
-    };
+    let config = theazo::Config::with_api_key("th_live_secret").base_url(server.uri()).max_retries(0);
     let transport = theazo::Transport::new(config).unwrap();
 
     transport.call(call("GetSession", &["ses_1"])).await.unwrap_err();

@@ -265,11 +265,7 @@ async fn a_stream_that_cannot_be_opened_fails_as_a_call_does() {
 async fn a_stream_outlives_the_timeout_of_plain_requests() {
     let held = Act::Hold(events(&[], &text(1, "a")));
     let server = Server::start([held]).await;
-    let config = Config {
-        base_url: Some(server.url.clone()),
-        timeout: Some(Duration::from_millis(200)),
-        ..Config::with_api_key("th_live_secret")
-    };
+    let config = Config::with_api_key("th_live_secret").base_url(&server.url).timeout(Duration::from_millis(200));
     let mut stream = Transport::new(config).unwrap().open(stream_call()).await.unwrap();
     timeout(PATIENCE, stream.next()).await.unwrap().unwrap().unwrap();
 

@@ -557,6 +557,7 @@ export interface ErrorDetail {
  * - `redis_required`: The feature needs Redis, which is not set up.
  * - `redis_unavailable`: Redis could not be reached.
  * - `idempotency_key_reused`: The idempotency key was used before with a different request.
+ * - `providers_required`: The session has to be given the providers that the caller brings; send them.
  * - `interrupted`: A program or an agent was in flight when its worker died; whether it took effect is not known.
  * - `cancelled`: The run was cancelled.
  * - `not_implemented`: The operation or field is part of the API but not served by this version.
@@ -589,6 +590,7 @@ export type ErrorCode =
   | "redis_required"
   | "redis_unavailable"
   | "idempotency_key_reused"
+  | "providers_required"
   | "interrupted"
   | "cancelled"
   | "not_implemented"

@@ -276,6 +276,7 @@ ErrorCodeValue = Union[
         "redis_required",
         "redis_unavailable",
         "idempotency_key_reused",
+        "providers_required",
         "interrupted",
         "cancelled",
         "not_implemented",
@@ -523,6 +524,8 @@ class ErrorCode:
     """Redis could not be reached."""
     IDEMPOTENCY_KEY_REUSED: Final = "idempotency_key_reused"
     """The idempotency key was used before with a different request."""
+    PROVIDERS_REQUIRED: Final = "providers_required"
+    """The session has to be given the providers that the caller brings; send them."""
     INTERRUPTED: Final = "interrupted"
     """A program or an agent was in flight when its worker died; whether it took effect is not
     known.

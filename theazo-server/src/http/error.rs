@@ -6,6 +6,7 @@ use axum::{
 };
 use theazo_api::{ErrorBody, ErrorCode, RequestId, Timestamp};
 
+use super::encode;
 use crate::{error::AppError, random};
 
 /// Marks an answer whose connection ends before it is sent. A transport in process turns it into a connection error.
@@ -23,7 +24,7 @@ pub fn respond(error: &AppError, request_id: &RequestId, should_retry: Option<bo
     let status = if error.unreadable { 400 } else { error.detail.code.status() };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = ErrorBody { error: error.clone().into_detail(), request_id: request_id.to_string() };
-    let text = serde_json::to_vec(&body).unwrap_or_default();
+    let text = encode::json(&body).unwrap_or_default();
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -5,11 +5,13 @@
 
 mod agents;
 mod body;
+mod encode;
 mod error;
 mod files;
 mod health;
 mod logs;
 mod mount;
+mod planned;
 mod runs;
 mod sessions;
 mod stream;
@@ -22,9 +24,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::Request,
-    http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
-    routing::get,
 };
 use theazo_api::ErrorCode;
 
@@ -39,38 +39,6 @@ pub struct Server {
     test: Option<Arc<TestPlaneState>>,
 }
 
-/// The published resources that this version does not serve yet.
-const PLANNED: &[&str] = &[
-    "agent-definitions",
-    "approvals",
-    "attachments",
-    "billing",
-    "channels",
-    "chat",
-    "customizations",
-    "events",
-    "files",
-    "fleets",
-    "guardrails",
-    "knowledge",
-    "mcp",
-    "metrics",
-    "models",
-    "providers",
-    "sandbox",
-    "schedules",
-    "secrets",
-    "tasks",
-    "team-runs",
-    "teams",
-    "tools",
-    "traces",
-    "triggers",
-    "webhooks",
-    "workflow-runs",
-    "workflows",
-];
-
 /// The routes of a control plane.
 pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
     let is_test = test.is_some();
@@ -82,6 +50,7 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
     logs::mount(&mut routes);
     usage::mount(&mut routes);
     health::mount(&mut routes);
+    planned::mount(&mut routes);
     if is_test {
         testing::mount(&mut routes);
     }
@@ -89,32 +58,15 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
     let mut missing = theazo_api::operations();
     missing.retain(|operation| !mounted.contains(operation.id));
     assert!(missing.is_empty(), "every operation of the table has a handler: {missing:?}");
-    let document = get(|| async { ([(CONTENT_TYPE, "application/json")], theazo_api::OPENAPI) });
     routes
         .into_router()
-        .route("/v1/openapi.json", document)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
 }
 
 async fn not_found(request: Request) -> Response {
-    let path = request.uri().path();
-    let planned = path.strip_prefix("/v1/").is_some_and(|rest| {
-        let mut segments = rest.split('/');
-        let first = segments.next().unwrap_or_default();
-        let nested = segments.nth(1).unwrap_or_default();
-        PLANNED.contains(&first)
-            || (first == "sessions" && ["fleets", "teams", "chat", "tasks", "secrets"].contains(&nested))
-            || (first == "agents" && ["ports", "send", "progress", "checkpoints"].contains(&nested))
-    });
-    let error = if planned {
-        AppError::new(
-            ErrorCode::NotImplemented,
-            format!("`{path}` is part of the API, but this version does not serve it"),
-        )
-    } else {
-        AppError::new(ErrorCode::NotFound, format!("there is nothing at `{path}`; see /v1/openapi.json"))
-    };
+    let message = format!("there is nothing at `{}`; see /v1/openapi.json", request.uri().path());
+    let error = AppError::new(ErrorCode::NotFound, message);
     error::respond(&error, &error::new_request_id(), Some(false)).into_response()
 }
 

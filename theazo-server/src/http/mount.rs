@@ -7,17 +7,20 @@ use axum::{
     body::Body,
     extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
     http::{HeaderMap, HeaderValue, Response, header},
-    routing::{MethodFilter, on},
+    routing::{MethodFilter, MethodRouter, on},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use theazo_api::{Endpoint, ErrorCode, Method, Operation, Repeat, Reply, RequestId, TimeClass};
+use theazo_api::{
+    Access, Endpoint, ErrorCode, Method, NEXT_CURSOR, Operation, Repeat, Reply, RequestId, TimeClass,
+};
 use tracing::Instrument;
 
 use super::{
     Server,
     body::{read_body, read_json, read_path, read_query},
+    encode,
     error::{new_request_id, respond, with_request_id},
     stream::{EventSource, event_stream},
     waiting,
@@ -71,6 +74,17 @@ impl Routes {
         self.router
     }
 
+    /// Adds a route for one method of a path.
+    pub fn add(&mut self, path: &str, route: MethodRouter) {
+        let router = std::mem::take(&mut self.router);
+        self.router = router.route(&axum_path(path), route);
+    }
+
+    /// Notes that an operation is mounted.
+    pub fn mark(&mut self, operation: &'static Operation) {
+        self.mounted.insert(operation.id);
+    }
+
     /// The server, for handlers that need more than a context.
     pub fn server(&self) -> Arc<Server> {
         self.server.clone()
@@ -121,23 +135,37 @@ impl Routes {
         S: Fn(Call<E>, Option<Duration>, RequestId) -> HandlerFuture<Response<Body>> + Clone + Send + Sync + 'static,
     {
         let operation = E::OPERATION;
+        let older = operation.older.iter().copied();
+        for (method, path) in std::iter::once((operation.method, operation.path)).chain(older) {
+            let route = self.route::<E, S>(method, serve.clone());
+            self.add(path, route);
+        }
+        self.mark(operation);
+    }
+
+    fn route<E, S>(&self, method: Method, serve: S) -> MethodRouter
+    where
+        E: Endpoint,
+        S: Fn(Call<E>, Option<Duration>, RequestId) -> HandlerFuture<Response<Body>> + Clone + Send + Sync + 'static,
+    {
         let server = self.server.clone();
-        let filter = match operation.method {
-            Method::Get => MethodFilter::GET,
-            Method::Post => MethodFilter::POST,
-            Method::Put => MethodFilter::PUT,
-            Method::Patch => MethodFilter::PATCH,
-            Method::Delete => MethodFilter::DELETE,
-        };
-        let route = on(filter, move |parameters: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
+        on(filter_of(method), move |parameters: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
             let (server, serve) = (server.clone(), serve.clone());
             let request_id = new_request_id();
             let span = tracing::info_span!("request", id = %request_id, operation = E::OPERATION.id);
             async move { handle::<E, S>(&server, serve, parameters, request, request_id).await }.instrument(span)
-        });
-        let router = std::mem::take(&mut self.router);
-        self.router = router.route(&axum_path(operation.path), route);
-        self.mounted.insert(operation.id);
+        })
+    }
+}
+
+/// The method as the router knows it.
+pub fn filter_of(method: Method) -> MethodFilter {
+    match method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Put => MethodFilter::PUT,
+        Method::Patch => MethodFilter::PATCH,
+        Method::Delete => MethodFilter::DELETE,
     }
 }
 
@@ -211,8 +239,9 @@ async fn read_call<E: Endpoint>(
     let parameters =
         parameters.map_err(|_| AppError::unreadable("the path has an escape that is not UTF-8, such as `%FF`"))?;
     let (parts, body) = request.into_parts();
-    let tenant = match operation.id {
-        "GetHealth" => crate::store::Tenant::new("", crate::store::World::Test),
+    let tenant = match operation.access {
+        // Whoever asks without a key sees nothing of any account.
+        Access::Open => crate::store::Tenant::new("", crate::store::World::Test),
         _ => authenticate(server, &parts.headers)?,
     };
     let path = read_path::<E>(&parameters)?;
@@ -238,7 +267,8 @@ async fn read_call<E: Endpoint>(
     Ok((Call { context, path, query, body, last_event_id }, prefer))
 }
 
-fn authenticate(server: &Server, headers: &HeaderMap) -> AppResult<crate::store::Tenant> {
+/// Whose key a request carries.
+pub fn authenticate(server: &Server, headers: &HeaderMap) -> AppResult<crate::store::Tenant> {
     let unauthorized = |message: &str| AppError::new(ErrorCode::Unauthorized, message);
     let Some(value) = header_text(headers, header::AUTHORIZATION.as_str()) else {
         return Err(unauthorized("there is no API key; send `Authorization: Bearer th_live_...`"));
@@ -285,12 +315,14 @@ pub fn should_retry(operation: &Operation, error: &AppError) -> Option<bool> {
 /// The answer of an operation.
 pub fn answer<E: Endpoint>(outcome: AppResult<E::Response>, request_id: &RequestId) -> Response<Body> {
     let operation = E::OPERATION;
-    let encoded = outcome.and_then(|value| serde_json::to_vec(&value).map_err(AppError::internal));
-    match encoded {
+    match outcome.and_then(|value| encode::answer(operation, &value)) {
         Err(error) => respond(&error, request_id, should_retry(operation, &error)),
-        Ok(text) => {
+        Ok(encoded) => {
             let empty = operation.reply == Reply::Empty;
-            let mut response = Response::new(if empty { Body::empty() } else { Body::from(text) });
+            let mut response = Response::new(if empty { Body::empty() } else { Body::from(encoded.body) });
+            if let Some(cursor) = encoded.next_cursor.and_then(|cursor| HeaderValue::try_from(cursor).ok()) {
+                response.headers_mut().insert(NEXT_CURSOR, cursor);
+            }
             *response.status_mut() = axum::http::StatusCode::from_u16(operation.status).unwrap_or_default();
             if !empty {
                 let json = HeaderValue::from_static("application/json");

@@ -9,6 +9,7 @@ use axum::{
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::encode;
 use crate::{
     error::AppError,
     store::{EventFilter, Store, StoredEvent, Tenant},
@@ -44,7 +45,8 @@ pub struct Shown {
 impl Shown {
     /// Shows a value.
     pub fn new(value: &impl serde::Serialize, last: bool) -> Option<Self> {
-        serde_json::to_string(value).ok().map(|data| Self { data, last })
+        let data = String::from_utf8(encode::json(value).ok()?).ok()?;
+        Some(Self { data, last })
     }
 }
 

@@ -9,7 +9,7 @@ use axum::{
 use bytes::Bytes;
 use theazo_api::{Endpoint, RequestId};
 
-use super::{error::with_request_id, mount::answer as finished};
+use super::{encode, error::with_request_id, mount::answer as finished};
 use crate::error::AppResult;
 
 /// How long a client may ask the server to wait.
@@ -60,7 +60,7 @@ fn blanks_until<T: serde::Serialize + Send + 'static>(mut work: Work<T>) -> Resp
             match tokio::time::timeout(BLANK_EVERY, &mut work).await {
                 Err(_) => yield Ok(Bytes::from_static(b" ")),
                 Ok(Ok(value)) => {
-                    yield serde_json::to_vec(&value).map(Bytes::from).map_err(std::io::Error::other);
+                    yield encode::json(&value).map(Bytes::from).map_err(std::io::Error::other);
                     return;
                 }
                 Ok(Err(error)) => {

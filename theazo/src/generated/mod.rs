@@ -50,3 +50,6 @@ pub mod requests {
     pub use super::webhooks::{CreateWebhookRequest, DeleteWebhookRequest, ListWebhooksRequest, TestWebhookRequest};
     pub use crate::surface::{ReadFileRequest, WriteFileRequest};
 }
+
+/// The operations whose body or answer can hold secrets: neither is shown to hooks or logs.
+pub(crate) const SENSITIVE: &[&str] = &["CreateWebhook", "ListWebhooks"];

@@ -11,7 +11,7 @@ use std::{
 use futures_util::{Stream, future::BoxFuture};
 use http::{HeaderValue, header::CONTENT_TYPE};
 use serde::Deserialize;
-use theazo_api::{CancelRun, Endpoint, ErrorCode};
+use theazo_api::{ErrorCode, Operation, Reply};
 use tokio::{
     runtime::Handle,
     time::{Instant, Sleep, sleep, sleep_until},
@@ -23,9 +23,10 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind},
+    hooks::ArrivedEvent,
     transport::{
-        ByteStream, Call, CallOptions, Exchange, LAST_EVENT_ID, LONGEST_OBEYED, Reading, Received, ResponseMeta,
-        Transport, backoff_pause, name_of, new_idempotency_key, root_of,
+        self, ByteStream, Call, CallOptions, ClosedForGood, Exchange, LAST_EVENT_ID, LONGEST_OBEYED, Reading, Received,
+        ResponseMeta, Transport, backoff_pause, name_of, new_idempotency_key, root_of,
     },
 };
 
@@ -79,7 +80,7 @@ impl EventStream {
         let received = exchange.run(Reading::Head).await;
         abandoned.disarm();
         let received = received?;
-        let deadline = call.options.deadline.and_then(|deadline| Some((deadline, started.checked_add(deadline)?)));
+        let deadline = transport.options(&call).deadline.and_then(|deadline| Some((deadline, started.checked_add(deadline)?)));
         Self::over(transport, call, received, deadline)
     }
 
@@ -90,8 +91,7 @@ impl EventStream {
         received: Received,
         deadline: Option<(Duration, Instant)>,
     ) -> Result<Self, Error> {
-        let max_failures =
-            if transport.has_chosen_retries(&call.options) { transport.max_retries(&call.options) } else { RECONNECTS };
+        let max_failures = transport.chosen_retries(&call).unwrap_or(RECONNECTS);
         let mut stream = Self {
             transport,
             call,
@@ -149,18 +149,30 @@ impl EventStream {
         }
     }
 
+    /// The error of an event that is not what the API describes.
+    pub(crate) fn unreadable(&self, data: &[u8], problem: &serde_json::Error) -> Error {
+        let name = name_of(self.call.operation);
+        let what = format!("an event of {name}");
+        transport::unreadable(&what, data, problem, &self.meta, self.transport.redactor())
+    }
+
     /// Takes over a connection.
     fn connected(&mut self, received: Received) -> Result<(), Error> {
         if received.meta.status == 204 {
             self.state = State::Ended;
             return Ok(());
         }
+        let is_socket = received.meta.status == 101;
         let content_type = received.meta.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        if !content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream") {
+        if !is_socket && !content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream") {
             self.state = State::Ended;
             let name = name_of(self.call.operation);
             let message = format!("{name} was answered with `{content_type}`, which is not a stream of events");
-            return Err(Error::unreadable(message));
+            let mut error = Error::unreadable(message);
+            let parts = error.parts();
+            parts.status = received.meta.status;
+            parts.request_id = received.meta.request_id;
+            return Err(error);
         }
         if let Some(run_id) = received.meta.headers.get("x-theazo-run-id").and_then(|value| value.to_str().ok()) {
             self.run_id = Some(run_id.to_owned());
@@ -202,6 +214,10 @@ impl EventStream {
                         }
                         continue;
                     }
+                    Poll::Ready(Some(Err(source))) if source.is::<ClosedForGood>() => {
+                        let error = Error::new(ErrorKind::Answered, ErrorCode::ConnectionError, source.to_string());
+                        return self.fail(error);
+                    }
                     Poll::Ready(Some(Err(source))) => root_of(&*source),
                     Poll::Ready(None) => "the connection ended before the stream did".to_owned(),
                     Poll::Pending => match self.idle.as_mut().poll(context) {
@@ -239,9 +255,14 @@ impl EventStream {
             return Judgement::Skip;
         }
         self.failures = 0;
+        let (operation, hooks) = (self.call.operation, self.transport.hooks());
+        if !hooks.is_empty() {
+            let id = event.id.as_deref();
+            hooks.stream_event(&ArrivedEvent { operation: operation.id, id, data: &event.data });
+        }
         if &event.data[..] == b"[DONE]" {
             Judgement::End
-        } else if is_terminal(&event.data) {
+        } else if is_last(operation, &event.data) {
             Judgement::GiveAsLast
         } else {
             Judgement::Give
@@ -270,15 +291,20 @@ impl EventStream {
         tracing::debug!(operation = self.call.operation.id, problem, failures = self.failures, "resuming the stream");
         let asked = self.parser.retry().unwrap_or_default().min(LONGEST_OBEYED);
         let pause = backoff_pause(self.failures - 1, None, rand::random()).max(asked);
-        let last_event_id = self.parser.last_event_id().and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok());
+        let last_event_id = self.parser.last_event_id().map(str::to_owned);
         let (transport, mut call) = (self.transport.clone(), self.call.clone());
         call.options.deadline = None;
         call.options.max_retries = Some(self.max_failures - self.failures);
         self.state = State::Reconnecting(Box::pin(async move {
             sleep(pause).await;
             let mut exchange = Exchange::new(&transport, &call)?;
-            if let Some(last_event_id) = last_event_id {
-                exchange = exchange.header(LAST_EVENT_ID, last_event_id);
+            if let Some(id) = last_event_id {
+                // Browsers cannot set headers of a WebSocket, so there the place is in the query.
+                exchange = match HeaderValue::from_bytes(id.as_bytes()) {
+                    _ if call.operation.reply == Reply::Socket => exchange.query("since", &id),
+                    Ok(value) => exchange.header(LAST_EVENT_ID, value),
+                    Err(_) => exchange,
+                };
             }
             exchange.run(Reading::Head).await
         }));
@@ -306,8 +332,10 @@ impl EventStream {
         if !is_open || !self.call.operation.ends_with_caller {
             return None;
         }
-        let options = CallOptions { deadline: Some(FAREWELL), ..CallOptions::default() };
-        Some(Call::new(CancelRun::OPERATION).path([self.run_id.clone()?]).options(options))
+        let farewell = transport::operation(self.call.operation.farewell)?;
+        let known = farewell.path_parameters().count().saturating_sub(1);
+        let path = self.call.path.iter().take(known).cloned().chain([self.run_id.clone()?]);
+        Some(Call::new(farewell).path(path).options(CallOptions::new().deadline(FAREWELL)))
     }
 }
 
@@ -351,18 +379,24 @@ enum Judgement {
     End,
 }
 
-/// Whether nothing follows an event: its JSON has a `type` of `done` or `error`.
-fn is_terminal(data: &[u8]) -> bool {
+/// Whether nothing follows an event: its member `type` or `event` is one of the last ones of the operation.
+fn is_last(operation: &Operation, data: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Head<'a> {
-        #[serde(borrow, rename = "type")]
+        #[serde(borrow, default, rename = "type")]
         kind: std::borrow::Cow<'a, str>,
+        #[serde(borrow, default)]
+        event: std::borrow::Cow<'a, str>,
     }
 
-    // Most events cannot be terminal, which a look for the two words tells faster than reading the JSON.
-    let has = |word: &[u8]| memchr::memmem::find(data, word).is_some();
-    (has(b"\"done\"") || has(b"\"error\""))
-        && serde_json::from_slice::<Head<'_>>(data).is_ok_and(|head| matches!(&*head.kind, "done" | "error"))
+    // Most events cannot be the last one, which a look for the word tells faster than reading the JSON.
+    let is_named = |word: &&str| {
+        memchr::memmem::find_iter(data, word.as_bytes())
+            .any(|at| at > 0 && data[at - 1] == b'"' && data.get(at + word.len()) == Some(&b'"'))
+    };
+    operation.last_events.iter().any(is_named)
+        && serde_json::from_slice::<Head<'_>>(data)
+            .is_ok_and(|head| operation.last_events.iter().any(|last| head.kind == *last || head.event == *last))
 }
 
 #[cfg(test)]
@@ -388,7 +422,7 @@ mod tests {
         };
         let mut call = Call::new(transport::operation("StreamLogs").unwrap());
         call.options.max_retries = Some(0);
-        let transport = Transport::new(Config::with_api_key("k")).unwrap();
+        let transport = Transport::new(Config::with_api_key("th_test_1")).unwrap();
         EventStream::over(transport, call, received, None).unwrap()
     }
 
@@ -421,12 +455,15 @@ mod tests {
     }
 
     #[test]
-    fn only_the_type_makes_an_event_terminal() {
-        assert!(is_terminal(br#"{"type":"done","output":"x"}"#));
-        assert!(is_terminal(br#"{"runId":"r","error":{"code":"cancelled"},"type":"error"}"#));
-        assert!(!is_terminal(br#"{"type":"text","text":"\"done\""}"#));
-        assert!(!is_terminal(br#"{"level":"error","message":"x"}"#));
-        assert!(!is_terminal(br#"{"type":"tool_call","input":{"type":"done"}}"#));
-        assert!(!is_terminal(b"[1]"));
+    fn only_the_type_makes_an_event_the_last_one() {
+        let is_last = |data: &[u8]| is_last(transport::operation("StreamAgentRun").unwrap(), data);
+
+        assert!(is_last(br#"{"type":"done","output":"x"}"#));
+        assert!(is_last(br#"{"runId":"r","error":{"code":"cancelled"},"type":"error"}"#));
+        assert!(is_last(br#"{"event":"done"}"#));
+        assert!(!is_last(br#"{"type":"text","text":"\"done\""}"#));
+        assert!(!is_last(br#"{"level":"error","message":"x"}"#));
+        assert!(!is_last(br#"{"type":"tool_call","input":{"type":"done"}}"#));
+        assert!(!is_last(b"[1]"));
     }
 }

@@ -9,5 +9,6 @@ mod parser;
 mod typed;
 
 pub use events::EventStream;
+pub(crate) use parser::MAX_EVENT_BYTES;
 pub use parser::RawEvent;
 pub use typed::TypedStream;

@@ -32,7 +32,8 @@ impl<T: DeserializeOwned> TypedStream<T> {
     ///
     /// When the stream cannot be resumed, or an event is not what the API describes.
     pub async fn next(&mut self) -> Option<Result<T, Error>> {
-        Some(self.events.next().await?.and_then(decode))
+        let event = self.events.next().await?;
+        Some(event.and_then(|event| self.decode(event)))
     }
 
     /// The run that the stream belongs to, where it belongs to one.
@@ -60,15 +61,17 @@ impl<T: DeserializeOwned> TypedStream<T> {
     }
 }
 
+impl<T: DeserializeOwned> TypedStream<T> {
+    fn decode(&self, event: RawEvent) -> Result<T, Error> {
+        serde_json::from_slice(&event.data).map_err(|problem| self.events.unreadable(&event.data, &problem))
+    }
+}
+
 impl<T: DeserializeOwned> Stream for TypedStream<T> {
     type Item = Result<T, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.events.poll_event(context).map(|event| event.map(|event| event.and_then(decode)))
+        let polled = self.events.poll_event(context);
+        polled.map(|event| event.map(|event| event.and_then(|event| self.decode(event))))
     }
-}
-
-fn decode<T: DeserializeOwned>(event: RawEvent) -> Result<T, Error> {
-    serde_json::from_slice(&event.data)
-        .map_err(|problem| Error::unreadable(format!("an event is not what the API describes: {problem}")))
 }

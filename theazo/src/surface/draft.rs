@@ -3,13 +3,13 @@
 use std::fmt;
 
 use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use theazo_api::{Check, Endpoint, Problems};
 
 use crate::{
     error::Error,
     stream::TypedStream,
-    transport::{Call, CallOptions, ResponseMeta, Transport, name_of},
+    transport::{Call, CallOptions, ResponseMeta, Transport, name_of, unreadable},
 };
 
 /// A call of the operation `E` that has not been sent.
@@ -30,14 +30,9 @@ impl<E: Endpoint> Draft<E> {
     pub async fn json(self) -> Result<(E::Response, ResponseMeta), Error> {
         let (transport, call) = self.encode()?;
         let answer = transport.call(call).await?;
-        let value = decode(&answer.body).map_err(|problem| {
-            let name = name_of(E::OPERATION);
-            let mut error = Error::unreadable(format!("the answer to {name} is not what the API describes: {problem}"));
-            let parts = error.parts();
-            parts.status = answer.meta.status;
-            parts.request_id.clone_from(&answer.meta.request_id);
-            parts.attempts.clone_from(&answer.meta.attempts);
-            error
+        let value = serde_json::from_slice(&answer.body).map_err(|problem| {
+            let what = format!("the answer to {}", name_of(E::OPERATION));
+            unreadable(&what, &answer.body, &problem, &answer.meta, transport.redactor())
         })?;
         Ok((value, answer.meta))
     }
@@ -91,10 +86,6 @@ fn encode_query(query: &impl Serialize) -> Result<Vec<(String, String)>, Error> 
         other => Some((name, other.to_string())),
     });
     Ok(pairs.collect())
-}
-
-fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
-    serde_json::from_slice(body)
 }
 
 impl<E: Endpoint> Clone for Draft<E>

@@ -7,8 +7,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use theazo_api::{FileContent, FileEncoding, FileWriteOpts, ReadFile, WriteFile};
 
-use super::{AgentFiles, Draft, request_type};
-use crate::{error::Error, transport::ResponseMeta};
+use super::{Draft, request_type};
+use crate::{error::Error, generated::parts::AgentFiles, transport::ResponseMeta};
 
 /// The content of a file to write: text or bytes.
 #[derive(Clone, PartialEq, Eq)]

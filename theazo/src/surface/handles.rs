@@ -1,13 +1,12 @@
-//! Handles (a session, an agent, a run) and namespaces (what the client and the handles are made of).
-//!
-//! Their methods are generated from the contract; what they hold is here.
+//! Handles: a session, an agent, a run, a fleet, a team. Their methods and parts are generated from the contract; what they
+//! hold is here.
 
 use std::{
     fmt,
     sync::{Arc, PoisonError, RwLock},
 };
 
-use theazo_api::{AgentData, AgentId, RunData, RunId, SessionData, SessionId};
+use theazo_api::{AgentData, AgentId, FleetData, FleetId, RunData, RunId, SessionData, SessionId, TeamData, TeamId};
 
 use crate::transport::Transport;
 
@@ -76,86 +75,12 @@ handle! {
     Run, RunData, RunId
 }
 
-/// Declares a namespace: methods that share a noun.
-macro_rules! namespace {
-    ($(#[doc = $doc:literal])+ $Namespace:ident) => {
-        $(#[doc = $doc])+
-        #[derive(Debug, Clone)]
-        pub struct $Namespace {
-            pub(crate) transport: Transport,
-        }
-    };
-    ($(#[doc = $doc:literal])+ $Namespace:ident of $Handle:ident) => {
-        $(#[doc = $doc])+
-        #[derive(Debug, Clone)]
-        pub struct $Namespace {
-            pub(crate) transport: Transport,
-            pub(crate) handle: $Handle,
-        }
-
-        impl $Namespace {
-            pub(crate) fn path_id(&self) -> String {
-                self.handle.path_id()
-            }
-        }
-    };
+handle! {
+    /// A fleet: one agent at work on many inputs.
+    Fleet, FleetData, FleetId
 }
 
-namespace! {
-    /// The sessions of the account.
-    Sessions
-}
-
-namespace! {
-    /// The agents of all sessions.
-    Agents
-}
-
-namespace! {
-    /// The runs of all sessions.
-    Runs
-}
-
-namespace! {
-    /// What happened, as people read it.
-    Logs
-}
-
-namespace! {
-    /// What was used and what it cost.
-    Usage
-}
-
-namespace! {
-    /// The agents of one session.
-    SessionAgents of Session
-}
-
-namespace! {
-    /// The runs of one session.
-    SessionRuns of Session
-}
-
-namespace! {
-    /// The files in one agent's sandbox.
-    AgentFiles of Agent
-}
-
-impl Session {
-    /// The agents of this session.
-    pub fn agents(&self) -> SessionAgents {
-        SessionAgents { transport: self.transport.clone(), handle: self.clone() }
-    }
-
-    /// The runs of this session.
-    pub fn runs(&self) -> SessionRuns {
-        SessionRuns { transport: self.transport.clone(), handle: self.clone() }
-    }
-}
-
-impl Agent {
-    /// The files in this agent's sandbox.
-    pub fn files(&self) -> AgentFiles {
-        AgentFiles { transport: self.transport.clone(), handle: self.clone() }
-    }
+handle! {
+    /// A team: several agents that work on a task together.
+    Team, TeamData, TeamId
 }

@@ -15,8 +15,8 @@ mod files;
 mod handles;
 mod paging;
 
-pub use client::{Theazo, TheazoBuilder};
+pub use client::Theazo;
 pub(crate) use draft::{Draft, request_type};
 pub use files::{FileData, ReadFileRequest, WriteFileRequest};
-pub use handles::{Agent, AgentFiles, Agents, Logs, Run, Runs, Session, SessionAgents, SessionRuns, Sessions, Usage};
+pub use handles::{Agent, Fleet, Run, Session, Team};
 pub use paging::{Items, Pages};

@@ -42,6 +42,12 @@ impl Base {
         &self.text
     }
 
+    /// The segments of the address's own path, in which a token may stand.
+    pub fn path_segments(&self) -> impl Iterator<Item = &str> {
+        let path = self.text.splitn(4, '/').nth(3).unwrap_or_default();
+        path.split('/').filter(|segment| !segment.is_empty())
+    }
+
     /// Whether calls go through TLS.
     pub fn is_https(&self) -> bool {
         self.text.starts_with("https:")
@@ -74,6 +80,9 @@ fn write_path(text: &mut String, operation: &Operation, parameters: &[String]) -
         let value = values.next().ok_or_else(|| Error::invalid_input(name, "is missing"))?;
         if value.is_empty() {
             return Err(Error::invalid_input(name, "must not be empty"));
+        }
+        if let Some(problem) = theazo_api::id::wrong_kind(name, value) {
+            return Err(Error::invalid_input(name, problem));
         }
         if is_tail {
             write_tail(text, value);

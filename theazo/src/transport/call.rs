@@ -9,7 +9,7 @@ use theazo_api::Operation;
 use super::Attempt;
 
 /// One call of an operation.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Call {
     /// The operation.
     pub operation: &'static Operation,
@@ -21,6 +21,18 @@ pub struct Call {
     pub body: Option<Bytes>,
     /// What the caller wants of this call alone.
     pub options: CallOptions,
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Bodies hold prompts and secrets.
+        f.debug_struct("Call")
+            .field("operation", &self.operation.id)
+            .field("path", &self.path)
+            .field("body_bytes", &self.body.as_ref().map(Bytes::len))
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Call {
@@ -48,8 +60,9 @@ impl Call {
     }
 }
 
-/// What a caller wants of one call alone. What is `None` is inherited from the client.
-#[derive(Debug, Clone, Default)]
+/// What a caller wants of one call alone, or of all calls of a client through [`Theazo::with`](crate::Theazo::with). What is
+/// `None` is inherited.
+#[derive(Clone, Default)]
 pub struct CallOptions {
     /// How long one attempt may take, its body included. For an operation that waits for a run, which has no limit by
     /// default, it is how long to wait in all; the run itself goes on. For a stream it is how long opening may take.
@@ -59,14 +72,77 @@ pub struct CallOptions {
     /// How often the call is tried again after a failure that may pass.
     pub max_retries: Option<u32>,
     /// The idempotency key; generated if there is none. A repeated call with the same key and the same arguments acts
-    /// once, even from another process.
+    /// once, even from another process. It belongs to one call, so it is not inherited.
     pub idempotency_key: Option<String>,
     /// Headers besides those of the client.
     pub headers: Vec<(String, String)>,
 }
 
+impl CallOptions {
+    /// Options in which nothing is set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long one attempt may take.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How long a call may take in all.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// How often a call is tried again; 0 turns retries off.
+    pub fn max_retries(mut self, max_retries: u32) -> Self {
+        self.max_retries = Some(max_retries);
+        self
+    }
+
+    /// The idempotency key of one call.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// These options over those that they inherit from.
+    pub(crate) fn over(&self, inherited: &Self) -> Self {
+        Self {
+            timeout: self.timeout.or(inherited.timeout),
+            deadline: self.deadline.or(inherited.deadline),
+            max_retries: self.max_retries.or(inherited.max_retries),
+            idempotency_key: self.idempotency_key.clone(),
+            // Later ones win where a name stands twice.
+            headers: inherited.headers.iter().chain(&self.headers).cloned().collect(),
+        }
+    }
+}
+
+impl std::fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The values of headers can be secrets.
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("CallOptions")
+            .field("timeout", &self.timeout)
+            .field("deadline", &self.deadline)
+            .field("max_retries", &self.max_retries)
+            .field("idempotency_key", &self.idempotency_key)
+            .field("headers", &headers)
+            .finish()
+    }
+}
+
 /// The answer to a call.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Answer {
     /// The body as JSON; empty where the operation answers nothing.
     pub body: Bytes,
@@ -74,8 +150,15 @@ pub struct Answer {
     pub meta: ResponseMeta,
 }
 
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("body_bytes", &self.body.len()).field("meta", &self.meta).finish()
+    }
+}
+
 /// Everything about an answer that is not its body.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ResponseMeta {
     /// The HTTP status.
     pub status: u16,
@@ -87,4 +170,22 @@ pub struct ResponseMeta {
     pub replayed: bool,
     /// The headers of the answer.
     pub headers: HeaderMap,
+    /// The trace that the call belongs to, 32 hexadecimal digits.
+    pub trace_id: String,
+    /// How long the parts of the call took.
+    pub timings: Timings,
+}
+
+/// How long the parts of a call took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timings {
+    /// The whole call, with every attempt and the pauses between them.
+    pub total: Duration,
+    /// The pauses between attempts.
+    pub waited: Duration,
+    /// From the last request to the head of its answer.
+    pub to_first_byte: Duration,
+    /// From the head of the last answer to the end of its body.
+    pub body: Duration,
 }

@@ -1,19 +1,20 @@
-//! The edge: sends one request, over HTTP or to a router in this process.
+//! The edge: sends one request, over HTTP, through an injected client, or to a router in this process.
 
-use std::{error::Error as StdError, pin::Pin, sync::Arc, time::Duration};
+use std::{error::Error as StdError, pin::Pin, sync::Arc};
 
-use bytes::Bytes;
-use futures_util::{Stream, TryStreamExt};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::HeaderMap;
 use reqwest::Url;
-use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
-use rustls_platform_verifier::BuilderVerifierExt;
 
-use super::{address::Base, classify::Ending};
-use crate::{config::DEFAULT_CONNECT_TIMEOUT, error::Error};
-
-/// Idle connections are kept shorter than the minute after which common load balancers close them.
-const POOL_IDLE: Duration = Duration::from_secs(50);
+use super::{
+    HttpClient,
+    address::Base,
+    classify::Ending,
+    http_client::{self, Reach},
+    http_pool::HttpPool,
+};
+use crate::{config::Settings, error::Error};
 
 /// Stands for the host in the addresses of calls that never leave this process.
 #[cfg(feature = "embedded")]
@@ -27,7 +28,9 @@ pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> 
 /// How requests reach the control plane.
 pub(crate) enum Connection {
     /// Over HTTP, with a pool of connections.
-    Http(reqwest::Client),
+    Http(HttpPool),
+    /// Through a client that the user gave.
+    Injected(Arc<dyn HttpClient>),
     /// To a router in this process.
     #[cfg(feature = "embedded")]
     InProcess(axum::Router),
@@ -39,6 +42,8 @@ pub(crate) struct Outgoing {
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Option<Bytes>,
+    /// Whether the connection is to become a WebSocket.
+    pub socket: bool,
 }
 
 /// The head of an answer, with its body still to be read.
@@ -51,6 +56,7 @@ pub(crate) struct Incoming {
 /// The body of an answer, not yet read.
 pub(crate) enum Body {
     Http(reqwest::Response),
+    Stream(ByteStream),
     #[cfg(feature = "embedded")]
     InProcess(axum::body::Body),
 }
@@ -61,45 +67,52 @@ pub(crate) struct Failure {
     pub source: BoxError,
 }
 
+/// Why a body could not be read.
+pub(crate) enum Unread {
+    /// It broke off.
+    Broken(BoxError),
+    /// It is larger than it may be.
+    TooLarge,
+}
+
 impl Connection {
     /// A pool of HTTP connections.
-    pub fn http(base: &Base, connect_timeout: Option<Duration>) -> Result<Self, Error> {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(base.is_https())?)
-            .connect_timeout(connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT))
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_keepalive(Duration::from_secs(60))
-            // A redirect could carry the key elsewhere or turn a POST into a GET; it is reported instead.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|source| Error::configuration(format!("the HTTP client cannot be built: {}", root_of(&source))))?;
-        Ok(Self::Http(client))
+    pub fn http(base: &Base, settings: &Settings) -> Result<Self, Error> {
+        HttpPool::new(base, settings).map(Self::Http)
     }
 
     /// Sends a request and waits for the head of the answer.
     pub async fn send(&self, outgoing: Outgoing) -> Result<Incoming, Failure> {
         match self {
-            Self::Http(client) => send_http(client, outgoing).await,
+            Self::Http(pool) if outgoing.socket => pool.open_socket(outgoing).await,
+            Self::Http(pool) => pool.send(outgoing).await,
+            _ if outgoing.socket => {
+                let source = "only the built-in HTTP client has WebSockets; `logs.stream` gives the same over HTTP".into();
+                Err(Failure { ending: Ending::Refused, source })
+            }
+            Self::Injected(client) => send_injected(&**client, outgoing).await,
             #[cfg(feature = "embedded")]
             Self::InProcess(router) => send_in_process(router.clone(), outgoing).await,
         }
     }
 }
 
-async fn send_http(client: &reqwest::Client, outgoing: Outgoing) -> Result<Incoming, Failure> {
-    let mut request = reqwest::Request::new(outgoing.method, outgoing.url);
+async fn send_injected(client: &dyn HttpClient, outgoing: Outgoing) -> Result<Incoming, Failure> {
+    let mut request = http::Request::new(outgoing.body.unwrap_or_default());
+    *request.method_mut() = outgoing.method;
     *request.headers_mut() = outgoing.headers;
-    *request.body_mut() = outgoing.body.map(Into::into);
-    let mut response = client.execute(request).await.map_err(|error| {
-        let ending = match (error.is_connect(), is_untrusted(&error)) {
-            (true, true) => Ending::Refused,
-            (true, false) => Ending::NotSent,
-            (false, _) => Ending::Broken,
+    *request.uri_mut() = uri(&outgoing.url)?;
+    let response = client.send(request).await.map_err(|error| {
+        let ending = match error.reach {
+            Reach::NotSent => Ending::NotSent,
+            Reach::Refused => Ending::Refused,
+            Reach::MaybeReceived => Ending::Broken,
         };
-        Failure { ending, source: error.without_url().into() }
+        Failure { ending, source: error.source }
     })?;
-    let headers = std::mem::take(response.headers_mut());
-    Ok(Incoming { status: response.status().as_u16(), headers, body: Body::Http(response) })
+    let (head, body) = response.into_parts();
+    let body = Body::Stream(http_client::Body::into_stream(body));
+    Ok(Incoming { status: head.status.as_u16(), headers: head.headers, body })
 }
 
 #[cfg(feature = "embedded")]
@@ -112,11 +125,7 @@ async fn send_in_process(router: axum::Router, outgoing: Outgoing) -> Result<Inc
     let mut request = http::Request::new(axum::body::Body::from(outgoing.body.unwrap_or_default()));
     *request.method_mut() = outgoing.method;
     *request.headers_mut() = outgoing.headers;
-    *request.uri_mut() = outgoing
-        .url
-        .as_str()
-        .parse()
-        .map_err(|error: http::uri::InvalidUri| Failure { ending: Ending::Refused, source: error.into() })?;
+    *request.uri_mut() = uri(&outgoing.url)?;
     // Over a socket a handler that panics breaks its connection and nothing else; here it must not unwind into the caller.
     let response = match AssertUnwindSafe(router.oneshot(request)).catch_unwind().await {
         Ok(Ok(response)) => response,
@@ -130,14 +139,38 @@ async fn send_in_process(router: axum::Router, outgoing: Outgoing) -> Result<Inc
     Ok(Incoming { status: head.status.as_u16(), headers: head.headers, body: Body::InProcess(body) })
 }
 
+fn uri(url: &Url) -> Result<http::Uri, Failure> {
+    let parsed = url.as_str().parse();
+    parsed.map_err(|error: http::uri::InvalidUri| Failure { ending: Ending::Refused, source: error.into() })
+}
+
 impl Body {
-    /// Reads the body to its end.
-    pub async fn collect(self) -> Result<Bytes, BoxError> {
-        match self {
-            Self::Http(response) => response.bytes().await.map_err(|error| error.without_url().into()),
-            #[cfg(feature = "embedded")]
-            Self::InProcess(body) => axum::body::to_bytes(body, usize::MAX).await.map_err(Into::into),
+    /// Reads the body to its end, if it has no more bytes than that.
+    pub async fn collect(self, limit: u64) -> Result<Bytes, Unread> {
+        if let Self::Http(response) = &self
+            && response.content_length().is_some_and(|length| length > limit)
+        {
+            return Err(Unread::TooLarge);
         }
+        let mut pieces = self.into_stream();
+        let Some(first) = pieces.next().await else { return Ok(Bytes::new()) };
+        let first = first.map_err(Unread::Broken)?;
+        if first.len() as u64 > limit {
+            return Err(Unread::TooLarge);
+        }
+        // Most answers are one piece, which then is not copied.
+        let Some(second) = pieces.next().await else { return Ok(first) };
+        let mut whole = BytesMut::from(first);
+        let mut next = Some(second);
+        while let Some(piece) = next {
+            let piece = piece.map_err(Unread::Broken)?;
+            if (whole.len() + piece.len()) as u64 > limit {
+                return Err(Unread::TooLarge);
+            }
+            whole.extend_from_slice(&piece);
+            next = pieces.next().await;
+        }
+        Ok(whole.freeze())
     }
 
     /// The body piece by piece.
@@ -146,35 +179,11 @@ impl Body {
             Self::Http(response) => {
                 Box::pin(response.bytes_stream().map_err(|error| BoxError::from(error.without_url())))
             }
+            Self::Stream(pieces) => pieces,
             #[cfg(feature = "embedded")]
             Self::InProcess(body) => Box::pin(body.into_data_stream().map_err(BoxError::from)),
         }
     }
-}
-
-/// The TLS configuration: ring, and the roots of the operating system. Plain HTTP trusts nobody and reads no roots, so
-/// that it also works where there are none.
-fn tls(is_https: bool) -> Result<ClientConfig, Error> {
-    let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|source| Error::configuration(format!("TLS cannot be set up: {source}")))?;
-    let builder = if is_https {
-        builder.with_platform_verifier().map_err(|source| {
-            Error::configuration(format!("the system's root certificates cannot be read: {source}"))
-                .with_hint("install the package `ca-certificates`, or set SSL_CERT_FILE to a file of roots")
-        })?
-    } else {
-        builder.with_root_certificates(RootCertStore::empty())
-    };
-    let mut config = builder.with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-/// Whether TLS itself failed: a certificate that is not trusted, or a peer that does not speak it.
-fn is_untrusted(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| cause.is::<rustls::Error>())
 }
 
 /// The innermost cause, which says most to a person.
@@ -182,7 +191,9 @@ pub(crate) fn root_of(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+pub(super) fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&cause| {
         // An I/O error that wraps another gives that one's source as its own, which would skip the wrapped error.
         match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {

@@ -5,19 +5,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
-use theazo_api::{Operation, TimeClass};
+use theazo_api::{DurationInput, Operation, Reply, TimeClass};
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Instrument;
 
 use super::{
-    Attempt, Call, ResponseMeta, Transport,
+    Attempt, Call, ResponseMeta, Timings, Transport,
     backoff::{self, LONGEST_OBEYED},
     classify::{Ending, may_retry},
-    connection::{ByteStream, Outgoing},
+    connection::{ByteStream, Failure, Outgoing, Unread},
     outcome,
-    prepare::{ATTEMPT, IDEMPOTENCY_KEY, PREFER, call_headers},
+    prepare::{ATTEMPT, IDEMPOTENCY_KEY, PREFER, TRACE_PARENT, call_headers},
     retry_after::asked_pause,
+    trace::Trace,
 };
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    hooks::{RequestEvent, ResponseEvent, RetryEvent},
+};
 
 /// How long the server may hold a request that waits for a run before it says `continue`.
 const RUN_WAIT: Duration = Duration::from_secs(25);
@@ -57,8 +62,13 @@ pub(crate) struct Exchange<'a> {
     limit: Duration,
     /// The limit of the whole call: what was asked for, and when that is.
     overall: Option<(Duration, Instant)>,
+    /// Until when to wait for a change of state; then the present state is the answer.
+    wait_until: Option<Instant>,
     max_retries: u32,
     attempts: Vec<Attempt>,
+    trace: Trace,
+    started: Instant,
+    waited: Duration,
     /// The run that the call waits for, as soon as the server has named it.
     run_id: Option<String>,
 }
@@ -73,25 +83,33 @@ struct Failed {
 impl<'a> Exchange<'a> {
     /// Prepares a call; nothing is sent yet.
     pub fn new(transport: &'a Transport, call: &Call) -> Result<Self, Error> {
+        let inner = &transport.inner;
         let operation = call.operation;
-        let options = &call.options;
+        let options = &transport.options(call);
         let limit = match operation.time {
             TimeClass::Run => RUN_WAIT + RUN_SLACK,
-            TimeClass::Request | TimeClass::Stream => options.timeout.unwrap_or(transport.inner.timeout),
+            TimeClass::Wait => options.timeout.unwrap_or(RUN_WAIT + RUN_SLACK),
+            TimeClass::Request | TimeClass::Stream => options.timeout.unwrap_or(inner.timeout),
         };
         // A run is not over when an attempt is, so a caller's timeout can only mean how long to wait in all.
         let waiting = options.timeout.filter(|_| operation.time == TimeClass::Run);
         let overall = [options.deadline, waiting].into_iter().flatten().min();
+        let started = Instant::now();
+        let until = |duration: Duration| started.checked_add(duration);
         Ok(Self {
             transport,
             operation,
-            url: transport.inner.base.join(operation, &call.path, &call.query)?,
-            headers: call_headers(&transport.inner.headers, call)?,
+            url: inner.base.join(operation, &call.path, &call.query)?,
+            headers: call_headers(&inner.headers, call, options)?,
             body: call.body.clone(),
             limit,
-            overall: overall.and_then(|overall| Some((overall, Instant::now().checked_add(overall)?))),
-            max_retries: transport.max_retries(options),
+            overall: overall.and_then(|overall| Some((overall, until(overall)?))),
+            wait_until: wait_of(call)?.and_then(until),
+            max_retries: options.max_retries.unwrap_or(inner.max_retries),
             attempts: Vec::with_capacity(1),
+            trace: Trace::of(inner.trace_context.as_ref()),
+            started,
+            waited: Duration::ZERO,
             run_id: None,
         })
     }
@@ -102,15 +120,30 @@ impl<'a> Exchange<'a> {
         self
     }
 
+    /// Adds a query parameter to every attempt, in the place of one of that name.
+    pub fn query(mut self, name: &str, value: &str) -> Self {
+        let others: Vec<(String, String)> =
+            self.url.query_pairs().filter(|(other, _)| other != name).map(|(n, v)| (n.into(), v.into())).collect();
+        self.url.query_pairs_mut().clear().extend_pairs(others).append_pair(name, value);
+        self
+    }
+
     /// Sends until there is an answer, or no further attempt is worth it.
-    pub async fn run(mut self, reading: Reading) -> Result<Received, Error> {
+    pub async fn run(self, reading: Reading) -> Result<Received, Error> {
+        let span = tracing::debug_span!("theazo.call", operation = self.operation.id, trace_id = self.trace.id());
+        self.attempts(reading).instrument(span).await
+    }
+
+    async fn attempts(mut self, reading: Reading) -> Result<Received, Error> {
         let (mut number, mut retry, mut waited) = (1, 0, Duration::ZERO);
         loop {
             let begun = Instant::now();
+            self.tell_request(number);
             let result = self.attempt(number, reading).await;
             let took = begun.elapsed();
+            self.tell_response(number, took, &result);
             match result {
-                Ok(received) if is_continuation(&received.meta) => {
+                Ok(received) if is_continuation(&received.meta) && !self.has_waited() => {
                     // The work is alive, so failures from before no longer count.
                     retry = 0;
                     let hold = SHORTEST_HOLD.saturating_sub(took).min(self.time_left().0);
@@ -121,7 +154,11 @@ impl<'a> Exchange<'a> {
                 Ok(mut received) => {
                     self.transport.inner.budget.reward(retry > 0);
                     self.record(number, waited, took, Some(received.meta.status), &received.meta.request_id, None);
+                    let timings = &mut received.meta.timings;
+                    timings.total = self.started.elapsed();
+                    timings.waited = self.waited;
                     received.meta.attempts = self.attempts;
+                    self.trace.id().clone_into(&mut received.meta.trace_id);
                     return Ok(received);
                 }
                 Err(failed) => {
@@ -132,14 +169,9 @@ impl<'a> Exchange<'a> {
                         Some(pause) => pause,
                         None => return Err(self.give_up(failed)),
                     };
-                    tracing::debug!(
-                        operation = self.operation.id,
-                        attempt = number,
-                        pause_ms = waited.as_millis(),
-                        problem = failed.error.message(),
-                        "trying again"
-                    );
+                    self.tell_retry(number, waited, &failed);
                     sleep(waited).await;
+                    self.waited += waited;
                     (number, retry) = (number + 1, retry + 1);
                 }
             }
@@ -154,9 +186,8 @@ impl<'a> Exchange<'a> {
             return Err(Failed { ending: Ending::Broken, asked: None, error });
         }
         self.headers.insert(ATTEMPT, HeaderValue::from(number));
-        if self.operation.time == TimeClass::Run {
-            // Rounded down: the server then answers before this side stops waiting, and says which run it is.
-            let wait = limit.min(RUN_WAIT).as_secs();
+        self.headers.insert(TRACE_PARENT, self.trace.header());
+        if let Some(wait) = self.hold(limit) {
             let prefer = HeaderValue::try_from(format!("wait={wait}")).expect("digits are visible ASCII");
             self.headers.insert(PREFER, prefer);
         }
@@ -169,51 +200,87 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// How many seconds the server is to hold the request, where it holds any.
+    fn hold(&self, limit: Duration) -> Option<u64> {
+        match self.operation.time {
+            // Rounded down: the server then answers before this side stops waiting, and says which run it is.
+            TimeClass::Run => Some(limit.min(RUN_WAIT).as_secs()),
+            TimeClass::Wait => {
+                let left = self.wait_until.map_or(RUN_WAIT, |until| until.saturating_duration_since(Instant::now()));
+                // Rounded up: the last request is to see the end of the wait.
+                Some(left.min(RUN_WAIT).as_secs_f64().ceil() as u64)
+            }
+            TimeClass::Request | TimeClass::Stream => None,
+        }
+    }
+
+    /// Whether the wait is over: then the state as it is now is the answer.
+    fn has_waited(&self) -> bool {
+        self.wait_until.is_some_and(|until| Instant::now() >= until)
+    }
+
     async fn send(&mut self, reading: Reading) -> Result<Received, Failed> {
         let inner = &self.transport.inner;
+        let begun = Instant::now();
         let outgoing = Outgoing {
             method: method(self.operation),
             url: self.url.clone(),
             headers: self.headers.clone(),
             body: self.body.clone(),
+            socket: self.operation.reply == Reply::Socket,
         };
         let incoming = inner.connection.send(outgoing).await.map_err(|failure| self.unanswered(failure))?;
         let (status, headers) = (incoming.status, incoming.headers);
+        let timings = Timings { to_first_byte: begun.elapsed(), ..Timings::default() };
         if let Some(run_id) = headers.get("x-theazo-run-id").and_then(|value| value.to_str().ok()) {
             self.run_id = Some(run_id.to_owned());
         }
-        let is_success = (200..300).contains(&status);
+        let is_success = (200..300).contains(&status) || status == 101;
         if is_success && reading == Reading::Head {
-            let meta = meta(status, headers);
+            let meta = meta(status, headers, timings);
             return Ok(Received { meta, whole: Bytes::new(), rest: Some(incoming.body.into_stream()) });
         }
-        let whole = incoming.body.collect().await;
+        let whole = incoming.body.collect(inner.max_answer_bytes).await;
+        let timings = Timings { body: begun.elapsed().saturating_sub(timings.to_first_byte), ..timings };
         if !is_success {
             // The status says enough, even if the rest of the answer was lost.
             let body = whole.unwrap_or_default();
             return Err(self.answered(status, &headers, &body));
         }
-        let whole =
-            whole.map_err(|source| self.unanswered(super::connection::Failure { ending: Ending::Broken, source }))?;
-        let meta = meta(status, headers);
-        if !is_continuation(&meta) {
-            outcome::check_form(self.operation, status, &whole, &inner.secret).map_err(|mut error| {
-                error.parts().status = status;
-                error.parts().request_id.clone_from(&meta.request_id);
-                Failed { ending: Ending::Refused, asked: None, error }
-            })?;
+        let whole = match whole {
+            Ok(whole) => whole,
+            Err(Unread::Broken(source)) => return Err(self.unanswered(Failure { ending: Ending::Broken, source })),
+            Err(Unread::TooLarge) => {
+                let error = outcome::too_large(self.operation, inner.max_answer_bytes);
+                return Err(self.unreadable(error, status, &headers));
+            }
+        };
+        let meta = meta(status, headers, timings);
+        // Who only waits on has nothing to read; who has waited reads the present state.
+        if is_continuation(&meta) && self.operation.time != TimeClass::Wait {
+            return Ok(Received { meta, whole, rest: None });
         }
+        let form = outcome::check_form(self.operation, status, &whole, &inner.redactor);
+        form.map_err(|error| self.unreadable(error, status, &meta.headers))?;
+        let whole = if self.operation.bare_list { outcome::page_of(&whole, &meta.headers) } else { whole };
         Ok(Received { meta, whole, rest: None })
     }
 
-    fn unanswered(&self, failure: super::connection::Failure) -> Failed {
+    /// A success that is not what the API describes; it is not asked for again, since the work is done.
+    fn unreadable(&self, mut error: Error, status: u16, headers: &HeaderMap) -> Failed {
+        error.parts().status = status;
+        error.parts().request_id = outcome::request_id(headers);
+        Failed { ending: Ending::Refused, asked: None, error }
+    }
+
+    fn unanswered(&self, failure: Failure) -> Failed {
         let ending = failure.ending;
         let error = outcome::connection_error(self.operation, self.transport.target(), failure);
         Failed { ending, asked: None, error }
     }
 
     fn answered(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Failed {
-        let error = outcome::answered_error(self.operation, status, headers, body, &self.transport.inner.secret);
+        let error = outcome::answered_error(self.operation, status, headers, body, &self.transport.inner.redactor);
         let advice = headers.get("x-should-retry").and_then(|value| match value.as_bytes() {
             b"true" => Some(true),
             b"false" => Some(false),
@@ -267,6 +334,7 @@ impl<'a> Exchange<'a> {
         let run_id = self.run_id.filter(|_| error.kind() == &ErrorKind::MaybeReceived);
         let parts = error.parts();
         parts.retryable = is_retryable;
+        self.trace.id().clone_into(&mut parts.trace_id);
         parts.retry_after = failed.asked;
         parts.attempts = self.attempts;
         if let (None, Some(asked)) = (&parts.hint, failed.asked) {
@@ -277,6 +345,67 @@ impl<'a> Exchange<'a> {
             parts.details.insert("runId".to_owned(), run_id.into());
         }
         error
+    }
+
+    fn tell_request(&self, number: u32) {
+        let hooks = &self.transport.inner.hooks;
+        if hooks.is_empty() {
+            return;
+        }
+        let sensitive = is_sensitive(self.operation);
+        hooks.request(&RequestEvent {
+            operation: self.operation.id,
+            method: self.operation.method.as_str(),
+            path: self.path(),
+            attempt: number,
+            idempotency_key: self.headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok()),
+            trace_id: self.trace.id(),
+            body: self.body.as_deref().filter(|_| !sensitive),
+        });
+    }
+
+    fn tell_response(&self, number: u32, took: Duration, result: &Result<Received, Failed>) {
+        let hooks = &self.transport.inner.hooks;
+        let (status, request_id, problem, body) = match result {
+            Ok(received) => {
+                let body = Some(&received.whole[..]).filter(|_| received.rest.is_none());
+                (Some(received.meta.status), received.meta.request_id.as_str(), None, body)
+            }
+            Err(failed) => {
+                let status = Some(failed.error.status()).filter(|&status| status != 0);
+                (status, failed.error.request_id(), Some(failed.error.message()), None)
+            }
+        };
+        tracing::debug!(attempt = number, status, request_id, problem, took_ms = took.as_millis(), "attempt");
+        if hooks.is_empty() {
+            return;
+        }
+        let sensitive = is_sensitive(self.operation);
+        hooks.response(&ResponseEvent {
+            operation: self.operation.id,
+            method: self.operation.method.as_str(),
+            path: self.path(),
+            attempt: number,
+            status,
+            request_id,
+            problem,
+            took,
+            trace_id: self.trace.id(),
+            body: body.filter(|_| !sensitive),
+        });
+    }
+
+    fn tell_retry(&self, number: u32, pause: Duration, failed: &Failed) {
+        let problem = failed.error.message();
+        tracing::debug!(attempt = number, pause_ms = pause.as_millis(), problem, "trying again");
+        let event = RetryEvent { operation: self.operation.id, attempt: number, pause, problem };
+        self.transport.inner.hooks.retry(&event);
+    }
+
+    /// The path and query of the address.
+    fn path(&self) -> &str {
+        let prefix = self.url.origin().ascii_serialization().len();
+        self.url.as_str().get(prefix..).unwrap_or_default()
     }
 
     fn record(
@@ -303,9 +432,25 @@ fn method(operation: &Operation) -> http::Method {
     }
 }
 
-fn meta(status: u16, headers: HeaderMap) -> ResponseMeta {
+fn meta(status: u16, headers: HeaderMap, timings: Timings) -> ResponseMeta {
     let replayed = headers.get("idempotent-replayed").is_some_and(|value| value == "true");
-    ResponseMeta { status, request_id: outcome::request_id(&headers), attempts: Vec::new(), replayed, headers }
+    let request_id = outcome::request_id(&headers);
+    ResponseMeta { status, request_id, replayed, headers, timings, ..ResponseMeta::default() }
+}
+
+/// How long a call waits for a change of state: the `timeout` of its query, where it is one that waits.
+fn wait_of(call: &Call) -> Result<Option<Duration>, Error> {
+    if call.operation.time != TimeClass::Wait {
+        return Ok(None);
+    }
+    let Some((_, text)) = call.query.iter().find(|(name, _)| name == "timeout") else { return Ok(None) };
+    let wait: DurationInput = text.parse().map_err(|problem| Error::invalid_input("timeout", problem))?;
+    Ok(Some(wait.0))
+}
+
+/// Whether the body or the answer of an operation can hold secrets.
+fn is_sensitive(operation: &Operation) -> bool {
+    crate::generated::SENSITIVE.contains(&operation.id)
 }
 
 /// Whether the work is still going on, and the same request is to be sent again to go on waiting for it.

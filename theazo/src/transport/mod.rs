@@ -7,7 +7,7 @@
 //! # async fn example() -> Result<(), theazo::Error> {
 //! use theazo::transport::{self, Call, Transport};
 //!
-//! let transport = Transport::new(theazo::Config::default().or_environment()?)?;
+//! let transport = Transport::new(theazo::Config::new().or_environment()?)?;
 //! let operation = transport::operation("GetSession").expect("the table has it");
 //! let answer = transport.call(Call::new(operation).path(["ses_a1b2c3"])).await?;
 //! println!("{}", String::from_utf8_lossy(&answer.body));
@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Reading order: `call` (what goes in), `exchange` (the loop over attempts), the pure decisions in `classify`,
-//! `backoff`, `budget` and `retry_after`, and at the edge `connection` (HTTP or a router in this process).
+//! `backoff`, `budget` and `retry_after`, and at the edge `connection` (HTTP, an injected client, or a router in this
+//! process).
 
 mod address;
 mod attempt;
@@ -25,9 +26,15 @@ mod call;
 mod classify;
 mod connection;
 mod exchange;
+mod http_client;
+mod http_pool;
 mod outcome;
 mod prepare;
+mod providers;
+mod redact;
 mod retry_after;
+mod socket;
+mod trace;
 
 use std::{
     any::Any,
@@ -36,20 +43,25 @@ use std::{
     time::Duration,
 };
 
-use theazo_api::Operation;
+use theazo_api::{Operation, Secret};
 
 pub(crate) use address::without_user_part;
 pub use attempt::Attempt;
 pub(crate) use backoff::{LONGEST_OBEYED, pause as backoff_pause};
-pub use call::{Answer, Call, CallOptions, ResponseMeta};
+pub use call::{Answer, Call, CallOptions, ResponseMeta, Timings};
 pub(crate) use connection::{ByteStream, root_of};
 pub(crate) use exchange::{Exchange, Reading, Received};
-pub(crate) use outcome::name as name_of;
+pub use http_client::{Body, HttpClient, HttpError};
+pub(crate) use outcome::{name as name_of, unreadable};
 pub(crate) use prepare::{LAST_EVENT_ID, new_idempotency_key};
+pub(crate) use socket::ClosedForGood;
+pub(crate) use trace::TraceContext;
 
 use crate::{
-    config::{Config, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT},
+    config::{Config, DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT, Explanation},
     error::Error,
+    hooks::Hooks,
+    log::Log,
     stream::EventStream,
 };
 
@@ -57,17 +69,30 @@ use crate::{
 #[derive(Clone)]
 pub struct Transport {
     inner: Arc<Inner>,
+    /// What [`Transport::with`] changed.
+    changed: Option<Arc<CallOptions>>,
 }
 
 struct Inner {
     connection: connection::Connection,
     base: address::Base,
+    /// What calls reach, for messages.
+    target: String,
+    /// The headers that every request carries.
     headers: http::HeaderMap,
-    secret: secrecy::SecretString,
+    redactor: redact::Redactor,
     timeout: Duration,
-    max_retries: Option<u32>,
+    deadline: Option<Duration>,
+    max_retries: u32,
+    /// Whether the number of retries was chosen by the caller.
+    has_chosen_retries: bool,
+    max_answer_bytes: u64,
     budget: budget::RetryBudget,
-    /// What must live as long as the transport: the embedded control plane behind it.
+    hooks: Hooks,
+    trace_context: Option<TraceContext>,
+    providers: Option<providers::Providers>,
+    explanation: Explanation,
+    /// What must live as long as the transport does: an embedded control plane.
     _kept: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -76,7 +101,7 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// If there is no API key, or the base address or a header is malformed, or the system's root certificates cannot
+    /// If there is no key, or something in `config` cannot be understood, or the root certificates of the system cannot
     /// be read.
     pub fn new(config: Config) -> Result<Self, Error> {
         if config.is_local() {
@@ -85,36 +110,87 @@ impl Transport {
                  `http://localhost:8787`",
             ));
         }
-        let base = address::Base::parse(config.base_url.as_deref().unwrap_or(crate::config::DEFAULT_BASE_URL))?;
-        let connection = connection::Connection::http(&base, config.connect_timeout)?;
+        let base_url = config.settings.base_url.as_deref();
+        let base = address::Base::parse(base_url.unwrap_or(crate::config::DEFAULT_BASE_URL))?;
+        let connection = match &config.http_client {
+            Some(client) => connection::Connection::Injected(client.clone()),
+            None => connection::Connection::http(&base, &config.settings)?,
+        };
         Self::over(connection, base, config)
     }
 
-    /// A transport to a router in this process: the same calls without a socket.
+    /// A transport over HTTP without a key: the address itself has the secret, in its path.
+    pub(crate) fn keyless(config: Config) -> Result<Self, Error> {
+        let base = address::Base::parse(config.settings.base_url.as_deref().unwrap_or_default())?;
+        let connection = connection::Connection::http(&base, &config.settings)?;
+        let (headers, mut secrets) = prepare::keyless_headers(&config)?;
+        secrets.extend(base.path_segments().map(Secret::from));
+        Self::assemble(connection, base, config, headers, secrets)
+    }
+
+    /// A transport to a control plane in this process: the same calls without a socket. It does not keep the plane alive.
     ///
     /// # Errors
     ///
     /// As for [`Transport::new`].
     #[cfg(feature = "embedded")]
-    pub fn in_process(router: axum::Router, config: Config) -> Result<Self, Error> {
+    pub fn to_plane(plane: &theazo_server::ControlPlane, config: Config) -> Result<Self, Error> {
+        Self::in_process(plane.router(), config)
+    }
+
+    /// A transport to a router in this process.
+    #[cfg(feature = "embedded")]
+    pub(crate) fn in_process(router: axum::Router, config: Config) -> Result<Self, Error> {
         let base = address::Base::parse(connection::IN_PROCESS)?;
         Self::over(connection::Connection::InProcess(router), base, config)
     }
 
     fn over(connection: connection::Connection, base: address::Base, config: Config) -> Result<Self, Error> {
-        let (headers, secret) = prepare::client_headers(&config)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                connection,
-                base,
-                headers,
-                secret,
-                timeout: config.timeout.unwrap_or(DEFAULT_TIMEOUT),
-                max_retries: config.max_retries,
-                budget: budget::RetryBudget::default(),
-                _kept: None,
-            }),
-        })
+        let (headers, mut secrets) = prepare::client_headers(&config)?;
+        secrets.extend(providers::Providers::secrets(config.compute.as_ref(), config.models.as_ref()));
+        Self::assemble(connection, base, config, headers, secrets)
+    }
+
+    fn assemble(
+        connection: connection::Connection,
+        base: address::Base,
+        config: Config,
+        headers: http::HeaderMap,
+        secrets: Vec<Secret>,
+    ) -> Result<Self, Error> {
+        let explanation = config.explain()?;
+        let providers = providers::Providers::of(&config)?;
+        let Config { settings, mut hooks, trace_context, .. } = config;
+        if let Some(log) = Log::new(settings.log.unwrap_or_default(), settings.log_bodies.unwrap_or_default()) {
+            hooks.push(Arc::new(log));
+        }
+        let redactor = redact::Redactor::new(secrets);
+        let target = match &connection {
+            connection::Connection::Http(_) | connection::Connection::Injected(_) => {
+                redactor.clean(base.as_str()).into_owned()
+            }
+            #[cfg(feature = "embedded")]
+            connection::Connection::InProcess(_) => "the embedded control plane".to_owned(),
+        };
+        let inner = Inner {
+            connection,
+            base,
+            target,
+            headers,
+            redactor,
+            timeout: settings.timeout.unwrap_or(DEFAULT_TIMEOUT),
+            deadline: settings.deadline,
+            max_retries: settings.max_retries.unwrap_or(DEFAULT_MAX_RETRIES),
+            has_chosen_retries: settings.max_retries.is_some(),
+            max_answer_bytes: settings.max_answer_bytes.unwrap_or(DEFAULT_MAX_ANSWER_BYTES),
+            budget: budget::RetryBudget::default(),
+            hooks: Hooks::new(hooks),
+            trace_context,
+            providers,
+            explanation,
+            _kept: None,
+        };
+        Ok(Self { inner: Arc::new(inner), changed: None })
     }
 
     /// The transport, keeping something alive as long as it or a clone of it lives.
@@ -125,6 +201,31 @@ impl Transport {
         self
     }
 
+    /// The same transport with other options for its calls: the pool of connections and the retry budget are shared.
+    pub fn with(&self, options: CallOptions) -> Self {
+        let inherited = self.changed.as_deref().cloned().unwrap_or_default();
+        let changed = CallOptions { idempotency_key: None, ..options.over(&inherited) };
+        Self { inner: self.inner.clone(), changed: Some(Arc::new(changed)) }
+    }
+
+    /// Each setting with its effective value and where that comes from; secrets are masked.
+    pub fn explain(&self) -> Explanation {
+        let Some(changed) = &self.changed else { return self.inner.explanation.clone() };
+        let durations = [("timeout", changed.timeout), ("deadline", changed.deadline)];
+        let mut explanation = self.inner.explanation.clone();
+        for (name, value) in durations.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            explanation = explanation.changed(name, format!("{value:?}"));
+        }
+        if let Some(max_retries) = changed.max_retries {
+            explanation = explanation.changed("max_retries", max_retries.to_string());
+        }
+        if !changed.headers.is_empty() {
+            let names: Vec<&str> = changed.headers.iter().map(|(name, _)| name.as_str()).collect();
+            explanation = explanation.changed("headers", names.join(", "));
+        }
+        explanation
+    }
+
     /// Makes a call whose answer is JSON or empty, and waits for the answer.
     ///
     /// Dropping the future closes the connection; what the server has begun it finishes.
@@ -133,7 +234,14 @@ impl Transport {
     ///
     /// When the call failed for good: after its retries, past its deadline, or in a way that no retry mends.
     pub async fn call(&self, call: Call) -> Result<Answer, Error> {
-        let reply = exchange::Exchange::new(self, &call)?.run(Reading::Whole).await?;
+        match &self.inner.providers {
+            Some(providers) if providers.concern(call.operation) => providers.create_session(self, call).await,
+            _ => self.exchange(call).await,
+        }
+    }
+
+    async fn exchange(&self, call: Call) -> Result<Answer, Error> {
+        let reply = Exchange::new(self, &call)?.run(Reading::Whole).await?;
         Ok(Answer { body: reply.whole, meta: reply.meta })
     }
 
@@ -148,21 +256,31 @@ impl Transport {
 
     /// What calls reach, for messages.
     pub(crate) fn target(&self) -> &str {
-        match &self.inner.connection {
-            connection::Connection::Http(_) => self.inner.base.as_str(),
-            #[cfg(feature = "embedded")]
-            connection::Connection::InProcess(_) => "the embedded control plane",
-        }
+        &self.inner.target
     }
 
-    /// How often a call with these options is tried again.
-    pub(crate) fn max_retries(&self, options: &CallOptions) -> u32 {
-        options.max_retries.or(self.inner.max_retries).unwrap_or(DEFAULT_MAX_RETRIES)
+    /// The options of a call, with what they inherit.
+    pub(crate) fn options(&self, call: &Call) -> CallOptions {
+        let mut options = match &self.changed {
+            Some(changed) => call.options.over(changed),
+            None => call.options.clone(),
+        };
+        options.deadline = options.deadline.or(self.inner.deadline);
+        options
     }
 
-    /// Whether the number of retries was chosen by the caller.
-    pub(crate) fn has_chosen_retries(&self, options: &CallOptions) -> bool {
-        options.max_retries.or(self.inner.max_retries).is_some()
+    /// How often a stream is resumed, where the caller chose a number of retries.
+    pub(crate) fn chosen_retries(&self, call: &Call) -> Option<u32> {
+        let chosen = self.options(call).max_retries;
+        chosen.or(self.inner.has_chosen_retries.then_some(self.inner.max_retries))
+    }
+
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.inner.hooks
+    }
+
+    pub(crate) fn redactor(&self) -> &redact::Redactor {
+        &self.inner.redactor
     }
 }
 
@@ -172,6 +290,7 @@ impl std::fmt::Debug for Transport {
             .field("target", &self.target())
             .field("timeout", &self.inner.timeout)
             .field("max_retries", &self.inner.max_retries)
+            .field("with", &self.changed)
             .finish_non_exhaustive()
     }
 }

@@ -1,14 +1,13 @@
 //! What an answer, or the lack of one, means to the caller.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, header::LOCATION};
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use theazo_api::{ErrorBody, ErrorCode, Operation, Reply};
 
-use super::{classify::Ending, connection};
+use super::{ResponseMeta, classify::Ending, connection, redact::Redactor};
 use crate::error::{Error, ErrorKind};
 
 /// How much of an answer that is not JSON stands in the message.
@@ -35,23 +34,69 @@ pub(crate) fn timeout_error(operation: &Operation, limit: Duration) -> Error {
     Error::new(ErrorKind::MaybeReceived, ErrorCode::Timeout, message)
 }
 
+/// JSON that is not what the API describes, with its first bytes.
+pub(crate) fn unreadable(
+    what: &str,
+    data: &[u8],
+    problem: &serde_json::Error,
+    meta: &ResponseMeta,
+    redactor: &Redactor,
+) -> Error {
+    let (problem, said) = (problem.to_string(), excerpt(data, redactor));
+    let problem = redactor.clean(&problem);
+    let mut error = Error::unreadable(format!("{what} is not what the API describes: {problem}, in `{said}`"));
+    let parts = error.parts();
+    parts.status = meta.status;
+    parts.request_id.clone_from(&meta.request_id);
+    parts.trace_id.clone_from(&meta.trace_id);
+    parts.attempts.clone_from(&meta.attempts);
+    error
+}
+
+/// The answer has more bytes than it may.
+pub(crate) fn too_large(operation: &Operation, limit: u64) -> Error {
+    Error::unreadable(format!("the answer to {} is larger than {limit} bytes", name(operation)))
+        .with_hint("ask for less at once, or raise `max_answer_bytes`")
+}
+
+/// The page of a list that stands on the wire as its items alone.
+///
+/// A server that answers with a page all the same is understood: the published client tolerates both in many places.
+pub(crate) fn page_of(body: &Bytes, headers: &HeaderMap) -> Bytes {
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+        return body.clone();
+    }
+    let cursor = headers.get(theazo_api::NEXT_CURSOR).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut page = Vec::with_capacity(body.len() + cursor.len() + 48);
+    page.extend_from_slice(b"{\"data\":");
+    page.extend_from_slice(body);
+    page.extend_from_slice(if cursor.is_empty() { b",\"hasMore\":false,\"cursor\":" } else { b",\"hasMore\":true,\"cursor\":" });
+    serde_json::to_writer(&mut page, cursor).expect("text is always JSON, and a Vec takes everything");
+    page.push(b'}');
+    page.into()
+}
+
 /// The server answered with a status that is not a success.
 pub(crate) fn answered_error(
     operation: &Operation,
     status: u16,
     headers: &HeaderMap,
     body: &[u8],
-    secret: &SecretString,
+    redactor: &Redactor,
 ) -> Error {
     let mut error = match serde_json::from_slice::<ErrorBody>(body) {
         Ok(envelope) => {
             let detail = envelope.error;
-            let mut error = Error::new(ErrorKind::Answered, detail.code, without(&detail.message, secret));
-            error.parts().details = detail.details;
+            let mut error = Error::new(ErrorKind::Answered, detail.code, redactor.clean(&detail.message));
+            let mut details = serde_json::Value::Object(detail.details);
+            redactor.clean_json(&mut details);
+            if let serde_json::Value::Object(details) = details {
+                error.parts().details = details;
+            }
             error.parts().request_id = envelope.request_id;
             error
         }
-        Err(_) => foreign_error(operation, status, headers, body, secret),
+        Err(_) => foreign_error(operation, status, headers, body, redactor),
     };
     error.parts().status = status;
     if error.request_id().is_empty() {
@@ -64,8 +109,8 @@ pub(crate) fn answered_error(
 }
 
 /// An answer without our envelope: from a proxy, or from a server that is none of ours.
-fn foreign_error(operation: &Operation, status: u16, headers: &HeaderMap, body: &[u8], secret: &SecretString) -> Error {
-    let text = excerpt(body, secret);
+fn foreign_error(operation: &Operation, status: u16, headers: &HeaderMap, body: &[u8], redactor: &Redactor) -> Error {
+    let text = excerpt(body, redactor);
     let said = if text.is_empty() { "an empty body".to_owned() } else { format!("`{text}`") };
     let message = format!("{} was answered with HTTP {status} and {said}", name(operation));
     if (300..400).contains(&status) {
@@ -89,14 +134,14 @@ fn foreign_error(operation: &Operation, status: u16, headers: &HeaderMap, body: 
 
 /// Checks that a successful answer has the form that the operation promises; whether its fields are right is seen by
 /// whoever decodes it.
-pub(crate) fn check_form(operation: &Operation, status: u16, body: &Bytes, secret: &SecretString) -> Result<(), Error> {
+pub(crate) fn check_form(operation: &Operation, status: u16, body: &Bytes, redactor: &Redactor) -> Result<(), Error> {
     if operation.reply != Reply::Json {
         return Ok(());
     }
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => Ok(()),
         Some(_) => {
-            let said = excerpt(body, secret);
+            let said = excerpt(body, redactor);
             Err(Error::unreadable(format!(
                 "{} was answered with HTTP {status} and `{said}`, not JSON",
                 name(operation)
@@ -110,21 +155,15 @@ pub(crate) fn check_form(operation: &Operation, status: u16, body: &Bytes, secre
 }
 
 /// The first bytes of a body for a person to read, without line breaks and without the key.
-pub(crate) fn excerpt(body: &[u8], secret: &SecretString) -> String {
+pub(crate) fn excerpt(body: &[u8], redactor: &Redactor) -> String {
     // The key is looked for in a piece that is longer than what is shown, so that a key at the cut is not shown in part.
-    let piece = &body[..body.len().min(EXCERPT + secret.expose_secret().len())];
+    let piece = &body[..body.len().min(EXCERPT + redactor.longest())];
     let text = String::from_utf8_lossy(piece);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
-    let line = without(&line, secret);
+    let line = redactor.clean(&line);
     let shown: String = line.chars().take(EXCERPT).collect();
     if shown.len() < line.len() || piece.len() < body.len() { format!("{shown}...") } else { shown }
-}
-
-/// The text with the key hidden: a server or proxy may send back what it was sent.
-fn without<'a>(text: &'a str, secret: &SecretString) -> Cow<'a, str> {
-    let secret = secret.expose_secret();
-    if text.contains(secret) { Cow::Owned(text.replace(secret, "[hidden]")) } else { Cow::Borrowed(text) }
 }
 
 /// The id of the request, from the headers; empty if the server gave none.
@@ -159,12 +198,14 @@ pub(crate) fn name(operation: &Operation) -> String {
 
 #[cfg(test)]
 mod tests {
+    use theazo_api::Secret;
+
     use super::*;
     use crate::transport;
 
     fn answered(status: u16, body: &str) -> Error {
         let operation = transport::operation("GetSession").unwrap();
-        answered_error(operation, status, &HeaderMap::new(), body.as_bytes(), &SecretString::from("th_live_key"))
+        answered_error(operation, status, &HeaderMap::new(), body.as_bytes(), &Redactor::new([Secret::from("th_live_key")]))
     }
 
     #[test]
@@ -217,7 +258,7 @@ mod tests {
     fn a_success_that_is_not_json_is_unreadable() {
         let operation = transport::operation("GetSession").unwrap();
         let check = |body: &'static str| {
-            check_form(operation, 200, &Bytes::from_static(body.as_bytes()), &SecretString::from("k"))
+            check_form(operation, 200, &Bytes::from_static(body.as_bytes()), &Redactor::default())
         };
 
         assert!(check(" \n {}").is_ok());

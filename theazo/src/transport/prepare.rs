@@ -5,57 +5,84 @@ use http::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT},
 };
 use rand::{TryRngCore, rngs::OsRng};
-use secrecy::{ExposeSecret, SecretString};
-use theazo_api::{Repeat, Reply};
+use theazo_api::{Repeat, Reply, Secret};
 
-use super::Call;
+use super::{Call, CallOptions};
 use crate::{config::Config, error::Error};
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("x-theazo-attempt");
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
+pub(crate) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const SDK_VERSION: HeaderName = HeaderName::from_static("x-sdk-version");
 
-/// The headers that every request of a client carries, and the key that must never be shown.
-pub(crate) fn client_headers(config: &Config) -> Result<(HeaderMap, SecretString), Error> {
-    let key = config.api_key.as_ref().map(|key| key.expose_secret().trim()).filter(|key| !key.is_empty());
+/// The version of this crate, which all packages have.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The headers that every request of a client carries, and the secrets among them.
+pub(crate) fn client_headers(config: &Config) -> Result<(HeaderMap, Vec<Secret>), Error> {
+    let (mut headers, mut secrets) = keyless_headers(config)?;
+    let (authorization, key) = authorization(config)?;
+    headers.insert(AUTHORIZATION, authorization);
+    secrets.push(key);
+    Ok((headers, secrets))
+}
+
+/// The header with the key, and the key.
+fn authorization(config: &Config) -> Result<(HeaderValue, Secret), Error> {
+    let key = config.settings.api_key.as_ref().map(|key| key.expose().trim()).filter(|key| !key.is_empty());
     let key = key.ok_or_else(|| {
         Error::configuration("there is no API key").with_hint("give one to the client, or set THEAZO_API_KEY")
     })?;
+    let is_sendable = key.bytes().all(|byte| byte.is_ascii_graphic());
     let mut authorization = HeaderValue::try_from(format!("Bearer {key}"))
-        .map_err(|_| Error::configuration("the API key has characters that no key has, such as line breaks"))?;
+        .ok()
+        .filter(|_| is_sendable)
+        .ok_or_else(|| Error::configuration("the API key has characters that no key has, such as spaces or line breaks"))?;
     authorization.set_sensitive(true);
+    Ok((authorization, Secret::from(key)))
+}
 
-    let version = env!("CARGO_PKG_VERSION");
-    let agent = format!("theazo-{}/{version}", config.user_agent_language.unwrap_or("rust"));
-    let agent = HeaderValue::try_from(agent)
-        .map_err(|_| Error::configuration("`user_agent_language` has characters that a header cannot carry"))?;
-
-    let mut headers = HeaderMap::with_capacity(16);
-    headers.insert(AUTHORIZATION, authorization);
-    headers.insert(USER_AGENT, agent);
-    headers.insert(SDK_VERSION, HeaderValue::from_static(version));
+/// The headers of a client that has no key, because its address is a secret of its own; and the secrets among them.
+pub(crate) fn keyless_headers(config: &Config) -> Result<(HeaderMap, Vec<Secret>), Error> {
+    let (mut headers, mut secrets) = (HeaderMap::with_capacity(16), Vec::new());
+    headers.insert(USER_AGENT, user_agent(config)?);
+    headers.insert(SDK_VERSION, HeaderValue::from_static(VERSION));
     for (name, value) in &config.headers {
-        let (name, value) = custom_header(name, value).map_err(Error::configuration)?;
-        headers.insert(name, value);
+        let (name, header) = custom_header(name, value).map_err(Error::configuration)?;
+        headers.insert(name, header);
+        secrets.push(Secret::from(value.as_str()));
     }
-    Ok((headers, SecretString::from(key.to_owned())))
+    Ok((headers, secrets))
+}
+
+/// `theazo-node/1.2.0 (core 1.2.0; linux x86_64) my-framework/3.1`.
+fn user_agent(config: &Config) -> Result<HeaderValue, Error> {
+    let language = config.language.as_deref().unwrap_or("rust");
+    let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+    let mut agent = format!("theazo-{language}/{VERSION} (core {VERSION}; {system} {processor})");
+    if let Some(integration) = &config.integration {
+        agent.push(' ');
+        agent.push_str(integration);
+    }
+    HeaderValue::try_from(agent)
+        .map_err(|_| Error::configuration("`language` or `integration` has characters that a header cannot carry"))
 }
 
 /// The headers of one call, the same for each of its attempts.
-pub(crate) fn call_headers(client: &HeaderMap, call: &Call) -> Result<HeaderMap, Error> {
+pub(crate) fn call_headers(client: &HeaderMap, call: &Call, options: &CallOptions) -> Result<HeaderMap, Error> {
     let mut headers = client.clone();
     if call.body.is_some() {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     let accepted = if call.operation.reply == Reply::Events { "text/event-stream" } else { "application/json" };
     headers.insert(ACCEPT, HeaderValue::from_static(accepted));
-    for (name, value) in &call.options.headers {
+    for (name, value) in &options.headers {
         let (name, value) = custom_header(name, value).map_err(|problem| Error::invalid_input("headers", problem))?;
         headers.insert(name, value);
     }
-    if let Some(key) = &call.options.idempotency_key {
+    if let Some(key) = &options.idempotency_key {
         let value = HeaderValue::from_str(key).ok().filter(|_| (1..=255).contains(&key.trim().len()));
         let problem = "must be 1 to 255 visible ASCII characters";
         headers.insert(IDEMPOTENCY_KEY, value.ok_or_else(|| Error::invalid_input("idempotencyKey", problem))?);
@@ -103,20 +130,22 @@ mod tests {
 
     #[test]
     fn a_client_says_who_it_is() {
-        let config = Config { user_agent_language: Some("node"), ..Config::with_api_key(" th_test_1 ") };
+        let config = Config::with_api_key(" th_test_1 ").language("node").integration("frame/3");
 
-        let (headers, secret) = client_headers(&config).unwrap();
+        let (headers, secrets) = client_headers(&config).unwrap();
 
         assert_eq!(headers["authorization"], "Bearer th_test_1");
-        assert_eq!(headers["user-agent"], concat!("theazo-node/", env!("CARGO_PKG_VERSION")));
-        assert_eq!(headers["x-sdk-version"], env!("CARGO_PKG_VERSION"));
-        assert_eq!(secret.expose_secret(), "th_test_1");
+        let agent = headers["user-agent"].to_str().unwrap();
+        assert!(agent.starts_with(&format!("theazo-node/{VERSION} (core {VERSION}; ")), "{agent}");
+        assert!(agent.ends_with(") frame/3"), "{agent}");
+        assert_eq!(headers["x-sdk-version"], VERSION);
+        assert_eq!(secrets, [Secret::from("th_test_1")]);
         assert!(!format!("{headers:?}").contains("th_test_1"));
     }
 
     #[test]
     fn a_missing_key_says_where_keys_come_from() {
-        for config in [Config::default(), Config::with_api_key(""), Config::with_api_key("  \n")] {
+        for config in [Config::new(), Config::with_api_key(""), Config::with_api_key("  \n")] {
             let error = client_headers(&config).unwrap_err();
 
             assert_eq!(error.to_string(), "there is no API key; give one to the client, or set THEAZO_API_KEY");
@@ -124,8 +153,21 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_no_server_could_know_is_refused_at_once() {
+        for key in ["th_live_a b", "th_live_\u{7f}", "ключ"] {
+            let error = client_headers(&Config::with_api_key(key)).unwrap_err();
+
+            assert_eq!(
+                error.to_string(),
+                "the API key has characters that no key has, such as spaces or line breaks"
+            );
+        }
+    }
+
+    #[test]
     fn only_what_creates_or_runs_carries_a_generated_key() {
-        let key = |id| call_headers(&HeaderMap::new(), &call(id)).unwrap().remove(IDEMPOTENCY_KEY);
+        let headers = |call: &Call| call_headers(&HeaderMap::new(), call, &call.options);
+        let key = |id| headers(&call(id)).unwrap().remove(IDEMPOTENCY_KEY);
 
         let generated = key("RunInSession").unwrap();
         let generated = generated.to_str().unwrap();
@@ -142,10 +184,11 @@ mod tests {
         let mut blank = call("RunInSession");
         blank.options.idempotency_key = Some(" ".to_owned());
 
-        let headers = call_headers(&HeaderMap::new(), &bad).unwrap_err();
-        let key = call_headers(&HeaderMap::new(), &blank).unwrap_err();
+        let refused = |call: &Call| call_headers(&HeaderMap::new(), call, &call.options).unwrap_err();
+        let headers = refused(&bad);
+        let key = refused(&blank);
         bad.options.headers = vec![("Idempotency-Key".to_owned(), "mine".to_owned())];
-        let misplaced = call_headers(&HeaderMap::new(), &bad).unwrap_err();
+        let misplaced = refused(&bad);
 
         assert_eq!(headers.to_string(), "`headers` the value of the header `x-note` cannot be sent");
         assert_eq!(key.to_string(), "`idempotencyKey` must be 1 to 255 visible ASCII characters");

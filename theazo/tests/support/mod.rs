@@ -20,6 +20,10 @@ pub enum Act {
     Close,
     /// Writes these bytes and keeps the connection open until the client closes it.
     Hold(String),
+    /// Writes these bytes and resets the connection.
+    Reset(Vec<u8>),
+    /// Writes these bytes one by one, each in a segment of its own, and closes the connection.
+    Trickle(String),
 }
 
 /// A request as it came.
@@ -60,6 +64,19 @@ impl Server {
                 match act {
                     Act::Answer(bytes) => socket.write_all(bytes.as_bytes()).await.unwrap(),
                     Act::Close => {}
+                    Act::Reset(bytes) => {
+                        socket.write_all(&bytes).await.unwrap();
+                        socket.flush().await.unwrap();
+                        // With nothing to linger for, closing sends a reset instead of an end.
+                        socket.set_zero_linger().unwrap();
+                    }
+                    Act::Trickle(bytes) => {
+                        socket.set_nodelay(true).unwrap();
+                        for byte in bytes.as_bytes() {
+                            socket.write_all(&[*byte]).await.unwrap();
+                            socket.flush().await.unwrap();
+                        }
+                    }
                     Act::Hold(bytes) => {
                         socket.write_all(bytes.as_bytes()).await.unwrap();
                         let closed = closed_sender.clone();
@@ -147,8 +164,10 @@ pub const SESSION: &str = r#"{"id":"ses_1","userId":"u","status":"active","envir
 
 pub const RESULT: &str = r#"{"runId":"arun_1","output":"42","artifacts":[],"cost":{"amount":1,"currency":"usd"},"duration":"3s","durationMs":3000,"provider":"simulated","toolCalls":[]}"#;
 
+pub mod memory;
+
 pub fn transport(url: &str) -> Transport {
-    Transport::new(Config { base_url: Some(url.to_owned()), ..Config::with_api_key("th_live_secret") }).unwrap()
+    Transport::new(Config::with_api_key("th_live_secret").base_url(url)).unwrap()
 }
 
 /// A call of an operation by its id.

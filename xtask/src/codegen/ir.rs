@@ -1,6 +1,6 @@
 //! The intermediate representation: what every renderer reads. It serializes, so that templates see the same fields.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -23,6 +23,23 @@ impl Ir {
     /// The definition of a named type.
     pub fn named(&self, name: &str) -> Option<&TypeDefinition> {
         self.types.iter().find(|definition| definition.name() == name)
+    }
+
+    /// Whether a value of this type can hold a secret, however deep.
+    pub fn reaches_secrets(&self, ty: &Type) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![ty];
+        while let Some(ty) = open.pop() {
+            match ty {
+                Type::Secret => return true,
+                Type::List(item) | Type::Map(item) | Type::Page(item) => open.push(item),
+                Type::Named(name) if seen.insert(name) => {
+                    open.extend(self.named(name).map(TypeDefinition::parts).unwrap_or_default());
+                }
+                _ => {}
+            }
+        }
+        false
     }
 
     /// What a part of the client or of a handle is for.

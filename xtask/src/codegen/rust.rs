@@ -27,7 +27,7 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
     let mut files = vec![
         GeneratedFile {
             path: "theazo/src/generated/mod.rs".to_owned(),
-            content: template::render("rust/mod.rs.j2", minijinja::context! { modules => modules })?,
+            content: template::render("rust/mod.rs.j2", minijinja::context! { modules => modules, sensitive => sensitive(ir) })?,
         },
         GeneratedFile {
             path: "theazo/src/generated/parts.rs".to_owned(),
@@ -111,6 +111,16 @@ struct OwnedPart {
     ty: String,
     method: String,
     doc: String,
+}
+
+/// The operations whose body or answer can hold secrets.
+fn sensitive(ir: &Ir) -> Vec<&str> {
+    let holds = |ty: &Type| ir.reaches_secrets(ty);
+    let concerned = ir.operations.iter().filter(|operation| {
+        let inputs = operation.arguments.iter().chain(&operation.options).map(|argument| &argument.field.ty);
+        inputs.chain(&operation.response).any(holds)
+    });
+    concerned.map(|operation| operation.id.as_str()).collect()
 }
 
 /// The client and the handles with their parts.

@@ -1,0 +1,171 @@
+//! How a client is set up: what the caller says, then the environment, then the defaults.
+//!
+//! Reading order: `settings` (the table of everything that can be set), [`Config`] (what a caller says), `explain` (each
+//! value and where it comes from).
+
+mod explain;
+mod settings;
+
+use std::{fmt, sync::Arc};
+
+use theazo_api::{ComputeProviders, ModelProviders, Secret};
+
+pub use explain::{Explanation, Setting, Source};
+pub use settings::{
+    DEFAULT_BASE_URL, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_RETRIES, DEFAULT_POOL_IDLE_TIMEOUT,
+    DEFAULT_TIMEOUT, HttpVersion, LogLevel,
+};
+pub(crate) use settings::{Settings, lookup_environment};
+
+use crate::{
+    error::Error,
+    hooks::Hook,
+    surface::Theazo,
+    transport::{HttpClient, TraceContext, Transport},
+};
+
+/// How a client is set up. What is not set is inherited: from the environment, then from the defaults.
+///
+/// One precedence holds everywhere: options of a call, then [`Theazo::with`], then this, then the environment, then the
+/// defaults. [`explain`](Self::explain) tells each value and where it comes from.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), theazo::Error> {
+/// use std::time::Duration;
+///
+/// let config = theazo::Config::new().base_url("http://localhost:8787").timeout(Duration::from_secs(10)).max_retries(4);
+/// println!("{}", config.explain()?);
+/// let theazo = config.build().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Default)]
+pub struct Config {
+    pub(crate) settings: Settings,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) language: Option<String>,
+    pub(crate) integration: Option<String>,
+    pub(crate) compute: Option<ComputeProviders>,
+    pub(crate) models: Option<ModelProviders>,
+    pub(crate) hooks: Vec<Arc<dyn Hook>>,
+    pub(crate) http_client: Option<Arc<dyn HttpClient>>,
+    pub(crate) trace_context: Option<TraceContext>,
+}
+
+impl Config {
+    /// A configuration in which nothing is set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A configuration with a key and otherwise nothing.
+    pub fn with_api_key(api_key: impl Into<Secret>) -> Self {
+        Self::new().api_key(api_key)
+    }
+
+    /// Adds a header to every request.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The language that stands in `User-Agent`, for packages in other languages; `rust` by default.
+    pub fn language(mut self, language: impl Into<String>) -> Self {
+        self.language = Some(language.into());
+        self
+    }
+
+    /// A name that stands in `User-Agent` after ours, for what is built on this client: `my-framework/1.2`.
+    pub fn integration(mut self, integration: impl Into<String>) -> Self {
+        self.integration = Some(integration.into());
+        self
+    }
+
+    /// Your own compute providers (bring your own). They are sealed into each session that this client creates, are not
+    /// sent with any other call, and are never shown.
+    pub fn compute(mut self, compute: impl Into<ComputeProviders>) -> Self {
+        self.compute = Some(compute.into());
+        self
+    }
+
+    /// Your own model provider (bring your own). It is sealed into each session that this client creates, is not sent with
+    /// any other call, and is never shown.
+    pub fn models(mut self, models: impl Into<ModelProviders>) -> Self {
+        self.models = Some(models.into());
+        self
+    }
+
+    /// Adds a hook, which is told of requests, answers, retries and stream events.
+    pub fn hook(mut self, hook: impl Hook) -> Self {
+        self.hooks.push(Arc::new(hook));
+        self
+    }
+
+    /// Sends requests through this client instead of the built-in one: a test double, a recorder, a gateway.
+    ///
+    /// Retries, timeouts and everything else stay as they are. Proxy, certificate, HTTP version and pool settings are the
+    /// business of the injected client.
+    pub fn http_client(mut self, client: impl HttpClient) -> Self {
+        self.http_client = Some(Arc::new(client));
+        self
+    }
+
+    /// Where the trace that a call belongs to comes from: a function that gives the `traceparent` of the present span, for
+    /// example from OpenTelemetry, or nothing. A call without one begins a trace of its own.
+    pub fn trace_context(mut self, context: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.trace_context = Some(Arc::new(context));
+        self
+    }
+
+    /// Takes what is not set from the environment; the table of [`explain`](Self::explain) names the variables. A variable
+    /// that is empty counts as not set.
+    ///
+    /// # Errors
+    ///
+    /// If a variable that is needed cannot be understood.
+    pub fn or_environment(mut self) -> Result<Self, Error> {
+        self.settings.fill(&lookup_environment)?;
+        Ok(self)
+    }
+
+    /// Each setting with its effective value and where that comes from; secrets are masked.
+    ///
+    /// # Errors
+    ///
+    /// If a variable of the environment cannot be understood.
+    pub fn explain(&self) -> Result<Explanation, Error> {
+        let mut filled = self.clone();
+        filled.settings.fill(&lookup_environment)?;
+        Ok(Explanation::of(&filled))
+    }
+
+    /// Whether the base address is `local`: a control plane inside this process.
+    pub fn is_local(&self) -> bool {
+        self.settings.base_url.as_deref().is_some_and(|url| url.trim() == "local")
+    }
+
+    /// Makes a client. What is not set comes from the environment, then from the defaults.
+    ///
+    /// With `local` as the base address it starts a control plane inside this process, which needs the feature `embedded`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no key, or something given cannot be understood, or the embedded control plane cannot start.
+    pub async fn build(self) -> Result<Theazo, Error> {
+        let config = self.or_environment()?;
+        #[cfg(feature = "embedded")]
+        if config.is_local() {
+            return crate::embedded::local(config).await;
+        }
+        Transport::new(config).map(Theazo::over)
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Config");
+        for setting in Explanation::of(self).settings() {
+            debug.field(setting.name, &setting.value);
+        }
+        debug.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,151 @@
+//! HTTP itself: the pool of connections, TLS, proxies, and connections that become WebSockets.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use futures_util::StreamExt;
+use http::HeaderValue;
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use rustls_platform_verifier::Verifier;
+use tokio::sync::OnceCell;
+
+use super::{
+    address::Base,
+    classify::Ending,
+    connection::{Body, Failure, Incoming, Outgoing, causes, root_of},
+    socket,
+};
+use crate::{
+    config::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_POOL_IDLE_TIMEOUT, HttpVersion, Settings},
+    error::Error,
+};
+
+/// A pool of HTTP connections.
+pub(crate) struct HttpPool {
+    client: reqwest::Client,
+    /// WebSockets begin as HTTP/1.1, so they have a client of their own, made when the first one is opened.
+    sockets: OnceCell<reqwest::Client>,
+    is_https: bool,
+    settings: Settings,
+}
+
+impl HttpPool {
+    pub fn new(base: &Base, settings: &Settings) -> Result<Self, Error> {
+        let version = settings.http_version.unwrap_or_default();
+        let client = client(base.is_https(), settings, version)?;
+        Ok(Self { client, sockets: OnceCell::new(), is_https: base.is_https(), settings: settings.clone() })
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    pub async fn send(&self, outgoing: Outgoing) -> Result<Incoming, Failure> {
+        let mut response = execute(&self.client, outgoing).await?;
+        let headers = std::mem::take(response.headers_mut());
+        Ok(Incoming { status: response.status().as_u16(), headers, body: Body::Http(response) })
+    }
+
+    /// Opens a WebSocket. An answer that is no WebSocket comes back as it is.
+    pub async fn open_socket(&self, mut outgoing: Outgoing) -> Result<Incoming, Failure> {
+        let sockets = self.sockets.get_or_try_init(async || client(self.is_https, &self.settings, HttpVersion::Http1));
+        let sockets = sockets.await.map_err(|error| Failure { ending: Ending::Refused, source: error.into() })?;
+        let key = socket::ask(&mut outgoing.headers);
+        let mut response = execute(sockets, outgoing).await?;
+        let headers = std::mem::take(response.headers_mut());
+        let status = response.status().as_u16();
+        if status != 101 {
+            return Ok(Incoming { status, headers, body: Body::Http(response) });
+        }
+        let broken = |source| Failure { ending: Ending::Broken, source };
+        socket::check(&headers, &key).map_err(|problem| broken(problem.into()))?;
+        let upgraded = response.upgrade().await.map_err(|error| broken(error.without_url().into()))?;
+        let messages = socket::messages(upgraded).await;
+        Ok(Incoming { status, headers, body: Body::Stream(messages.boxed()) })
+    }
+}
+
+async fn execute(client: &reqwest::Client, outgoing: Outgoing) -> Result<reqwest::Response, Failure> {
+    let mut request = reqwest::Request::new(outgoing.method, outgoing.url);
+    *request.headers_mut() = outgoing.headers;
+    *request.body_mut() = outgoing.body.map(Into::into);
+    client.execute(request).await.map_err(|error| {
+        let ending = match (error.is_connect(), is_untrusted(&error)) {
+            (true, true) => Ending::Refused,
+            (true, false) => Ending::NotSent,
+            (false, _) => Ending::Broken,
+        };
+        Failure { ending, source: error.without_url().into() }
+    })
+}
+
+fn client(is_https: bool, settings: &Settings, version: HttpVersion) -> Result<reqwest::Client, Error> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(is_https, settings.ca_file.as_deref(), version)?)
+        .connect_timeout(settings.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT))
+        .pool_idle_timeout(settings.pool_idle_timeout.unwrap_or(DEFAULT_POOL_IDLE_TIMEOUT))
+        .tcp_keepalive(Duration::from_secs(60))
+        // A redirect could carry the key elsewhere or turn a POST into a GET; it is reported instead.
+        .redirect(reqwest::redirect::Policy::none());
+    if let Some(most) = settings.pool_max_idle {
+        builder = builder.pool_max_idle_per_host(usize::try_from(most).unwrap_or(usize::MAX));
+    }
+    builder = match version {
+        HttpVersion::Auto => builder,
+        HttpVersion::Http1 => builder.http1_only(),
+        HttpVersion::Http2 => builder.http2_prior_knowledge(),
+    };
+    match settings.proxy.as_deref().map(str::trim) {
+        None => {}
+        Some("none") => builder = builder.no_proxy(),
+        Some(address) => {
+            let proxy = reqwest::Proxy::all(address).map_err(|_| {
+                let shown = super::address::without_user_part(address);
+                Error::configuration(format!("the proxy `{shown}` is not a URL"))
+                    .with_hint("give an address such as `http://proxy.example.com:3128`, or `none`")
+            })?;
+            builder = builder.proxy(proxy);
+        }
+    }
+    builder
+        .build()
+        .map_err(|source| Error::configuration(format!("the HTTP client cannot be built: {}", root_of(&source))))
+}
+
+/// The TLS configuration: ring, and the roots of the operating system and of `ca_file`. Plain HTTP trusts nobody and reads
+/// no roots, so that it also works where there are none.
+fn tls(is_https: bool, ca_file: Option<&Path>, version: HttpVersion) -> Result<ClientConfig, Error> {
+    let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|source| Error::configuration(format!("TLS cannot be set up: {source}")))?;
+    let mut config = if is_https {
+        let extra = ca_file.map_or_else(|| Ok(Vec::new()), certificates)?;
+        let verifier = Verifier::new_with_extra_roots(extra, provider).map_err(|source| {
+            Error::configuration(format!("the root certificates cannot be used: {source}"))
+                .with_hint("install the package `ca-certificates`, or set SSL_CERT_FILE to a file of roots")
+        })?;
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+    } else {
+        builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+    };
+    config.alpn_protocols = match version {
+        HttpVersion::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        HttpVersion::Http1 => vec![b"http/1.1".to_vec()],
+        HttpVersion::Http2 => vec![b"h2".to_vec()],
+    };
+    Ok(config)
+}
+
+/// The certificates of a file in PEM form.
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let wrong = |problem: String| Error::configuration(format!("`ca_file`: {}: {problem}", path.display()));
+    let file = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
+    let found: Vec<_> = file.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
+    if found.is_empty() { Err(wrong("has no certificate in PEM form".to_owned())) } else { Ok(found) }
+}
+
+/// Whether TLS itself failed: a certificate that is not trusted, or a peer that does not speak it.
+fn is_untrusted(error: &reqwest::Error) -> bool {
+    causes(error).any(|cause| cause.is::<rustls::Error>())
+}

@@ -1,0 +1,75 @@
+//! Secrets that must never be shown, and texts without them.
+
+use std::borrow::Cow;
+
+use theazo_api::Secret;
+
+/// What stands in the place of a secret.
+const HIDDEN: &str = "[hidden]";
+
+/// Shorter secrets than this are not looked for: they would tear words apart, and are none.
+const SHORTEST: usize = 6;
+
+/// The secrets of a client. A server or proxy may send back what it was sent, so they are cut out of what is shown.
+#[derive(Clone, Default)]
+pub(crate) struct Redactor {
+    secrets: Vec<Secret>,
+}
+
+impl Redactor {
+    /// A redactor that hides these.
+    pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
+        let mut secrets: Vec<Secret> =
+            secrets.into_iter().filter(|secret| secret.expose().len() >= SHORTEST).collect();
+        // A secret that holds another one is hidden whole.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+        Self { secrets }
+    }
+
+    /// The text with every secret hidden.
+    pub fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(text);
+        for secret in &self.secrets {
+            if text.contains(secret.expose()) {
+                text = Cow::Owned(text.replace(secret.expose(), HIDDEN));
+            }
+        }
+        text
+    }
+
+    /// The JSON with every secret in its texts hidden.
+    pub fn clean_json(&self, value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::String(text) => {
+                if let Cow::Owned(clean) = self.clean(text) {
+                    *text = clean;
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| self.clean_json(item)),
+            serde_json::Value::Object(members) => members.values_mut().for_each(|member| self.clean_json(member)),
+            _ => {}
+        }
+    }
+
+    /// How much longer than what is shown a piece must be, so that a secret at the cut is not shown in part.
+    pub fn longest(&self) -> usize {
+        self.secrets.first().map_or(0, |secret| secret.expose().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_secret_is_hidden_wherever_it_stands() {
+        let redactor = Redactor::new(["th_live_key", "th_live_key_longer", "abc"].map(Secret::from));
+
+        assert_eq!(redactor.clean("a th_live_key_longer and th_live_key, abc"), "a [hidden] and [hidden], abc");
+        let mut json = json!({ "a": ["x th_live_key"], "b": { "c": "th_live_key" }, "d": 1 });
+        redactor.clean_json(&mut json);
+        assert_eq!(json, json!({ "a": ["x [hidden]"], "b": { "c": "[hidden]" }, "d": 1 }));
+    }
+}

@@ -1,0 +1,144 @@
+//! WebSockets: asking for one, and reading its messages as the events of a stream.
+//!
+//! Each message becomes an event as server-sent events write it, so that one stream serves both: it resumes after the
+//! last event, notices silence and limits sizes in the same way.
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
+};
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        self, Message,
+        handshake::{client::generate_key, derive_accept_key},
+        protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
+    },
+};
+
+use super::connection::BoxError;
+use crate::stream::MAX_EVENT_BYTES;
+
+/// Adds the headers that ask for a WebSocket, and gives the key that the answer must confirm.
+pub(crate) fn ask(headers: &mut HeaderMap) -> String {
+    let key = generate_key();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    headers.insert(SEC_WEBSOCKET_KEY, HeaderValue::try_from(&key).expect("base64 is visible ASCII"));
+    key
+}
+
+/// Checks that the answer confirms the key: then the peer speaks WebSocket and did not just repeat an old answer.
+pub(crate) fn check(headers: &HeaderMap, key: &str) -> Result<(), &'static str> {
+    let upgrades = headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let accepts = headers.get(SEC_WEBSOCKET_ACCEPT).is_some_and(|value| value == derive_accept_key(key.as_bytes()).as_str());
+    if upgrades && accepts { Ok(()) } else { Err("the server's answer does not open a WebSocket") }
+}
+
+/// The messages of a WebSocket as the bytes of server-sent events.
+pub(crate) async fn messages<S>(socket: S) -> impl Stream<Item = Result<Bytes, BoxError>> + Send
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut config = WebSocketConfig::default();
+    config.max_message_size = Some(MAX_EVENT_BYTES);
+    config.max_frame_size = Some(MAX_EVENT_BYTES);
+    let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(config)).await;
+    stream::unfold(Some(socket), |socket| async move {
+        let mut socket = socket?;
+        match socket.next().await? {
+            Ok(Message::Text(text)) => Some((Ok(event(text.as_str())), Some(socket))),
+            // A heartbeat, which the library answers by itself.
+            Ok(Message::Ping(_) | Message::Pong(_)) => Some((Ok(Bytes::from_static(b":\n")), Some(socket))),
+            Ok(Message::Close(frame)) => ending(frame).map(|ending| (ending, None)),
+            Ok(Message::Binary(_) | Message::Frame(_)) => {
+                Some((Err("the server sent a binary message, and events are text".into()), None))
+            }
+            Err(tungstenite::Error::ConnectionClosed) => None,
+            Err(error) => Some((Err(error.into()), None)),
+        }
+    })
+}
+
+/// A message as an event: its own `id` is what the stream resumes after.
+fn event(message: &str) -> Bytes {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow)]
+        id: Option<std::borrow::Cow<'a, str>>,
+    }
+
+    let id = serde_json::from_str::<Head<'_>>(message).ok().and_then(|head| head.id);
+    let mut text = String::with_capacity(message.len() + 64);
+    if let Some(id) = id.filter(|id| !id.contains(['\n', '\r', '\0'])) {
+        text.push_str("id: ");
+        text.push_str(&id);
+        text.push('\n');
+    }
+    for line in message.split('\n') {
+        text.push_str("data: ");
+        text.push_str(line.trim_end_matches('\r'));
+        text.push('\n');
+    }
+    text.push('\n');
+    text.into()
+}
+
+/// How a stream ends that the server closes: by itself where all is said, else broken, for a reason that may pass or not.
+fn ending(frame: Option<CloseFrame>) -> Option<Result<Bytes, BoxError>> {
+    let frame = frame?;
+    match frame.code {
+        // What a stream of server-sent events says at its end.
+        CloseCode::Normal => Some(Ok(Bytes::from_static(b"data: [DONE]\n\n"))),
+        CloseCode::Policy | CloseCode::Unsupported | CloseCode::Protocol | CloseCode::Invalid | CloseCode::Size => {
+            let (code, reason) = (u16::from(frame.code), frame.reason.as_str());
+            Some(Err(Box::new(ClosedForGood { message: format!("the server closed the stream with {code}: {reason}") })))
+        }
+        code => Some(Err(format!("the server closed the stream with {}", u16::from(code)).into())),
+    }
+}
+
+/// The server closed the stream for a reason that will not pass.
+#[derive(Debug)]
+pub(crate) struct ClosedForGood {
+    message: String,
+}
+
+impl std::fmt::Display for ClosedForGood {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ClosedForGood {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_an_event_with_its_own_id() {
+        assert_eq!(event(r#"{"id":"log_7","message":"x"}"#), "id: log_7\ndata: {\"id\":\"log_7\",\"message\":\"x\"}\n\n");
+        assert_eq!(event("{\n\"a\": 1}"), "data: {\ndata: \"a\": 1}\n\n");
+        assert_eq!(event(r#"{"id":"a\nb"}"#), "data: {\"id\":\"a\\nb\"}\n\n");
+    }
+
+    #[test]
+    fn an_answer_must_confirm_the_key() {
+        let mut headers = HeaderMap::new();
+        let key = ask(&mut headers);
+        assert_eq!((&headers[UPGRADE], &headers[SEC_WEBSOCKET_VERSION]), (&"websocket".parse().unwrap(), &"13".parse().unwrap()));
+
+        let mut answer = HeaderMap::new();
+        answer.insert(UPGRADE, HeaderValue::from_static("WebSocket"));
+        assert!(check(&answer, &key).is_err());
+        answer.insert(SEC_WEBSOCKET_ACCEPT, derive_accept_key(key.as_bytes()).parse().unwrap());
+        assert_eq!(check(&answer, &key), Ok(()));
+        assert!(check(&answer, "another").is_err());
+    }
+}
