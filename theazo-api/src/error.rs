@@ -1,6 +1,9 @@
 //! Error codes, each with its HTTP status and its meaning, and the envelope that carries them.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::compatible::{Compatible, compatible};
 
 macro_rules! error_codes {
     ($($(#[doc = $doc:literal])+ $variant:ident = $text:literal, $status:literal;)+) => {
@@ -89,13 +92,35 @@ error_codes! {
 /// The body of an error answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct ErrorBody {
     /// What went wrong.
     pub error: ErrorDetail,
     /// The id of the request, as in the header `x-request-id`.
     #[serde(default)]
     pub request_id: String,
+}
+
+compatible!(ErrorBody by functions);
+
+/// The published client looks for the id of the request beside the error, the documentation says that it is inside.
+impl Compatible for ErrorBody {
+    fn accept(members: &mut Map<String, Value>) {
+        let inside = members.get("error").and_then(|error| error.get("requestId")).filter(|id| id.is_string()).cloned();
+        let is_beside = members.get("requestId").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
+        if let Some(inside) = inside
+            && !is_beside
+        {
+            members.insert("requestId".to_owned(), inside);
+        }
+    }
+
+    fn serve(members: &mut Map<String, Value>) {
+        let beside = members.get("requestId").cloned();
+        if let (Some(id), Some(Value::Object(error))) = (beside, members.get_mut("error")) {
+            error.insert("requestId".to_owned(), id);
+        }
+    }
 }
 
 /// What went wrong.
@@ -109,7 +134,7 @@ pub struct ErrorDetail {
     pub message: String,
     /// More, depending on the code.
     #[serde(default)]
-    pub details: serde_json::Map<String, serde_json::Value>,
+    pub details: Map<String, Value>,
 }
 
 /// What is wrong with one field of a request.
@@ -121,4 +146,69 @@ pub struct FieldProblem {
     pub field: String,
     /// What is wrong with it.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::compatible::for_published_clients;
+
+    #[test]
+    fn the_id_of_the_request_is_read_and_served_in_both_places() {
+        let body = ErrorBody {
+            error: ErrorDetail { code: ErrorCode::NotFound, message: "no such agent".to_owned(), details: Map::new() },
+            request_id: "req_1".to_owned(),
+        };
+        let error = json!({ "code": "not_found", "message": "no such agent", "details": {} });
+        let error_with_id =
+            json!({ "code": "not_found", "message": "no such agent", "details": {}, "requestId": "req_1" });
+
+        for json in [
+            json!({ "error": error, "requestId": "req_1" }),
+            json!({ "error": error_with_id }),
+            json!({ "error": error_with_id, "requestId": "" }),
+        ] {
+            assert_eq!(serde_json::from_value::<ErrorBody>(json).unwrap(), body);
+        }
+        assert_eq!(serde_json::to_value(&body).unwrap(), json!({ "error": error, "requestId": "req_1" }));
+        let served = for_published_clients(|| serde_json::to_value(&body).unwrap());
+        assert_eq!(served, json!({ "error": error_with_id, "requestId": "req_1" }));
+    }
+
+    #[test]
+    fn every_published_code_is_known() {
+        let published = [
+            "unauthorized",
+            "forbidden",
+            "not_found",
+            "conflict",
+            "rate_limited",
+            "session_limit_exceeded",
+            "fleet_cost_limit",
+            "no_providers_available",
+            "provider_error",
+            "invalid_request",
+            "workflow_circular_dependency",
+            "approval_expired",
+            "schedule_overlap",
+            "knowledge_quota_exceeded",
+            "tool_handler_unreachable",
+            "guardrail_blocked",
+            "mcp_connect_failed",
+            "mcp_refresh_failed",
+            "mcp_server_unreachable",
+            "mcp_name_conflict",
+            "approval_required",
+            "redis_required",
+            "redis_unavailable",
+            "connection_error",
+            "timeout",
+            "internal_error",
+        ];
+        for code in published {
+            assert!(!matches!(ErrorCode::from(code), ErrorCode::Other(_)), "{code}");
+        }
+    }
 }

@@ -2,13 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::endpoint::endpoints;
+use crate::endpoint::{Access, endpoints};
 
 endpoints! {
     /// Tells whether the control plane works. It needs no key.
     GetHealth: Get "/healthz" => "health",
         response: Health,
-        with { ours: true };
+        with { ours: true, access: Access::Open };
+
+    /// Describes the API as an OpenAPI 3.1 document. It needs no key.
+    GetOpenApi: Get "/v1/openapi.json" => "openapi",
+        response: serde_json::Map<String, serde_json::Value>,
+        with { ours: true, access: Access::Open };
 }
 
 /// Whether a control plane works, and with what.

@@ -23,17 +23,31 @@ pub mod patch;
 pub mod secret;
 pub mod time;
 
+pub mod activity;
 pub mod agents;
+pub mod api_keys;
+pub mod billing;
+pub mod budgets;
 pub mod files;
 pub mod health;
 pub mod logs;
+pub mod mcp;
+pub mod metrics;
+pub mod models;
 pub mod runs;
 pub mod sessions;
+pub mod stored_files;
 pub mod testing;
+pub mod tools;
+pub mod traces;
 pub mod usage;
 pub mod webhooks;
 
+pub use activity::*;
 pub use agents::*;
+pub use api_keys::*;
+pub use billing::*;
+pub use budgets::*;
 pub use check::{Check, Problems};
 pub use endpoint::{Access, Endpoint, Method, NEXT_CURSOR, Operation, Plane, Repeat, Reply, TimeClass};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldProblem};
@@ -41,6 +55,9 @@ pub use files::*;
 pub use health::*;
 pub use id::*;
 pub use logs::*;
+pub use mcp::*;
+pub use metrics::*;
+pub use models::*;
 pub use money::*;
 pub use page::Page;
 pub use parts::PARTS;
@@ -48,7 +65,10 @@ pub use patch::Patch;
 pub use runs::*;
 pub use secret::Secret;
 pub use sessions::*;
+pub use stored_files::*;
 pub use time::{DurationInput, Timestamp};
+pub use tools::*;
+pub use traces::*;
 pub use usage::*;
 pub use webhooks::*;
 
@@ -63,9 +83,19 @@ pub fn operations() -> Vec<&'static Operation> {
         agents::OPERATIONS,
         files::OPERATIONS,
         runs::OPERATIONS,
+        tools::OPERATIONS,
+        mcp::OPERATIONS,
+        stored_files::OPERATIONS,
+        models::OPERATIONS,
         logs::OPERATIONS,
+        metrics::OPERATIONS,
+        traces::OPERATIONS,
+        activity::OPERATIONS,
         usage::OPERATIONS,
+        billing::OPERATIONS,
+        budgets::OPERATIONS,
         webhooks::OPERATIONS,
+        api_keys::OPERATIONS,
         health::OPERATIONS,
     ]
     .concat()
@@ -84,9 +114,19 @@ pub fn describe(generator: &mut schemars::SchemaGenerator) -> Vec<endpoint::Desc
         agents::describe,
         files::describe,
         runs::describe,
+        tools::describe,
+        mcp::describe,
+        stored_files::describe,
+        models::describe,
         logs::describe,
+        metrics::describe,
+        traces::describe,
+        activity::describe,
         usage::describe,
+        billing::describe,
+        budgets::describe,
         webhooks::describe,
+        api_keys::describe,
         health::describe,
         testing::describe,
     ]

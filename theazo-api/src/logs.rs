@@ -1,13 +1,20 @@
 //! Logs: what happened, as people read it.
 
+#![allow(
+    clippy::large_enum_variant,
+    reason = "nearly every event of an agent's log is an entry, so a box would only cost"
+)]
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    agents::AgentPath,
     check::{Check, Problems},
     endpoint::{Reply, TimeClass, endpoints},
-    id::{AgentId, LogId, SessionId},
+    id::{AgentId, LogId, SessionId, TraceId},
     open_enum::open_enum,
     page::Page,
+    tagged_union::tagged_union,
     time::Timestamp,
 };
 
@@ -20,6 +27,16 @@ endpoints! {
     StreamLogs: Get "/v1/logs/stream" => "logs.stream",
         query: LogStreamFilters, response: LogEntry,
         with { time: TimeClass::Stream, reply: Reply::Events };
+
+    /// Streams the log entries of the agent as they happen, from now on, with a heartbeat every 15 seconds.
+    StreamAgentLogs: Get "/v1/agents/{agentId}/logs/stream" => "agent.logs",
+        path: AgentPath, query: AgentLogFilters, response: AgentLogEvent,
+        with { time: TimeClass::Stream, reply: Reply::Events, planned: true };
+
+    /// Streams log entries over a WebSocket, as they happen: from now on, or after the last one that was seen.
+    OpenLogSocket: Get "/v1/logs/socket" => "logs.socket",
+        query: LogSocketFilters, response: LogEntry,
+        with { time: TimeClass::Stream, reply: Reply::Socket, ours: true, planned: true };
 }
 
 open_enum! {
@@ -80,6 +97,9 @@ pub struct LogEntry {
     /// What happened, for programs: the kind of event and its particulars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// The trace that it belongs to; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
 }
 
 /// Which log entries to find.
@@ -138,3 +158,123 @@ pub struct LogStreamFilters {
 }
 
 impl Check for LogStreamFilters {}
+
+/// Which log entries of an agent to stream.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AgentLogFilters {
+    /// Only entries of this level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<LogLevel>,
+}
+
+impl Check for AgentLogFilters {}
+
+tagged_union! {
+    /// Something in the log stream of an agent.
+    AgentLogEvent by "event" {
+        /// Something was logged.
+        Log = "log" {
+            /// The id. Its order is the order in which things happened.
+            id: LogId,
+            /// When it happened.
+            timestamp: Timestamp,
+            /// How much it matters.
+            level: LogLevel,
+            /// Where it comes from.
+            source: LogSource,
+            /// What happened, for people.
+            message: String,
+            /// The agent.
+            #[serde(default)]
+            agent_id: String,
+            /// The session.
+            #[serde(default)]
+            session_id: String,
+            /// The end user; empty in an anonymous session.
+            #[serde(default)]
+            user_id: String,
+            /// The provider; empty where none was involved.
+            #[serde(default)]
+            provider: String,
+            /// What happened, for programs: the kind of event and its particulars.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            metadata: Option<serde_json::Map<String, serde_json::Value>>,
+            /// The trace that it belongs to; absent where there is none.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            trace_id: Option<TraceId>,
+        },
+        /// Nothing happened, and the stream is alive.
+        Heartbeat = "heartbeat" {
+            /// The time on the server, in milliseconds since the start of 1970.
+            t: i64,
+        },
+    }
+}
+
+impl From<LogEntry> for AgentLogEvent {
+    fn from(entry: LogEntry) -> Self {
+        let LogEntry {
+            id,
+            timestamp,
+            level,
+            source,
+            message,
+            agent_id,
+            session_id,
+            user_id,
+            provider,
+            metadata,
+            trace_id,
+        } = entry;
+        Self::Log { id, timestamp, level, source, message, agent_id, session_id, user_id, provider, metadata, trace_id }
+    }
+}
+
+/// Which log entries to stream over a WebSocket.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LogSocketFilters {
+    /// Only entries of this session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
+    /// Only entries of this agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<AgentId>,
+    /// Only entries of this level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<LogLevel>,
+    /// The id of the last entry that was seen, to go on after it; from now on by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<LogId>,
+}
+
+impl Check for LogSocketFilters {
+    fn check(&self, problems: &mut Problems) {
+        if let Some(since) = &self.since {
+            problems.require(since.is_well_formed(), "since", "must be the id of a log entry");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_stands_in_the_stream_of_its_agent_as_it_does_elsewhere() {
+        let json = json!({
+            "id": "log_1", "timestamp": "2026-11-24T09:00:00.000Z", "level": "info", "source": "agent", "message": "hi",
+            "agentId": "agt_1", "sessionId": "ses_1", "userId": "", "provider": "", "traceId": "tr_1",
+        });
+        let entry: LogEntry = serde_json::from_value(json.clone()).unwrap();
+
+        let mut event = serde_json::to_value(AgentLogEvent::from(entry)).unwrap();
+        assert_eq!(event.as_object_mut().unwrap().remove("event"), Some(json!("log")));
+        assert_eq!(event, json);
+    }
+}

@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     check::{Check, Problems},
     endpoint::endpoints,
+    id::{RunId, SessionId},
     money::Cost,
     open_enum::open_enum,
-    sessions::UserPath,
+    page::Page,
+    sessions::{UserPath, check_page_limit},
+    time::Timestamp,
 };
 
 endpoints! {
@@ -35,6 +38,13 @@ endpoints! {
     ExportUsage: Get "/v1/usage/export" => "usage.export",
         query: UsageExportOpts, response: UsageExport,
         with { positional: &["format"] };
+
+    /// Lists the entries of the ledger that totals are made of, the oldest first.
+    ///
+    /// The sum of their exact amounts is what the totals of the same time say.
+    ListLedger: Get "/v1/usage/ledger" => "usage.ledger",
+        query: LedgerFilters, response: Page<LedgerEntry>,
+        with { ours: true, planned: true };
 }
 
 open_enum! {
@@ -273,4 +283,96 @@ pub struct UsageExport {
     /// The text, for `csv`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csv: Option<String>,
+}
+
+/// Which entries of the ledger to list.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerFilters {
+    /// Only entries of this session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
+    /// Only entries of this end user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// Only entries of this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
+    /// Only entries at or after this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Only entries before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// How many items a page has at most: 1 to 100, 20 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// The `cursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+impl Check for LedgerFilters {
+    fn check(&self, problems: &mut Problems) {
+        if let (Some(since), Some(until)) = (self.since, self.until) {
+            problems.require(since < until, "until", "must be later than `since`");
+        }
+        check_page_limit(self.limit, problems);
+    }
+}
+
+open_enum! {
+    /// What an entry of the ledger is for.
+    LedgerKind {
+        /// A call of a model.
+        Model = "model",
+        /// A sandbox that ran.
+        Compute = "compute",
+        /// The control plane's own work.
+        Orchestration = "orchestration",
+        /// Snapshots, knowledge and files that were kept.
+        Storage = "storage",
+        /// A correction of an entry before; its amount may be below zero.
+        Adjustment = "adjustment",
+    }
+}
+
+/// An entry of the ledger: one amount that was spent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerEntry {
+    /// Stable and unique: an entry is never counted twice. Exports have it as the identifier.
+    pub id: String,
+    /// What it is for.
+    pub kind: LedgerKind,
+    /// How much.
+    pub cost: Cost,
+    /// The end user; empty in an anonymous session.
+    #[serde(default)]
+    pub user_id: String,
+    /// The session; empty where none was involved.
+    #[serde(default)]
+    pub session_id: String,
+    /// The agent; empty where none was involved.
+    #[serde(default)]
+    pub agent_id: String,
+    /// The run; empty where none was involved.
+    #[serde(default)]
+    pub run_id: String,
+    /// The provider of the sandbox or the model; empty where none was involved.
+    #[serde(default)]
+    pub provider: String,
+    /// The model; empty where none was called.
+    #[serde(default)]
+    pub model: String,
+    /// The tokens of a call of a model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokenUsage>,
+    /// The minutes that a sandbox ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compute_minutes: Option<f64>,
+    /// When it was spent.
+    pub at: Timestamp,
 }
