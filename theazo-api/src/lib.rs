@@ -24,19 +24,34 @@ pub mod secret;
 pub mod time;
 
 pub mod agents;
+pub mod approvals;
+pub mod events;
 pub mod files;
 pub mod health;
 pub mod logs;
 pub mod runs;
+pub mod schedules;
 pub mod sessions;
 pub mod testing;
+pub mod triggers;
 pub mod usage;
 pub mod webhooks;
+pub mod workflow_check;
+pub mod workflow_graph;
+pub mod workflow_policies;
+mod workflow_references;
+pub mod workflow_runs;
+mod workflow_step_check;
+pub mod workflow_step_parts;
+pub mod workflow_steps;
+pub mod workflows;
 
 pub use agents::*;
+pub use approvals::*;
 pub use check::{Check, Problems};
 pub use endpoint::{Access, Endpoint, Method, NEXT_CURSOR, Operation, Plane, Repeat, Reply, TimeClass};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldProblem};
+pub use events::*;
 pub use files::*;
 pub use health::*;
 pub use id::*;
@@ -46,11 +61,20 @@ pub use page::Page;
 pub use parts::PARTS;
 pub use patch::Patch;
 pub use runs::*;
+pub use schedules::*;
 pub use secret::Secret;
 pub use sessions::*;
 pub use time::{DurationInput, Timestamp};
+pub use triggers::*;
 pub use usage::*;
 pub use webhooks::*;
+pub use workflow_check::*;
+pub use workflow_graph::*;
+pub use workflow_policies::*;
+pub use workflow_runs::*;
+pub use workflow_step_parts::*;
+pub use workflow_steps::*;
+pub use workflows::*;
 
 /// The OpenAPI 3.1 document of the public API, as `cargo xtask codegen` writes it.
 #[cfg(feature = "openapi")]
@@ -63,6 +87,12 @@ pub fn operations() -> Vec<&'static Operation> {
         agents::OPERATIONS,
         files::OPERATIONS,
         runs::OPERATIONS,
+        workflows::OPERATIONS,
+        workflow_runs::OPERATIONS,
+        approvals::OPERATIONS,
+        schedules::OPERATIONS,
+        triggers::OPERATIONS,
+        events::OPERATIONS,
         logs::OPERATIONS,
         usage::OPERATIONS,
         webhooks::OPERATIONS,
@@ -84,6 +114,12 @@ pub fn describe(generator: &mut schemars::SchemaGenerator) -> Vec<endpoint::Desc
         agents::describe,
         files::describe,
         runs::describe,
+        workflows::describe,
+        workflow_runs::describe,
+        approvals::describe,
+        schedules::describe,
+        triggers::describe,
+        events::describe,
         logs::describe,
         usage::describe,
         webhooks::describe,
