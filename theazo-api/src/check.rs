@@ -12,6 +12,9 @@ pub trait Check {
 
 impl Check for () {}
 
+/// A body of any members, the input of a tool for example: only whoever takes it knows what is right.
+impl Check for serde_json::Map<String, serde_json::Value> {}
+
 /// What is wrong with an input, field by field.
 #[derive(Debug, Default)]
 pub struct Problems {

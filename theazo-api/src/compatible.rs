@@ -14,6 +14,10 @@ pub(crate) trait Compatible {
     /// Whether [`accept`](Self::accept) does anything.
     const ACCEPTS: bool = false;
 
+    /// The names that [`accept`](Self::accept) takes out of the members, where it is a function of its own. Without them
+    /// nobody sees unknown members.
+    const OTHERS: &[&str] = &[];
+
     /// Puts what a client of another version sends in its place.
     fn accept(members: &mut Map<String, Value>) {
         let _ = members;
@@ -78,6 +82,93 @@ pub(crate) fn serve_value(members: &mut Map<String, Value>, other: &str, value: 
     members.insert(other.to_owned(), serde_json::to_value(value).unwrap_or_default());
 }
 
+/// Reads the members of an object that are in `fields` or `others`. The rest is passed over, so that whoever looks for unknown
+/// members sees them.
+pub(crate) fn known_members<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+    fields: &'static [&'static str],
+    others: &'static [&'static str],
+) -> Result<Map<String, Value>, D::Error> {
+    struct Known {
+        fields: &'static [&'static str],
+        others: &'static [&'static str],
+    }
+
+    impl<'de> serde::de::Visitor<'de> for Known {
+        type Value = Map<String, Value>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members = Map::new();
+            while let Some(name) = map.next_key::<String>()? {
+                let is_known = self.fields.contains(&name.as_str()) || self.others.contains(&name.as_str());
+                if is_known || self.others.is_empty() {
+                    members.insert(name, map.next_value()?);
+                } else {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                }
+            }
+            Ok(members)
+        }
+    }
+
+    deserializer.deserialize_map(Known { fields, others })
+}
+
+/// The names of the fields that a derived deserialization asks for.
+pub(crate) fn fields_of<T>(read: impl FnOnce(FieldProbe) -> Result<T, Asked>) -> &'static [&'static str] {
+    match read(FieldProbe) {
+        Err(Asked(fields)) => fields,
+        Ok(_) => &[],
+    }
+}
+
+/// A deserializer that only notes which fields it is asked for.
+pub(crate) struct FieldProbe;
+
+/// The fields that were asked for.
+#[derive(Debug)]
+pub(crate) struct Asked(&'static [&'static str]);
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl std::error::Error for Asked {}
+
+impl serde::de::Error for Asked {
+    fn custom<T: std::fmt::Display>(_: T) -> Self {
+        Self(&[])
+    }
+}
+
+impl<'de> serde::Deserializer<'de> for FieldProbe {
+    type Error = Asked;
+
+    fn deserialize_any<V: serde::de::Visitor<'de>>(self, _: V) -> Result<V::Value, Asked> {
+        Err(Asked(&[]))
+    }
+
+    fn deserialize_struct<V: serde::de::Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Asked> {
+        Err(Asked(fields))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
 /// Gives a struct with `#[serde(remote = "Self")]` its serialization: other names are accepted and served as
 /// [`Compatible`] says.
 ///
@@ -86,21 +177,38 @@ pub(crate) fn serve_value(members: &mut Map<String, Value>, other: &str, value: 
 macro_rules! compatible {
     ($name:ident $(, accepts { $($theirs:literal as $ours:literal),+ $(,)? })? $(, serves { $($own:literal as $other:literal),+ $(,)? })?) => {
         impl $crate::compatible::Compatible for $name {
-            $(fn accept(members: &mut serde_json::Map<String, serde_json::Value>) {
-                $($crate::compatible::accept(members, $theirs, $ours);)+
-            })?
-
             $(fn serve(members: &mut serde_json::Map<String, serde_json::Value>) {
                 $($crate::compatible::serve(members, $own, $other);)+
             })?
         }
 
-        compatible!(@serde $name);
+        compatible!(@serialize $name);
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $(
+                    let renames: $crate::renaming::Renames = &[$(($theirs, $ours)),+];
+                    let deserializer = $crate::renaming::Renaming { inner: deserializer, renames };
+                )?
+                Self::deserialize(deserializer)
+            }
+        }
     };
     ($name:ident by functions) => {
-        compatible!(@serde $name);
+        compatible!(@serialize $name);
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                use $crate::compatible::{Compatible, fields_of, known_members};
+
+                let fields = fields_of(|probe| Self::deserialize(probe));
+                let mut members = known_members(deserializer, fields, <Self as Compatible>::OTHERS)?;
+                <Self as Compatible>::accept(&mut members);
+                Self::deserialize(serde_json::Value::Object(members)).map_err(serde::de::Error::custom)
+            }
+        }
     };
-    (@serde $name:ident) => {
+    (@serialize $name:ident) => {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 if $crate::compatible::is_serving() {
@@ -109,14 +217,6 @@ macro_rules! compatible {
                 } else {
                     Self::serialize(self, serializer)
                 }
-            }
-        }
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let mut members = serde_json::Map::deserialize(deserializer)?;
-                <Self as $crate::compatible::Compatible>::accept(&mut members);
-                Self::deserialize(serde_json::Value::Object(members)).map_err(serde::de::Error::custom)
             }
         }
     };
@@ -128,13 +228,51 @@ mod tests {
     use serde::{Deserialize, Serialize};
     use serde_json::json;
 
-    use super::for_published_clients;
+    use super::{Compatible, Map, Value, for_published_clients};
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     #[serde(remote = "Self", rename_all = "camelCase")]
     struct Job {
         id: String,
         language: String,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(remote = "Self", rename_all = "camelCase")]
+    struct Limit {
+        amount: i64,
+    }
+
+    impl Compatible for Limit {
+        const ACCEPTS: bool = true;
+        const OTHERS: &[&str] = &["cents"];
+
+        fn accept(members: &mut Map<String, Value>) {
+            super::accept(members, "cents", "amount");
+        }
+    }
+
+    compatible!(Limit by functions);
+
+    #[test]
+    fn unknown_members_are_seen_by_whoever_looks_for_them() {
+        let unknown = |json: &str| {
+            let mut found = Vec::new();
+            let mut note = |path: serde_ignored::Path<'_>| found.push(path.to_string());
+            let mut text = serde_json::Deserializer::from_str(json);
+            let deserializer = serde_ignored::Deserializer::new(&mut text, &mut note);
+            let limit = Limit::deserialize_through(deserializer).unwrap();
+            (limit.amount, found)
+        };
+
+        assert_eq!(unknown(r#"{"amount":1,"amonut":2}"#), (1, vec!["amonut".to_owned()]));
+        assert_eq!(unknown(r#"{"cents":3}"#), (3, vec![]));
+    }
+
+    impl Limit {
+        fn deserialize_through<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            serde::Deserialize::deserialize(deserializer)
+        }
     }
 
     compatible!(Job, accepts { "lang" as "language", "jobId" as "id" }, serves { "id" as "jobId" });
@@ -145,7 +283,7 @@ mod tests {
         let read = |json| serde_json::from_value::<Job>(json).unwrap();
 
         assert_eq!(read(json!({ "jobId": "1", "lang": "python" })), job);
-        assert_eq!(read(json!({ "jobId": "old", "id": "1", "lang": "go", "language": "python" })), job);
+        assert_eq!(read(json!({ "id": "1", "language": "python", "jobId": "served", "lang": "too" })), job);
         assert_eq!(serde_json::to_value(&job).unwrap(), json!({ "id": "1", "language": "python" }));
         let served = for_published_clients(|| serde_json::to_value([&job]).unwrap());
         assert_eq!(served, json!([{ "id": "1", "language": "python", "jobId": "1" }]));

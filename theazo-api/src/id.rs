@@ -89,7 +89,9 @@ macro_rules! ids {
 /// Parameters are called as their types: `sessionId` takes a `SessionId`. A text with no prefix of ours is left to the
 /// server to judge.
 pub fn wrong_kind(parameter: &str, value: &str) -> Option<String> {
-    let is_of = |kind: &str| kind.len() == parameter.len() && kind[1..] == parameter[1..] && kind[..1].eq_ignore_ascii_case(&parameter[..1]);
+    let is_of = |kind: &str| {
+        kind.len() == parameter.len() && kind[1..] == parameter[1..] && kind[..1].eq_ignore_ascii_case(&parameter[..1])
+    };
     let (_, expected) = PREFIXES.iter().find(|(kind, _)| is_of(kind))?;
     // The published client gives a workflow where a run of it is meant; the server starts one or finds the newest.
     let also = if parameter == "workflowRunId" { WorkflowId::PREFIX } else { *expected };

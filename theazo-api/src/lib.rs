@@ -12,6 +12,7 @@ pub mod compatible;
 pub mod endpoint;
 mod open_enum;
 mod parts;
+mod renaming;
 mod tagged_union;
 
 pub mod check;
@@ -26,8 +27,10 @@ pub mod time;
 pub mod activity;
 pub mod agents;
 pub mod api_keys;
+pub mod approvals;
 pub mod billing;
 pub mod budgets;
+pub mod events;
 pub mod files;
 pub mod health;
 pub mod logs;
@@ -35,22 +38,35 @@ pub mod mcp;
 pub mod metrics;
 pub mod models;
 pub mod runs;
+pub mod schedules;
 pub mod sessions;
 pub mod stored_files;
 pub mod testing;
 pub mod tools;
 pub mod traces;
+pub mod triggers;
 pub mod usage;
 pub mod webhooks;
+pub mod workflow_check;
+pub mod workflow_graph;
+pub mod workflow_policies;
+mod workflow_references;
+pub mod workflow_runs;
+mod workflow_step_check;
+pub mod workflow_step_parts;
+pub mod workflow_steps;
+pub mod workflows;
 
 pub use activity::*;
 pub use agents::*;
 pub use api_keys::*;
+pub use approvals::*;
 pub use billing::*;
 pub use budgets::*;
 pub use check::{Check, Problems};
 pub use endpoint::{Access, Endpoint, Method, NEXT_CURSOR, Operation, Plane, Repeat, Reply, TimeClass};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldProblem};
+pub use events::*;
 pub use files::*;
 pub use health::*;
 pub use id::*;
@@ -63,14 +79,23 @@ pub use page::Page;
 pub use parts::PARTS;
 pub use patch::Patch;
 pub use runs::*;
+pub use schedules::*;
 pub use secret::Secret;
 pub use sessions::*;
 pub use stored_files::*;
 pub use time::{DurationInput, Timestamp};
 pub use tools::*;
 pub use traces::*;
+pub use triggers::*;
 pub use usage::*;
 pub use webhooks::*;
+pub use workflow_check::*;
+pub use workflow_graph::*;
+pub use workflow_policies::*;
+pub use workflow_runs::*;
+pub use workflow_step_parts::*;
+pub use workflow_steps::*;
+pub use workflows::*;
 
 /// The OpenAPI 3.1 document of the public API, as `cargo xtask codegen` writes it.
 #[cfg(feature = "openapi")]
@@ -87,6 +112,12 @@ pub fn operations() -> Vec<&'static Operation> {
         mcp::OPERATIONS,
         stored_files::OPERATIONS,
         models::OPERATIONS,
+        workflows::OPERATIONS,
+        workflow_runs::OPERATIONS,
+        approvals::OPERATIONS,
+        schedules::OPERATIONS,
+        triggers::OPERATIONS,
+        events::OPERATIONS,
         logs::OPERATIONS,
         metrics::OPERATIONS,
         traces::OPERATIONS,
@@ -118,6 +149,12 @@ pub fn describe(generator: &mut schemars::SchemaGenerator) -> Vec<endpoint::Desc
         mcp::describe,
         stored_files::describe,
         models::describe,
+        workflows::describe,
+        workflow_runs::describe,
+        approvals::describe,
+        schedules::describe,
+        triggers::describe,
+        events::describe,
         logs::describe,
         metrics::describe,
         traces::describe,

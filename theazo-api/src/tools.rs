@@ -100,9 +100,6 @@ impl Check for ToolRegisterOpts {
     }
 }
 
-/// The input of a tool is any object: only the tool knows what is right.
-impl Check for Map<String, Value> {}
-
 /// Whether models can call a tool by this name.
 pub(crate) fn is_tool_name(name: &str) -> bool {
     (1..=64).contains(&name.len())

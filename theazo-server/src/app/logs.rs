@@ -121,6 +121,7 @@ pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
         metadata.insert("runId".to_owned(), Value::from(stored.scope.run_id.as_str()));
     }
     Some(LogEntry {
+        trace_id: None,
         id: LogId::from_suffix(format!("{:012}", stored.sequence)),
         timestamp: stored.at,
         level,

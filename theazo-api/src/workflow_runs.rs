@@ -1,0 +1,572 @@
+//! Runs of workflows: started, watched, waited for, resumed and tried again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    check::{Check, Problems},
+    compatible::compatible,
+    endpoint::{Method, Reply, TimeClass, endpoints},
+    error::{ErrorCode, ErrorDetail},
+    events::check_event,
+    id::{AgentId, ApprovalId, SessionId, WorkflowId, WorkflowRunId},
+    money::Cost,
+    open_enum::open_enum,
+    page::Page,
+    sessions::{check_page_limit, check_user_id},
+    tagged_union::tagged_union,
+    time::Timestamp,
+    workflow_steps::WorkflowStep,
+    workflows::WorkflowPath,
+};
+
+endpoints! {
+    /// Starts a run of a workflow and returns at once.
+    ///
+    /// An input that does not fit the workflow's `inputSchema` is refused before anything starts.
+    RunWorkflow: Post "/v1/workflows/{workflowId}/runs" => "workflows.run",
+        path: WorkflowPath, body: WorkflowRunOpts, response: WorkflowRun,
+        with { status: 202, planned: true };
+
+    /// Starts a run of a workflow and streams what happens until it is over.
+    ///
+    /// A stream that breaks resumes after the last event that arrived; the run is not started again. Leaving the stream
+    /// early cancels the run.
+    RunAndStreamWorkflow: Post "/v1/workflows/{workflowId}/runs/stream" => "workflows.runAndStream",
+        path: WorkflowPath, body: WorkflowRunOpts, response: WorkflowStreamEvent,
+        with {
+            time: TimeClass::Stream, reply: Reply::Events, ends_with_caller: true, ours: true, planned: true,
+        };
+
+    /// Lists runs of workflows, the newest first.
+    ListWorkflowRuns: Get "/v1/workflow-runs" => "workflows.runs",
+        query: WorkflowRunFilters, response: Page<WorkflowRun>,
+        with { planned: true };
+
+    /// Fetches a run of a workflow, with what its steps returned so far.
+    GetWorkflowRun: Get "/v1/workflow-runs/{workflowRunId}" => "workflows.getRun",
+        path: WorkflowRunPath, response: WorkflowRun,
+        with { older: &[(Method::Get, "/v1/workflows/runs/{workflowRunId}")], planned: true };
+
+    /// Waits until a run of a workflow is over, and returns it whatever it came to.
+    ///
+    /// A run that is paused is waited for. A call that ends early ends the waiting and not the run.
+    WaitForWorkflowRun: Get "/v1/workflow-runs/{workflowRunId}/result" => "workflows.waitForRun",
+        path: WorkflowRunPath, response: WorkflowRun,
+        with { time: TimeClass::Run, ours: true, planned: true };
+
+    /// Streams what happened and happens in a run of a workflow, from its beginning, until it is over.
+    ///
+    /// Older versions of the client give the id of a workflow here. Then the run of it that is under way is streamed, or
+    /// else one is started without input, in an anonymous session.
+    StreamWorkflowRun: Get "/v1/workflow-runs/{workflowRunId}/stream" => "workflows.streamRun",
+        path: WorkflowStreamPath, response: WorkflowStreamEvent,
+        with {
+            time: TimeClass::Stream, reply: Reply::Events,
+            older: &[(Method::Get, "/v1/workflows/runs/{workflowRunId}/stream")], planned: true,
+        };
+
+    /// Cancels a run of a workflow. What its steps did so far is kept and paid for; a run that is over stays as it is.
+    CancelWorkflowRun: Post "/v1/workflow-runs/{workflowRunId}/cancel" => "workflows.cancelRun",
+        path: WorkflowRunPath, response: WorkflowRun,
+        with { older: &[(Method::Post, "/v1/workflows/runs/{workflowRunId}/cancel")], planned: true };
+
+    /// Takes a run of a workflow up again at the step that failed. What the steps before it returned is kept.
+    ///
+    /// A run that neither failed nor is paused or partial is refused with `conflict`.
+    RetryWorkflowRun: Post "/v1/workflow-runs/{workflowRunId}/retry" => "workflows.retryRun",
+        path: WorkflowRunPath, response: WorkflowRun,
+        with { older: &[(Method::Post, "/v1/workflows/runs/{workflowRunId}/retry")], planned: true };
+
+    /// Resumes a run of a workflow that waits: it is told of the event that it waits for, or just goes on.
+    ///
+    /// A run that does not wait for the event, or that is not paused, is refused with `conflict`. An approval is decided
+    /// with `approvals.approve` and not resumed.
+    ResumeWorkflowRun: Post "/v1/workflow-runs/{workflowRunId}/resume" => "workflows.resumeRun",
+        path: WorkflowRunPath, body: WorkflowResumeOpts, response: WorkflowRun,
+        with { planned: true };
+}
+
+/// The path of a run of a workflow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowRunPath {
+    /// The run of the workflow.
+    pub workflow_run_id: WorkflowRunId,
+}
+
+/// The path of what is streamed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowStreamPath {
+    /// The run of the workflow; older versions of the client give the id of a workflow, `wf_...`, in its place.
+    pub workflow_run_id: WorkflowRunId,
+}
+
+/// What one run of a workflow is made of.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowRunOpts {
+    /// The end user that the run is for; the user of the session by default. One of the two must be given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// The session in which the agents work; the user's active session by default, which is created where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
+    /// The input, which steps read as `$.input` and `$.trigger`; empty by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Map<String, Value>>,
+    /// Your own key for the run: a second call with it returns the first run and starts none. Unlike the header
+    /// `Idempotency-Key` it is kept as long as the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+impl Check for WorkflowRunOpts {
+    fn check(&self, problems: &mut Problems) {
+        problems.require(
+            self.user_id.is_some() || self.session_id.is_some(),
+            "sessionId",
+            "must be given, or else `userId`: the run needs a session to work in",
+        );
+        if let Some(user_id) = &self.user_id {
+            check_user_id(user_id, problems);
+        }
+        if let Some(key) = &self.idempotency_key {
+            problems.require(!key.is_empty() && key.len() <= 255, "idempotencyKey", "must be 1 to 255 bytes of text");
+        }
+    }
+}
+
+/// Which runs of workflows to list.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowRunFilters {
+    /// Only runs of this workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_id: Option<WorkflowId>,
+    /// Only runs in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<WorkflowRunStatus>,
+    /// Only runs in this session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
+    /// How many items a page has at most: 1 to 100, 20 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<i64>,
+    /// The `cursor` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+impl Check for WorkflowRunFilters {
+    fn check(&self, problems: &mut Problems) {
+        check_page_limit(self.limit, problems);
+    }
+}
+
+/// What a waiting run is told.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowResumeOpts {
+    /// The event that a `wait` step of the run waits for; leave it out for a run that is paused because a step failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// What the event carries: the output of the `wait` step; empty by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Map<String, Value>>,
+}
+
+impl Check for WorkflowResumeOpts {
+    fn check(&self, problems: &mut Problems) {
+        if let Some(event) = &self.event {
+            check_event(event, "event", problems);
+        }
+        problems.require(
+            self.event.is_some() || self.payload.is_none(),
+            "payload",
+            "belongs to an event: name it in `event`",
+        );
+    }
+}
+
+open_enum! {
+    /// The state of a run of a workflow.
+    WorkflowRunStatus {
+        /// It has not begun: it waits for a worker, or for other runs of the workflow.
+        Pending = "pending",
+        /// Steps work.
+        Running = "running",
+        /// It is over, and every step that was to run is completed.
+        Completed = "completed",
+        /// It is over, and steps failed or were skipped because of that.
+        Partial = "partial",
+        /// It ended with an error.
+        Failed = "failed",
+        /// It stands still: a step waits for an approval or an event, or a step failed and somebody has to look.
+        Paused = "paused",
+        /// It was cancelled.
+        Cancelled = "cancelled",
+    }
+}
+
+impl WorkflowRunStatus {
+    /// Whether the run is over.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Completed | Self::Partial | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// A run of a workflow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct WorkflowRun {
+    /// The id.
+    pub id: WorkflowRunId,
+    /// The workflow.
+    pub workflow_id: WorkflowId,
+    /// The version of the workflow that it began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow_version: Option<i64>,
+    /// The end user; empty in an anonymous session.
+    #[serde(default)]
+    pub user_id: String,
+    /// The session in which its agents work.
+    #[serde(default)]
+    pub session_id: Option<SessionId>,
+    /// The state.
+    pub status: WorkflowRunStatus,
+    /// The input.
+    #[serde(default)]
+    pub input: Map<String, Value>,
+    /// What it returned: the output of its last step, or the outputs of its last steps by their ids; null before it is
+    /// over.
+    #[serde(default)]
+    pub output: Value,
+    /// Why it failed, or why it is paused.
+    #[serde(default)]
+    pub error: Option<ErrorDetail>,
+    /// The step that works or waits; the one that began last if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_step_id: Option<String>,
+    /// What became of each step, by its id. Steps that a planner added are in it too.
+    #[serde(default)]
+    pub step_results: BTreeMap<String, WorkflowRunStepResult>,
+    /// What its steps share, by name.
+    #[serde(default)]
+    pub shared_state: Map<String, Value>,
+    /// What it cost so far.
+    pub total_cost: Cost,
+    /// The step at which `workflows.retryRun` would take it up again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub can_retry_from: Option<String>,
+    /// Your own key for the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its first step began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+}
+
+open_enum! {
+    /// The state of a step in a run.
+    WorkflowStepStatus {
+        /// It has not begun.
+        Pending = "pending",
+        /// It works.
+        Running = "running",
+        /// It is done and has an output.
+        Completed = "completed",
+        /// It failed.
+        Failed = "failed",
+        /// It did not run: a condition did not choose it, or a step that it depends on failed.
+        Skipped = "skipped",
+        /// It stands still: a limit was reached, or its session was paused.
+        Paused = "paused",
+        /// It waits: for an approval, for an event, or for a time.
+        Waiting = "waiting",
+        /// It was cancelled with its run.
+        Cancelled = "cancelled",
+    }
+}
+
+/// What became of a step in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self", rename_all = "camelCase")]
+pub struct WorkflowRunStepResult {
+    /// The state.
+    pub status: WorkflowStepStatus,
+    /// What it returned; absent before it is completed.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub output: Value,
+    /// What it cost so far: cents, rounded half up.
+    #[serde(default)]
+    pub cost: i64,
+    /// What it cost so far, exactly, in millionths of a cent.
+    #[serde(default)]
+    pub micro_cents: i64,
+    /// How long it took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<i64>,
+    /// How often it was tried.
+    #[serde(default)]
+    pub attempts: i64,
+    /// The agent that worked on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<AgentId>,
+    /// The approval that it waits for or waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_id: Option<ApprovalId>,
+    /// Why it failed, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Why it failed, as a code that programs branch on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<ErrorCode>,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Timestamp>,
+}
+
+compatible!(
+    WorkflowRunStepResult,
+    accepts { "duration" as "durationMs" },
+    serves { "durationMs" as "duration" }
+);
+
+tagged_union! {
+    /// Something that happens in a run of a workflow.
+    ///
+    /// `run.completed`, `run.failed` and `run.cancelled` end the stream. A run that is paused keeps it open.
+    WorkflowStreamEvent by "event", common {
+        /// The run of the workflow.
+        #[serde(default = "no_run")]
+        run_id: WorkflowRunId,
+    } {
+        /// The run began.
+        RunStarted = "run.started" {
+            /// The workflow.
+            workflow_id: WorkflowId,
+        },
+        /// A step began.
+        StepStarted = "step.started" {
+            /// The step.
+            step_id: String,
+            /// The agent that works on it.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            agent_id: Option<AgentId>,
+        },
+        /// A step is completed.
+        StepCompleted = "step.completed" {
+            /// The step.
+            step_id: String,
+            /// What it returned.
+            #[serde(default)]
+            output: Value,
+            /// What it cost: cents, rounded half up.
+            #[serde(default)]
+            cost: i64,
+            /// What it cost, exactly, in millionths of a cent.
+            #[serde(default)]
+            cost_micro_cents: i64,
+            /// How long it took, in milliseconds.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            duration_ms: Option<i64>,
+        },
+        /// A step failed.
+        StepFailed = "step.failed" {
+            /// The step.
+            step_id: String,
+            /// Why, for people.
+            error: String,
+            /// Why, as a code that programs branch on.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            code: Option<ErrorCode>,
+            /// Whether it is tried again.
+            #[serde(default)]
+            will_retry: bool,
+            /// What it cost: cents, rounded half up.
+            #[serde(default)]
+            cost: i64,
+            /// What it cost, exactly, in millionths of a cent.
+            #[serde(default)]
+            cost_micro_cents: i64,
+        },
+        /// A step is not run.
+        StepSkipped = "step.skipped" {
+            /// The step.
+            step_id: String,
+            /// Why, for people.
+            #[serde(default)]
+            reason: String,
+        },
+        /// A step waits: for an approval, for an event, or for a time.
+        StepWaiting = "step.waiting" {
+            /// The step.
+            step_id: String,
+            /// The approval that it waits for.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            approval_id: Option<ApprovalId>,
+            /// The name of the event that it waits for.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            waits_for: Option<String>,
+            /// Until when it waits; absent where there is no end.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            until: Option<Timestamp>,
+        },
+        /// A planner added steps to the run.
+        RunSpliced = "run.spliced" {
+            /// The planner.
+            step_id: String,
+            /// The steps that it added.
+            steps: Vec<WorkflowStep>,
+        },
+        /// The run stands still, until somebody approves, resumes or retries it, or the event comes that it waits for.
+        RunPaused = "run.paused" {
+            /// Why, for people.
+            #[serde(default)]
+            reason: String,
+            /// The step because of which it is paused.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            step_id: Option<String>,
+            /// The error because of which it is paused.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            error: Option<ErrorDetail>,
+        },
+        /// The run is completed.
+        RunCompleted = "run.completed" {
+            /// What it returned.
+            #[serde(default)]
+            output: Value,
+            /// Whether steps failed or were skipped because of that: the run is `partial`.
+            #[serde(default)]
+            partial: bool,
+            /// What it cost: cents, rounded half up.
+            #[serde(default)]
+            total_cost: i64,
+            /// What it cost, exactly, in millionths of a cent.
+            #[serde(default)]
+            total_cost_micro_cents: i64,
+        },
+        /// The run failed.
+        RunFailed = "run.failed" {
+            /// Why.
+            error: ErrorDetail,
+            /// What it cost: cents, rounded half up.
+            #[serde(default)]
+            total_cost: i64,
+            /// What it cost, exactly, in millionths of a cent.
+            #[serde(default)]
+            total_cost_micro_cents: i64,
+        },
+        /// The run was cancelled.
+        RunCancelled = "run.cancelled" {
+            /// What it cost: cents, rounded half up.
+            #[serde(default)]
+            total_cost: i64,
+            /// What it cost, exactly, in millionths of a cent.
+            #[serde(default)]
+            total_cost_micro_cents: i64,
+        },
+    }
+}
+
+/// A stream of another server than ours need not say which run it is of.
+fn no_run() -> WorkflowRunId {
+    WorkflowRunId::from("")
+}
+
+impl WorkflowStreamEvent {
+    /// Whether nothing follows.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::RunCompleted { .. } | Self::RunFailed { .. } | Self::RunCancelled { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::compatible::for_published_clients;
+
+    #[test]
+    fn the_duration_of_a_step_has_the_published_name_too() {
+        let published = json!({ "status": "completed", "output": "done", "cost": 12, "duration": 4200 });
+        let clean = json!({ "status": "completed", "output": "done", "cost": 12, "durationMs": 4200 });
+
+        let result: WorkflowRunStepResult = serde_json::from_value(published).unwrap();
+
+        assert_eq!(result, serde_json::from_value(clean).unwrap());
+        let served = for_published_clients(|| serde_json::to_value(&result).unwrap());
+        assert_eq!(
+            served,
+            json!({
+                "status": "completed", "output": "done", "cost": 12, "microCents": 0, "durationMs": 4200, "attempts": 0,
+                "duration": 4200,
+            })
+        );
+    }
+
+    #[test]
+    fn the_events_that_the_published_client_reads_have_plain_cents() {
+        let event = WorkflowStreamEvent::StepCompleted {
+            run_id: "run_1".into(),
+            step_id: "research".to_owned(),
+            output: json!("Found it."),
+            cost: 3,
+            cost_micro_cents: 2_500_000,
+            duration_ms: None,
+        };
+        let published: WorkflowStreamEvent =
+            serde_json::from_value(json!({ "event": "run.completed", "totalCost": 41, "output": { "n": 1 } })).unwrap();
+
+        assert_eq!(
+            serde_json::to_value(&event).unwrap(),
+            json!({
+                "event": "step.completed", "runId": "run_1", "stepId": "research", "output": "Found it.", "cost": 3,
+                "costMicroCents": 2_500_000,
+            })
+        );
+        assert!(published.is_terminal() && !event.is_terminal());
+        assert!(matches!(published, WorkflowStreamEvent::RunCompleted { total_cost: 41, partial: false, .. }));
+    }
+
+    #[test]
+    fn a_run_needs_a_user_or_a_session() {
+        let user = WorkflowRunOpts { user_id: Some("ada".to_owned()), ..WorkflowRunOpts::default() };
+        let session = WorkflowRunOpts { session_id: Some("ses_1".into()), ..WorkflowRunOpts::default() };
+
+        assert_eq!((Problems::of(&user), Problems::of(&session)), (vec![], vec![]));
+        let problems = Problems::of(&WorkflowRunOpts::default());
+        assert_eq!(problems.len(), 1);
+        assert_eq!(problems[0].field, "sessionId");
+    }
+
+    #[test]
+    fn a_payload_needs_an_event() {
+        let resume = |json: Value| Problems::of(&serde_json::from_value::<WorkflowResumeOpts>(json).unwrap()).len();
+
+        assert_eq!(resume(json!({})), 0);
+        assert_eq!(resume(json!({ "event": "order.paid", "payload": { "orderId": 7 } })), 0);
+        assert_eq!(resume(json!({ "payload": {} })), 1);
+        assert_eq!(resume(json!({ "event": "" })), 1);
+    }
+}
