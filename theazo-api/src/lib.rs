@@ -24,22 +24,36 @@ pub mod secret;
 pub mod time;
 
 pub mod agents;
+pub mod channels;
+pub mod chat;
+pub mod chat_messages;
 pub mod files;
+pub mod fleets;
 pub mod health;
+pub mod knowledge;
+pub mod knowledge_sources;
 pub mod logs;
 pub mod runs;
 pub mod sessions;
+pub mod tasks;
+pub mod teams;
 pub mod testing;
 pub mod usage;
 pub mod webhooks;
 
 pub use agents::*;
+pub use channels::*;
+pub use chat::*;
+pub use chat_messages::*;
 pub use check::{Check, Problems};
 pub use endpoint::{Access, Endpoint, Method, NEXT_CURSOR, Operation, Plane, Repeat, Reply, TimeClass};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldProblem};
 pub use files::*;
+pub use fleets::*;
 pub use health::*;
 pub use id::*;
+pub use knowledge::*;
+pub use knowledge_sources::*;
 pub use logs::*;
 pub use money::*;
 pub use page::Page;
@@ -48,6 +62,8 @@ pub use patch::Patch;
 pub use runs::*;
 pub use secret::Secret;
 pub use sessions::*;
+pub use tasks::*;
+pub use teams::*;
 pub use time::{DurationInput, Timestamp};
 pub use usage::*;
 pub use webhooks::*;
@@ -63,6 +79,14 @@ pub fn operations() -> Vec<&'static Operation> {
         agents::OPERATIONS,
         files::OPERATIONS,
         runs::OPERATIONS,
+        fleets::OPERATIONS,
+        teams::OPERATIONS,
+        tasks::OPERATIONS,
+        chat::OPERATIONS,
+        chat_messages::OPERATIONS,
+        knowledge::OPERATIONS,
+        knowledge_sources::OPERATIONS,
+        channels::OPERATIONS,
         logs::OPERATIONS,
         usage::OPERATIONS,
         webhooks::OPERATIONS,
@@ -84,6 +108,14 @@ pub fn describe(generator: &mut schemars::SchemaGenerator) -> Vec<endpoint::Desc
         agents::describe,
         files::describe,
         runs::describe,
+        fleets::describe,
+        teams::describe,
+        tasks::describe,
+        chat::describe,
+        chat_messages::describe,
+        knowledge::describe,
+        knowledge_sources::describe,
+        channels::describe,
         logs::describe,
         usage::describe,
         webhooks::describe,
