@@ -445,8 +445,18 @@ tagged_union! {
         },
         /// The run is completed.
         Done = "done" {
-            /// The run with its result.
-            run: TeamRun,
+            /// The run.
+            run_id: TeamRunId,
+            /// What the team answered.
+            output: String,
+            /// What each member answered last, by its role.
+            agent_outputs: BTreeMap<String, String>,
+            /// What all members cost.
+            cost: Cost,
+            /// How long it took, for people: `3m 12s`.
+            duration: String,
+            /// How long it took, in milliseconds.
+            duration_ms: i64,
         },
         /// The run failed, was cancelled, or is paused at a limit.
         Error = "error" {
