@@ -30,9 +30,15 @@ pub mod api_keys;
 pub mod approvals;
 pub mod billing;
 pub mod budgets;
+pub mod channels;
+pub mod chat;
+pub mod chat_messages;
 pub mod events;
 pub mod files;
+pub mod fleets;
 pub mod health;
+pub mod knowledge;
+pub mod knowledge_sources;
 pub mod logs;
 pub mod mcp;
 pub mod metrics;
@@ -41,6 +47,8 @@ pub mod runs;
 pub mod schedules;
 pub mod sessions;
 pub mod stored_files;
+pub mod tasks;
+pub mod teams;
 pub mod testing;
 pub mod tools;
 pub mod traces;
@@ -63,13 +71,19 @@ pub use api_keys::*;
 pub use approvals::*;
 pub use billing::*;
 pub use budgets::*;
+pub use channels::*;
+pub use chat::*;
+pub use chat_messages::*;
 pub use check::{Check, Problems};
 pub use endpoint::{Access, Endpoint, Method, NEXT_CURSOR, Operation, Plane, Repeat, Reply, TimeClass};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldProblem};
 pub use events::*;
 pub use files::*;
+pub use fleets::*;
 pub use health::*;
 pub use id::*;
+pub use knowledge::*;
+pub use knowledge_sources::*;
 pub use logs::*;
 pub use mcp::*;
 pub use metrics::*;
@@ -83,6 +97,8 @@ pub use schedules::*;
 pub use secret::Secret;
 pub use sessions::*;
 pub use stored_files::*;
+pub use tasks::*;
+pub use teams::*;
 pub use time::{DurationInput, Timestamp};
 pub use tools::*;
 pub use traces::*;
@@ -118,6 +134,14 @@ pub fn operations() -> Vec<&'static Operation> {
         schedules::OPERATIONS,
         triggers::OPERATIONS,
         events::OPERATIONS,
+        fleets::OPERATIONS,
+        teams::OPERATIONS,
+        tasks::OPERATIONS,
+        chat::OPERATIONS,
+        chat_messages::OPERATIONS,
+        knowledge::OPERATIONS,
+        knowledge_sources::OPERATIONS,
+        channels::OPERATIONS,
         logs::OPERATIONS,
         metrics::OPERATIONS,
         traces::OPERATIONS,
@@ -155,6 +179,14 @@ pub fn describe(generator: &mut schemars::SchemaGenerator) -> Vec<endpoint::Desc
         schedules::describe,
         triggers::describe,
         events::describe,
+        fleets::describe,
+        teams::describe,
+        tasks::describe,
+        chat::describe,
+        chat_messages::describe,
+        knowledge::describe,
+        knowledge_sources::describe,
+        channels::describe,
         logs::describe,
         metrics::describe,
         traces::describe,
