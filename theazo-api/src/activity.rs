@@ -20,7 +20,7 @@ endpoints! {
     /// A stream that breaks resumes after the last event that arrived.
     StreamActivity: Get "/v1/activity/stream" => "activity.stream",
         query: ActivityFilters, response: ActivityEvent,
-        with { time: TimeClass::Stream, reply: Reply::Events, ours: true, planned: true };
+        with { time: TimeClass::Stream, reply: Reply::Events, last_events: &[], ours: true, planned: true };
 }
 
 /// What to stream.

@@ -75,7 +75,7 @@ endpoints! {
         path: ChannelPath, query: VisitorStreamOpts, response: VisitorStreamEvent,
         with {
             positional: &["visitorId"], time: TimeClass::Stream, reply: Reply::Events, access: Access::Id,
-            planned: true,
+            last_events: &[], planned: true,
         };
 }
 

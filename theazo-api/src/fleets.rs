@@ -52,7 +52,10 @@ endpoints! {
     /// open and goes on with it.
     StreamFleet: Get "/v1/fleets/{fleetId}/stream" => "fleet.stream",
         path: FleetPath, response: FleetStreamEvent,
-        with { time: TimeClass::Stream, reply: Reply::Events, planned: true };
+        with {
+            time: TimeClass::Stream, reply: Reply::Events, last_events: &["fleet.completed", "fleet.cancelled"],
+            planned: true,
+        };
 
     /// Waits until nothing is left to do, or until the fleet is paused, and counts its items.
     ///

@@ -26,17 +26,17 @@ endpoints! {
     /// Streams log entries as they happen, from now on.
     StreamLogs: Get "/v1/logs/stream" => "logs.stream",
         query: LogStreamFilters, response: LogEntry,
-        with { time: TimeClass::Stream, reply: Reply::Events };
+        with { time: TimeClass::Stream, reply: Reply::Events, last_events: &[] };
 
     /// Streams the log entries of the agent as they happen, from now on, with a heartbeat every 15 seconds.
     StreamAgentLogs: Get "/v1/agents/{agentId}/logs/stream" => "agent.logs",
         path: AgentPath, query: AgentLogFilters, response: AgentLogEvent,
-        with { time: TimeClass::Stream, reply: Reply::Events, planned: true };
+        with { time: TimeClass::Stream, reply: Reply::Events, last_events: &[], planned: true };
 
     /// Streams log entries over a WebSocket, as they happen: from now on, or after the last one that was seen.
     OpenLogSocket: Get "/v1/logs/socket" => "logs.socket",
         query: LogSocketFilters, response: LogEntry,
-        with { time: TimeClass::Stream, reply: Reply::Socket, ours: true, planned: true };
+        with { time: TimeClass::Stream, reply: Reply::Socket, last_events: &[], ours: true, planned: true };
 }
 
 open_enum! {

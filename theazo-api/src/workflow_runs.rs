@@ -22,6 +22,9 @@ use crate::{
     workflows::WorkflowPath,
 };
 
+/// The events after which a run of a workflow has nothing to say.
+const LAST_EVENTS: &[&str] = &["run.completed", "run.failed", "run.cancelled"];
+
 endpoints! {
     /// Starts a run of a workflow and returns at once.
     ///
@@ -37,7 +40,8 @@ endpoints! {
     RunAndStreamWorkflow: Post "/v1/workflows/{workflowId}/runs/stream" => "workflows.runAndStream",
         path: WorkflowPath, body: WorkflowRunOpts, response: WorkflowStreamEvent,
         with {
-            time: TimeClass::Stream, reply: Reply::Events, ends_with_caller: true, ours: true, planned: true,
+            time: TimeClass::Stream, reply: Reply::Events, ends_with_caller: true, farewell: "CancelWorkflowRun",
+            last_events: LAST_EVENTS, ours: true, planned: true,
         };
 
     /// Lists runs of workflows, the newest first.
@@ -64,7 +68,7 @@ endpoints! {
     StreamWorkflowRun: Get "/v1/workflow-runs/{workflowRunId}/stream" => "workflows.streamRun",
         path: WorkflowStreamPath, response: WorkflowStreamEvent,
         with {
-            time: TimeClass::Stream, reply: Reply::Events,
+            time: TimeClass::Stream, reply: Reply::Events, last_events: LAST_EVENTS,
             older: &[(Method::Get, "/v1/workflows/runs/{workflowRunId}/stream")], planned: true,
         };
 

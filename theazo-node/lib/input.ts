@@ -54,6 +54,24 @@ export function encodeQuery(query: Record<string, unknown> | undefined): string[
   return parts;
 }
 
+/** A query with these durations as text, since it has neither numbers nor objects; what is no duration is left to the server. */
+export function durationsAsText<T extends object>(query: T, ...names: (keyof T)[]): T {
+  const text = { ...query };
+  for (const name of names) {
+    const value: unknown = text[name];
+    if (typeof value === 'number') text[name] = `${value}ms` as T[keyof T];
+    else if (isParts(value)) {
+      const { hours = 0, minutes = 0, seconds = 0 } = value;
+      text[name] = `${(hours * 3600 + minutes * 60 + seconds) * 1000}ms` as T[keyof T];
+    }
+  }
+  return text;
+}
+
+function isParts(value: unknown): value is { hours?: number; minutes?: number; seconds?: number } {
+  return typeof value === 'object' && value !== null && !(value instanceof Date);
+}
+
 /** The JSON of a value; nothing of nothing. */
 export function encode(value: unknown): string | undefined {
   if (value === undefined) return undefined;

@@ -421,11 +421,38 @@ fn duration(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, place: &Place<'_>) -> P
         string(out, &format!("{}ms", (seconds * 1000.0).round()));
         return Ok(());
     }
-    if value.is_instance_of::<PyString>() || value.is_instance_of::<PyDict>() {
-        return any(out, value, place);
+    if value.is_instance_of::<PyString>() {
+        return text(out, value, place);
+    }
+    if let Ok(parts) = value.cast::<PyDict>() {
+        return duration_of_parts(out, parts, place);
     }
     // A float would be taken for seconds by one reader and for milliseconds by the next.
-    integer(out, value, place, "a timedelta, a whole number of milliseconds or text such as '90s'")
+    let mut millis = Vec::new();
+    integer(&mut millis, value, place, "a timedelta, a whole number of milliseconds or text such as '90s'")?;
+    // As text: a query has no numbers, so there a bare one could be anything.
+    string(out, &format!("{}ms", String::from_utf8_lossy(&millis)));
+    Ok(())
+}
+
+fn duration_of_parts(out: &mut Vec<u8>, parts: &Bound<'_, PyDict>, place: &Place<'_>) -> PyResult<()> {
+    let mut seconds = 0.0;
+    for (name, value) in parts {
+        let name: String = name.extract().map_err(|_| place.expected("a dict with text as keys", &name))?;
+        let unit = match name.as_str() {
+            "hours" => 3600.0,
+            "minutes" => 60.0,
+            "seconds" => 1.0,
+            _ => return Err(place.under(&name).problem(parts.py(), "is none of `hours`, `minutes` and `seconds`")),
+        };
+        let count: f64 = value.extract().map_err(|_| place.under(&name).expected("a number", &value))?;
+        seconds += unit * count;
+    }
+    if !(seconds >= 0.0 && seconds.is_finite()) {
+        return Err(place.problem(parts.py(), "must not be negative"));
+    }
+    string(out, &format!("{}ms", (seconds * 1000.0).round()));
+    Ok(())
 }
 
 /// A value that the API does not look into. Keys and values stay as they are.

@@ -76,6 +76,7 @@ impl Method {
                 ),
             },
         );
+        let query = with_durations(operation, query);
         ensure!(
             !(split && operation.has_body && options.iter().any(|option| option.place == Place::Query)),
             "`{}` has options in the query and in the body",
@@ -198,6 +199,18 @@ fn options_parameter(operation: &Operation, options: &[&Argument]) -> String {
 /// Whether the work that the call asks for has a timeout; then the call itself has none by that name.
 fn has_timeout(options: &[&Argument]) -> bool {
     options.iter().any(|option| option.field.camel_name == "timeout")
+}
+
+/// The query with its durations as text: a query has no numbers and no objects.
+fn with_durations(operation: &Operation, query: String) -> String {
+    let names: Vec<String> = operation
+        .arguments
+        .iter()
+        .chain(&operation.options)
+        .filter(|argument| argument.place == Place::Query && argument.field.ty == Type::Duration)
+        .map(|argument| format!("'{}'", argument.field.camel_name))
+        .collect();
+    if names.is_empty() { query } else { format!("durationsAsText({query}, {})", names.join(", ")) }
 }
 
 /// The query or the body as an expression.

@@ -84,7 +84,9 @@ impl Words {
                             field.ty.named().is_some_and(|name| known.contains(name))
                         };
                         let both = definition.in_requests && definition.in_answers;
-                        let differs = |field: &Field| field.default.is_some() || names(&words.two_forms, field);
+                        let differs = |field: &Field| {
+                            field.default.is_some() || is_looser_in_requests(&field.ty) || names(&words.two_forms, field)
+                        };
                         if both && of_fields(&definition.fields, &differs) {
                             words.two_forms.insert(definition.name.clone());
                         }
@@ -100,8 +102,9 @@ impl Words {
                         let names = |known: &BTreeSet<String>, field: &Field| {
                             field.ty.named().is_some_and(|name| known.contains(name))
                         };
-                        let differs =
-                            fields().any(|field| field.default.is_some() || names(&words.two_forms, field));
+                        let differs = fields().any(|field| {
+                            field.default.is_some() || is_looser_in_requests(&field.ty) || names(&words.two_forms, field)
+                        });
                         if union.in_requests && union.in_answers && differs {
                             words.two_forms.insert(union.name.clone());
                         }
@@ -160,6 +163,15 @@ impl Words {
             Type::Map(item) => self.reader(item).map(|read| format!("readMap({read})")),
             _ => None,
         }
+    }
+}
+
+/// Whether a request may write a value in more ways than an answer does.
+fn is_looser_in_requests(ty: &Type) -> bool {
+    match ty {
+        Type::Duration | Type::Timestamp => true,
+        Type::List(item) | Type::Map(item) => is_looser_in_requests(item),
+        _ => false,
     }
 }
 

@@ -160,6 +160,7 @@ pub fn imports(classes: &[Class]) -> Vec<String> {
     if classes.iter().any(|class| class.handle.is_some()) {
         lines.push(import(vec!["Handle".to_owned()], "../handle.js"));
     }
+    lines.push(import(used(&["durationsAsText"]), "../input.js"));
     lines.push(import(used(&["type PagePromise", "paginate"]), "../pages.js"));
     lines.push(import(used(&["type EventStream"]), "../stream.js"));
     lines.push(import(readers.into_iter().filter(|name| *name != "read").collect(), "./read.js"));
