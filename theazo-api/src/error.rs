@@ -36,6 +36,8 @@ error_codes! {
     SessionLimitExceeded = "session_limit_exceeded", 402;
     /// A fleet reached its cost limit.
     FleetCostLimit = "fleet_cost_limit", 402;
+    /// The session does not have the providers of your own that `providersDigest` names; give `compute` and `models`.
+    ProvidersRequired = "providers_required", 409;
     /// No provider can give what was asked for; `details` says why.
     NoProvidersAvailable = "no_providers_available", 503;
     /// A compute or model provider failed.

@@ -23,21 +23,44 @@ pub mod patch;
 pub mod secret;
 pub mod time;
 
+pub mod agent_definitions;
+pub mod agent_options;
+pub mod agent_policies;
 pub mod agents;
+pub mod attachments;
+pub mod bridge;
+pub mod checkpoints;
+pub mod customizations;
+pub mod exec;
 pub mod files;
+pub mod guardrails;
 pub mod health;
 pub mod logs;
+pub mod ports;
+pub mod providers;
 pub mod runs;
+pub mod secrets;
+pub mod session_limits;
 pub mod sessions;
+pub mod snapshots;
 pub mod testing;
 pub mod usage;
 pub mod webhooks;
 
+pub use agent_definitions::*;
+pub use agent_options::*;
+pub use agent_policies::*;
 pub use agents::*;
+pub use attachments::*;
+pub use bridge::*;
 pub use check::{Check, Problems};
+pub use checkpoints::*;
+pub use customizations::*;
 pub use endpoint::{Access, Endpoint, Method, NEXT_CURSOR, Operation, Plane, Repeat, Reply, TimeClass};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldProblem};
+pub use exec::*;
 pub use files::*;
+pub use guardrails::*;
 pub use health::*;
 pub use id::*;
 pub use logs::*;
@@ -45,9 +68,14 @@ pub use money::*;
 pub use page::Page;
 pub use parts::PARTS;
 pub use patch::Patch;
+pub use ports::*;
+pub use providers::*;
 pub use runs::*;
 pub use secret::Secret;
+pub use secrets::*;
+pub use session_limits::*;
 pub use sessions::*;
+pub use snapshots::*;
 pub use time::{DurationInput, Timestamp};
 pub use usage::*;
 pub use webhooks::*;
@@ -61,12 +89,23 @@ pub fn operations() -> Vec<&'static Operation> {
     [
         sessions::OPERATIONS,
         agents::OPERATIONS,
+        exec::OPERATIONS,
         files::OPERATIONS,
+        ports::OPERATIONS,
+        checkpoints::OPERATIONS,
+        snapshots::OPERATIONS,
         runs::OPERATIONS,
+        agent_definitions::OPERATIONS,
+        attachments::OPERATIONS,
+        customizations::OPERATIONS,
+        guardrails::OPERATIONS,
+        secrets::OPERATIONS,
+        providers::OPERATIONS,
         logs::OPERATIONS,
         usage::OPERATIONS,
         webhooks::OPERATIONS,
         health::OPERATIONS,
+        bridge::OPERATIONS,
     ]
     .concat()
 }
@@ -82,12 +121,23 @@ pub fn describe(generator: &mut schemars::SchemaGenerator) -> Vec<endpoint::Desc
     [
         sessions::describe,
         agents::describe,
+        exec::describe,
         files::describe,
+        ports::describe,
+        checkpoints::describe,
+        snapshots::describe,
         runs::describe,
+        agent_definitions::describe,
+        attachments::describe,
+        customizations::describe,
+        guardrails::describe,
+        secrets::describe,
+        providers::describe,
         logs::describe,
         usage::describe,
         webhooks::describe,
         health::describe,
+        bridge::describe,
         testing::describe,
     ]
     .iter()
