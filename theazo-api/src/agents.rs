@@ -3,16 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    agent_options::AgentCreateOpts,
     check::{Check, Problems},
-    compatible::compatible,
     endpoint::{Reply, TimeClass, endpoints},
-    id::{AgentId, SessionId, SnapshotId},
+    id::{AgentId, CheckpointId, SessionId},
     money::Cost,
     open_enum::open_enum,
     page::Page,
     runs::{RunResult, StreamEvent},
     sessions::{SessionPath, check_page_limit, check_task},
-    time::{DurationInput, Timestamp},
+    snapshots::Snapshot,
+    time::Timestamp,
 };
 
 endpoints! {
@@ -23,10 +24,14 @@ endpoints! {
     CreateAgent: Post "/v1/sessions/{sessionId}/agents" => "session.agents.create",
         path: SessionPath, body: AgentCreateOpts, response: AgentData,
         with {
-            status: 201, time: TimeClass::Run, strict: &["costCap"],
+            status: 201, time: TimeClass::Run,
+            strict: &[
+                "costCap", "guardrails", "longRunning", "overrides.costCap", "overrides.guardrails",
+                "overrides.longRunning",
+            ],
             planned_fields: &[
-                "storage", "gpu", "providerFallback", "approvals", "knowledge", "metadata", "guardrails", "lifecycle",
-                "definition", "overrides", "secrets",
+                "storage", "gpu", "providerFallback", "approvals", "knowledge", "mcp", "metadata", "guardrails",
+                "lifecycle", "longRunning", "definition", "overrides", "secrets",
             ],
         };
 
@@ -54,14 +59,6 @@ endpoints! {
         path: AgentPath, response: StreamEvent,
         with { time: TimeClass::Stream, reply: Reply::Events };
 
-    /// Runs a program in the agent's sandbox and returns what it printed. Files stay between calls.
-    ///
-    /// The program has 120 seconds unless `timeout` says otherwise; then it is killed and the call fails with `timeout`.
-    /// Of each output stream the first MiB is kept.
-    ExecInAgent: Post "/v1/agents/{agentId}/exec" => "agent.exec",
-        path: AgentPath, body: ExecOpts, response: ExecResult,
-        with { positional: &["language", "code"], time: TimeClass::Run };
-
     /// Reports the state of the agent, its present or last task, and what it cost so far.
     GetAgentStatus: Get "/v1/agents/{agentId}/status" => "agent.status",
         path: AgentPath, response: AgentStatusInfo;
@@ -84,6 +81,18 @@ endpoints! {
     TerminateAgent: Post "/v1/agents/{agentId}/terminate" => "agent.terminate",
         path: AgentPath, response: AgentData,
         with { time: TimeClass::Run };
+
+    /// Says something to the agent while it works, or wakes it if it hibernates.
+    ///
+    /// The agent reads it before its next step. An agent that has ended refuses it with `conflict`.
+    SendToAgent: Post "/v1/agents/{agentId}/send" => "agent.send",
+        path: AgentPath, body: SendInputOpts,
+        with { positional: &["content"], status: 204, reply: Reply::Empty, planned: true };
+
+    /// Reports how far a long-running agent is: its phase, its checkpoints and how long it was active.
+    GetAgentProgress: Get "/v1/agents/{agentId}/progress" => "agent.progress",
+        path: AgentPath, response: AgentProgressData,
+        with { planned: true };
 }
 
 /// The path of an agent.
@@ -153,71 +162,16 @@ pub struct Isolation {
     pub enforced: Vec<String>,
 }
 
-/// What a new agent is made of.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct AgentCreateOpts {
-    /// The name of the agent, used in logs and to pick its script on a test plane; `agent` by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The language of the sandbox; `python` by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compute: Option<ComputeRuntime>,
-    /// Whether the agent needs a browser; false by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub browser: Option<bool>,
-    /// The model; the plane's default if it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// The system prompt.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instructions: Option<String>,
-    /// The tools that the model may use; all built-in ones by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tools: Option<Vec<String>>,
-    /// How long one run of the agent may take; no limit by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<DurationInput>,
-    /// What each run of the agent may cost; no limit by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost_cap: Option<Cost>,
-    /// The provider of the sandbox; the plane's default if it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
-    /// The region; `local` where the provider has only one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-}
-
 /// The tools that every plane has.
 pub const BUILT_IN_TOOLS: &[&str] = &["run_code", "write_file", "read_file", "list_files"];
 
-impl Check for AgentCreateOpts {
-    fn check(&self, problems: &mut Problems) {
-        if let Some(name) = &self.name {
-            problems.require(!name.trim().is_empty() && name.len() <= 128, "name", "must be 1 to 128 bytes of text");
-        }
-        if let Some(compute) = &self.compute {
-            check_runtime(compute, "compute", problems);
-        }
-        if let Some(cost_cap) = &self.cost_cap {
-            problems.within("costCap", cost_cap);
-        }
-        for tool in self.tools.iter().flatten() {
-            problems.require(
-                BUILT_IN_TOOLS.contains(&tool.as_str()),
-                "tools",
-                "has a tool that does not exist; there are `run_code`, `write_file`, `read_file` and `list_files`",
-            );
-        }
-        if let Some(timeout) = self.timeout {
-            problems.require(!timeout.0.is_zero(), "timeout", "must be longer than nothing");
-        }
-    }
+/// Checks a name that people give: of an agent, of a definition.
+pub(crate) fn check_name(name: &str, field: &str, problems: &mut Problems) {
+    problems.require(!name.trim().is_empty() && name.len() <= 128, field, "must be 1 to 128 bytes of text");
 }
 
-fn check_runtime(runtime: &ComputeRuntime, field: &str, problems: &mut Problems) {
+/// Checks a language.
+pub(crate) fn check_runtime(runtime: &ComputeRuntime, field: &str, problems: &mut Problems) {
     problems.require(!matches!(runtime, ComputeRuntime::Other(_)), field, "must be `python`, `node`, `go` or `shell`");
 }
 
@@ -340,55 +294,6 @@ impl Check for RunOpts {
     }
 }
 
-/// A program to run in a sandbox.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(remote = "Self", rename_all = "camelCase")]
-pub struct ExecOpts {
-    /// The language of the program.
-    pub language: ComputeRuntime,
-    /// The program.
-    pub code: String,
-    /// How long it may take; 120 seconds by default, an hour at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<DurationInput>,
-    /// Whether the program may be run again if its worker dies while it runs; false by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repeatable: Option<bool>,
-}
-
-compatible!(ExecOpts, accepts { "lang" as "language" });
-
-impl Check for ExecOpts {
-    fn check(&self, problems: &mut Problems) {
-        check_runtime(&self.language, "language", problems);
-        problems.require(self.code.len() <= 4 << 20, "code", "is larger than 4 MiB");
-        if let Some(timeout) = self.timeout {
-            let seconds = timeout.0.as_secs_f64();
-            problems.require(seconds > 0.0 && seconds <= 3600.0, "timeout", "must be between nothing and an hour");
-        }
-    }
-}
-
-/// What a program did.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct ExecResult {
-    /// What it printed; bytes that are not UTF-8 are replaced.
-    pub stdout: String,
-    /// What it printed as errors; bytes that are not UTF-8 are replaced.
-    pub stderr: String,
-    /// The exit code; 128 plus the signal if one ended it.
-    pub exit_code: i32,
-    /// Whether output was cut at the limit.
-    #[serde(default)]
-    pub truncated: bool,
-    /// How long it ran, in milliseconds.
-    #[serde(default)]
-    pub duration_ms: i64,
-}
-
 /// The state of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -409,23 +314,90 @@ pub struct AgentStatusInfo {
     pub region: String,
 }
 
-/// A snapshot of a sandbox.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct Snapshot {
-    /// The id.
-    pub id: SnapshotId,
-    /// Its size for people, for example `256MB`.
-    pub size: String,
-    /// The provider that keeps it.
-    pub provider: String,
-}
-
 /// How to resume an agent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct ResumeOpts {}
+pub struct ResumeOpts {
+    /// The checkpoint to go on from; the state in which the agent was paused if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<CheckpointId>,
+    /// The provider to go on with; the one that it had by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The region to go on in; the one that it had by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
 
 impl Check for ResumeOpts {}
+
+/// Something to say to an agent while it works.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SendInputOpts {
+    /// What to say.
+    pub content: String,
+    /// What it is, in a word of your own, for example `new_failure`; `user_input` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<String>,
+    /// What the agent may want to know about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl Check for SendInputOpts {
+    fn check(&self, problems: &mut Problems) {
+        problems.require(!self.content.trim().is_empty(), "content", "must say something");
+        problems.require(self.content.len() <= 1 << 20, "content", "is larger than 1 MiB");
+        if let Some(r#type) = &self.r#type {
+            problems.require(!r#type.trim().is_empty() && r#type.len() <= 64, "type", "must be 1 to 64 bytes of text");
+        }
+    }
+}
+
+open_enum! {
+    /// Whether a long-running agent works.
+    AgentProgressStatus {
+        /// Its sandbox runs.
+        Active = "active",
+        /// It has a snapshot and no sandbox, and goes on when it is resumed or something is sent to it.
+        Hibernated = "hibernated",
+        /// It has ended.
+        Terminated = "terminated",
+    }
+}
+
+/// How far a long-running agent is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AgentProgressData {
+    /// The phase of its last checkpoint.
+    #[serde(default)]
+    pub phase: Option<String>,
+    /// How far it is, 0 to 100, as its program or its last checkpoint says; absent if neither said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentage: Option<f64>,
+    /// What its program last said about that; absent if it said nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// How many checkpoints it has.
+    pub checkpoints: i64,
+    /// How long the agent has existed, for people.
+    pub total_duration: String,
+    /// How long the agent has existed, in milliseconds.
+    #[serde(default)]
+    pub total_duration_ms: i64,
+    /// How long it was active, for people: without the time in which it was paused or hibernated.
+    pub active_duration: String,
+    /// How long it was active, in milliseconds.
+    #[serde(default)]
+    pub active_duration_ms: i64,
+    /// Whether it works.
+    pub status: AgentProgressStatus,
+    /// When it made its last checkpoint.
+    #[serde(default)]
+    pub last_checkpoint_at: Option<Timestamp>,
+}

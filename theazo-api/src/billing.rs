@@ -87,6 +87,8 @@ pub struct BillingSubscription {
 compatible!(BillingSubscription by functions);
 
 impl Compatible for BillingSubscription {
+    const TOUCHED: &[&str] = &["plan"];
+
     fn accept(members: &mut Map<String, Value>) {
         accept_older_plan(members);
     }
@@ -117,6 +119,8 @@ pub struct BillingCheckoutOpts {
 compatible!(BillingCheckoutOpts by functions);
 
 impl Compatible for BillingCheckoutOpts {
+    const TOUCHED: &[&str] = &["plan"];
+
     fn accept(members: &mut Map<String, Value>) {
         accept_older_plan(members);
     }
@@ -159,6 +163,8 @@ pub struct CreditBalance {
 compatible!(CreditBalance by functions);
 
 impl Compatible for CreditBalance {
+    const TOUCHED: &[&str] = &["credits", "cost", "consumedToday"];
+
     /// The published server may tell of credits alone, with fractions of one.
     fn accept(members: &mut Map<String, Value>) {
         let exact = members.get("credits").and_then(Value::as_f64).unwrap_or_default();

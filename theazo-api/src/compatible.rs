@@ -11,12 +11,8 @@ use serde_json::{Map, Value};
 
 /// A type whose fields other versions of the published client call otherwise. The defaults change nothing.
 pub(crate) trait Compatible {
-    /// Whether [`accept`](Self::accept) does anything.
-    const ACCEPTS: bool = false;
-
-    /// The names that [`accept`](Self::accept) takes out of the members, where it is a function of its own. Without them
-    /// nobody sees unknown members.
-    const OTHERS: &[&str] = &[];
+    /// The names of the members that [`accept`](Self::accept) reads, takes out or puts in. It sees no others.
+    const TOUCHED: &[&str] = &[];
 
     /// Puts what a client of another version sends in its place.
     fn accept(members: &mut Map<String, Value>) {
@@ -82,93 +78,6 @@ pub(crate) fn serve_value(members: &mut Map<String, Value>, other: &str, value: 
     members.insert(other.to_owned(), serde_json::to_value(value).unwrap_or_default());
 }
 
-/// Reads the members of an object that are in `fields` or `others`. The rest is passed over, so that whoever looks for unknown
-/// members sees them.
-pub(crate) fn known_members<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-    fields: &'static [&'static str],
-    others: &'static [&'static str],
-) -> Result<Map<String, Value>, D::Error> {
-    struct Known {
-        fields: &'static [&'static str],
-        others: &'static [&'static str],
-    }
-
-    impl<'de> serde::de::Visitor<'de> for Known {
-        type Value = Map<String, Value>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Map::new();
-            while let Some(name) = map.next_key::<String>()? {
-                let is_known = self.fields.contains(&name.as_str()) || self.others.contains(&name.as_str());
-                if is_known || self.others.is_empty() {
-                    members.insert(name, map.next_value()?);
-                } else {
-                    map.next_value::<serde::de::IgnoredAny>()?;
-                }
-            }
-            Ok(members)
-        }
-    }
-
-    deserializer.deserialize_map(Known { fields, others })
-}
-
-/// The names of the fields that a derived deserialization asks for.
-pub(crate) fn fields_of<T>(read: impl FnOnce(FieldProbe) -> Result<T, Asked>) -> &'static [&'static str] {
-    match read(FieldProbe) {
-        Err(Asked(fields)) => fields,
-        Ok(_) => &[],
-    }
-}
-
-/// A deserializer that only notes which fields it is asked for.
-pub(crate) struct FieldProbe;
-
-/// The fields that were asked for.
-#[derive(Debug)]
-pub(crate) struct Asked(&'static [&'static str]);
-
-impl std::fmt::Display for Asked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-impl std::error::Error for Asked {}
-
-impl serde::de::Error for Asked {
-    fn custom<T: std::fmt::Display>(_: T) -> Self {
-        Self(&[])
-    }
-}
-
-impl<'de> serde::Deserializer<'de> for FieldProbe {
-    type Error = Asked;
-
-    fn deserialize_any<V: serde::de::Visitor<'de>>(self, _: V) -> Result<V::Value, Asked> {
-        Err(Asked(&[]))
-    }
-
-    fn deserialize_struct<V: serde::de::Visitor<'de>>(
-        self,
-        _: &'static str,
-        fields: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Asked> {
-        Err(Asked(fields))
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-    }
-}
-
 /// Gives a struct with `#[serde(remote = "Self")]` its serialization: other names are accepted and served as
 /// [`Compatible`] says.
 ///
@@ -177,38 +86,22 @@ impl<'de> serde::Deserializer<'de> for FieldProbe {
 macro_rules! compatible {
     ($name:ident $(, accepts { $($theirs:literal as $ours:literal),+ $(,)? })? $(, serves { $($own:literal as $other:literal),+ $(,)? })?) => {
         impl $crate::compatible::Compatible for $name {
+            $(
+                const TOUCHED: &[&str] = &[$($theirs),+];
+
+                fn accept(members: &mut serde_json::Map<String, serde_json::Value>) {
+                    $($crate::compatible::accept(members, $theirs, $ours);)+
+                }
+            )?
+
             $(fn serve(members: &mut serde_json::Map<String, serde_json::Value>) {
                 $($crate::compatible::serve(members, $own, $other);)+
             })?
         }
 
-        compatible!(@serialize $name);
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                $(
-                    let renames: $crate::renaming::Renames = &[$(($theirs, $ours)),+];
-                    let deserializer = $crate::renaming::Renaming { inner: deserializer, renames };
-                )?
-                Self::deserialize(deserializer)
-            }
-        }
+        compatible!($name by functions);
     };
     ($name:ident by functions) => {
-        compatible!(@serialize $name);
-
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                use $crate::compatible::{Compatible, fields_of, known_members};
-
-                let fields = fields_of(|probe| Self::deserialize(probe));
-                let mut members = known_members(deserializer, fields, <Self as Compatible>::OTHERS)?;
-                <Self as Compatible>::accept(&mut members);
-                Self::deserialize(serde_json::Value::Object(members)).map_err(serde::de::Error::custom)
-            }
-        }
-    };
-    (@serialize $name:ident) => {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 if $crate::compatible::is_serving() {
@@ -217,6 +110,15 @@ macro_rules! compatible {
                 } else {
                     Self::serialize(self, serializer)
                 }
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                use $crate::compatible::Compatible;
+
+                let (touched, accept) = (<Self as Compatible>::TOUCHED, <Self as Compatible>::accept);
+                Self::deserialize($crate::accepting::Accepting { inner: deserializer, touched, accept })
             }
         }
     };
@@ -244,8 +146,7 @@ mod tests {
     }
 
     impl Compatible for Limit {
-        const ACCEPTS: bool = true;
-        const OTHERS: &[&str] = &["cents"];
+        const TOUCHED: &[&str] = &["cents"];
 
         fn accept(members: &mut Map<String, Value>) {
             super::accept(members, "cents", "amount");

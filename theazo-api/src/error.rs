@@ -39,6 +39,8 @@ error_codes! {
     SessionLimitExceeded = "session_limit_exceeded", 402;
     /// A fleet reached its cost limit.
     FleetCostLimit = "fleet_cost_limit", 402;
+    /// The session does not have the providers of your own that `providersDigest` names; give `compute` and `models`.
+    ProvidersRequired = "providers_required", 409;
     /// No provider can give what was asked for; `details` says why.
     NoProvidersAvailable = "no_providers_available", 503;
     /// A compute or model provider failed.
@@ -73,8 +75,6 @@ error_codes! {
     RedisUnavailable = "redis_unavailable", 503;
     /// The idempotency key was used before with a different request.
     IdempotencyKeyReused = "idempotency_key_reused", 422;
-    /// The session has to be given the providers that the caller brings; send them.
-    ProvidersRequired = "providers_required", 409;
     /// A program or an agent was in flight when its worker died; whether it took effect is not known.
     Interrupted = "interrupted", 500;
     /// The run was cancelled.
@@ -105,6 +105,8 @@ compatible!(ErrorBody by functions);
 
 /// The published client looks for the id of the request beside the error, the documentation says that it is inside.
 impl Compatible for ErrorBody {
+    const TOUCHED: &[&str] = &["error", "requestId"];
+
     fn accept(members: &mut Map<String, Value>) {
         let inside = members.get("error").and_then(|error| error.get("requestId")).filter(|id| id.is_string()).cloned();
         let is_beside = members.get("requestId").and_then(Value::as_str).is_some_and(|id| !id.is_empty());

@@ -125,6 +125,8 @@ pub struct FleetDispatchOpts {
 }
 
 impl Compatible for FleetDispatchOpts {
+    const TOUCHED: &[&str] = &["failurePolicy"];
+
     fn accept(members: &mut Map<String, Value>) {
         if members.get("failurePolicy").and_then(Value::as_str) == Some("stop-on-first") {
             members.insert("failurePolicy".to_owned(), "abort".into());
@@ -268,6 +270,8 @@ pub struct FleetStatus {
 
 /// Version 0.1.6 has the counts flat, 0.1.9 some of them a second time and the cost as a number of cents.
 impl Compatible for FleetStatus {
+    const TOUCHED: &[&str] = &["totalCost", "cost"];
+
     fn accept(members: &mut Map<String, Value>) {
         if let Some(cents) = members.remove("totalCost") {
             members.entry("cost").or_insert_with(|| serde_json::json!({ "amount": cents }));

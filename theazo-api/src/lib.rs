@@ -7,12 +7,12 @@
 //! Reading order: [`endpoint`] (what an operation is), the shared vocabulary ([`id`], [`money`], [`time`], [`page`],
 //! [`error`]), then one module per resource.
 
+mod accepting;
 mod choice;
 pub mod compatible;
 pub mod endpoint;
 mod open_enum;
 mod parts;
-mod renaming;
 mod tagged_union;
 
 pub mod check;
@@ -25,17 +25,26 @@ pub mod secret;
 pub mod time;
 
 pub mod activity;
+pub mod agent_definitions;
+pub mod agent_options;
+pub mod agent_policies;
 pub mod agents;
 pub mod api_keys;
 pub mod approvals;
+pub mod attachments;
 pub mod billing;
+pub mod bridge;
 pub mod budgets;
 pub mod channels;
 pub mod chat;
 pub mod chat_messages;
+pub mod checkpoints;
+pub mod customizations;
 pub mod events;
+pub mod exec;
 pub mod files;
 pub mod fleets;
+pub mod guardrails;
 pub mod health;
 pub mod knowledge;
 pub mod knowledge_sources;
@@ -43,9 +52,14 @@ pub mod logs;
 pub mod mcp;
 pub mod metrics;
 pub mod models;
+pub mod ports;
+pub mod providers;
 pub mod runs;
 pub mod schedules;
+pub mod secrets;
+pub mod session_limits;
 pub mod sessions;
+pub mod snapshots;
 pub mod stored_files;
 pub mod tasks;
 pub mod teams;
@@ -66,20 +80,29 @@ pub mod workflow_steps;
 pub mod workflows;
 
 pub use activity::*;
+pub use agent_definitions::*;
+pub use agent_options::*;
+pub use agent_policies::*;
 pub use agents::*;
 pub use api_keys::*;
 pub use approvals::*;
+pub use attachments::*;
 pub use billing::*;
+pub use bridge::*;
 pub use budgets::*;
 pub use channels::*;
 pub use chat::*;
 pub use chat_messages::*;
 pub use check::{Check, Problems};
+pub use checkpoints::*;
+pub use customizations::*;
 pub use endpoint::{Access, Endpoint, Method, NEXT_CURSOR, Operation, Plane, Repeat, Reply, TimeClass};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, FieldProblem};
 pub use events::*;
+pub use exec::*;
 pub use files::*;
 pub use fleets::*;
+pub use guardrails::*;
 pub use health::*;
 pub use id::*;
 pub use knowledge::*;
@@ -92,10 +115,15 @@ pub use money::*;
 pub use page::Page;
 pub use parts::PARTS;
 pub use patch::Patch;
+pub use ports::*;
+pub use providers::*;
 pub use runs::*;
 pub use schedules::*;
 pub use secret::Secret;
+pub use secrets::*;
+pub use session_limits::*;
 pub use sessions::*;
+pub use snapshots::*;
 pub use stored_files::*;
 pub use tasks::*;
 pub use teams::*;
@@ -122,26 +150,36 @@ pub fn operations() -> Vec<&'static Operation> {
     [
         sessions::OPERATIONS,
         agents::OPERATIONS,
+        agent_definitions::OPERATIONS,
+        attachments::OPERATIONS,
+        customizations::OPERATIONS,
         files::OPERATIONS,
+        exec::OPERATIONS,
+        ports::OPERATIONS,
+        checkpoints::OPERATIONS,
+        snapshots::OPERATIONS,
         runs::OPERATIONS,
-        tools::OPERATIONS,
-        mcp::OPERATIONS,
-        stored_files::OPERATIONS,
-        models::OPERATIONS,
+        tasks::OPERATIONS,
+        fleets::OPERATIONS,
+        teams::OPERATIONS,
+        chat::OPERATIONS,
+        chat_messages::OPERATIONS,
+        knowledge::OPERATIONS,
+        knowledge_sources::OPERATIONS,
         workflows::OPERATIONS,
         workflow_runs::OPERATIONS,
         approvals::OPERATIONS,
         schedules::OPERATIONS,
         triggers::OPERATIONS,
         events::OPERATIONS,
-        fleets::OPERATIONS,
-        teams::OPERATIONS,
-        tasks::OPERATIONS,
-        chat::OPERATIONS,
-        chat_messages::OPERATIONS,
-        knowledge::OPERATIONS,
-        knowledge_sources::OPERATIONS,
+        tools::OPERATIONS,
+        mcp::OPERATIONS,
         channels::OPERATIONS,
+        guardrails::OPERATIONS,
+        stored_files::OPERATIONS,
+        secrets::OPERATIONS,
+        providers::OPERATIONS,
+        models::OPERATIONS,
         logs::OPERATIONS,
         metrics::OPERATIONS,
         traces::OPERATIONS,
@@ -149,8 +187,9 @@ pub fn operations() -> Vec<&'static Operation> {
         usage::OPERATIONS,
         billing::OPERATIONS,
         budgets::OPERATIONS,
-        webhooks::OPERATIONS,
         api_keys::OPERATIONS,
+        webhooks::OPERATIONS,
+        bridge::OPERATIONS,
         health::OPERATIONS,
     ]
     .concat()
@@ -167,26 +206,36 @@ pub fn describe(generator: &mut schemars::SchemaGenerator) -> Vec<endpoint::Desc
     [
         sessions::describe,
         agents::describe,
+        agent_definitions::describe,
+        attachments::describe,
+        customizations::describe,
         files::describe,
+        exec::describe,
+        ports::describe,
+        checkpoints::describe,
+        snapshots::describe,
         runs::describe,
-        tools::describe,
-        mcp::describe,
-        stored_files::describe,
-        models::describe,
+        tasks::describe,
+        fleets::describe,
+        teams::describe,
+        chat::describe,
+        chat_messages::describe,
+        knowledge::describe,
+        knowledge_sources::describe,
         workflows::describe,
         workflow_runs::describe,
         approvals::describe,
         schedules::describe,
         triggers::describe,
         events::describe,
-        fleets::describe,
-        teams::describe,
-        tasks::describe,
-        chat::describe,
-        chat_messages::describe,
-        knowledge::describe,
-        knowledge_sources::describe,
+        tools::describe,
+        mcp::describe,
         channels::describe,
+        guardrails::describe,
+        stored_files::describe,
+        secrets::describe,
+        providers::describe,
+        models::describe,
         logs::describe,
         metrics::describe,
         traces::describe,
@@ -194,8 +243,9 @@ pub fn describe(generator: &mut schemars::SchemaGenerator) -> Vec<endpoint::Desc
         usage::describe,
         billing::describe,
         budgets::describe,
-        webhooks::describe,
         api_keys::describe,
+        webhooks::describe,
+        bridge::describe,
         health::describe,
         testing::describe,
     ]

@@ -26,6 +26,17 @@ endpoints! {
             ours: true,
         };
 
+    /// Starts a run of a one-shot agent and streams what happens until it is done.
+    ///
+    /// It is `session.run` with every step shown. A stream that breaks resumes after the last event that arrived; the run
+    /// is not started again. Leaving the stream early cancels the run.
+    StreamInSession: Post "/v1/sessions/{sessionId}/runs/stream" => "session.stream",
+        path: SessionPath, body: SessionRunOpts, response: StreamEvent,
+        with {
+            positional: &["agent", "task"], time: TimeClass::Stream, reply: Reply::Events, strict: &["maxCost"],
+            planned_fields: &["knowledge", "mcp"], ends_with_caller: true, ours: true, planned: true,
+        };
+
     /// Lists the runs of the session, the newest first.
     ListRuns: Get "/v1/sessions/{sessionId}/runs" => "session.runs.list",
         path: SessionPath, query: RunListFilters, response: Page<RunData>,

@@ -263,6 +263,8 @@ compatible!(Schedule by functions);
 
 /// Version 0.1.6 has a status in the place of `enabled`, and the documentation has `nextRun`.
 impl Compatible for Schedule {
+    const TOUCHED: &[&str] = &["nextRun", "status", "enabled"];
+
     fn accept(members: &mut Map<String, Value>) {
         accept(members, "nextRun", "nextRunAt");
         if let Some(status) = members.remove("status") {

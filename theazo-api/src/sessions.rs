@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    agent_options::{KnowledgeChoice, McpChoice, check_sources},
     check::{Check, Problems},
     endpoint::{TimeClass, endpoints},
     id::SessionId,
-    money::{Cost, CostLimit},
+    money::Cost,
     open_enum::open_enum,
     page::Page,
+    providers::{ComputeProviders, ModelProviderConfig},
     runs::RunResult,
+    session_limits::{LimitsStatus, SessionLimits, SessionLimitsUpdate},
     time::{DurationInput, Timestamp},
 };
 
@@ -21,7 +24,9 @@ endpoints! {
     /// Every call makes a new one; `sessions.forUser` returns the one that a user already has.
     CreateSession: Post "/v1/sessions" => "sessions.create",
         body: SessionCreateOpts, response: SessionData,
-        with { status: 201, strict: &["limits"] };
+        with {
+            status: 201, strict: &["limits"], planned_fields: &["compute", "models", "providersDigest"],
+        };
 
     /// Fetches a session.
     GetSession: Get "/v1/sessions/{sessionId}" => "sessions.get",
@@ -29,11 +34,11 @@ endpoints! {
 
     /// Returns the active session of a user, or creates it.
     ///
-    /// Meant to be called on every request of the user. On an existing session `limits` and `metadata` are ignored:
-    /// only `session.updateLimits` changes limits.
+    /// Meant to be called on every request of the user. On an existing session `limits`, `metadata` and `environment` are
+    /// ignored: only `session.updateLimits` changes limits. `compute` and `models` take the place of those that it has.
     GetOrCreateUserSession: Post "/v1/sessions/by-user/{userId}" => "sessions.forUser",
         path: UserPath, body: SessionForUserOpts, response: SessionData,
-        with { strict: &["limits"] };
+        with { strict: &["limits"], planned_fields: &["compute", "models", "providersDigest"] };
 
     /// Lists sessions, the newest first.
     ListSessions: Get "/v1/sessions" => "sessions.list",
@@ -59,9 +64,9 @@ endpoints! {
     GetSessionLimits: Get "/v1/sessions/{sessionId}/limits" => "session.limits",
         path: SessionPath, response: LimitsStatus;
 
-    /// Changes the limits that are given and keeps the others. Runs that wait at a raised limit go on.
+    /// Changes the limits that are given and keeps the others; null removes one. Runs that wait at a raised limit go on.
     UpdateSessionLimits: Patch "/v1/sessions/{sessionId}/limits" => "session.updateLimits",
-        path: SessionPath, body: SessionLimits, response: SessionData,
+        path: SessionPath, body: SessionLimitsUpdate, response: SessionData,
         with { strict: &[""], positional: &["limits"] };
 
     /// Pauses the session and all its agents. Paused sandboxes cost nothing.
@@ -136,6 +141,18 @@ pub struct SessionCreateOpts {
     /// Your own notes: text by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
+    /// The providers of your own that its sandboxes run on; those of the account by default. Credentials are sealed and
+    /// never returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compute: Option<ComputeProviders>,
+    /// The provider of your own whose models its agents ask; those of the account by default. Credentials are sealed and
+    /// never returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<ModelProviderConfig>,
+    /// Which providers of your own the session must have: the SHA-256 of `compute` and `models`, in hexadecimal digits.
+    /// Without them a session that has others or none is refused with `providers_required`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub providers_digest: Option<String>,
 }
 
 impl Check for SessionCreateOpts {
@@ -143,16 +160,34 @@ impl Check for SessionCreateOpts {
         if let Some(user_id) = &self.user_id {
             check_user_id(user_id, problems);
         }
-        if let Some(environment) = &self.environment {
-            problems.require(
-                !matches!(environment, Environment::Other(_)),
-                "environment",
-                "must be `production`, `staging` or `development`",
-            );
-        }
+        check_environment(self.environment.as_ref(), problems);
         if let Some(limits) = &self.limits {
             problems.within("limits", limits);
         }
+        check_providers(self.compute.as_ref(), self.models.as_ref(), self.providers_digest.as_deref(), problems);
+    }
+}
+
+fn check_environment(environment: Option<&Environment>, problems: &mut Problems) {
+    let is_known = !matches!(environment, Some(Environment::Other(_)));
+    problems.require(is_known, "environment", "must be `production`, `staging` or `development`");
+}
+
+fn check_providers(
+    compute: Option<&ComputeProviders>,
+    models: Option<&ModelProviderConfig>,
+    digest: Option<&str>,
+    problems: &mut Problems,
+) {
+    if let Some(compute) = compute {
+        problems.within("compute", compute);
+    }
+    if let Some(models) = models {
+        problems.within("models", models);
+    }
+    if let Some(digest) = digest {
+        let is_digest = digest.len() == 64 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        problems.require(is_digest, "providersDigest", "must be 64 hexadecimal digits, the letters small");
     }
 }
 
@@ -170,75 +205,36 @@ pub fn check_user_id(user_id: &str, problems: &mut Problems) {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionForUserOpts {
+    /// Separates workloads; `production` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     /// What the session may use; no limits by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<SessionLimits>,
     /// Your own notes: text by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<BTreeMap<String, String>>,
+    /// The providers of your own that its sandboxes run on; those of the account by default. Credentials are sealed and
+    /// never returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compute: Option<ComputeProviders>,
+    /// The provider of your own whose models its agents ask; those of the account by default. Credentials are sealed and
+    /// never returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<ModelProviderConfig>,
+    /// Which providers of your own the session must have: the SHA-256 of `compute` and `models`, in hexadecimal digits.
+    /// Without them a session that has others or none is refused with `providers_required`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub providers_digest: Option<String>,
 }
 
 impl Check for SessionForUserOpts {
     fn check(&self, problems: &mut Problems) {
+        check_environment(self.environment.as_ref(), problems);
         if let Some(limits) = &self.limits {
             problems.within("limits", limits);
         }
-    }
-}
-
-/// What a session may use. What is absent is not limited.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct SessionLimits {
-    /// What the user may spend in a period. It is held per user, so that a new session does not reset it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_cost: Option<CostLimit>,
-    /// How many agents may exist at once that are neither paused nor ended, one-shot ones included.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_agents: Option<i64>,
-    /// How many minutes sandboxes of the session may run in all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_compute_minutes: Option<f64>,
-    /// How long the session may live; then it is terminated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_duration: Option<DurationInput>,
-}
-
-impl SessionLimits {
-    /// These limits with those of `changes` that are given put in their place.
-    pub fn merged(&self, changes: &Self) -> Self {
-        Self {
-            max_cost: changes.max_cost.clone().or_else(|| self.max_cost.clone()),
-            max_agents: changes.max_agents.or(self.max_agents),
-            max_compute_minutes: changes.max_compute_minutes.or(self.max_compute_minutes),
-            max_duration: changes.max_duration.or(self.max_duration),
-        }
-    }
-}
-
-impl Check for SessionLimits {
-    fn check(&self, problems: &mut Problems) {
-        if let Some(max_cost) = &self.max_cost {
-            problems.within("maxCost", max_cost);
-        }
-        if let Some(max_agents) = self.max_agents {
-            problems.require(
-                (0..=1_000_000).contains(&max_agents),
-                "maxAgents",
-                "must be a whole number from 0 to 1000000",
-            );
-        }
-        if let Some(minutes) = self.max_compute_minutes {
-            problems.require(
-                minutes.is_finite() && (0.0..=1e9).contains(&minutes),
-                "maxComputeMinutes",
-                "must be a number of minutes that is not negative",
-            );
-        }
-        if let Some(duration) = self.max_duration {
-            problems.require(!duration.0.is_zero(), "maxDuration", "must be longer than nothing");
-        }
+        check_providers(self.compute.as_ref(), self.models.as_ref(), self.providers_digest.as_deref(), problems);
     }
 }
 
@@ -262,6 +258,10 @@ pub struct SessionData {
     /// What the session may use.
     #[serde(default)]
     pub limits: SessionLimits,
+    /// The providers of your own that were sealed into it, as the `providersDigest` that came with them; absent if there
+    /// are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub providers_digest: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
     /// Since when it is paused.
@@ -328,6 +328,12 @@ pub struct SessionRunOpts {
     /// The provider of the sandbox; the plane's default if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// The knowledge that the agent may search; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub knowledge: Option<KnowledgeChoice>,
+    /// The MCP servers whose tools the model may use; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<McpChoice>,
 }
 
 impl Check for SessionRunOpts {
@@ -337,6 +343,7 @@ impl Check for SessionRunOpts {
         if let Some(max_cost) = &self.max_cost {
             problems.within("maxCost", max_cost);
         }
+        check_sources(self.mcp.as_ref(), self.knowledge.as_ref(), problems);
     }
 }
 
@@ -349,75 +356,6 @@ pub fn check_agent_name(agent: &str, problems: &mut Problems) {
 pub fn check_task(task: &str, problems: &mut Problems) {
     problems.require(!task.trim().is_empty(), "task", "must say what to do");
     problems.require(task.len() <= 1 << 20, "task", "is larger than 1 MiB");
-}
-
-/// A cap on spending and how far it is used, in cents.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct CostLimitStatus {
-    /// Cents that may be spent in the period.
-    pub limit: i64,
-    /// Cents that were spent in the period, rounded half up.
-    pub used: i64,
-    /// Cents that are left.
-    pub remaining: i64,
-    /// How much of the limit is used, 0 to 100.
-    pub percentage: f64,
-    /// The currency, `usd`.
-    pub currency: String,
-    /// What was spent, exactly, in millionths of a cent.
-    #[serde(default)]
-    pub used_micro_cents: i64,
-    /// What steps in flight have reserved, in millionths of a cent.
-    #[serde(default)]
-    pub reserved_micro_cents: i64,
-}
-
-/// A count and how far it is used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct LimitStatus {
-    /// How many there may be.
-    pub limit: i64,
-    /// How many there are.
-    pub used: i64,
-    /// How many more there may be.
-    pub remaining: i64,
-    /// How much of the limit is used, 0 to 100.
-    pub percentage: f64,
-}
-
-/// Compute minutes and how far they are used.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct MinutesLimitStatus {
-    /// Minutes that sandboxes may run.
-    pub limit: f64,
-    /// Minutes that sandboxes ran.
-    pub used: f64,
-    /// Minutes that are left.
-    pub remaining: f64,
-    /// How much of the limit is used, 0 to 100.
-    pub percentage: f64,
-}
-
-/// The limits of a session and how far they are used; a limit that is not set is absent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct LimitsStatus {
-    /// Spending of the user in the present period.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_cost: Option<CostLimitStatus>,
-    /// Agents that are neither paused nor ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_agents: Option<LimitStatus>,
-    /// Minutes that sandboxes of the session ran.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_compute_minutes: Option<MinutesLimitStatus>,
 }
 
 /// What a session used so far.
@@ -441,4 +379,20 @@ pub struct UsageReport {
     pub active_agents: i64,
     /// Agents that were ever created.
     pub total_agents_created: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_that_of_sha_256() {
+        let fields = |digest: String| {
+            let opts = SessionForUserOpts { providers_digest: Some(digest), ..SessionForUserOpts::default() };
+            Problems::of(&opts).into_iter().map(|problem| problem.field).collect::<Vec<_>>()
+        };
+
+        assert_eq!(fields("0f".repeat(32)), [""; 0]);
+        assert_eq!(fields("0F".repeat(32)), ["providersDigest"]);
+    }
 }

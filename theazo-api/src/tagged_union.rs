@@ -84,7 +84,8 @@ macro_rules! tagged_union {
 
         impl $crate::compatible::Compatible for $name {
             $(
-                const ACCEPTS: bool = true;
+                // Whichever variant it is, it is read as a whole.
+                const TOUCHED: &[&str] = &[$tag];
 
                 fn accept(members: &mut serde_json::Map<String, serde_json::Value>) {
                     $accept(members);
@@ -127,7 +128,7 @@ macro_rules! tagged_union {
                         if let Some(first) = map.next_key::<String>()? {
                             let value: Value = map.next_value()?;
                             if first == $tag
-                                && !<$name>::ACCEPTS
+                                && <$name>::TOUCHED.is_empty()
                                 && let Some(tag) = value.as_str()
                                 && <$name>::KNOWN.contains(&tag)
                             {

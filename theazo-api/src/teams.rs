@@ -343,6 +343,8 @@ pub struct TeamRun {
 
 /// The published client reads the cost as text with a number of cents; what is not there yet, its server answers as null.
 impl Compatible for TeamRun {
+    const TOUCHED: &[&str] = &["runId", "agentOutputs", "messages", "totalCost", "cost"];
+
     fn accept(members: &mut Map<String, Value>) {
         accept(members, "runId", "id");
         members.retain(|name, value| !(value.is_null() && matches!(name.as_str(), "agentOutputs" | "messages")));

@@ -298,6 +298,8 @@ pub struct ToolResult {
 compatible!(ToolResult by functions);
 
 impl Compatible for ToolResult {
+    const TOUCHED: &[&str] = &["duration", "error", "success"];
+
     fn accept(members: &mut Map<String, Value>) {
         accept(members, "duration", "durationMs");
         // The newest published version tells of success by the absence of an error.
