@@ -44,6 +44,7 @@ pub mod workflow_runs;
 mod workflow_step_check;
 pub mod workflow_step_parts;
 pub mod workflow_steps;
+pub mod workflow_stream;
 pub mod workflows;
 
 pub use agents::*;
@@ -74,6 +75,7 @@ pub use workflow_policies::*;
 pub use workflow_runs::*;
 pub use workflow_step_parts::*;
 pub use workflow_steps::*;
+pub use workflow_stream::*;
 pub use workflows::*;
 
 /// The OpenAPI 3.1 document of the public API, as `cargo xtask codegen` writes it.
