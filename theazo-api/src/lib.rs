@@ -77,6 +77,7 @@ pub mod workflow_runs;
 mod workflow_step_check;
 pub mod workflow_step_parts;
 pub mod workflow_steps;
+pub mod workflow_stream;
 pub mod workflows;
 
 pub use activity::*;
@@ -139,6 +140,7 @@ pub use workflow_policies::*;
 pub use workflow_runs::*;
 pub use workflow_step_parts::*;
 pub use workflow_steps::*;
+pub use workflow_stream::*;
 pub use workflows::*;
 
 /// The OpenAPI 3.1 document of the public API, as `cargo xtask codegen` writes it.

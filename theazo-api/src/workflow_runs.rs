@@ -16,9 +16,8 @@ use crate::{
     open_enum::open_enum,
     page::Page,
     sessions::{check_page_limit, check_user_id},
-    tagged_union::tagged_union,
     time::Timestamp,
-    workflow_steps::WorkflowStep,
+    workflow_stream::WorkflowStreamEvent,
     workflows::WorkflowPath,
 };
 
@@ -114,7 +113,7 @@ pub struct WorkflowStreamPath {
 /// What one run of a workflow is made of.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct WorkflowRunOpts {
     /// The end user that the run is for; the user of the session by default. One of the two must be given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,11 +124,13 @@ pub struct WorkflowRunOpts {
     /// The input, which steps read as `$.input` and `$.trigger`; empty by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Map<String, Value>>,
-    /// Your own key for the run: a second call with it returns the first run and starts none. Unlike the header
-    /// `Idempotency-Key` it is kept as long as the run.
+    /// Your own key for the run: a second call with it returns the first run and starts none. It is kept as long as the
+    /// run, unlike the idempotency key that every call has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub idempotency_key: Option<String>,
+    pub run_key: Option<String>,
 }
+
+compatible!(WorkflowRunOpts, accepts { "idempotencyKey" as "runKey" });
 
 impl Check for WorkflowRunOpts {
     fn check(&self, problems: &mut Problems) {
@@ -141,8 +142,8 @@ impl Check for WorkflowRunOpts {
         if let Some(user_id) = &self.user_id {
             check_user_id(user_id, problems);
         }
-        if let Some(key) = &self.idempotency_key {
-            problems.require(!key.is_empty() && key.len() <= 255, "idempotencyKey", "must be 1 to 255 bytes of text");
+        if let Some(key) = &self.run_key {
+            problems.require(!key.is_empty() && key.len() <= 255, "runKey", "must be 1 to 255 bytes of text");
         }
     }
 }
@@ -231,7 +232,7 @@ impl WorkflowRunStatus {
 /// A run of a workflow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct WorkflowRun {
     /// The id.
     pub id: WorkflowRunId,
@@ -274,7 +275,7 @@ pub struct WorkflowRun {
     pub can_retry_from: Option<String>,
     /// Your own key for the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub idempotency_key: Option<String>,
+    pub run_key: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its first step began.
@@ -284,6 +285,8 @@ pub struct WorkflowRun {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
 }
+
+compatible!(WorkflowRun, accepts { "idempotencyKey" as "runKey" }, serves { "runKey" as "idempotencyKey" });
 
 open_enum! {
     /// The state of a step in a run.
@@ -355,155 +358,6 @@ compatible!(
     serves { "durationMs" as "duration" }
 );
 
-tagged_union! {
-    /// Something that happens in a run of a workflow.
-    ///
-    /// `run.completed`, `run.failed` and `run.cancelled` end the stream. A run that is paused keeps it open.
-    WorkflowStreamEvent by "event", common {
-        /// The run of the workflow.
-        #[serde(default = "no_run")]
-        run_id: WorkflowRunId,
-    } {
-        /// The run began.
-        RunStarted = "run.started" {
-            /// The workflow.
-            workflow_id: WorkflowId,
-        },
-        /// A step began.
-        StepStarted = "step.started" {
-            /// The step.
-            step_id: String,
-            /// The agent that works on it.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            agent_id: Option<AgentId>,
-        },
-        /// A step is completed.
-        StepCompleted = "step.completed" {
-            /// The step.
-            step_id: String,
-            /// What it returned.
-            #[serde(default)]
-            output: Value,
-            /// What it cost: cents, rounded half up.
-            #[serde(default)]
-            cost: i64,
-            /// What it cost, exactly, in millionths of a cent.
-            #[serde(default)]
-            cost_micro_cents: i64,
-            /// How long it took, in milliseconds.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            duration_ms: Option<i64>,
-        },
-        /// A step failed.
-        StepFailed = "step.failed" {
-            /// The step.
-            step_id: String,
-            /// Why, for people.
-            error: String,
-            /// Why, as a code that programs branch on.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            code: Option<ErrorCode>,
-            /// Whether it is tried again.
-            #[serde(default)]
-            will_retry: bool,
-            /// What it cost: cents, rounded half up.
-            #[serde(default)]
-            cost: i64,
-            /// What it cost, exactly, in millionths of a cent.
-            #[serde(default)]
-            cost_micro_cents: i64,
-        },
-        /// A step is not run.
-        StepSkipped = "step.skipped" {
-            /// The step.
-            step_id: String,
-            /// Why, for people.
-            #[serde(default)]
-            reason: String,
-        },
-        /// A step waits: for an approval, for an event, or for a time.
-        StepWaiting = "step.waiting" {
-            /// The step.
-            step_id: String,
-            /// The approval that it waits for.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            approval_id: Option<ApprovalId>,
-            /// The name of the event that it waits for.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            waits_for: Option<String>,
-            /// Until when it waits; absent where there is no end.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            until: Option<Timestamp>,
-        },
-        /// A planner added steps to the run.
-        RunSpliced = "run.spliced" {
-            /// The planner.
-            step_id: String,
-            /// The steps that it added.
-            steps: Vec<WorkflowStep>,
-        },
-        /// The run stands still, until somebody approves, resumes or retries it, or the event comes that it waits for.
-        RunPaused = "run.paused" {
-            /// Why, for people.
-            #[serde(default)]
-            reason: String,
-            /// The step because of which it is paused.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            step_id: Option<String>,
-            /// The error because of which it is paused.
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            error: Option<ErrorDetail>,
-        },
-        /// The run is completed.
-        RunCompleted = "run.completed" {
-            /// What it returned.
-            #[serde(default)]
-            output: Value,
-            /// Whether steps failed or were skipped because of that: the run is `partial`.
-            #[serde(default)]
-            partial: bool,
-            /// What it cost: cents, rounded half up.
-            #[serde(default)]
-            total_cost: i64,
-            /// What it cost, exactly, in millionths of a cent.
-            #[serde(default)]
-            total_cost_micro_cents: i64,
-        },
-        /// The run failed.
-        RunFailed = "run.failed" {
-            /// Why.
-            error: ErrorDetail,
-            /// What it cost: cents, rounded half up.
-            #[serde(default)]
-            total_cost: i64,
-            /// What it cost, exactly, in millionths of a cent.
-            #[serde(default)]
-            total_cost_micro_cents: i64,
-        },
-        /// The run was cancelled.
-        RunCancelled = "run.cancelled" {
-            /// What it cost: cents, rounded half up.
-            #[serde(default)]
-            total_cost: i64,
-            /// What it cost, exactly, in millionths of a cent.
-            #[serde(default)]
-            total_cost_micro_cents: i64,
-        },
-    }
-}
-
-/// A stream of another server than ours need not say which run it is of.
-fn no_run() -> WorkflowRunId {
-    WorkflowRunId::from("")
-}
-
-impl WorkflowStreamEvent {
-    /// Whether nothing follows.
-    pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::RunCompleted { .. } | Self::RunFailed { .. } | Self::RunCancelled { .. })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -530,27 +384,21 @@ mod tests {
     }
 
     #[test]
-    fn the_events_that_the_published_client_reads_have_plain_cents() {
-        let event = WorkflowStreamEvent::StepCompleted {
-            run_id: "run_1".into(),
-            step_id: "research".to_owned(),
-            output: json!("Found it."),
-            cost: 3,
-            cost_micro_cents: 2_500_000,
-            duration_ms: None,
-        };
-        let published: WorkflowStreamEvent =
-            serde_json::from_value(json!({ "event": "run.completed", "totalCost": 41, "output": { "n": 1 } })).unwrap();
+    fn the_key_of_a_run_is_known_under_both_names() {
+        let opts: WorkflowRunOpts =
+            serde_json::from_value(json!({ "userId": "ada", "sessionId": "ses_1", "idempotencyKey": "order-7" }))
+                .unwrap();
+        let run: WorkflowRun = serde_json::from_value(json!({
+            "id": "run_1", "workflowId": "wf_1", "status": "pending", "stepResults": {}, "sharedState": {},
+            "totalCost": { "amount": 0, "currency": "usd" }, "idempotencyKey": "order-7",
+            "createdAt": "2026-11-24T09:00:00.000Z",
+        }))
+        .unwrap();
 
-        assert_eq!(
-            serde_json::to_value(&event).unwrap(),
-            json!({
-                "event": "step.completed", "runId": "run_1", "stepId": "research", "output": "Found it.", "cost": 3,
-                "costMicroCents": 2_500_000,
-            })
-        );
-        assert!(published.is_terminal() && !event.is_terminal());
-        assert!(matches!(published, WorkflowStreamEvent::RunCompleted { total_cost: 41, partial: false, .. }));
+        assert_eq!(serde_json::to_value(&opts).unwrap()["runKey"], "order-7");
+        assert_eq!(run.run_key.as_deref(), Some("order-7"));
+        let served = for_published_clients(|| serde_json::to_value(&run).unwrap());
+        assert_eq!((&served["runKey"], &served["idempotencyKey"]), (&json!("order-7"), &json!("order-7")));
     }
 
     #[test]

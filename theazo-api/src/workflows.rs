@@ -390,3 +390,59 @@ impl Check for WorkflowScheduleOpts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn problems(value: &impl Check) -> Vec<String> {
+        Problems::of(value).into_iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect()
+    }
+
+    #[test]
+    fn a_workflow_is_checked_as_a_whole() {
+        let opts: WorkflowCreateOpts = serde_json::from_value(json!({
+            "name": "", "timeout": 0, "onFailure": "panic", "concurrency": 0, "retries": { "maxAttempts": 101 },
+            "policy": { "maxStepsTotal": 0 }, "plannerPolicy": { "allowedStepTypes": [] },
+            "steps": [{ "id": "a", "agent": "writer", "dependsOn": ["b"] }],
+        }))
+        .unwrap();
+
+        assert_eq!(
+            problems(&opts),
+            [
+                "steps.0.dependsOn: names `b`, which is no step of the workflow",
+                "name: must be 1 to 128 bytes of text",
+                "timeout: must be longer than nothing",
+                "policy.maxStepsTotal: must be a whole number from 1 to 1000000",
+                "onFailure: must be `pause`, `retry`, `skip` or `abort`",
+                "retries.maxAttempts: must be a whole number from 1 to 100; the first try counts",
+                "concurrency: must be a whole number from 1 to 10000",
+                "plannerPolicy.allowedStepTypes: must name at least one kind of step",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_update_is_checked_where_it_says_something() {
+        let update = |json: Value| problems(&serde_json::from_value::<WorkflowUpdateOpts>(json).unwrap());
+
+        assert_eq!(update(json!({})), Vec::<String>::new());
+        assert_eq!(update(json!({ "policy": null, "name": null, "concurrency": null })), Vec::<String>::new());
+        assert_eq!(
+            update(json!({ "steps": [], "name": " " })),
+            ["steps: must have at least one step", "name: must be 1 to 128 bytes of text"]
+        );
+    }
+
+    #[test]
+    fn the_examples_of_the_documentation_are_right() {
+        let examples = include_str!("../fixtures/WorkflowCreateOpts.json");
+
+        for example in serde_json::from_str::<Vec<WorkflowCreateOpts>>(examples).unwrap() {
+            assert_eq!(problems(&example), Vec::<String>::new());
+        }
+    }
+}
