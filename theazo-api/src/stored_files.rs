@@ -42,7 +42,7 @@ endpoints! {
         with { ours: true, planned: true };
 
     /// Deletes a file. Addresses that were made for it stop working; what knowledge took from it stays.
-    DeleteFile: Delete "/v1/files/{fileId}" => "files.delete",
+    DeleteStoredFile: Delete "/v1/files/{fileId}" => "files.delete",
         path: StoredFilePath,
         with { status: 204, reply: Reply::Empty, planned: true };
 }

@@ -55,6 +55,8 @@ fn samples(definition: &TypeDefinition, ir: &Ir, depth: usize) -> Vec<Value> {
         TypeDefinition::TaggedUnion(union) => union
             .variants
             .iter()
+            // Deeper down one variant is enough, and the first is none that holds others.
+            .take(if depth == 0 { usize::MAX } else { 1 })
             .map(|variant| {
                 let mut members = Map::from_iter([(union.tag.clone(), json!(variant.tag_value))]);
                 members.extend(object(&variant.fields, ir, depth));

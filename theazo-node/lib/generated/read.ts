@@ -25,6 +25,7 @@ export function readSessionData(value: Arrived): types.SessionData {
   value.metadata ??= {};
   value.limits ??= {};
   readSessionLimits(value.limits);
+  value.providersDigest ??= null;
   value.pausedAt ??= null;
   value.terminatedAt ??= null;
   return value;
@@ -117,13 +118,6 @@ export function readErrorDetail(value: Arrived): types.ErrorDetail {
   return value;
 }
 
-/** Reads ExecResult. */
-export function readExecResult(value: Arrived): types.ExecResult {
-  value.truncated ??= false;
-  value.durationMs ??= 0;
-  return value;
-}
-
 /** Reads AgentStatusInfo. */
 export function readAgentStatusInfo(value: Arrived): types.AgentStatusInfo {
   readCost(value.cost);
@@ -131,9 +125,140 @@ export function readAgentStatusInfo(value: Arrived): types.AgentStatusInfo {
   return value;
 }
 
+/** Reads Snapshot. */
+export function readSnapshot(value: Arrived): types.Snapshot {
+  value.sizeBytes ??= null;
+  value.createdAt ??= null;
+  return value;
+}
+
+/** Reads AgentProgressData. */
+export function readAgentProgressData(value: Arrived): types.AgentProgressData {
+  value.phase ??= null;
+  value.percentage ??= null;
+  value.message ??= null;
+  value.totalDurationMs ??= 0;
+  value.activeDurationMs ??= 0;
+  value.lastCheckpointAt ??= null;
+  return value;
+}
+
+/** Reads AgentDefinitionConfig. */
+export function readAgentDefinitionConfig(value: Arrived): types.AgentDefinitionConfig {
+  if (value.costCap) readCost(value.costCap);
+  return value;
+}
+
+/** Reads AgentDefinition. */
+export function readAgentDefinition(value: Arrived): types.AgentDefinition {
+  value.description ??= "";
+  value.systemPrompt ??= "";
+  value.provider ??= null;
+  value.region ??= null;
+  value.tools ??= [];
+  value.browser ??= false;
+  value.timeout ??= "";
+  value.timeoutMs ??= null;
+  value.config ??= {};
+  readAgentDefinitionConfig(value.config);
+  value.updatedAt ??= null;
+  return value;
+}
+
+/** Reads AgentDefinitionVersion. */
+export function readAgentDefinitionVersion(value: Arrived): types.AgentDefinitionVersion {
+  value.changelog ??= "";
+  return value;
+}
+
+/** Reads CustomizationAttachment. */
+export function readCustomizationAttachment(value: Arrived): types.CustomizationAttachment {
+  value.name ??= "";
+  value.order ??= 0;
+  return value;
+}
+
+/** Reads HookAction. */
+export function readHookAction(value: Arrived): types.HookAction {
+  switch (value.type) {
+  }
+  return value;
+}
+
+/** Reads Customization. */
+export function readCustomization(value: Arrived): types.Customization {
+  switch (value.kind) {
+    case 'instruction':
+      value.description ??= "";
+      value.priority ??= 0;
+      break;
+    case 'prompt':
+      value.description ??= "";
+      value.variables ??= [];
+      break;
+    case 'skill':
+      value.description ??= "";
+      value.instructions ??= "";
+      value.toolIds ??= [];
+      break;
+    case 'hook':
+      value.description ??= "";
+      readHookAction(value.action);
+      break;
+  }
+  return value;
+}
+
 /** Reads FileEntry. */
 export function readFileEntry(value: Arrived): types.FileEntry {
   value.directory ??= false;
+  return value;
+}
+
+/** Reads ExecResult. */
+export function readExecResult(value: Arrived): types.ExecResult {
+  value.truncated ??= false;
+  value.durationMs ??= 0;
+  return value;
+}
+
+/** Reads ExecEvent. */
+export function readExecEvent(value: Arrived): types.ExecEvent {
+  switch (value.type) {
+    case 'started':
+      value.pid ??= null;
+      break;
+    case 'exit':
+      value.truncated ??= false;
+      break;
+    case 'error':
+      readErrorDetail(value.error);
+      break;
+  }
+  return value;
+}
+
+/** Reads ProcessInfo. */
+export function readProcessInfo(value: Arrived): types.ProcessInfo {
+  value.parentPid ??= 0;
+  value.execId ??= null;
+  value.cpuMs ??= 0;
+  value.memoryBytes ??= 0;
+  return value;
+}
+
+/** Reads ExposedPort. */
+export function readExposedPort(value: Arrived): types.ExposedPort {
+  value.port ??= 0;
+  value.createdAt ??= null;
+  return value;
+}
+
+/** Reads CheckpointData. */
+export function readCheckpointData(value: Arrived): types.CheckpointData {
+  value.phase ??= null;
+  value.progress ??= 0.0;
+  value.metadata ??= null;
   return value;
 }
 
@@ -150,6 +275,684 @@ export function readRunData(value: Arrived): types.RunData {
   return value;
 }
 
+/** Reads Task. */
+export function readTask(value: Arrived): types.Task {
+  value.input ??= {};
+  value.webhook ??= null;
+  value.runId ??= null;
+  value.progress ??= null;
+  value.progressMessage ??= null;
+  value.output ??= null;
+  value.cost ??= null;
+  if (value.cost) readCost(value.cost);
+  value.error ??= null;
+  if (value.error) readErrorDetail(value.error);
+  value.startedAt ??= null;
+  value.completedAt ??= null;
+  return value;
+}
+
+/** Reads FleetData. */
+export function readFleetData(value: Arrived): types.FleetData {
+  value.userId ??= "";
+  value.maxCost ??= null;
+  if (value.maxCost) readCost(value.maxCost);
+  value.completedAt ??= null;
+  return value;
+}
+
+/** Reads FleetStatus. */
+export function readFleetStatus(value: Arrived): types.FleetStatus {
+  value.agent ??= "";
+  readFleetProgress(value.progress);
+  readCost(value.cost);
+  value.concurrency ??= null;
+  value.createdAt ??= null;
+  value.completedAt ??= null;
+  return value;
+}
+
+/** Reads FleetProgress. */
+export function readFleetProgress(value: Arrived): types.FleetProgress {
+  value.cancelled ??= 0;
+  return value;
+}
+
+/** Reads FleetItemResult. */
+export function readFleetItemResult(value: Arrived): types.FleetItemResult {
+  value.agentId ??= null;
+  value.output ??= null;
+  readCost(value.cost);
+  value.durationMs ??= 0;
+  value.error ??= null;
+  if (value.error) readErrorDetail(value.error);
+  return value;
+}
+
+/** Reads FleetStreamEvent. */
+export function readFleetStreamEvent(value: Arrived): types.FleetStreamEvent {
+  switch (value.event) {
+    case 'fleet.progress':
+      readFleetProgress(value.progress);
+      readCost(value.cost);
+      break;
+    case 'item.completed':
+      readFleetItemResult(value.item);
+      break;
+    case 'item.failed':
+      readFleetItemResult(value.item);
+      break;
+    case 'fleet.completed':
+      readFleetProgress(value.progress);
+      readCost(value.cost);
+      break;
+    case 'fleet.cancelled':
+      readFleetProgress(value.progress);
+      readCost(value.cost);
+      break;
+  }
+  return value;
+}
+
+/** Reads TeamData. */
+export function readTeamData(value: Arrived): types.TeamData {
+  value.userId ??= "";
+  value.name ??= "";
+  value.sharedContext ??= false;
+  return value;
+}
+
+/** Reads TeamRun. */
+export function readTeamRun(value: Arrived): types.TeamRun {
+  value.output ??= null;
+  value.agentOutputs ??= {};
+  value.messages ??= [];
+  readList(readTeamMessage)(value.messages);
+  readCost(value.cost);
+  value.duration ??= "";
+  value.durationMs ??= 0;
+  value.startedAt ??= null;
+  value.completedAt ??= null;
+  value.error ??= null;
+  if (value.error) readErrorDetail(value.error);
+  return value;
+}
+
+/** Reads TeamMessage. */
+export function readTeamMessage(value: Arrived): types.TeamMessage {
+  value.role ??= "";
+  value.to ??= null;
+  value.content ??= "";
+  value.round ??= 0;
+  value.createdAt ??= null;
+  return value;
+}
+
+/** Reads TeamCancellation. */
+export function readTeamCancellation(value: Arrived): types.TeamCancellation {
+  value.cancelled ??= [];
+  return value;
+}
+
+/** Reads TeamStreamEvent. */
+export function readTeamStreamEvent(value: Arrived): types.TeamStreamEvent {
+  switch (value.type) {
+    case 'message':
+      readTeamMessage(value.message);
+      break;
+    case 'member_completed':
+      readCost(value.cost);
+      break;
+    case 'done':
+      readCost(value.cost);
+      break;
+    case 'error':
+      readErrorDetail(value.error);
+      break;
+  }
+  return value;
+}
+
+/** Reads ChatConversation. */
+export function readChatConversation(value: Arrived): types.ChatConversation {
+  value.userId ??= "";
+  value.agent ??= "";
+  value.agentId ??= null;
+  value.title ??= null;
+  value.systemPrompt ??= null;
+  value.knowledge ??= null;
+  value.context ??= null;
+  value.metadata ??= {};
+  readCost(value.totalCost);
+  value.lastMessageAt ??= null;
+  return value;
+}
+
+/** Reads ChatContextState. */
+export function readChatContextState(value: Arrived): types.ChatContextState {
+  value.summary ??= null;
+  return value;
+}
+
+/** Reads ChatHandoff. */
+export function readChatHandoff(value: Arrived): types.ChatHandoff {
+  value.metadata ??= {};
+  value.resolvedAt ??= null;
+  return value;
+}
+
+/** Reads ChatMessage. */
+export function readChatMessage(value: Arrived): types.ChatMessage {
+  value.threadId ??= null;
+  value.content ??= null;
+  value.toolCalls ??= [];
+  readList(readChatToolCall)(value.toolCalls);
+  value.attachments ??= [];
+  readCost(value.cost);
+  value.tokenCount ??= null;
+  return value;
+}
+
+/** Reads ChatToolCall. */
+export function readChatToolCall(value: Arrived): types.ChatToolCall {
+  value.toolCallId ??= null;
+  value.output ??= null;
+  return value;
+}
+
+/** Reads ChatStreamEvent. */
+export function readChatStreamEvent(value: Arrived): types.ChatStreamEvent {
+  switch (value.type) {
+    case 'tool_call':
+      value.toolCallId ??= null;
+      break;
+    case 'tool_result':
+      value.toolCallId ??= null;
+      break;
+    case 'done':
+      readCost(value.cost);
+      break;
+    case 'error':
+      readErrorDetail(value.error);
+      break;
+  }
+  return value;
+}
+
+/** Reads ChatThread. */
+export function readChatThread(value: Arrived): types.ChatThread {
+  value.title ??= null;
+  return value;
+}
+
+/** Reads KnowledgeUpload. */
+export function readKnowledgeUpload(value: Arrived): types.KnowledgeUpload {
+  value.files ??= [];
+  readList(readKnowledgeFileResult)(value.files);
+  return value;
+}
+
+/** Reads KnowledgeFileResult. */
+export function readKnowledgeFileResult(value: Arrived): types.KnowledgeFileResult {
+  value.sourceId ??= null;
+  value.chunks ??= 0;
+  value.error ??= null;
+  return value;
+}
+
+/** Reads KnowledgeResult. */
+export function readKnowledgeResult(value: Arrived): types.KnowledgeResult {
+  value.sourceId ??= null;
+  value.collection ??= "";
+  value.metadata ??= {};
+  readKnowledgeMetadata(value.metadata);
+  return value;
+}
+
+/** Reads KnowledgeMetadata. */
+export function readKnowledgeMetadata(value: Arrived): types.KnowledgeMetadata {
+  value.filename ??= null;
+  value.page ??= null;
+  value.section ??= null;
+  value.url ??= null;
+  value.contentHash ??= null;
+  return value;
+}
+
+/** Reads KnowledgeSourceData. */
+export function readKnowledgeSourceData(value: Arrived): types.KnowledgeSourceData {
+  value.filename ??= "";
+  value.collection ??= null;
+  value.syncSchedule ??= null;
+  value.syncedAt ??= null;
+  value.error ??= null;
+  if (value.error) readErrorDetail(value.error);
+  return value;
+}
+
+/** Reads WorkflowStep. */
+export function readWorkflowStep(value: Arrived): types.WorkflowStep {
+  switch (value.type) {
+    case 'agent':
+      if (value.onStepFailure) readStepFailurePolicy(value.onStepFailure);
+      break;
+    case 'parallel':
+      if (value.onStepFailure) readStepFailurePolicy(value.onStepFailure);
+      readList(readWorkflowStep)(value.branches);
+      break;
+    case 'condition':
+      if (value.onStepFailure) readStepFailurePolicy(value.onStepFailure);
+      break;
+    case 'transform':
+      if (value.onStepFailure) readStepFailurePolicy(value.onStepFailure);
+      break;
+    case 'map':
+      if (value.onStepFailure) readStepFailurePolicy(value.onStepFailure);
+      readWorkflowStep(value.step);
+      break;
+    case 'delay':
+      if (value.onStepFailure) readStepFailurePolicy(value.onStepFailure);
+      break;
+    case 'approval':
+      if (value.onStepFailure) readStepFailurePolicy(value.onStepFailure);
+      break;
+    case 'webhook':
+      if (value.onStepFailure) readStepFailurePolicy(value.onStepFailure);
+      if (value.auth) readStepAuth(value.auth);
+      break;
+    case 'planner':
+      if (value.onStepFailure) readStepFailurePolicy(value.onStepFailure);
+      if (value.maxSpawnedCost) readCost(value.maxSpawnedCost);
+      break;
+    case 'wait':
+      if (value.onStepFailure) readStepFailurePolicy(value.onStepFailure);
+      break;
+  }
+  return value;
+}
+
+/** Reads StepFailurePolicy. */
+export function readStepFailurePolicy(value: Arrived): types.StepFailurePolicy {
+  switch (value.action) {
+  }
+  return value;
+}
+
+/** Reads StepAuth. */
+export function readStepAuth(value: Arrived): types.StepAuth {
+  switch (value.type) {
+  }
+  return value;
+}
+
+/** Reads WorkflowPolicy. */
+export function readWorkflowPolicy(value: Arrived): types.WorkflowPolicy {
+  if (value.maxCostPerStep) readCost(value.maxCostPerStep);
+  if (value.maxTotalCost) readCost(value.maxTotalCost);
+  return value;
+}
+
+/** Reads PlannerPolicy. */
+export function readPlannerPolicy(value: Arrived): types.PlannerPolicy {
+  if (value.maxSpawnedCost) readCost(value.maxSpawnedCost);
+  return value;
+}
+
+/** Reads Workflow. */
+export function readWorkflow(value: Arrived): types.Workflow {
+  value.name ??= "";
+  readList(readWorkflowStep)(value.steps);
+  value.description ??= null;
+  value.timeout ??= null;
+  value.inputSchema ??= null;
+  value.outputSchema ??= null;
+  value.policy ??= null;
+  if (value.policy) readWorkflowPolicy(value.policy);
+  value.retries ??= null;
+  value.concurrency ??= null;
+  value.plannerPolicy ??= null;
+  if (value.plannerPolicy) readPlannerPolicy(value.plannerPolicy);
+  return value;
+}
+
+/** Reads WorkflowEstimate. */
+export function readWorkflowEstimate(value: Arrived): types.WorkflowEstimate {
+  readCostRange(value.estimated);
+  value.breakdown ??= [];
+  readList(readStepEstimate)(value.breakdown);
+  value.basedOn ??= 0;
+  return value;
+}
+
+/** Reads CostRange. */
+export function readCostRange(value: Arrived): types.CostRange {
+  value.currency ??= "usd";
+  return value;
+}
+
+/** Reads StepEstimate. */
+export function readStepEstimate(value: Arrived): types.StepEstimate {
+  readCostRange(value.estimated);
+  return value;
+}
+
+/** Reads Schedule. */
+export function readSchedule(value: Arrived): types.Schedule {
+  value.name ??= null;
+  value.agent ??= null;
+  value.workflowId ??= null;
+  value.input ??= {};
+  value.lastRunAt ??= null;
+  value.nextRunAt ??= null;
+  return value;
+}
+
+/** Reads WorkflowRun. */
+export function readWorkflowRun(value: Arrived): types.WorkflowRun {
+  value.workflowVersion ??= null;
+  value.userId ??= "";
+  value.sessionId ??= null;
+  value.input ??= {};
+  value.error ??= null;
+  if (value.error) readErrorDetail(value.error);
+  value.currentStepId ??= null;
+  value.stepResults ??= {};
+  readMap(readWorkflowRunStepResult)(value.stepResults);
+  value.sharedState ??= {};
+  readCost(value.totalCost);
+  value.canRetryFrom ??= null;
+  value.runKey ??= null;
+  value.startedAt ??= null;
+  value.completedAt ??= null;
+  return value;
+}
+
+/** Reads WorkflowRunStepResult. */
+export function readWorkflowRunStepResult(value: Arrived): types.WorkflowRunStepResult {
+  value.cost ??= 0;
+  value.microCents ??= 0;
+  value.durationMs ??= null;
+  value.attempts ??= 0;
+  value.agentId ??= null;
+  value.approvalId ??= null;
+  value.error ??= null;
+  value.errorCode ??= null;
+  value.startedAt ??= null;
+  value.completedAt ??= null;
+  return value;
+}
+
+/** Reads WorkflowStreamEvent. */
+export function readWorkflowStreamEvent(value: Arrived): types.WorkflowStreamEvent {
+  switch (value.event) {
+    case 'run.started':
+      value.runId ??= "";
+      break;
+    case 'step.started':
+      value.runId ??= "";
+      value.agentId ??= null;
+      break;
+    case 'step.completed':
+      value.runId ??= "";
+      value.cost ??= 0;
+      value.costMicroCents ??= 0;
+      value.durationMs ??= null;
+      break;
+    case 'step.failed':
+      value.runId ??= "";
+      value.code ??= null;
+      value.willRetry ??= false;
+      value.cost ??= 0;
+      value.costMicroCents ??= 0;
+      break;
+    case 'step.skipped':
+      value.runId ??= "";
+      value.reason ??= "";
+      break;
+    case 'step.waiting':
+      value.runId ??= "";
+      value.approvalId ??= null;
+      value.waitsFor ??= null;
+      value.until ??= null;
+      break;
+    case 'run.spliced':
+      value.runId ??= "";
+      readList(readWorkflowStep)(value.steps);
+      break;
+    case 'run.paused':
+      value.runId ??= "";
+      value.reason ??= "";
+      value.stepId ??= null;
+      value.error ??= null;
+      if (value.error) readErrorDetail(value.error);
+      break;
+    case 'run.completed':
+      value.runId ??= "";
+      value.partial ??= false;
+      value.totalCost ??= 0;
+      value.totalCostMicroCents ??= 0;
+      break;
+    case 'run.failed':
+      value.runId ??= "";
+      readErrorDetail(value.error);
+      value.totalCost ??= 0;
+      value.totalCostMicroCents ??= 0;
+      break;
+    case 'run.cancelled':
+      value.runId ??= "";
+      value.totalCost ??= 0;
+      value.totalCostMicroCents ??= 0;
+      break;
+  }
+  return value;
+}
+
+/** Reads Approval. */
+export function readApproval(value: Arrived): types.Approval {
+  value.agentId ??= null;
+  value.sessionId ??= null;
+  value.runId ??= null;
+  value.workflowRunId ??= null;
+  value.stepId ??= null;
+  value.params ??= {};
+  value.timeout ??= null;
+  value.defaultAction ??= null;
+  value.decidedAt ??= null;
+  value.decidedBy ??= null;
+  value.modifications ??= null;
+  value.reason ??= null;
+  return value;
+}
+
+/** Reads BulkApprovalResult. */
+export function readBulkApprovalResult(value: Arrived): types.BulkApprovalResult {
+  readList(readApprovalResult)(value.results);
+  return value;
+}
+
+/** Reads ApprovalResult. */
+export function readApprovalResult(value: Arrived): types.ApprovalResult {
+  value.approval ??= null;
+  if (value.approval) readApproval(value.approval);
+  value.error ??= null;
+  if (value.error) readErrorDetail(value.error);
+  return value;
+}
+
+/** Reads ScheduleExecution. */
+export function readScheduleExecution(value: Arrived): types.ScheduleExecution {
+  value.scheduleId ??= null;
+  value.sessionId ??= null;
+  value.agentId ??= null;
+  value.runId ??= null;
+  value.workflowRunId ??= null;
+  readCost(value.cost);
+  value.error ??= null;
+  if (value.error) readErrorDetail(value.error);
+  value.completedAt ??= null;
+  return value;
+}
+
+/** Reads Trigger. */
+export function readTrigger(value: Arrived): types.Trigger {
+  value.type ??= "webhook";
+  value.agent ??= null;
+  value.workflowId ??= null;
+  value.url ??= null;
+  value.secret ??= null;
+  value.event ??= null;
+  value.filter ??= null;
+  value.enabled ??= true;
+  value.lastFiredAt ??= null;
+  value.createdAt ??= null;
+  return value;
+}
+
+/** Reads EmittedEvent. */
+export function readEmittedEvent(value: Arrived): types.EmittedEvent {
+  value.userId ??= null;
+  value.triggers ??= 0;
+  value.resumedRuns ??= 0;
+  return value;
+}
+
+/** Reads ToolHandler. */
+export function readToolHandler(value: Arrived): types.ToolHandler {
+  switch (value.type) {
+  }
+  return value;
+}
+
+/** Reads Tool. */
+export function readTool(value: Arrived): types.Tool {
+  value.id ??= null;
+  value.parameters ??= {};
+  value.handler ??= null;
+  if (value.handler) readToolHandler(value.handler);
+  value.signingSecret ??= null;
+  value.createdAt ??= null;
+  value.updatedAt ??= null;
+  return value;
+}
+
+/** Reads ToolResult. */
+export function readToolResult(value: Arrived): types.ToolResult {
+  value.tool ??= "";
+  value.input ??= {};
+  value.error ??= null;
+  value.durationMs ??= 0;
+  return value;
+}
+
+/** Reads McpConnection. */
+export function readMcpConnection(value: Arrived): types.McpConnection {
+  value.url ??= null;
+  value.command ??= null;
+  value.args ??= null;
+  value.toolFilter ??= null;
+  value.requiresApproval ??= [];
+  value.error ??= null;
+  value.discoveredTools ??= [];
+  readList(readMcpTool)(value.discoveredTools);
+  value.lastHealthCheck ??= null;
+  value.authUrl ??= null;
+  return value;
+}
+
+/** Reads McpTool. */
+export function readMcpTool(value: Arrived): types.McpTool {
+  value.description ??= "";
+  value.inputSchema ??= {};
+  return value;
+}
+
+/** Reads McpRefreshResult. */
+export function readMcpRefreshResult(value: Arrived): types.McpRefreshResult {
+  readList(readMcpTool)(value.tools);
+  value.added ??= [];
+  value.removed ??= [];
+  return value;
+}
+
+/** Reads McpHealth. */
+export function readMcpHealth(value: Arrived): types.McpHealth {
+  value.error ??= null;
+  return value;
+}
+
+/** Reads Channel. */
+export function readChannel(value: Arrived): types.Channel {
+  value.config ??= {};
+  value.conversationCount ??= 0;
+  value.scriptTag ??= null;
+  return value;
+}
+
+/** Reads VisitorStreamEvent. */
+export function readVisitorStreamEvent(value: Arrived): types.VisitorStreamEvent {
+  switch (value.type) {
+  }
+  return value;
+}
+
+/** Reads GuardrailViolation. */
+export function readGuardrailViolation(value: Arrived): types.GuardrailViolation {
+  value.sessionId ??= null;
+  value.runId ??= null;
+  value.severity ??= null;
+  value.action ??= null;
+  return value;
+}
+
+/** Reads StoredFile. */
+export function readStoredFile(value: Arrived): types.StoredFile {
+  value.mimeType ??= null;
+  value.userId ??= "";
+  value.agentId ??= null;
+  value.sessionId ??= null;
+  return value;
+}
+
+/** Reads FileUrl. */
+export function readFileUrl(value: Arrived): types.FileUrl {
+  value.expiresAt ??= null;
+  return value;
+}
+
+/** Reads SecretInfo. */
+export function readSecretInfo(value: Arrived): types.SecretInfo {
+  value.updatedAt ??= null;
+  return value;
+}
+
+/** Reads ProviderData. */
+export function readProviderData(value: Arrived): types.ProviderData {
+  value.credentialRef ??= null;
+  value.config ??= {};
+  return value;
+}
+
+/** Reads Model. */
+export function readModel(value: Arrived): types.Model {
+  value.provider ??= "";
+  value.capabilities ??= [];
+  return value;
+}
+
+/** Reads ModelEstimate. */
+export function readModelEstimate(value: Arrived): types.ModelEstimate {
+  readModelCost(value.estimatedCost);
+  return value;
+}
+
+/** Reads ModelCost. */
+export function readModelCost(value: Arrived): types.ModelCost {
+  readCost(value.modelCost);
+  readCost(value.theazoMargin);
+  readCost(value.total);
+  return value;
+}
+
 /** Reads LogEntry. */
 export function readLogEntry(value: Arrived): types.LogEntry {
   value.agentId ??= "";
@@ -157,6 +960,98 @@ export function readLogEntry(value: Arrived): types.LogEntry {
   value.userId ??= "";
   value.provider ??= "";
   value.metadata ??= null;
+  value.traceId ??= null;
+  return value;
+}
+
+/** Reads AgentLogEvent. */
+export function readAgentLogEvent(value: Arrived): types.AgentLogEvent {
+  switch (value.event) {
+    case 'log':
+      value.agentId ??= "";
+      value.sessionId ??= "";
+      value.userId ??= "";
+      value.provider ??= "";
+      value.metadata ??= null;
+      value.traceId ??= null;
+      break;
+  }
+  return value;
+}
+
+/** Reads MetricsSummary. */
+export function readMetricsSummary(value: Arrived): types.MetricsSummary {
+  readCost(value.costToday);
+  return value;
+}
+
+/** Reads MetricDataPoint. */
+export function readMetricDataPoint(value: Arrived): types.MetricDataPoint {
+  value.value ??= null;
+  value.p50 ??= null;
+  value.p95 ??= null;
+  value.p99 ??= null;
+  return value;
+}
+
+/** Reads Trace. */
+export function readTrace(value: Arrived): types.Trace {
+  value.sessionId ??= "";
+  value.runId ??= "";
+  value.status ??= null;
+  value.startedAt ??= null;
+  readCost(value.cost);
+  return value;
+}
+
+/** Reads TraceDetail. */
+export function readTraceDetail(value: Arrived): types.TraceDetail {
+  value.sessionId ??= "";
+  value.runId ??= "";
+  value.status ??= null;
+  value.startedAt ??= null;
+  readCost(value.cost);
+  value.spans ??= [];
+  readList(readTraceSpan)(value.spans);
+  return value;
+}
+
+/** Reads TraceSpan. */
+export function readTraceSpan(value: Arrived): types.TraceSpan {
+  value.parentSpanId ??= null;
+  value.kind ??= "custom";
+  value.status ??= "completed";
+  value.error ??= null;
+  value.attributes ??= {};
+  return value;
+}
+
+/** Reads ActivityEvent. */
+export function readActivityEvent(value: Arrived): types.ActivityEvent {
+  switch (value.type) {
+    case 'log':
+      value.sessionId ??= "";
+      value.agentId ??= "";
+      value.userId ??= "";
+      readLogEntry(value.entry);
+      break;
+    case 'span':
+      value.sessionId ??= "";
+      value.agentId ??= "";
+      value.userId ??= "";
+      readTraceSpan(value.span);
+      break;
+    case 'metric':
+      value.sessionId ??= "";
+      value.agentId ??= "";
+      value.userId ??= "";
+      break;
+    case 'state':
+      value.sessionId ??= "";
+      value.agentId ??= "";
+      value.userId ??= "";
+      break;
+  }
   return value;
 }
 
@@ -227,6 +1122,80 @@ export function readUsageExport(value: Arrived): types.UsageExport {
   readCost(value.total);
   value.records ??= [];
   value.csv ??= null;
+  return value;
+}
+
+/** Reads LedgerEntry. */
+export function readLedgerEntry(value: Arrived): types.LedgerEntry {
+  readCost(value.cost);
+  value.userId ??= "";
+  value.sessionId ??= "";
+  value.agentId ??= "";
+  value.runId ??= "";
+  value.provider ??= "";
+  value.model ??= "";
+  value.tokens ??= null;
+  value.computeMinutes ??= null;
+  return value;
+}
+
+/** Reads BillingSubscription. */
+export function readBillingSubscription(value: Arrived): types.BillingSubscription {
+  value.cancelAtPeriodEnd ??= false;
+  return value;
+}
+
+/** Reads CreditBalance. */
+export function readCreditBalance(value: Arrived): types.CreditBalance {
+  readCost(value.cost);
+  readCost(value.consumedToday);
+  return value;
+}
+
+/** Reads BillingBudgetConfig. */
+export function readBillingBudgetConfig(value: Arrived): types.BillingBudgetConfig {
+  if (value.monthly) readCost(value.monthly);
+  if (value.daily) readCost(value.daily);
+  value.alerts ??= [];
+  return value;
+}
+
+/** Reads BillingBudgetStatus. */
+export function readBillingBudgetStatus(value: Arrived): types.BillingBudgetStatus {
+  value.userId ??= "";
+  value.isDefault ??= false;
+  value.period ??= "month";
+  readCost(value.budget);
+  readCost(value.spent);
+  readCost(value.remaining);
+  value.reservedMicroCents ??= 0;
+  value.alerts ??= [];
+  value.resetsAt ??= null;
+  value.daily ??= null;
+  if (value.daily) readDailyBudgetStatus(value.daily);
+  return value;
+}
+
+/** Reads DailyBudgetStatus. */
+export function readDailyBudgetStatus(value: Arrived): types.DailyBudgetStatus {
+  readCost(value.budget);
+  readCost(value.spent);
+  readCost(value.remaining);
+  value.alerts ??= [];
+  return value;
+}
+
+/** Reads ApiKeyCreated. */
+export function readApiKeyCreated(value: Arrived): types.ApiKeyCreated {
+  value.lastUsedAt ??= null;
+  value.revokedAt ??= null;
+  return value;
+}
+
+/** Reads ApiKey. */
+export function readApiKey(value: Arrived): types.ApiKey {
+  value.lastUsedAt ??= null;
+  value.revokedAt ??= null;
   return value;
 }
 

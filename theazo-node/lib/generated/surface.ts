@@ -3,10 +3,42 @@
 import { type Caller, type CallOptions, type CallOptionsOfRun, asItIs, splitOptions } from '../caller.js';
 import { decodeFile, encodeFile } from '../files.js';
 import { Handle } from '../handle.js';
+import { durationsAsText } from '../input.js';
 import { type PagePromise, paginate } from '../pages.js';
 import { type EventStream } from '../stream.js';
-import { readAgentData, readAgentStatusInfo, readCost, readDailyUsage, readExecResult, readFileEntry, readHealth, readLimitsStatus, readList, readLogEntry, readMap, readRunData, readRunResult, readSessionData, readStreamEvent, readUsageExport, readUsageReport, readUsageSummary, readUserUsage } from './read.js';
+import { readActivityEvent, readAgentData, readAgentDefinition, readAgentDefinitionVersion, readAgentLogEvent, readAgentProgressData, readAgentStatusInfo, readApiKey, readApiKeyCreated, readApproval, readBillingBudgetConfig, readBillingBudgetStatus, readBillingSubscription, readBulkApprovalResult, readChannel, readChatContextState, readChatConversation, readChatHandoff, readChatMessage, readChatStreamEvent, readChatThread, readCheckpointData, readCost, readCreditBalance, readCustomization, readCustomizationAttachment, readDailyUsage, readEmittedEvent, readExecEvent, readExecResult, readExposedPort, readFileEntry, readFileUrl, readFleetData, readFleetItemResult, readFleetStatus, readFleetStreamEvent, readGuardrailViolation, readHealth, readKnowledgeResult, readKnowledgeSourceData, readKnowledgeUpload, readLedgerEntry, readLimitsStatus, readList, readLogEntry, readMap, readMcpConnection, readMcpHealth, readMcpRefreshResult, readMcpTool, readMetricDataPoint, readMetricsSummary, readModel, readModelEstimate, readProcessInfo, readProviderData, readRunData, readRunResult, readSchedule, readScheduleExecution, readSecretInfo, readSessionData, readSnapshot, readStoredFile, readStreamEvent, readTask, readTeamCancellation, readTeamData, readTeamRun, readTeamStreamEvent, readTool, readToolResult, readTrace, readTraceDetail, readTrigger, readUsageExport, readUsageReport, readUsageSummary, readUserUsage, readVisitorStreamEvent, readWorkflow, readWorkflowEstimate, readWorkflowRun, readWorkflowStreamEvent } from './read.js';
 import type * as types from './types.js';
+
+/** The programs that run in one agent's sandbox. */
+export class AgentExecs {
+  readonly #caller: Caller;
+  readonly #owner: types.AgentData;
+
+  /** @internal */
+  constructor(caller: Caller, owner: types.AgentData) {
+    this.#caller = caller;
+    this.#owner = owner;
+  }
+
+  /**
+   * Writes to the standard input of a program that was started with `stdin`.
+   * @param execId The execution of the program, as `started` says.
+   * @param data What to write, as `encoding` says; it may be empty where `close` is true.
+   */
+  async write(execId: types.ExecId, data: string, options: Omit<types.ExecInputOpts, 'data'> & CallOptions = {}): Promise<void> {
+    const [rest, call] = splitOptions(options);
+    await this.#caller.call('WriteToExec', { agentId: this.#owner.id, execId }, undefined, { data, ...rest }, call, asItIs);
+  }
+
+  /**
+   * Sends a signal to a program and all that it started. A program that has ended stays as it is.
+   * @param execId The execution of the program, as `started` says.
+   * @param signal The signal; `SIGKILL` by default.
+   */
+  async kill(execId: types.ExecId, signal?: types.ExecSignal, options?: CallOptions): Promise<void> {
+    await this.#caller.call('KillExec', { agentId: this.#owner.id, execId }, undefined, { signal }, options, asItIs);
+  }
+}
 
 /** The files in one agent's sandbox. */
 export class AgentFiles {
@@ -45,6 +77,106 @@ export class AgentFiles {
   async list(dir?: string, options?: CallOptions): Promise<types.FileEntry[]> {
     return await this.#caller.call<types.FileEntry[]>('ListFiles', { agentId: this.#owner.id }, { dir }, undefined, options, readList(readFileEntry));
   }
+
+  /**
+   * Removes a file or folder from the agent's sandbox.
+   * @param path The path of the file; a relative one is relative to `/workspace`.
+   */
+  async delete(path: string, options: types.FileDeleteOpts & CallOptions = {}): Promise<void> {
+    const [rest, call] = splitOptions(options);
+    await this.#caller.call('DeleteFile', { agentId: this.#owner.id, path }, rest, undefined, call, asItIs);
+  }
+
+  /**
+   * Moves a file or folder in the agent's sandbox, or gives it another name, and makes the folders that it needs.
+   * @param source Where it is; a relative path is relative to `/workspace`.
+   * @param target Where it is to be, with its name; a relative path is relative to `/workspace`.
+   */
+  async rename(source: string, target: string, options: Omit<types.FileMoveOpts, 'source' | 'target'> & CallOptions = {}): Promise<types.FileEntry> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.FileEntry>('MoveFile', { agentId: this.#owner.id }, undefined, { source, target, ...rest }, call, readFileEntry);
+  }
+
+  /**
+   * Makes a folder in the agent's sandbox, with those that it is in. A folder that is there already stays as it is.
+   * @param path The path; a relative one is relative to `/workspace`.
+   */
+  async makeDir(path: string, options?: CallOptions): Promise<types.FileEntry> {
+    return await this.#caller.call<types.FileEntry>('MakeFolder', { agentId: this.#owner.id }, undefined, { path }, options, readFileEntry);
+  }
+}
+
+/** The ports of one agent's sandbox that are reachable from outside. */
+export class AgentPorts {
+  readonly #caller: Caller;
+  readonly #owner: types.AgentData;
+
+  /** @internal */
+  constructor(caller: Caller, owner: types.AgentData) {
+    this.#caller = caller;
+    this.#owner = owner;
+  }
+
+  /**
+   * Makes a port of the agent's sandbox reachable from outside. A port that is exposed already keeps its address.
+   *
+   * The address works as long as the agent has its sandbox; while nothing listens on the port it answers 502. Whoever
+   * knows the address may call it.
+   * @param port The number of the port, 1 to 65535.
+   */
+  async expose(port: number, options?: CallOptions): Promise<types.ExposedPort> {
+    return await this.#caller.call<types.ExposedPort>('ExposePort', { agentId: this.#owner.id }, undefined, { port }, options, readExposedPort);
+  }
+
+  /** Lists the ports of the agent that are exposed, by their numbers. */
+  list(options: types.PortListOpts & CallOptions = {}): PagePromise<types.ExposedPort> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.ExposedPort, types.ExposedPort>(
+      (cursor) => this.#caller.call('ListPorts', { agentId: this.#owner.id }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readExposedPort,
+    );
+  }
+
+  /**
+   * Makes a port unreachable from outside. What listens on it goes on.
+   * @param port The number of the port, as text.
+   */
+  async close(port: string, options?: CallOptions): Promise<void> {
+    await this.#caller.call('ClosePort', { agentId: this.#owner.id, port }, undefined, undefined, options, asItIs);
+  }
+}
+
+/** What one agent's sandbox held at earlier moments. */
+export class AgentSnapshots {
+  readonly #caller: Caller;
+  readonly #owner: types.AgentData;
+
+  /** @internal */
+  constructor(caller: Caller, owner: types.AgentData) {
+    this.#caller = caller;
+    this.#owner = owner;
+  }
+
+  /** Lists the snapshots of the agent, the newest first: those of its pauses and of its checkpoints. */
+  list(options: types.SnapshotListOpts & CallOptions = {}): PagePromise<types.Snapshot> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Snapshot, types.Snapshot>(
+      (cursor) => this.#caller.call('ListSnapshots', { agentId: this.#owner.id }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readSnapshot,
+    );
+  }
+
+  /**
+   * Creates an agent in the same session whose sandbox begins with what the snapshot holds.
+   *
+   * The new agent has the options of the old one and remembers what the old one did until then. One agent more than
+   * `maxAgents` allows is refused with `session_limit_exceeded`.
+   * @param snapshotId The snapshot.
+   */
+  async fork(snapshotId: types.SnapshotId, options: types.SnapshotForkOpts & CallOptions = {}): Promise<Agent> {
+    const [rest, call] = splitOptions(options);
+    return new Agent(this.#caller, await this.#caller.call<types.AgentData>('ForkSnapshot', { agentId: this.#owner.id, snapshotId }, undefined, rest, call, readAgentData));
+  }
 }
 
 /** The agents of one session. */
@@ -79,6 +211,320 @@ export class SessionAgents {
   }
 }
 
+/** The conversations of one session, with an agent that remembers them. */
+export class SessionChat {
+  readonly #caller: Caller;
+  readonly #owner: types.SessionData;
+
+  /** @internal */
+  constructor(caller: Caller, owner: types.SessionData) {
+    this.#caller = caller;
+    this.#owner = owner;
+  }
+
+  /** Begins a conversation. */
+  async create(options: types.ChatCreateOpts & CallOptions = {}): Promise<types.ChatConversation> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.ChatConversation>('CreateChat', { sessionId: this.#owner.id }, undefined, rest, call, readChatConversation);
+  }
+
+  /** Lists the conversations of the session, the one with the newest message first. */
+  list(options: types.ChatListOpts & CallOptions = {}): PagePromise<types.ChatConversation> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.ChatConversation, types.ChatConversation>(
+      (cursor) => this.#caller.call('ListChats', { sessionId: this.#owner.id }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readChatConversation,
+    );
+  }
+
+  /**
+   * Fetches a conversation.
+   * @param conversationId The conversation.
+   */
+  async get(conversationId: types.ConversationId, options?: CallOptions): Promise<types.ChatConversation> {
+    return await this.#caller.call<types.ChatConversation>('GetChat', { conversationId }, undefined, undefined, options, readChatConversation);
+  }
+
+  /**
+   * Changes what is given and keeps the rest.
+   * @param conversationId The conversation.
+   */
+  async update(conversationId: types.ConversationId, options: types.ChatUpdateOpts & CallOptions = {}): Promise<types.ChatConversation> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.ChatConversation>('UpdateChat', { conversationId }, undefined, rest, call, readChatConversation);
+  }
+
+  /**
+   * Removes a conversation with its messages and threads.
+   * @param conversationId The conversation.
+   */
+  async delete(conversationId: types.ConversationId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteChat', { conversationId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Archives a conversation: it stays readable, and takes no messages until it is unarchived.
+   * @param conversationId The conversation.
+   */
+  async archive(conversationId: types.ConversationId, options?: CallOptions): Promise<types.ChatConversation> {
+    return await this.#caller.call<types.ChatConversation>('ArchiveChat', { conversationId }, undefined, undefined, options, readChatConversation);
+  }
+
+  /**
+   * Makes an archived conversation active again.
+   * @param conversationId The conversation.
+   */
+  async unarchive(conversationId: types.ConversationId, options?: CallOptions): Promise<types.ChatConversation> {
+    return await this.#caller.call<types.ChatConversation>('UnarchiveChat', { conversationId }, undefined, undefined, options, readChatConversation);
+  }
+
+  /**
+   * Reports what of the conversation the model has in view.
+   * @param conversationId The conversation.
+   */
+  async context(conversationId: types.ConversationId, options?: CallOptions): Promise<types.ChatContextState> {
+    return await this.#caller.call<types.ChatContextState>('GetChatContext', { conversationId }, undefined, undefined, options, readChatContextState);
+  }
+
+  /**
+   * Puts something into the model's view that is no message of anybody, and reports what it has in view then.
+   * @param conversationId The conversation.
+   * @param content What the model is told, 1 MiB at most.
+   */
+  async injectContext(conversationId: types.ConversationId, content: string, options: Omit<types.ChatContextInjection, 'content'> & CallOptions = {}): Promise<types.ChatContextState> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.ChatContextState>('InjectChatContext', { conversationId }, undefined, { content, ...rest }, call, readChatContextState);
+  }
+
+  /**
+   * Hands the conversation over, to a person or to another agent. Until it is resolved its own agent is silent.
+   * @param conversationId The conversation.
+   * @param reason Why, for the one who takes it over.
+   * @param to To whom: `human`, or `agent:` and the id of a definition.
+   */
+  async handoff(conversationId: types.ConversationId, reason: string, to: string, options: Omit<types.ChatHandoffOpts, 'reason' | 'to'> & CallOptions = {}): Promise<types.ChatHandoff> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.ChatHandoff>('HandOffChat', { conversationId }, undefined, { reason, to, ...rest }, call, readChatHandoff);
+  }
+
+  /**
+   * Ends the handoff that is open, and the conversation's own agent answers again.
+   * @param conversationId The conversation.
+   */
+  async resolveHandoff(conversationId: types.ConversationId, options?: CallOptions): Promise<types.ChatHandoff> {
+    return await this.#caller.call<types.ChatHandoff>('ResolveChatHandoff', { conversationId }, undefined, undefined, options, readChatHandoff);
+  }
+
+  /**
+   * Writes a message to the agent and waits for its answer, which is returned.
+   * @param conversationId The conversation.
+   * @param content What to say, 1 MiB at most.
+   */
+  async send(conversationId: types.ConversationId, content: string, options: Omit<types.ChatSendOpts, 'content'> & CallOptions = {}): Promise<types.ChatMessage> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.ChatMessage>('SendChatMessage', { conversationId }, undefined, { content, ...rest }, call, readChatMessage);
+  }
+
+  /**
+   * Writes a message to the agent and streams its answer.
+   *
+   * A stream that breaks resumes after the last event that arrived; the message is not written again. Leaving the
+   * stream early ends the answer.
+   * @param conversationId The conversation.
+   * @param content What to say, 1 MiB at most.
+   */
+  stream(conversationId: types.ConversationId, content: string, options: Omit<types.ChatSendOpts, 'content'> & CallOptions = {}): EventStream<types.ChatStreamEvent> {
+    const [rest, call] = splitOptions(options);
+    return this.#caller.stream<types.ChatStreamEvent>('StreamChatMessage', { conversationId }, undefined, { content, ...rest }, call, readChatStreamEvent);
+  }
+
+  /**
+   * Lists the messages of a conversation, without those of its threads.
+   * @param conversationId The conversation.
+   */
+  messages(conversationId: types.ConversationId, options: types.ChatMessageListOpts & CallOptions = {}): PagePromise<types.ChatMessage> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.ChatMessage, types.ChatMessage>(
+      (cursor) => this.#caller.call('ListChatMessages', { conversationId }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readChatMessage,
+    );
+  }
+
+  /**
+   * Begins a thread below a message.
+   * @param conversationId The conversation.
+   * @param parentMessageId The message below which it begins.
+   */
+  async createThread(conversationId: types.ConversationId, parentMessageId: types.MessageId, options: Omit<types.ChatThreadCreateOpts, 'parentMessageId'> & CallOptions = {}): Promise<types.ChatThread> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.ChatThread>('CreateChatThread', { conversationId }, undefined, { parentMessageId, ...rest }, call, readChatThread);
+  }
+
+  /**
+   * Lists the threads of a conversation, the newest first.
+   * @param conversationId The conversation.
+   */
+  threads(conversationId: types.ConversationId, options: types.ChatThreadListOpts & CallOptions = {}): PagePromise<types.ChatThread> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.ChatThread, types.ChatThread>(
+      (cursor) => this.#caller.call('ListChatThreads', { conversationId }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readChatThread,
+    );
+  }
+
+  /**
+   * Lists the messages of a thread.
+   * @param conversationId The conversation.
+   * @param threadId The thread.
+   */
+  threadMessages(conversationId: types.ConversationId, threadId: types.ThreadId, options: types.ChatMessageListOpts & CallOptions = {}): PagePromise<types.ChatMessage> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.ChatMessage, types.ChatMessage>(
+      (cursor) => this.#caller.call('ListThreadMessages', { conversationId, threadId }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readChatMessage,
+    );
+  }
+
+  /**
+   * Writes a message to the agent in a thread and waits for its answer, which is returned.
+   *
+   * The agent has the thread in view, and of the conversation what was written up to the thread's parent.
+   * @param conversationId The conversation.
+   * @param threadId The thread.
+   * @param content What to say, 1 MiB at most.
+   */
+  async sendInThread(conversationId: types.ConversationId, threadId: types.ThreadId, content: string, options: Omit<types.ChatSendOpts, 'content'> & CallOptions = {}): Promise<types.ChatMessage> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.ChatMessage>('SendInThread', { conversationId, threadId }, undefined, { content, ...rest }, call, readChatMessage);
+  }
+
+  /**
+   * Finds messages that fit the words or their meaning, the best first.
+   *
+   * It looks in all conversations of the session's user; in an anonymous session, in those of the session alone.
+   * @param query What to look for.
+   */
+  search(query: string, options: Omit<types.ChatSearchOpts, 'query' | 'userId' | 'sessionId'> & CallOptions = {}): PagePromise<types.ChatSearchResult> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.ChatSearchResult, types.ChatSearchResult>(
+      (cursor) => this.#caller.call('SearchChat', {}, undefined, { query, ...rest, ...cursor, userId: this.#owner.userId, sessionId: this.#owner.id }, call, asItIs),
+      asItIs,
+    );
+  }
+}
+
+/** The fleets of one session: one agent on many inputs. */
+export class SessionFleets {
+  readonly #caller: Caller;
+  readonly #owner: types.SessionData;
+
+  /** @internal */
+  constructor(caller: Caller, owner: types.SessionData) {
+    this.#caller = caller;
+    this.#owner = owner;
+  }
+
+  /**
+   * Runs one agent on many inputs and returns at once, with the fleet that works them off.
+   *
+   * Each input becomes an item with a run and a sandbox of its own. `fleet.stream` gives the results as they come,
+   * `fleet.wait` waits for the last.
+   * @param agent The name of the agent, or the id of a definition.
+   * @param inputs The inputs, 1 to 10000: each becomes an item.
+   */
+  async dispatch(agent: string, inputs: Record<string, unknown>[], options: Omit<types.FleetDispatchOpts, 'agent' | 'inputs'> & CallOptionsOfRun = {}): Promise<Fleet> {
+    const [rest, call] = splitOptions(options, true);
+    return new Fleet(this.#caller, await this.#caller.call<types.FleetData>('DispatchFleet', { sessionId: this.#owner.id }, undefined, { agent, inputs, ...rest }, call, readFleetData));
+  }
+
+  /** Lists the fleets of the session, the newest first. */
+  list(options: types.FleetListFilters & CallOptions = {}): PagePromise<Fleet> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.FleetData, Fleet>(
+      (cursor) => this.#caller.call('ListFleets', { sessionId: this.#owner.id }, { ...rest, ...cursor }, undefined, call, asItIs),
+      (data) => new Fleet(this.#caller, readFleetData(data)),
+    );
+  }
+}
+
+/** Documents in which the agents of one end user look things up. */
+export class SessionKnowledge {
+  readonly #caller: Caller;
+  readonly #owner: types.SessionData;
+
+  /** @internal */
+  constructor(caller: Caller, owner: types.SessionData) {
+    this.#caller = caller;
+    this.#owner = owner;
+  }
+
+  /**
+   * Adds files to a collection and returns when they can be found.
+   *
+   * PDF, TXT, MD, DOCX, HTML and CSV are read. A file that cannot be read is no error of this call: its result says
+   * why, and the others are added.
+   * @param files The files, 1 to 100; 32 MiB in all as they are sent.
+   */
+  async upload(files: types.KnowledgeFile[], options: Omit<types.KnowledgeUploadOpts, 'files' | 'userId' | 'sessionId'> & CallOptions = {}): Promise<types.KnowledgeUpload> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.KnowledgeUpload>('UploadKnowledge', {}, undefined, { files, ...rest, userId: this.#owner.userId, sessionId: this.#owner.id }, call, readKnowledgeUpload);
+  }
+
+  /**
+   * Finds what fits the question best, the best first.
+   * @param query The question, in plain words.
+   */
+  query(query: string, options: Omit<types.KnowledgeQueryOpts, 'query' | 'userId' | 'sessionId'> & CallOptions = {}): PagePromise<types.KnowledgeResult> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.KnowledgeResult, types.KnowledgeResult>(
+      (cursor) => this.#caller.call('QueryKnowledge', {}, undefined, { query, ...rest, ...cursor, userId: this.#owner.userId, sessionId: this.#owner.id }, call, asItIs),
+      readKnowledgeResult,
+    );
+  }
+
+  /** Reports how much knowledge there is. */
+  async stats(options: Omit<types.KnowledgeScopeOpts, 'userId' | 'sessionId'> & CallOptions = {}): Promise<types.KnowledgeStats> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.KnowledgeStats>('GetKnowledgeStats', {}, { ...rest, userId: this.#owner.userId, sessionId: this.#owner.id }, undefined, call, asItIs);
+  }
+
+  /**
+   * Removes a collection with all that is in it, and ends its syncs.
+   * @param name The name of the collection.
+   */
+  async deleteCollection(name: string, options: Omit<types.KnowledgeScopeOpts, 'userId' | 'sessionId'> & CallOptions = {}): Promise<void> {
+    const [rest, call] = splitOptions(options);
+    await this.#caller.call('DeleteKnowledgeCollection', { name }, { ...rest, userId: this.#owner.userId, sessionId: this.#owner.id }, undefined, call, asItIs);
+  }
+
+  /**
+   * Connects a collection with a source elsewhere, which is read at once and again on a schedule.
+   * @param source The source.
+   */
+  async sync(source: types.KnowledgeSyncSource, options: Omit<types.KnowledgeSyncOpts, 'source' | 'userId' | 'sessionId'> & CallOptions = {}): Promise<types.KnowledgeSourceData> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.KnowledgeSourceData>('SyncKnowledge', {}, undefined, { source, ...rest, userId: this.#owner.userId, sessionId: this.#owner.id }, call, readKnowledgeSourceData);
+  }
+
+  /** Lists where the knowledge comes from, the newest source first. */
+  sources(options: Omit<types.KnowledgeSourceListOpts, 'userId' | 'sessionId'> & CallOptions = {}): PagePromise<types.KnowledgeSourceData> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.KnowledgeSourceData, types.KnowledgeSourceData>(
+      (cursor) => this.#caller.call('ListKnowledgeSources', {}, { ...rest, ...cursor, userId: this.#owner.userId, sessionId: this.#owner.id }, undefined, call, asItIs),
+      readKnowledgeSourceData,
+    );
+  }
+
+  /**
+   * Removes a source with all that comes from it, and ends its sync.
+   * @param sourceId The source.
+   */
+  async deleteSource(sourceId: types.KnowledgeSourceId, options: Omit<types.KnowledgeScopeOpts, 'userId' | 'sessionId'> & CallOptions = {}): Promise<void> {
+    const [rest, call] = splitOptions(options);
+    await this.#caller.call('DeleteKnowledgeSource', { sourceId }, { ...rest, userId: this.#owner.userId, sessionId: this.#owner.id }, undefined, call, asItIs);
+  }
+}
+
 /** The runs of one session. */
 export class SessionRuns {
   readonly #caller: Caller;
@@ -110,15 +556,170 @@ export class SessionRuns {
   }
 }
 
+/** The secrets of one session, which its sandboxes find in their environment. */
+export class SessionSecrets {
+  readonly #caller: Caller;
+  readonly #owner: types.SessionData;
+
+  /** @internal */
+  constructor(caller: Caller, owner: types.SessionData) {
+    this.#caller = caller;
+    this.#owner = owner;
+  }
+
+  /**
+   * Seals secrets of the session. One of the same name is replaced; the others stay.
+   *
+   * The session's sandboxes find them in the environment, their names in capitals: `hubspot_api_key` is
+   * `HUBSPOT_API_KEY`. They are never logged, never in a snapshot, and never returned.
+   * @param secrets The values by their names: letters, digits and underscores.
+   */
+  async set(secrets: Record<string, string>, options?: CallOptions): Promise<void> {
+    await this.#caller.call('SetSessionSecrets', { sessionId: this.#owner.id }, undefined, secrets, options, asItIs);
+  }
+
+  /** Lists the names of the session's secrets, in alphabetical order. Their values are never returned. */
+  list(options: types.SecretListOpts & CallOptions = {}): PagePromise<types.SecretInfo> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.SecretInfo, types.SecretInfo>(
+      (cursor) => this.#caller.call('ListSessionSecrets', { sessionId: this.#owner.id }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readSecretInfo,
+    );
+  }
+
+  /**
+   * Removes a secret of the session. Sandboxes that have it keep it until they end.
+   * @param name The name of the secret.
+   */
+  async delete(name: string, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteSessionSecret', { sessionId: this.#owner.id, name }, undefined, undefined, options, asItIs);
+  }
+}
+
+/** The tasks of one session: work that is handed in and fetched later. */
+export class SessionTasks {
+  readonly #caller: Caller;
+  readonly #owner: types.SessionData;
+
+  /** @internal */
+  constructor(caller: Caller, owner: types.SessionData) {
+    this.#caller = caller;
+    this.#owner = owner;
+  }
+
+  /**
+   * Hands in a task for an agent and returns at once.
+   * @param agent The name of the agent, or the id of a definition.
+   * @param input What the agent is given.
+   */
+  async submit(agent: string, input: Record<string, unknown>, options: Omit<types.TaskSubmitOpts, 'agent' | 'input'> & CallOptions = {}): Promise<types.Task> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Task>('SubmitTask', { sessionId: this.#owner.id }, undefined, { agent, input, ...rest }, call, readTask);
+  }
+
+  /** Lists the tasks of the session, the newest first. */
+  list(options: types.TaskListFilters & CallOptions = {}): PagePromise<types.Task> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Task, types.Task>(
+      (cursor) => this.#caller.call('ListTasks', { sessionId: this.#owner.id }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readTask,
+    );
+  }
+
+  /**
+   * Fetches a task of the session.
+   * @param taskId The task.
+   */
+  async get(taskId: types.TaskId, options?: CallOptions): Promise<types.Task> {
+    return await this.#caller.call<types.Task>('GetSessionTask', { sessionId: this.#owner.id, taskId }, undefined, undefined, options, readTask);
+  }
+
+  /**
+   * Waits until a task of the session is over, or until `timeout` has passed, and returns it as it is then.
+   * @param taskId The task.
+   */
+  async wait(taskId: types.TaskId, options: types.TaskWaitOpts & CallOptionsOfRun = {}): Promise<types.Task> {
+    const [rest, call] = splitOptions(options, true);
+    return await this.#caller.call<types.Task>('WaitForSessionTask', { sessionId: this.#owner.id, taskId }, durationsAsText(rest, 'timeout'), undefined, call, readTask);
+  }
+
+  /**
+   * Cancels a task of the session. What it did so far is paid for; a task that is over stays as it is.
+   * @param taskId The task.
+   */
+  async cancel(taskId: types.TaskId, options?: CallOptions): Promise<types.Task> {
+    return await this.#caller.call<types.Task>('CancelSessionTask', { sessionId: this.#owner.id, taskId }, undefined, undefined, options, readTask);
+  }
+}
+
+/** The teams of one session: several agents that work on one task together. */
+export class SessionTeams {
+  readonly #caller: Caller;
+  readonly #owner: types.SessionData;
+
+  /** @internal */
+  constructor(caller: Caller, owner: types.SessionData) {
+    this.#caller = caller;
+    this.#owner = owner;
+  }
+
+  /**
+   * Creates a team. Its members work only in its runs, each in a sandbox of its own.
+   * @param agents The members, 1 to 50, in their order.
+   */
+  async create(agents: types.TeamAgentConfig[], options: Omit<types.TeamCreateOpts, 'agents'> & CallOptions = {}): Promise<Team> {
+    const [rest, call] = splitOptions(options);
+    return new Team(this.#caller, await this.#caller.call<types.TeamData>('CreateTeam', { sessionId: this.#owner.id }, undefined, { agents, ...rest }, call, readTeamData));
+  }
+
+  /** Lists the teams of the session, the newest first. */
+  list(options: types.TeamListFilters & CallOptions = {}): PagePromise<Team> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.TeamData, Team>(
+      (cursor) => this.#caller.call('ListTeams', { sessionId: this.#owner.id }, { ...rest, ...cursor }, undefined, call, asItIs),
+      (data) => new Team(this.#caller, readTeamData(data)),
+    );
+  }
+}
+
+/** Everything that happens: log entries, spans, metrics and changes of state. */
+export class Activity {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Streams everything that happens, from now on: log entries, spans, metrics and changes of state.
+   *
+   * A stream that breaks resumes after the last event that arrived.
+   */
+  stream(options: types.ActivityFilters & CallOptions = {}): EventStream<types.ActivityEvent> {
+    const [rest, call] = splitOptions(options);
+    return this.#caller.stream<types.ActivityEvent>('StreamActivity', {}, rest, undefined, call, readActivityEvent);
+  }
+}
+
 /** An agent. */
 export class Agent extends Handle<types.AgentData> {
+  /** The programs that run in one agent's sandbox. */
+  readonly execs: AgentExecs;
   /** The files in one agent's sandbox. */
   readonly files: AgentFiles;
+  /** The ports of one agent's sandbox that are reachable from outside. */
+  readonly ports: AgentPorts;
+  /** What one agent's sandbox held at earlier moments. */
+  readonly snapshots: AgentSnapshots;
 
   /** @internal */
   constructor(caller: Caller, data: types.AgentData) {
     super(caller, data);
+    this.execs = new AgentExecs(caller, data);
     this.files = new AgentFiles(caller, data);
+    this.ports = new AgentPorts(caller, data);
+    this.snapshots = new AgentSnapshots(caller, data);
   }
 
   /** The id. */
@@ -199,19 +800,6 @@ export class Agent extends Handle<types.AgentData> {
     return this.caller.stream<types.StreamEvent>('WatchAgent', { agentId: this.data.id }, undefined, undefined, options, readStreamEvent);
   }
 
-  /**
-   * Runs a program in the agent's sandbox and returns what it printed. Files stay between calls.
-   *
-   * The program has 120 seconds unless `timeout` says otherwise; then it is killed and the call fails with `timeout`.
-   * Of each output stream the first MiB is kept.
-   * @param language The language of the program.
-   * @param code The program.
-   */
-  async exec(language: types.ComputeRuntime, code: string, options: Omit<types.ExecOpts, 'language' | 'code'> & CallOptionsOfRun = {}): Promise<types.ExecResult> {
-    const [rest, call] = splitOptions(options, true);
-    return await this.caller.call<types.ExecResult>('ExecInAgent', { agentId: this.data.id }, undefined, { language, code, ...rest }, call, readExecResult);
-  }
-
   /** Reports the state of the agent, its present or last task, and what it cost so far. */
   async status(options?: CallOptions): Promise<types.AgentStatusInfo> {
     return await this.caller.call<types.AgentStatusInfo>('GetAgentStatus', { agentId: this.data.id }, undefined, undefined, options, readAgentStatusInfo);
@@ -219,12 +807,13 @@ export class Agent extends Handle<types.AgentData> {
 
   /** Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed. */
   async pause(options?: CallOptions): Promise<types.Snapshot> {
-    return await this.caller.call<types.Snapshot>('PauseAgent', { agentId: this.data.id }, undefined, undefined, options, asItIs);
+    return await this.caller.call<types.Snapshot>('PauseAgent', { agentId: this.data.id }, undefined, undefined, options, readSnapshot);
   }
 
   /** Resumes a paused agent; a run that was paused with it goes on. */
-  async resume(options?: CallOptions): Promise<this> {
-    return this.refresh(await this.caller.call<types.AgentData>('ResumeAgent', { agentId: this.data.id }, undefined, {}, options, readAgentData));
+  async resume(options: types.ResumeOpts & CallOptions = {}): Promise<this> {
+    const [rest, call] = splitOptions(options);
+    return this.refresh(await this.caller.call<types.AgentData>('ResumeAgent', { agentId: this.data.id }, undefined, rest, call, readAgentData));
   }
 
   /** Runs the task of the agent's last failed run again. */
@@ -238,6 +827,77 @@ export class Agent extends Handle<types.AgentData> {
   }
 
   /**
+   * Says something to the agent while it works, or wakes it if it hibernates.
+   *
+   * The agent reads it before its next step. An agent that has ended refuses it with `conflict`.
+   * @param content What to say.
+   */
+  async send(content: string, options: Omit<types.SendInputOpts, 'content'> & CallOptions = {}): Promise<void> {
+    const [rest, call] = splitOptions(options);
+    await this.caller.call('SendToAgent', { agentId: this.data.id }, undefined, { content, ...rest }, call, asItIs);
+  }
+
+  /** Reports how far a long-running agent is: its phase, its checkpoints and how long it was active. */
+  async progress(options?: CallOptions): Promise<types.AgentProgressData> {
+    return await this.caller.call<types.AgentProgressData>('GetAgentProgress', { agentId: this.data.id }, undefined, undefined, options, readAgentProgressData);
+  }
+
+  /**
+   * Runs a program in the agent's sandbox and returns what it printed. Files stay between calls.
+   *
+   * The program has 120 seconds unless `timeout` says otherwise; then it is killed and the call fails with `timeout`.
+   * Of each output stream the first MiB is kept.
+   * @param language The language of the program.
+   * @param code The program.
+   */
+  async exec(language: types.ComputeRuntime, code: string, options: Omit<types.ExecOpts, 'language' | 'code'> & CallOptionsOfRun = {}): Promise<types.ExecResult> {
+    const [rest, call] = splitOptions(options, true);
+    return await this.caller.call<types.ExecResult>('ExecInAgent', { agentId: this.data.id }, undefined, { language, code, ...rest }, call, readExecResult);
+  }
+
+  /**
+   * Runs a program in the agent's sandbox and streams what it prints, as it prints it.
+   *
+   * `exit` ends a stream whose program ended, whatever its exit code; `error` ends one whose program could not be
+   * started, was killed at its `timeout` or was lost with its sandbox. A stream that breaks resumes after the last
+   * event that arrived; the program is not started again. Leaving the stream early kills the program.
+   * @param language The language of the program.
+   * @param code The program.
+   */
+  execStream(language: types.ComputeRuntime, code: string, options: Omit<types.ExecStreamOpts, 'language' | 'code'> & CallOptionsOfRun = {}): EventStream<types.ExecEvent> {
+    const [rest, call] = splitOptions(options, true);
+    return this.caller.stream<types.ExecEvent>('StreamExec', { agentId: this.data.id }, undefined, { language, code, ...rest }, call, readExecEvent);
+  }
+
+  /** Lists the processes in the agent's sandbox, by their numbers. */
+  processes(options: types.ProcessListOpts & CallOptions = {}): PagePromise<types.ProcessInfo> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.ProcessInfo, types.ProcessInfo>(
+      (cursor) => this.caller.call('ListProcesses', { agentId: this.data.id }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readProcessInfo,
+    );
+  }
+
+  /** Lists the checkpoints of the agent, the newest first. */
+  checkpoints(options: types.CheckpointListOpts & CallOptions = {}): PagePromise<types.CheckpointData> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.CheckpointData, types.CheckpointData>(
+      (cursor) => this.caller.call('ListCheckpoints', { agentId: this.data.id }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readCheckpointData,
+    );
+  }
+
+  /**
+   * Makes a checkpoint: a snapshot of the agent's sandbox with a note of how far it is.
+   *
+   * `agent.resume` goes on from it.
+   */
+  async checkpoint(options: types.CheckpointCreateOpts & CallOptions = {}): Promise<types.CheckpointData> {
+    const [rest, call] = splitOptions(options);
+    return await this.caller.call<types.CheckpointData>('CreateCheckpoint', { agentId: this.data.id }, undefined, rest, call, readCheckpointData);
+  }
+
+  /**
    * Starts a run of the agent and streams what happens until it is done.
    *
    * A stream that breaks resumes after the last event that arrived; the run is not started again. Leaving the stream
@@ -248,9 +908,15 @@ export class Agent extends Handle<types.AgentData> {
     const [rest, call] = splitOptions(options);
     return this.caller.stream<types.StreamEvent>('StreamAgentRun', { agentId: this.data.id }, undefined, { task, ...rest }, call, readStreamEvent);
   }
+
+  /** Streams the log entries of the agent as they happen, from now on, with a heartbeat every 15 seconds. */
+  logs(options: types.AgentLogFilters & CallOptions = {}): EventStream<types.AgentLogEvent> {
+    const [rest, call] = splitOptions(options);
+    return this.caller.stream<types.AgentLogEvent>('StreamAgentLogs', { agentId: this.data.id }, rest, undefined, call, readAgentLogEvent);
+  }
 }
 
-/** The agents of all sessions. */
+/** The agents of all sessions, and the definitions that agents are made from. */
 export class Agents {
   readonly #caller: Caller;
 
@@ -273,6 +939,766 @@ export class Agents {
     return paginate<types.AgentData, Agent>(
       (cursor) => this.#caller.call('ListAgents', {}, { ...rest, ...cursor }, undefined, call, asItIs),
       (data) => new Agent(this.#caller, readAgentData(data)),
+    );
+  }
+
+  /**
+   * Defines an agent under a name: its first version.
+   *
+   * Wherever the name of an agent is asked for, the name or the id of a definition may be given. Of two definitions
+   * with one name the newest counts.
+   * @param name The name.
+   */
+  async define(name: string, options: Omit<types.AgentDefinitionOpts, 'name'> & CallOptionsOfRun = {}): Promise<types.AgentDefinition> {
+    const [rest, call] = splitOptions(options, true);
+    return await this.#caller.call<types.AgentDefinition>('DefineAgent', {}, undefined, { name, ...rest }, call, readAgentDefinition);
+  }
+
+  /** Lists the agent definitions, each in its newest version, the newest definition first. */
+  definitions(options: types.AgentDefinitionListOpts & CallOptions = {}): PagePromise<types.AgentDefinition> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.AgentDefinition, types.AgentDefinition>(
+      (cursor) => this.#caller.call('ListAgentDefinitions', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readAgentDefinition,
+    );
+  }
+
+  /**
+   * Fetches an agent definition, in its newest version or an earlier one.
+   * @param definitionId The agent definition.
+   */
+  async getDefinition(definitionId: types.AgentDefinitionId, options: types.AgentDefinitionGetOpts & CallOptions = {}): Promise<types.AgentDefinition> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.AgentDefinition>('GetAgentDefinition', { definitionId }, rest, undefined, call, readAgentDefinition);
+  }
+
+  /**
+   * Changes what is given of an agent definition and keeps the rest, as a new version.
+   *
+   * Agents that were made from an earlier version stay as they are.
+   * @param definitionId The agent definition.
+   */
+  async updateDefinition(definitionId: types.AgentDefinitionId, options: types.AgentDefinitionUpdate & CallOptionsOfRun = {}): Promise<types.AgentDefinition> {
+    const [rest, call] = splitOptions(options, true);
+    return await this.#caller.call<types.AgentDefinition>('UpdateAgentDefinition', { definitionId }, undefined, rest, call, readAgentDefinition);
+  }
+
+  /**
+   * Goes back to an earlier version of an agent definition: what it says becomes a new version.
+   * @param definitionId The agent definition.
+   * @param version The version to go back to.
+   */
+  async rollback(definitionId: types.AgentDefinitionId, version: number, options?: CallOptions): Promise<types.AgentDefinition> {
+    return await this.#caller.call<types.AgentDefinition>('RollBackAgentDefinition', { definitionId }, undefined, { version }, options, readAgentDefinition);
+  }
+
+  /**
+   * Lists the versions of an agent definition, the newest first.
+   * @param definitionId The agent definition.
+   */
+  versions(definitionId: types.AgentDefinitionId, options: types.AgentDefinitionListOpts & CallOptions = {}): PagePromise<types.AgentDefinitionVersion> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.AgentDefinitionVersion, types.AgentDefinitionVersion>(
+      (cursor) => this.#caller.call('ListAgentDefinitionVersions', { definitionId }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readAgentDefinitionVersion,
+    );
+  }
+
+  /**
+   * Makes a definition of its own of what an agent definition says in its newest version.
+   * @param definitionId The agent definition.
+   */
+  async duplicateDefinition(definitionId: types.AgentDefinitionId, options: types.AgentDefinitionDuplicateOpts & CallOptions = {}): Promise<types.AgentDefinition> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.AgentDefinition>('DuplicateAgentDefinition', { definitionId }, undefined, rest, call, readAgentDefinition);
+  }
+
+  /**
+   * Removes an agent definition with all its versions. Agents that were made from it go on.
+   * @param definitionId The agent definition.
+   */
+  async deleteDefinition(definitionId: types.AgentDefinitionId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteAgentDefinition', { definitionId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Attaches a customization to an agent definition, or moves one that is attached to another place.
+   *
+   * It is no part of a version: agents have what is attached when they are made.
+   * @param definitionId The agent definition.
+   * @param customizationId The customization.
+   */
+  async attach(definitionId: types.AgentDefinitionId, customizationId: types.CustomizationId, options: Omit<types.CustomizationAttachOpts, 'customizationId'> & CallOptions = {}): Promise<types.CustomizationAttachment> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.CustomizationAttachment>('AttachCustomization', { definitionId }, undefined, { customizationId, ...rest }, call, readCustomizationAttachment);
+  }
+
+  /**
+   * Detaches a customization from an agent definition. One that is not attached is no error.
+   * @param definitionId The agent definition.
+   * @param customizationId The customization.
+   */
+  async detach(definitionId: types.AgentDefinitionId, customizationId: types.CustomizationId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DetachCustomization', { definitionId }, undefined, { customizationId }, options, asItIs);
+  }
+
+  /**
+   * Lists the customizations that are attached to an agent definition, in the order in which they apply.
+   * @param definitionId The agent definition.
+   */
+  attachments(definitionId: types.AgentDefinitionId, options: types.AttachmentListOpts & CallOptions = {}): PagePromise<types.CustomizationAttachment> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.CustomizationAttachment, types.CustomizationAttachment>(
+      (cursor) => this.#caller.call('ListAttachments', { definitionId }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readCustomizationAttachment,
+    );
+  }
+}
+
+/** The keys with which programs act for the account. */
+export class ApiKeys {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Creates an API key. The answer has the key itself, this once: only a hash of it is kept.
+   *
+   * A test key can make test keys alone; asking it for a live one fails with `forbidden`.
+   * @param name What it is for, for people.
+   * @param environment The world that it acts in.
+   */
+  async create(name: string, environment: types.ApiKeyEnvironment, options?: CallOptions): Promise<types.ApiKeyCreated> {
+    return await this.#caller.call<types.ApiKeyCreated>('CreateApiKey', {}, undefined, { name, environment }, options, readApiKeyCreated);
+  }
+
+  /** Lists API keys, the newest first, revoked ones included. The keys themselves are not shown. */
+  list(options: types.ApiKeyListOpts & CallOptions = {}): PagePromise<types.ApiKey> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.ApiKey, types.ApiKey>(
+      (cursor) => this.#caller.call('ListApiKeys', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readApiKey,
+    );
+  }
+
+  /**
+   * Revokes an API key: it is refused from now on. A key that is revoked already stays as it is.
+   * @param keyId The id of the key, which is not the key itself.
+   */
+  async revoke(keyId: types.ApiKeyId, options?: CallOptions): Promise<types.ApiKey> {
+    return await this.#caller.call<types.ApiKey>('RevokeApiKey', { keyId }, undefined, undefined, options, readApiKey);
+  }
+}
+
+/** What agents and workflows do only when somebody allows it. */
+export class Approvals {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** Lists approvals, the newest first. */
+  list(options: types.ApprovalListFilters & CallOptions = {}): PagePromise<types.Approval> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Approval, types.Approval>(
+      (cursor) => this.#caller.call('ListApprovals', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readApproval,
+    );
+  }
+
+  /**
+   * Fetches an approval.
+   * @param approvalId The approval.
+   */
+  async get(approvalId: types.ApprovalId, options?: CallOptions): Promise<types.Approval> {
+    return await this.#caller.call<types.Approval>('GetApproval', { approvalId }, undefined, undefined, options, readApproval);
+  }
+
+  /**
+   * Approves. What waits goes on from where it stood.
+   *
+   * Approving again what is approved changes nothing. What was denied is refused with `conflict`, and what expired with
+   * `approval_expired`.
+   * @param approvalId The approval.
+   */
+  async approve(approvalId: types.ApprovalId, options: types.ApproveOpts & CallOptions = {}): Promise<types.Approval> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Approval>('ApproveAction', { approvalId }, undefined, rest, call, readApproval);
+  }
+
+  /**
+   * Denies. An agent that waits gets an error that it can handle; a step of a workflow that waits fails.
+   *
+   * Denying again what is denied changes nothing. What was approved is refused with `conflict`, and what expired with
+   * `approval_expired`.
+   * @param approvalId The approval.
+   */
+  async deny(approvalId: types.ApprovalId, options: types.DenyOpts & CallOptions = {}): Promise<types.Approval> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Approval>('DenyAction', { approvalId }, undefined, rest, call, readApproval);
+  }
+
+  /**
+   * Approves several. Each is decided on its own, and the answer has a result for each.
+   * @param ids The approvals, 1 to 100.
+   */
+  async bulkApprove(ids: types.ApprovalId[], options: Omit<types.BulkApproveOpts, 'ids'> & CallOptions = {}): Promise<types.BulkApprovalResult> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.BulkApprovalResult>('BulkApproveActions', {}, undefined, { ids, ...rest }, call, readBulkApprovalResult);
+  }
+
+  /**
+   * Denies several. Each is decided on its own, and the answer has a result for each.
+   * @param ids The approvals, 1 to 100.
+   */
+  async bulkDeny(ids: types.ApprovalId[], options: Omit<types.BulkDenyOpts, 'ids'> & CallOptions = {}): Promise<types.BulkApprovalResult> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.BulkApprovalResult>('BulkDenyActions', {}, undefined, { ids, ...rest }, call, readBulkApprovalResult);
+  }
+}
+
+/** The plan, the payment pages, the credits, and the budgets of the account and of its users. */
+export class Billing {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Fetches the account's subscription.
+   *
+   * An account that never chose a plan has the plan `free` in the state `active`.
+   */
+  async getSubscription(options?: CallOptions): Promise<types.BillingSubscription> {
+    return await this.#caller.call<types.BillingSubscription>('GetSubscription', {}, undefined, undefined, options, readBillingSubscription);
+  }
+
+  /**
+   * Makes a page on which a person pays for a plan, and returns its address.
+   * @param plan The plan.
+   * @param successUrl Where the person goes when it is paid.
+   * @param cancelUrl Where the person goes who does not pay.
+   */
+  async createCheckout(plan: types.BillingPlan, successUrl: string, cancelUrl: string, options?: CallOptions): Promise<types.BillingPage> {
+    return await this.#caller.call<types.BillingPage>('CreateCheckout', {}, undefined, { plan, successUrl, cancelUrl }, options, asItIs);
+  }
+
+  /** Returns the address of the page on which a person changes the plan, the payment method and the invoices. */
+  async getPortalUrl(options?: CallOptions): Promise<types.BillingPage> {
+    return await this.#caller.call<types.BillingPage>('GetBillingPortal', {}, undefined, undefined, options, asItIs);
+  }
+
+  /** Tells how many credits the account has left. */
+  async getCreditBalance(options?: CallOptions): Promise<types.CreditBalance> {
+    return await this.#caller.call<types.CreditBalance>('GetCreditBalance', {}, undefined, undefined, options, readCreditBalance);
+  }
+
+  /**
+   * Sets the budget of the whole account, in place of the one before.
+   *
+   * A budget holds against whatever is below it: an account's budget against each user's, a user's against each
+   * session's limits, those against each run's. What would pass any of them is refused with `session_limit_exceeded`
+   * before it is spent.
+   * @param config A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+   */
+  async setBudget(config: types.BillingBudgetConfigInput, options?: CallOptions): Promise<types.BillingBudgetStatus> {
+    return await this.#caller.call<types.BillingBudgetStatus>('SetBudget', {}, undefined, config, options, readBillingBudgetStatus);
+  }
+
+  /** Reports the budget of the whole account and how far it is used. Fails with `not_found` if none is set. */
+  async getBudget(options?: CallOptions): Promise<types.BillingBudgetStatus> {
+    return await this.#caller.call<types.BillingBudgetStatus>('GetBudget', {}, undefined, undefined, options, readBillingBudgetStatus);
+  }
+
+  /** Removes the budget of the whole account. What each user may spend stays limited as it is. */
+  async deleteBudget(options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteBudget', {}, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Sets the budget that each end user has who has none of its own, in place of the one before.
+   * @param config A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+   */
+  async setUserBudget(config: types.BillingBudgetConfigInput, options?: CallOptions): Promise<types.BillingBudgetConfig> {
+    return await this.#caller.call<types.BillingBudgetConfig>('SetUserBudget', {}, undefined, config, options, readBillingBudgetConfig);
+  }
+
+  /** Fetches the budget that each end user has who has none of its own. Fails with `not_found` if none is set. */
+  async getUserBudget(options?: CallOptions): Promise<types.BillingBudgetConfig> {
+    return await this.#caller.call<types.BillingBudgetConfig>('GetUserBudget', {}, undefined, undefined, options, readBillingBudgetConfig);
+  }
+
+  /** Removes the budget that each end user has who has none of its own. */
+  async deleteUserBudget(options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteUserBudget', {}, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Sets the budget of one end user, in place of the one before and of the default for every user.
+   * @param userId The end user, by the id that your own system uses.
+   * @param config A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+   */
+  async setBudgetOfUser(userId: string, config: types.BillingBudgetConfigInput, options?: CallOptions): Promise<types.BillingBudgetStatus> {
+    return await this.#caller.call<types.BillingBudgetStatus>('SetBudgetOfUser', { userId }, undefined, config, options, readBillingBudgetStatus);
+  }
+
+  /**
+   * Reports the budget of one end user and how far it is used, the default for every user if it has none of its own.
+   *
+   * Fails with `not_found` if neither is set.
+   * @param userId The end user, by the id that your own system uses.
+   */
+  async getBudgetOfUser(userId: string, options?: CallOptions): Promise<types.BillingBudgetStatus> {
+    return await this.#caller.call<types.BillingBudgetStatus>('GetBudgetOfUser', { userId }, undefined, undefined, options, readBillingBudgetStatus);
+  }
+
+  /**
+   * Removes the budget of one end user, who then has the default for every user.
+   * @param userId The end user, by the id that your own system uses.
+   */
+  async deleteBudgetOfUser(userId: string, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteBudgetOfUser', { userId }, undefined, undefined, options, asItIs);
+  }
+}
+
+/** Where people reach an agent: a chat on a website, Slack, mail, the telephone. */
+export class Channels {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Creates a channel through which people reach the agent.
+   * @param type How people reach the agent.
+   * @param agent The name of the agent, or the id of a definition.
+   */
+  async create(type: types.ChannelType, agent: string, options: Omit<types.ChannelCreateOpts, 'type' | 'agent'> & CallOptions = {}): Promise<types.Channel> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Channel>('CreateChannel', {}, undefined, { type, agent, ...rest }, call, readChannel);
+  }
+
+  /** Lists channels, the newest first. */
+  list(options: types.ChannelListOpts & CallOptions = {}): PagePromise<types.Channel> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Channel, types.Channel>(
+      (cursor) => this.#caller.call('ListChannels', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readChannel,
+    );
+  }
+
+  /**
+   * Fetches a channel.
+   * @param channelId The channel.
+   */
+  async get(channelId: types.ChannelId, options?: CallOptions): Promise<types.Channel> {
+    return await this.#caller.call<types.Channel>('GetChannel', { channelId }, undefined, undefined, options, readChannel);
+  }
+
+  /**
+   * Changes what is given and keeps the rest; `enabled` switches the channel on or off.
+   * @param channelId The channel.
+   */
+  async update(channelId: types.ChannelId, options: types.ChannelUpdateOpts & CallOptions = {}): Promise<types.Channel> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Channel>('UpdateChannel', { channelId }, undefined, rest, call, readChannel);
+  }
+
+  /**
+   * Removes a channel. Its conversations stay.
+   * @param channelId The channel.
+   */
+  async delete(channelId: types.ChannelId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteChannel', { channelId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Lists the conversations of the channel, the one with the newest message first.
+   * @param channelId The channel.
+   */
+  conversations(channelId: types.ChannelId, options: types.ChannelConversationListOpts & CallOptions = {}): PagePromise<types.ChannelConversation> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.ChannelConversation, types.ChannelConversation>(
+      (cursor) => this.#caller.call('ListChannelConversations', { channelId }, { ...rest, ...cursor }, undefined, call, asItIs),
+      asItIs,
+    );
+  }
+
+  /**
+   * Tries whether the channel works. One that does not is no error of this call.
+   * @param channelId The channel.
+   */
+  async test(channelId: types.ChannelId, options?: CallOptions): Promise<types.ChannelTestResult> {
+    return await this.#caller.call<types.ChannelTestResult>('TestChannel', { channelId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Takes a message from a visitor; the answer comes on `channels.visitorStream`.
+   *
+   * Needs no API key: whoever knows the id of the channel may write to it.
+   * @param channelId The channel.
+   * @param visitorId Who writes, by an id that the website makes. Make it so that nobody can guess it.
+   * @param message The message, 32 KiB at most.
+   */
+  async sendVisitorMessage(channelId: types.ChannelId, visitorId: string, message: string, options?: CallOptions): Promise<types.VisitorMessageSent> {
+    return await this.#caller.call<types.VisitorMessageSent>('SendVisitorMessage', { channelId }, undefined, { visitorId, message }, options, asItIs);
+  }
+
+  /**
+   * Lists what a visitor and the agent wrote.
+   *
+   * Needs no API key: whoever knows the ids of the channel and the visitor may read it.
+   * @param channelId The channel.
+   * @param visitorId The visitor, by the id that the website made.
+   */
+  visitorMessages(channelId: types.ChannelId, visitorId: string, options: Omit<types.VisitorMessageListOpts, 'visitorId'> & CallOptions = {}): PagePromise<types.VisitorMessage> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.VisitorMessage, types.VisitorMessage>(
+      (cursor) => this.#caller.call('ListVisitorMessages', { channelId }, { visitorId, ...rest, ...cursor }, undefined, call, asItIs),
+      asItIs,
+    );
+  }
+
+  /**
+   * Streams what is written to a visitor, from now on, until the visitor leaves.
+   *
+   * Needs no API key: whoever knows the ids of the channel and the visitor may read it.
+   * @param channelId The channel.
+   * @param visitorId The visitor, by the id that the website made.
+   */
+  visitorStream(channelId: types.ChannelId, visitorId: string, options?: CallOptions): EventStream<types.VisitorStreamEvent> {
+    return this.#caller.stream<types.VisitorStreamEvent>('StreamVisitorMessages', { channelId }, { visitorId }, undefined, options, readVisitorStreamEvent);
+  }
+}
+
+/** Instructions, prompts, skills and hooks that are attached to agent definitions. */
+export class Customizations {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Creates a customization.
+   *
+   * An `instruction` needs `body`, a `prompt` needs `template`, a `skill` needs `description` and `instructions`, a
+   * `hook` needs `event` and `action`. It has no effect before it is attached to an agent definition.
+   * @param kind The kind. It says which of the other fields there are.
+   * @param name The name.
+   */
+  async create(kind: types.CustomizationKind, name: string, options: Omit<types.CustomizationCreateOpts, 'kind' | 'name'> & CallOptions = {}): Promise<types.Customization> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Customization>('CreateCustomization', {}, undefined, { kind, name, ...rest }, call, readCustomization);
+  }
+
+  /** Lists customizations, the newest first. */
+  list(options: types.CustomizationListOpts & CallOptions = {}): PagePromise<types.Customization> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Customization, types.Customization>(
+      (cursor) => this.#caller.call('ListCustomizations', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readCustomization,
+    );
+  }
+
+  /**
+   * Fetches a customization.
+   * @param customizationId The customization.
+   */
+  async get(customizationId: types.CustomizationId, options?: CallOptions): Promise<types.Customization> {
+    return await this.#caller.call<types.Customization>('GetCustomization', { customizationId }, undefined, undefined, options, readCustomization);
+  }
+
+  /**
+   * Changes what is given of a customization and keeps the rest.
+   *
+   * It stays of its kind: what belongs to another kind is refused. Agents have it as it was when they were made.
+   * @param customizationId The customization.
+   */
+  async update(customizationId: types.CustomizationId, options: types.CustomizationUpdate & CallOptions = {}): Promise<types.Customization> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Customization>('UpdateCustomization', { customizationId }, undefined, rest, call, readCustomization);
+  }
+
+  /**
+   * Removes a customization and detaches it everywhere. Agents that have it keep it.
+   * @param customizationId The customization.
+   */
+  async delete(customizationId: types.CustomizationId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteCustomization', { customizationId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Puts values in the place of the variables of a prompt and returns its text.
+   *
+   * A variable that is required and has neither a value nor a default is refused with `invalid_request`. Of an
+   * instruction or a skill the text is returned as it is; a hook has none and is refused.
+   * @param customizationId The customization.
+   * @param variables The values by the names of the variables: text as it is, anything else as JSON; none by default.
+   */
+  async render(customizationId: types.CustomizationId, variables?: Record<string, unknown>, options?: CallOptions): Promise<types.RenderedCustomization> {
+    return await this.#caller.call<types.RenderedCustomization>('RenderCustomization', { customizationId }, undefined, { variables }, options, asItIs);
+  }
+}
+
+/** What your own system reports, so that triggers fire and waiting workflows go on. */
+export class Events {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Emits an event: the triggers that match it fire, and the workflow runs that wait for it go on.
+   *
+   * The answer does not wait for what begins. With `userId` only triggers and runs of this user match, without it those
+   * of all users.
+   * @param event The name, for example `order.paid`.
+   */
+  async emit(event: string, options: Omit<types.EventEmitOpts, 'event'> & CallOptions = {}): Promise<types.EmittedEvent> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.EmittedEvent>('EmitEvent', {}, undefined, { event, ...rest }, call, readEmittedEvent);
+  }
+}
+
+/** The files of the account: from users, from agents, and for knowledge. */
+export class Files {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Stores a file for an end user.
+   *
+   * What is stored as `agent_input` is in the sandboxes of the user's agents, as `/data/` and its name.
+   * @param filename The name of the file, without folders.
+   * @param data The content, as base64.
+   * @param purpose What it is for.
+   * @param userId The end user, by the id that your own system uses.
+   */
+  async upload(filename: string, data: string, purpose: types.FilePurpose, userId: string, options: Omit<types.FileUploadOpts, 'filename' | 'data' | 'purpose' | 'userId'> & CallOptions = {}): Promise<types.StoredFile> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.StoredFile>('UploadFile', {}, undefined, { filename, data, purpose, userId, ...rest }, call, readStoredFile);
+  }
+
+  /**
+   * Fetches what is known of a file; `files.download` fetches its content.
+   * @param fileId The file.
+   */
+  async get(fileId: types.FileId, options?: CallOptions): Promise<types.StoredFile> {
+    return await this.#caller.call<types.StoredFile>('GetFile', { fileId }, undefined, undefined, options, readStoredFile);
+  }
+
+  /** Lists files, the newest first. */
+  list(options: types.FileListFilters & CallOptions = {}): PagePromise<types.StoredFile> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.StoredFile, types.StoredFile>(
+      (cursor) => this.#caller.call('ListStoredFiles', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readStoredFile,
+    );
+  }
+
+  /**
+   * Makes an address at which anyone who has it can download the file for a while, without a key.
+   * @param fileId The file.
+   */
+  async getUrl(fileId: types.FileId, options: types.FileUrlOpts & CallOptions = {}): Promise<types.FileUrl> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.FileUrl>('GetFileUrl', { fileId }, durationsAsText(rest, 'expiresIn'), undefined, call, readFileUrl);
+  }
+
+  /**
+   * Fetches the content of a file.
+   * @param fileId The file.
+   */
+  async download(fileId: types.FileId, options?: CallOptions): Promise<types.FileContent> {
+    return await this.#caller.call<types.FileContent>('DownloadFile', { fileId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Deletes a file. Addresses that were made for it stop working; what knowledge took from it stays.
+   * @param fileId The file.
+   */
+  async delete(fileId: types.FileId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteStoredFile', { fileId }, undefined, undefined, options, asItIs);
+  }
+}
+
+/** A fleet: one agent on many inputs. */
+export class Fleet extends Handle<types.FleetData> {
+  /** @internal */
+  constructor(caller: Caller, data: types.FleetData) {
+    super(caller, data);
+  }
+
+  /** The id. */
+  get id(): types.FleetData["id"] {
+    return this.data.id;
+  }
+
+  /** The session. */
+  get sessionId(): types.FleetData["sessionId"] {
+    return this.data.sessionId;
+  }
+
+  /** The end user; empty in an anonymous session. */
+  get userId(): types.FleetData["userId"] {
+    return this.data.userId;
+  }
+
+  /** The name of the agent, or the id of its definition. */
+  get agent(): types.FleetData["agent"] {
+    return this.data.agent;
+  }
+
+  /** How many items it has. */
+  get totalItems(): types.FleetData["totalItems"] {
+    return this.data.totalItems;
+  }
+
+  /** The state. */
+  get currentStatus(): types.FleetData["status"] {
+    return this.data.status;
+  }
+
+  /** How many items are worked on at once. */
+  get concurrency(): types.FleetData["concurrency"] {
+    return this.data.concurrency;
+  }
+
+  /** What becomes of it when an item fails. */
+  get failurePolicy(): types.FleetData["failurePolicy"] {
+    return this.data.failurePolicy;
+  }
+
+  /** What all items may cost together; absent if that is not limited. */
+  get maxCost(): types.FleetData["maxCost"] {
+    return this.data.maxCost;
+  }
+
+  /** When it was dispatched. */
+  get createdAt(): types.FleetData["createdAt"] {
+    return this.data.createdAt;
+  }
+
+  /** When nothing was left to do. */
+  get completedAt(): types.FleetData["completedAt"] {
+    return this.data.completedAt;
+  }
+
+  /** Counts the items of the fleet by their state and sums up what they cost so far. */
+  async status(options?: CallOptions): Promise<types.FleetStatus> {
+    return await this.caller.call<types.FleetStatus>('GetFleetStatus', { fleetId: this.data.id }, undefined, undefined, options, readFleetStatus);
+  }
+
+  /** Lists the items of the fleet with their results, in the order of the inputs. */
+  results(options: types.FleetResultsFilters & CallOptions = {}): PagePromise<types.FleetItemResult> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.FleetItemResult, types.FleetItemResult>(
+      (cursor) => this.caller.call('ListFleetResults', { fleetId: this.data.id }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readFleetItemResult,
+    );
+  }
+
+  /**
+   * Streams what happened and happens in the fleet, from its beginning, until nothing is left to do.
+   *
+   * `fleet.completed` or `fleet.cancelled` is the last event and has the totals. The stream of a paused fleet stays
+   * open and goes on with it.
+   */
+  stream(options?: CallOptions): EventStream<types.FleetStreamEvent> {
+    return this.caller.stream<types.FleetStreamEvent>('StreamFleet', { fleetId: this.data.id }, undefined, undefined, options, readFleetStreamEvent);
+  }
+
+  /**
+   * Waits until nothing is left to do, or until the fleet is paused, and counts its items.
+   *
+   * Items that failed are no error of this call: `progress.failed` counts them, and `status` says how the fleet ended.
+   */
+  async wait(options?: CallOptions): Promise<types.FleetStatus> {
+    return await this.caller.call<types.FleetStatus>('WaitForFleet', { fleetId: this.data.id }, undefined, undefined, options, readFleetStatus);
+  }
+
+  /** Pauses the fleet: items under way are finished, and no other one begins. */
+  async pause(options?: CallOptions): Promise<this> {
+    return this.refresh(await this.caller.call<types.FleetData>('PauseFleet', { fleetId: this.data.id }, undefined, undefined, options, readFleetData));
+  }
+
+  /** Resumes a paused fleet, whether it was paused by a call or by its failure policy. Failed items stay failed. */
+  async resume(options?: CallOptions): Promise<this> {
+    return this.refresh(await this.caller.call<types.FleetData>('ResumeFleet', { fleetId: this.data.id }, undefined, undefined, options, readFleetData));
+  }
+
+  /** Cancels the fleet with its items under way. What is completed stays and is paid for. */
+  async cancel(options?: CallOptions): Promise<this> {
+    return this.refresh(await this.caller.call<types.FleetData>('CancelFleet', { fleetId: this.data.id }, undefined, undefined, options, readFleetData));
+  }
+}
+
+/** The fleets of all sessions. */
+export class Fleets {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Fetches a fleet, to go on with it where its id alone is known.
+   * @param fleetId The fleet.
+   */
+  async get(fleetId: types.FleetId, options?: CallOptions): Promise<Fleet> {
+    return new Fleet(this.#caller, await this.#caller.call<types.FleetData>('GetFleet', { fleetId }, undefined, undefined, options, readFleetData));
+  }
+}
+
+/** What may go into models and come out of them. */
+export class Guardrails {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Sets the guardrails of the account, in the place of those that it had.
+   *
+   * They hold for every agent that has none of its own. What is left out goes back to its default.
+   * @param config What may go into models and come out of them. In the options of an agent, what is left out is as the
+   * account has it.
+   */
+  async configure(config: types.GuardrailConfig, options?: CallOptions): Promise<types.GuardrailConfig> {
+    return await this.#caller.call<types.GuardrailConfig>('ConfigureGuardrails', {}, undefined, config, options, asItIs);
+  }
+
+  /** Fetches the guardrails of the account. */
+  async get(options?: CallOptions): Promise<types.GuardrailConfig> {
+    return await this.#caller.call<types.GuardrailConfig>('GetGuardrails', {}, undefined, undefined, options, asItIs);
+  }
+
+  /** Lists what guardrails stopped or reported, the newest first. */
+  violations(options: types.GuardrailViolationFilters & CallOptions = {}): PagePromise<types.GuardrailViolation> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.GuardrailViolation, types.GuardrailViolation>(
+      (cursor) => this.#caller.call('ListGuardrailViolations', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readGuardrailViolation,
     );
   }
 }
@@ -299,6 +1725,245 @@ export class Logs {
   stream(options: types.LogStreamFilters & CallOptions = {}): EventStream<types.LogEntry> {
     const [rest, call] = splitOptions(options);
     return this.#caller.stream<types.LogEntry>('StreamLogs', {}, rest, undefined, call, readLogEntry);
+  }
+
+  /** Streams log entries over a WebSocket, as they happen: from now on, or after the last one that was seen. */
+  socket(options: types.LogSocketFilters & CallOptions = {}): EventStream<types.LogEntry> {
+    const [rest, call] = splitOptions(options);
+    return this.#caller.stream<types.LogEntry>('OpenLogSocket', {}, rest, undefined, call, readLogEntry);
+  }
+}
+
+/** The MCP servers whose tools agents can use, and the one that offers your own tools. */
+export class Mcp {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Connects an MCP server, so that agents can use its tools.
+   *
+   * Tools are called by the name of the connection and their own: `github_list_issues`. A server of `sse` or
+   * `streamable-http` is connected before the call returns, or the call fails with `mcp_connect_failed`; where it asks
+   * for OAuth, the answer has `authUrl` and the connection waits in the state `configured`. A `stdio` server is started
+   * in each agent's sandbox. A name that another connection has fails with `mcp_name_conflict`.
+   * @param server An MCP server to connect.
+   */
+  async connect(server: types.McpConnectOpts, options?: CallOptions): Promise<types.McpConnection> {
+    return await this.#caller.call<types.McpConnection>('ConnectMcpServer', {}, undefined, server, options, readMcpConnection);
+  }
+
+  /** Lists the connections, the newest first. */
+  list(options: types.McpConnectionListOpts & CallOptions = {}): PagePromise<types.McpConnection> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.McpConnection, types.McpConnection>(
+      (cursor) => this.#caller.call('ListMcpConnections', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readMcpConnection,
+    );
+  }
+
+  /**
+   * Fetches a connection.
+   * @param connectionId The connection.
+   */
+  async get(connectionId: types.McpConnectionId, options?: CallOptions): Promise<types.McpConnection> {
+    return await this.#caller.call<types.McpConnection>('GetMcpConnection', { connectionId }, undefined, undefined, options, readMcpConnection);
+  }
+
+  /**
+   * Lists the tools of a connection that agents can use, by name.
+   * @param connectionId The connection.
+   */
+  tools(connectionId: types.McpConnectionId, options: types.McpToolListOpts & CallOptions = {}): PagePromise<types.McpTool> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.McpTool, types.McpTool>(
+      (cursor) => this.#caller.call('ListMcpTools', { connectionId }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readMcpTool,
+    );
+  }
+
+  /**
+   * Asks the server again which tools it has. Fails with `mcp_refresh_failed` if it does not say.
+   * @param connectionId The connection.
+   */
+  async refresh(connectionId: types.McpConnectionId, options?: CallOptions): Promise<types.McpRefreshResult> {
+    return await this.#caller.call<types.McpRefreshResult>('RefreshMcpTools', { connectionId }, undefined, undefined, options, readMcpRefreshResult);
+  }
+
+  /**
+   * Changes what is given of a connection and keeps the rest. A connection whose headers change is made anew.
+   * @param connectionId The connection.
+   * @param changes A change of a connection. What is left out stays.
+   */
+  async update(connectionId: types.McpConnectionId, changes: types.McpUpdateOpts, options?: CallOptions): Promise<types.McpConnection> {
+    return await this.#caller.call<types.McpConnection>('UpdateMcpConnection', { connectionId }, undefined, changes, options, readMcpConnection);
+  }
+
+  /**
+   * Asks the server for a sign of life and tells how long that took.
+   *
+   * A server that does not answer is no error of this call: the answer says `error` and why.
+   * @param connectionId The connection.
+   */
+  async health(connectionId: types.McpConnectionId, options?: CallOptions): Promise<types.McpHealth> {
+    return await this.#caller.call<types.McpHealth>('GetMcpHealth', { connectionId }, undefined, undefined, options, readMcpHealth);
+  }
+
+  /**
+   * Removes a connection with the credentials of its users. Agents that used its tools work on without them.
+   * @param connectionId The connection.
+   */
+  async disconnect(connectionId: types.McpConnectionId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DisconnectMcpServer', { connectionId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Sets the credentials that one end user has at a server whose `credentialsType` is `per_user`.
+   *
+   * Agents in the user's sessions call the server with these headers, in place of those of the connection. They are
+   * kept sealed and never shown.
+   * @param connectionId The connection.
+   * @param userId The end user, by the id that your own system uses.
+   * @param headers Headers that are sent with each request for this user, by their names, in place of all those before.
+   */
+  async setUserCredentials(connectionId: types.McpConnectionId, userId: string, headers: Record<string, string>, options?: CallOptions): Promise<void> {
+    await this.#caller.call('SetMcpUserCredentials', { connectionId, userId }, undefined, { headers }, options, asItIs);
+  }
+
+  /**
+   * Removes the credentials of one end user.
+   * @param connectionId The connection.
+   * @param userId The end user, by the id that your own system uses.
+   */
+  async deleteUserCredentials(connectionId: types.McpConnectionId, userId: string, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteMcpUserCredentials', { connectionId, userId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Says which of the account's tools its MCP server offers to programs outside.
+   * @param expose The names of the registered tools that are offered, or `*` for all; an empty list offers nothing.
+   */
+  async serverConfig(expose: types.McpExpose, options: Omit<types.McpServerConfig, 'expose'> & CallOptions = {}): Promise<types.McpServerConfigResponse> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.McpServerConfigResponse>('SetMcpServerConfig', {}, undefined, { expose, ...rest }, call, asItIs);
+  }
+
+  /** Tells what the account's MCP server offers, and its address. */
+  async getServerConfig(options?: CallOptions): Promise<types.McpServerConfigResponse> {
+    return await this.#caller.call<types.McpServerConfigResponse>('GetMcpServerConfig', {}, undefined, undefined, options, asItIs);
+  }
+}
+
+/** Numbers about the account, now and over time. */
+export class Metrics {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** Sums up how the account does right now. */
+  async summary(options?: CallOptions): Promise<types.MetricsSummary> {
+    return await this.#caller.call<types.MetricsSummary>('GetMetricsSummary', {}, undefined, undefined, options, readMetricsSummary);
+  }
+
+  /**
+   * Reports one metric over time, the oldest point first; intervals without a measurement are there too.
+   * @param metric The metric.
+   */
+  async query(metric: types.MetricName, options: Omit<types.MetricQueryOpts, 'metric'> & CallOptions = {}): Promise<types.MetricDataPoint[]> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.MetricDataPoint[]>('QueryMetrics', {}, durationsAsText({ metric, ...rest }, 'interval'), undefined, call, readList(readMetricDataPoint));
+  }
+}
+
+/** The models that agents can use, with what they can do and what they cost. */
+export class Models {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** Lists the models that agents can use, by id. */
+  list(options: types.ModelListOpts & CallOptions = {}): PagePromise<types.Model> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Model, types.Model>(
+      (cursor) => this.#caller.call('ListModels', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readModel,
+    );
+  }
+
+  /**
+   * Fetches a model.
+   * @param modelId The id of the model, for example `anthropic/claude-sonnet`.
+   */
+  async get(modelId: string, options?: CallOptions): Promise<types.Model> {
+    return await this.#caller.call<types.Model>('GetModel', { modelId }, undefined, undefined, options, readModel);
+  }
+
+  /**
+   * Estimates what a call of a model costs. Nothing is called and nothing is charged.
+   * @param model The id of the model.
+   * @param inputTokens How many tokens go in.
+   * @param outputTokens How many tokens come out.
+   */
+  async estimate(model: string, inputTokens: number, outputTokens: number, options?: CallOptions): Promise<types.ModelEstimate> {
+    return await this.#caller.call<types.ModelEstimate>('EstimateModel', {}, undefined, { model, inputTokens, outputTokens }, options, readModelEstimate);
+  }
+}
+
+/** The account's own providers of sandboxes and models. */
+export class Providers {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Lets the account use a provider of its own, in the place of the settings that it had for that provider.
+   *
+   * There are `e2b`, `fly` and `webhook` for sandboxes, `anthropic` and `openai` for models. `openai` with a `baseUrl`
+   * is any gateway that speaks as OpenAI does.
+   * @param name The name of the provider, for example `e2b`.
+   * @param credentialRef The name of the account's secret that has the key; only a provider with an address in `config`
+   * needs none.
+   */
+  async set(name: string, credentialRef?: string, options: Omit<types.ProviderSetOpts, 'credentialRef'> & CallOptions = {}): Promise<types.ProviderData> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.ProviderData>('SetProvider', { name }, undefined, { credentialRef, ...rest }, call, readProviderData);
+  }
+
+  /** Lists the account's own providers, by their names. Credentials are never returned. */
+  list(options: types.ProviderListOpts & CallOptions = {}): PagePromise<types.ProviderData> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.ProviderData, types.ProviderData>(
+      (cursor) => this.#caller.call('ListProviders', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readProviderData,
+    );
+  }
+
+  /**
+   * Fetches the settings of one of the account's own providers. Credentials are never returned.
+   * @param name The name of the provider, for example `e2b`.
+   */
+  async get(name: string, options?: CallOptions): Promise<types.ProviderData> {
+    return await this.#caller.call<types.ProviderData>('GetProvider', { name }, undefined, undefined, options, readProviderData);
+  }
+
+  /**
+   * Forgets one of the account's own providers. Sandboxes that it runs go on until they end.
+   * @param name The name of the provider, for example `e2b`.
+   */
+  async delete(name: string, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteProvider', { name }, undefined, undefined, options, asItIs);
   }
 }
 
@@ -408,18 +2073,158 @@ export class Runs {
   }
 }
 
+/** Agents and workflows that run again and again, as a cron expression says. */
+export class Schedules {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Creates a schedule for an agent or a workflow.
+   *
+   * Each run is in the user's active session, which is created where there is none. A run that would begin while the
+   * one before is still active is skipped.
+   * @param cron The times: minute, hour, day of the month, month and day of the week, for example `0 9 * * 1-5`.
+   * @param userId The end user that the runs are for.
+   */
+  async create(cron: string, userId: string, options: Omit<types.ScheduleCreateOpts, 'cron' | 'userId'> & CallOptions = {}): Promise<types.Schedule> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Schedule>('CreateSchedule', {}, undefined, { cron, userId, ...rest }, call, readSchedule);
+  }
+
+  /** Lists schedules, the newest first. */
+  list(options: types.ScheduleListOpts & CallOptions = {}): PagePromise<types.Schedule> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Schedule, types.Schedule>(
+      (cursor) => this.#caller.call('ListSchedules', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readSchedule,
+    );
+  }
+
+  /**
+   * Fetches a schedule.
+   * @param scheduleId The schedule.
+   */
+  async get(scheduleId: types.ScheduleId, options?: CallOptions): Promise<types.Schedule> {
+    return await this.#caller.call<types.Schedule>('GetSchedule', { scheduleId }, undefined, undefined, options, readSchedule);
+  }
+
+  /**
+   * Changes what is given and keeps the rest. A run that is under way is not affected.
+   * @param scheduleId The schedule.
+   */
+  async update(scheduleId: types.ScheduleId, options: types.ScheduleUpdateOpts & CallOptions = {}): Promise<types.Schedule> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Schedule>('UpdateSchedule', { scheduleId }, undefined, rest, call, readSchedule);
+  }
+
+  /**
+   * Pauses a schedule: nothing more begins until it is resumed. A run that is under way ends as it would.
+   * @param scheduleId The schedule.
+   */
+  async pause(scheduleId: types.ScheduleId, options?: CallOptions): Promise<types.Schedule> {
+    return await this.#caller.call<types.Schedule>('PauseSchedule', { scheduleId }, undefined, undefined, options, readSchedule);
+  }
+
+  /**
+   * Resumes a schedule. The times that passed meanwhile are not made up for.
+   * @param scheduleId The schedule.
+   */
+  async resume(scheduleId: types.ScheduleId, options?: CallOptions): Promise<types.Schedule> {
+    return await this.#caller.call<types.Schedule>('ResumeSchedule', { scheduleId }, undefined, undefined, options, readSchedule);
+  }
+
+  /**
+   * Removes a schedule and its history. A run that is under way ends as it would.
+   * @param scheduleId The schedule.
+   */
+  async delete(scheduleId: types.ScheduleId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteSchedule', { scheduleId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Lists what the schedule has run, the newest first.
+   * @param scheduleId The schedule.
+   */
+  history(scheduleId: types.ScheduleId, options: types.ScheduleHistoryOpts & CallOptions = {}): PagePromise<types.ScheduleExecution> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.ScheduleExecution, types.ScheduleExecution>(
+      (cursor) => this.#caller.call('ListScheduleHistory', { scheduleId }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readScheduleExecution,
+    );
+  }
+}
+
+/** The secrets of the account, which agents and providers use by their names. */
+export class Secrets {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Seals secrets of the account. One of the same name is replaced; the others stay.
+   *
+   * Agents have those that `secrets` names; providers and models have those that a `credentialRef` names.
+   * @param secrets The values by their names: letters, digits and underscores.
+   */
+  async set(secrets: Record<string, string>, options?: CallOptions): Promise<void> {
+    await this.#caller.call('SetSecrets', {}, undefined, secrets, options, asItIs);
+  }
+
+  /** Lists the names of the account's secrets, in alphabetical order. Their values are never returned. */
+  list(options: types.SecretListOpts & CallOptions = {}): PagePromise<types.SecretInfo> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.SecretInfo, types.SecretInfo>(
+      (cursor) => this.#caller.call('ListSecrets', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readSecretInfo,
+    );
+  }
+
+  /**
+   * Removes a secret of the account. What refers to it fails from then on.
+   * @param name The name of the secret.
+   */
+  async delete(name: string, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteSecret', { name }, undefined, undefined, options, asItIs);
+  }
+}
+
 /** A session. */
 export class Session extends Handle<types.SessionData> {
   /** The agents of one session. */
   readonly agents: SessionAgents;
+  /** The conversations of one session, with an agent that remembers them. */
+  readonly chat: SessionChat;
+  /** The fleets of one session: one agent on many inputs. */
+  readonly fleets: SessionFleets;
+  /** Documents in which the agents of one end user look things up. */
+  readonly knowledge: SessionKnowledge;
   /** The runs of one session. */
   readonly runs: SessionRuns;
+  /** The secrets of one session, which its sandboxes find in their environment. */
+  readonly secrets: SessionSecrets;
+  /** The tasks of one session: work that is handed in and fetched later. */
+  readonly tasks: SessionTasks;
+  /** The teams of one session: several agents that work on one task together. */
+  readonly teams: SessionTeams;
 
   /** @internal */
   constructor(caller: Caller, data: types.SessionData) {
     super(caller, data);
     this.agents = new SessionAgents(caller, data);
+    this.chat = new SessionChat(caller, data);
+    this.fleets = new SessionFleets(caller, data);
+    this.knowledge = new SessionKnowledge(caller, data);
     this.runs = new SessionRuns(caller, data);
+    this.secrets = new SessionSecrets(caller, data);
+    this.tasks = new SessionTasks(caller, data);
+    this.teams = new SessionTeams(caller, data);
   }
 
   /** The id. */
@@ -450,6 +2255,14 @@ export class Session extends Handle<types.SessionData> {
   /** What the session may use. */
   get currentLimits(): types.SessionData["limits"] {
     return this.data.limits;
+  }
+
+  /**
+   * The providers of your own that were sealed into it, as the `providersDigest` that came with them; absent if there
+   * are none.
+   */
+  get providersDigest(): types.SessionData["providersDigest"] {
+    return this.data.providersDigest;
   }
 
   /** When it was created. */
@@ -492,10 +2305,10 @@ export class Session extends Handle<types.SessionData> {
   }
 
   /**
-   * Changes the limits that are given and keeps the others. Runs that wait at a raised limit go on.
-   * @param limits What a session may use. What is absent is not limited.
+   * Changes the limits that are given and keeps the others; null removes one. Runs that wait at a raised limit go on.
+   * @param limits A change to the limits of a session: what is absent stays, what is null is not limited any more.
    */
-  async updateLimits(limits: types.SessionLimitsInput, options?: CallOptions): Promise<this> {
+  async updateLimits(limits: types.SessionLimitsUpdate, options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.SessionData>('UpdateSessionLimits', { sessionId: this.data.id }, undefined, limits, options, readSessionData));
   }
 
@@ -512,6 +2325,19 @@ export class Session extends Handle<types.SessionData> {
   /** Ends the session and all its agents. A session that has ended stays readable. */
   async terminate(options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.SessionData>('TerminateSession', { sessionId: this.data.id }, undefined, undefined, options, readSessionData));
+  }
+
+  /**
+   * Starts a run of a one-shot agent and streams what happens until it is done.
+   *
+   * It is `session.run` with every step shown. A stream that breaks resumes after the last event that arrived; the run
+   * is not started again. Leaving the stream early cancels the run.
+   * @param agent The name of the agent, or the id of a definition. A name that was never defined is a general agent.
+   * @param task What the agent is to do.
+   */
+  stream(agent: string, task: string, options: Omit<types.SessionRunOpts, 'agent' | 'task'> & CallOptionsOfRun = {}): EventStream<types.StreamEvent> {
+    const [rest, call] = splitOptions(options, true);
+    return this.caller.stream<types.StreamEvent>('StreamInSession', { sessionId: this.data.id }, undefined, { agent, task, ...rest }, call, readStreamEvent);
   }
 }
 
@@ -545,8 +2371,8 @@ export class Sessions {
   /**
    * Returns the active session of a user, or creates it.
    *
-   * Meant to be called on every request of the user. On an existing session `limits` and `metadata` are ignored: only
-   * `session.updateLimits` changes limits.
+   * Meant to be called on every request of the user. On an existing session `limits`, `metadata` and `environment` are
+   * ignored: only `session.updateLimits` changes limits. `compute` and `models` take the place of those that it has.
    * @param userId The end user, by the id that your own system uses.
    */
   async forUser(userId: string, options: types.SessionForUserOpts & CallOptions = {}): Promise<Session> {
@@ -561,6 +2387,349 @@ export class Sessions {
       (cursor) => this.#caller.call('ListSessions', {}, { ...rest, ...cursor }, undefined, call, asItIs),
       (data) => new Session(this.#caller, readSessionData(data)),
     );
+  }
+}
+
+/** The tasks of all sessions. */
+export class Tasks {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Fetches a task.
+   * @param taskId The task.
+   */
+  async get(taskId: types.TaskId, options?: CallOptions): Promise<types.Task> {
+    return await this.#caller.call<types.Task>('GetTask', { taskId }, undefined, undefined, options, readTask);
+  }
+
+  /**
+   * Waits until the task is over, or until `timeout` has passed, and returns it as it is then.
+   * @param taskId The task.
+   */
+  async wait(taskId: types.TaskId, options: types.TaskWaitOpts & CallOptionsOfRun = {}): Promise<types.Task> {
+    const [rest, call] = splitOptions(options, true);
+    return await this.#caller.call<types.Task>('WaitForTask', { taskId }, durationsAsText(rest, 'timeout'), undefined, call, readTask);
+  }
+
+  /**
+   * Cancels the task. What it did so far is paid for; a task that is over stays as it is.
+   * @param taskId The task.
+   */
+  async cancel(taskId: types.TaskId, options?: CallOptions): Promise<types.Task> {
+    return await this.#caller.call<types.Task>('CancelTask', { taskId }, undefined, undefined, options, readTask);
+  }
+}
+
+/** A team: several agents that work on one task together. */
+export class Team extends Handle<types.TeamData> {
+  /** @internal */
+  constructor(caller: Caller, data: types.TeamData) {
+    super(caller, data);
+  }
+
+  /** The id. */
+  get id(): types.TeamData["id"] {
+    return this.data.id;
+  }
+
+  /** The session. */
+  get sessionId(): types.TeamData["sessionId"] {
+    return this.data.sessionId;
+  }
+
+  /** The end user; empty in an anonymous session. */
+  get userId(): types.TeamData["userId"] {
+    return this.data.userId;
+  }
+
+  /** The name; empty if it has none. */
+  get name(): types.TeamData["name"] {
+    return this.data.name;
+  }
+
+  /** The members, in their order. */
+  get agents(): types.TeamData["agents"] {
+    return this.data.agents;
+  }
+
+  /** How the members work together. */
+  get coordination(): types.TeamData["coordination"] {
+    return this.data.coordination;
+  }
+
+  /** Whether each member sees what all others answered. */
+  get sharedContext(): types.TeamData["sharedContext"] {
+    return this.data.sharedContext;
+  }
+
+  /** How many rounds a run has at most. */
+  get maxRounds(): types.TeamData["maxRounds"] {
+    return this.data.maxRounds;
+  }
+
+  /** When it was created. */
+  get createdAt(): types.TeamData["createdAt"] {
+    return this.data.createdAt;
+  }
+
+  /**
+   * Gives the team a task and waits for the result.
+   *
+   * A run that failed or was cancelled is an error of this call. When a limit is reached the run stays paused and the
+   * call fails with `session_limit_exceeded`; raising the limit resumes that run.
+   * @param task What the team is to do.
+   */
+  async run(task: string, options?: CallOptions): Promise<types.TeamRun> {
+    return await this.caller.call<types.TeamRun>('RunTeam', { teamId: this.data.id }, undefined, { task }, options, readTeamRun);
+  }
+
+  /**
+   * Gives the team a task and returns at once; `teamRuns.wait` waits for the result.
+   * @param task What the team is to do.
+   */
+  async start(task: string, options?: CallOptions): Promise<types.TeamRunStarted> {
+    return await this.caller.call<types.TeamRunStarted>('StartTeamRun', { teamId: this.data.id }, undefined, { task }, options, asItIs);
+  }
+
+  /** Lists the runs of the team, the newest first. */
+  runs(options: types.TeamRunListFilters & CallOptions = {}): PagePromise<types.TeamRun> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.TeamRun, types.TeamRun>(
+      (cursor) => this.caller.call('ListTeamRuns', { teamId: this.data.id }, { ...rest, ...cursor }, undefined, call, asItIs),
+      readTeamRun,
+    );
+  }
+
+  /** Cancels every run of the team that is not over; `teamRuns.cancel` cancels one. */
+  async cancel(options?: CallOptions): Promise<types.TeamCancellation> {
+    return await this.caller.call<types.TeamCancellation>('CancelTeam', { teamId: this.data.id }, undefined, undefined, options, readTeamCancellation);
+  }
+}
+
+/** The runs of all teams. */
+export class TeamRuns {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Fetches a run of a team.
+   * @param teamRunId The run of the team.
+   */
+  async get(teamRunId: types.TeamRunId, options?: CallOptions): Promise<types.TeamRun> {
+    return await this.#caller.call<types.TeamRun>('GetTeamRun', { teamRunId }, undefined, undefined, options, readTeamRun);
+  }
+
+  /**
+   * Waits until the run is done and returns it, or fails as the run failed.
+   * @param teamRunId The run of the team.
+   */
+  async wait(teamRunId: types.TeamRunId, options?: CallOptions): Promise<types.TeamRun> {
+    return await this.#caller.call<types.TeamRun>('WaitForTeamRun', { teamRunId }, undefined, undefined, options, readTeamRun);
+  }
+
+  /**
+   * Streams what happened and happens in the run, from its beginning, until it is done.
+   * @param teamRunId The run of the team.
+   */
+  stream(teamRunId: types.TeamRunId, options?: CallOptions): EventStream<types.TeamStreamEvent> {
+    return this.#caller.stream<types.TeamStreamEvent>('StreamTeamRun', { teamRunId }, undefined, undefined, options, readTeamStreamEvent);
+  }
+
+  /**
+   * Cancels the run. What it did so far is kept and paid for; a run that is over stays as it is.
+   * @param teamRunId The run of the team.
+   */
+  async cancel(teamRunId: types.TeamRunId, options?: CallOptions): Promise<types.TeamRun> {
+    return await this.#caller.call<types.TeamRun>('CancelTeamRun', { teamRunId }, undefined, undefined, options, readTeamRun);
+  }
+}
+
+/** The teams of all sessions. */
+export class Teams {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Fetches a team, to go on with it where its id alone is known.
+   * @param teamId The team.
+   */
+  async get(teamId: types.TeamId, options?: CallOptions): Promise<Team> {
+    return new Team(this.#caller, await this.#caller.call<types.TeamData>('GetTeam', { teamId }, undefined, undefined, options, readTeamData));
+  }
+}
+
+/** What agents can call: built-in tools, and those that are signed HTTP calls to your server. */
+export class Tools {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Registers a tool of yours, so that agents can call it by its name. The answer has the signing secret, this once.
+   *
+   * A name can be registered once: a second tool with it, or one with the name of a built-in tool, fails with
+   * `conflict`. Calls are signed as Standard Webhooks are; the SDKs verify them.
+   * @param name The name by which models call it: 1 to 64 letters, digits, `_` and `-`.
+   * @param description What it does and when to use it, for the model.
+   * @param parameters What it is given: a JSON Schema of an object.
+   * @param handler What does its work.
+   */
+  async register(name: string, description: string, parameters: Record<string, unknown>, handler: types.ToolHandlerInput, options: Omit<types.ToolRegisterOpts, 'name' | 'description' | 'parameters' | 'handler'> & CallOptions = {}): Promise<types.Tool> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Tool>('RegisterTool', {}, undefined, { name, description, parameters, handler, ...rest }, call, readTool);
+  }
+
+  /** Lists tools by name, the built-in ones included. */
+  list(options: types.ToolListOpts & CallOptions = {}): PagePromise<types.Tool> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Tool, types.Tool>(
+      (cursor) => this.#caller.call('ListTools', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readTool,
+    );
+  }
+
+  /**
+   * Fetches a tool, built-in or registered.
+   * @param name The name of the tool.
+   */
+  async get(name: string, options?: CallOptions): Promise<types.Tool> {
+    return await this.#caller.call<types.Tool>('GetTool', { name }, undefined, undefined, options, readTool);
+  }
+
+  /**
+   * Changes what is given of a registered tool and keeps the rest. Its signing secret stays the same.
+   *
+   * A built-in tool cannot be changed: that fails with `forbidden`.
+   * @param name The name of the tool.
+   */
+  async update(name: string, options: types.ToolUpdateOpts & CallOptions = {}): Promise<types.Tool> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Tool>('UpdateTool', { name }, undefined, rest, call, readTool);
+  }
+
+  /**
+   * Calls a tool with this input, as an agent would, and tells what came of it.
+   *
+   * A tool that fails is no error of this call: the answer says `success: false` and why. A handler that cannot be
+   * reached fails with `tool_handler_unreachable`.
+   * @param name The name of the tool.
+   * @param input What the tool is given, as its `parameters` describe it.
+   */
+  async test(name: string, input: Record<string, unknown>, options?: CallOptions): Promise<types.ToolResult> {
+    return await this.#caller.call<types.ToolResult>('TestTool', { name }, undefined, input, options, readToolResult);
+  }
+
+  /**
+   * Removes a registered tool. Agents that have it in their list work on without it.
+   * @param name The name of the tool.
+   */
+  async delete(name: string, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteTool', { name }, undefined, undefined, options, asItIs);
+  }
+}
+
+/** What each run did, as a tree of spans with their times. */
+export class Traces {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** Lists traces, the newest first. */
+  list(options: types.TraceListFilters & CallOptions = {}): PagePromise<types.Trace> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Trace, types.Trace>(
+      (cursor) => this.#caller.call('ListTraces', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readTrace,
+    );
+  }
+
+  /**
+   * Fetches a trace with its spans.
+   * @param traceId The trace.
+   */
+  async get(traceId: types.TraceId, options?: CallOptions): Promise<types.TraceDetail> {
+    return await this.#caller.call<types.TraceDetail>('GetTrace', { traceId }, undefined, undefined, options, readTraceDetail);
+  }
+}
+
+/** Agents and workflows that run when an address is called or an event is emitted. */
+export class Triggers {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Creates a trigger for an agent or a workflow. The answer has the signing secret, this once.
+   *
+   * A trigger of the type `webhook` has an address that others call; one of the type `event` waits for `events.emit`.
+   * Each run is in the user's active session, which is created where there is none.
+   * @param name The name, for people.
+   * @param userId The end user that the runs are for.
+   */
+  async create(name: string, userId: string, options: Omit<types.TriggerCreateOpts, 'name' | 'userId'> & CallOptions = {}): Promise<types.Trigger> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Trigger>('CreateTrigger', {}, undefined, { name, userId, ...rest }, call, readTrigger);
+  }
+
+  /** Lists triggers, the newest first. Their secrets are left out. */
+  list(options: types.TriggerListOpts & CallOptions = {}): PagePromise<types.Trigger> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Trigger, types.Trigger>(
+      (cursor) => this.#caller.call('ListTriggers', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readTrigger,
+    );
+  }
+
+  /**
+   * Fetches a trigger. Its secret is left out.
+   * @param triggerId The trigger.
+   */
+  async get(triggerId: types.TriggerId, options?: CallOptions): Promise<types.Trigger> {
+    return await this.#caller.call<types.Trigger>('GetTrigger', { triggerId }, undefined, undefined, options, readTrigger);
+  }
+
+  /**
+   * Removes a trigger. Its address answers `not_found` from then on; a run that is under way ends as it would.
+   * @param triggerId The trigger.
+   */
+  async delete(triggerId: types.TriggerId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteTrigger', { triggerId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Fires a trigger: what it runs begins with the payload, and the answer does not wait for it.
+   *
+   * This is the trigger's `url`, which anybody can call who has its secret. The header `X-Trigger-Signature` has the
+   * HMAC-SHA256 of the body as it is sent, with the secret as the key, in hexadecimal digits, with or without `sha256=`
+   * before them. A wrong signature is refused with `unauthorized`. A call with an API key of the account, as this
+   * method makes it, needs no signature. A trigger of the type `event` cannot be fired so.
+   * @param triggerId The trigger.
+   * @param payload What is passed on: steps of a workflow read it as `$.trigger`.
+   */
+  async fire(triggerId: types.TriggerId, payload: Record<string, unknown>, options?: CallOptions): Promise<types.TriggerFiring> {
+    return await this.#caller.call<types.TriggerFiring>('FireTrigger', { triggerId }, undefined, payload, options, asItIs);
   }
 }
 
@@ -609,6 +2778,19 @@ export class Usage {
   async export(format: types.ExportFormat, options: Omit<types.UsageExportOpts, 'format'> & CallOptions = {}): Promise<types.UsageExport> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.UsageExport>('ExportUsage', {}, { format, ...rest }, undefined, call, readUsageExport);
+  }
+
+  /**
+   * Lists the entries of the ledger that totals are made of, the oldest first.
+   *
+   * The sum of their exact amounts is what the totals of the same time say.
+   */
+  ledger(options: types.LedgerFilters & CallOptions = {}): PagePromise<types.LedgerEntry> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.LedgerEntry, types.LedgerEntry>(
+      (cursor) => this.#caller.call('ListLedger', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readLedgerEntry,
+    );
   }
 }
 
@@ -659,36 +2841,280 @@ export class Webhooks {
   }
 }
 
+/** Workflows: steps of agents and other work, and the runs of them. */
+export class Workflows {
+  readonly #caller: Caller;
+
+  /** @internal */
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /**
+   * Creates a workflow. It is checked as a whole, and runs as often as `workflows.run` asks.
+   *
+   * Steps that depend on one another in a circle are refused with `workflow_circular_dependency`; every other mistake
+   * that shows without running, such as a reference to a step that is not there, with `invalid_request`.
+   * @param definition What a new workflow is made of.
+   */
+  async create(definition: types.WorkflowCreateOpts, options?: CallOptions): Promise<types.Workflow> {
+    return await this.#caller.call<types.Workflow>('CreateWorkflow', {}, undefined, definition, options, readWorkflow);
+  }
+
+  /** Lists workflows, the newest first. */
+  list(options: types.WorkflowListOpts & CallOptions = {}): PagePromise<types.Workflow> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.Workflow, types.Workflow>(
+      (cursor) => this.#caller.call('ListWorkflows', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readWorkflow,
+    );
+  }
+
+  /**
+   * Fetches a workflow.
+   * @param workflowId The workflow.
+   */
+  async get(workflowId: types.WorkflowId, options?: CallOptions): Promise<types.Workflow> {
+    return await this.#caller.call<types.Workflow>('GetWorkflow', { workflowId }, undefined, undefined, options, readWorkflow);
+  }
+
+  /**
+   * Changes what is given and keeps the rest, as a new version. Runs that have begun keep the version they began with.
+   * @param workflowId The workflow.
+   */
+  async update(workflowId: types.WorkflowId, options: types.WorkflowUpdateOpts & CallOptionsOfRun = {}): Promise<types.Workflow> {
+    const [rest, call] = splitOptions(options, true);
+    return await this.#caller.call<types.Workflow>('UpdateWorkflow', { workflowId }, undefined, rest, call, readWorkflow);
+  }
+
+  /**
+   * Removes a workflow and its schedules. Runs that have begun go on, and all its runs stay readable.
+   * @param workflowId The workflow.
+   */
+  async delete(workflowId: types.WorkflowId, options?: CallOptions): Promise<void> {
+    await this.#caller.call('DeleteWorkflow', { workflowId }, undefined, undefined, options, asItIs);
+  }
+
+  /**
+   * Estimates what a run would cost, from runs of the past and from the prices of its models. Nothing is run.
+   * @param workflowId The workflow.
+   */
+  async estimate(workflowId: types.WorkflowId, options: types.WorkflowEstimateOpts & CallOptions = {}): Promise<types.WorkflowEstimate> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.WorkflowEstimate>('EstimateWorkflow', { workflowId }, undefined, rest, call, readWorkflowEstimate);
+  }
+
+  /**
+   * Runs a workflow again and again, as a cron expression says.
+   *
+   * Each run is in the user's active session, which is created where there is none. A run that would begin while the
+   * one before is still active is skipped.
+   * @param workflowId The workflow.
+   * @param cron The times: minute, hour, day of the month, month and day of the week, for example `0 9 * * 1-5`.
+   * @param userId The end user that the runs are for.
+   */
+  async schedule(workflowId: types.WorkflowId, cron: string, userId: string, options: Omit<types.WorkflowScheduleOpts, 'cron' | 'userId'> & CallOptions = {}): Promise<types.Schedule> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.Schedule>('ScheduleWorkflow', { workflowId }, undefined, { cron, userId, ...rest }, call, readSchedule);
+  }
+
+  /**
+   * Starts a run of a workflow and returns at once.
+   *
+   * An input that does not fit the workflow's `inputSchema` is refused before anything starts.
+   * @param workflowId The workflow.
+   */
+  async run(workflowId: types.WorkflowId, options: types.WorkflowRunOpts & CallOptions = {}): Promise<types.WorkflowRun> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.WorkflowRun>('RunWorkflow', { workflowId }, undefined, rest, call, readWorkflowRun);
+  }
+
+  /**
+   * Starts a run of a workflow and streams what happens until it is over.
+   *
+   * A stream that breaks resumes after the last event that arrived; the run is not started again. Leaving the stream
+   * early cancels the run.
+   * @param workflowId The workflow.
+   */
+  runAndStream(workflowId: types.WorkflowId, options: types.WorkflowRunOpts & CallOptions = {}): EventStream<types.WorkflowStreamEvent> {
+    const [rest, call] = splitOptions(options);
+    return this.#caller.stream<types.WorkflowStreamEvent>('RunAndStreamWorkflow', { workflowId }, undefined, rest, call, readWorkflowStreamEvent);
+  }
+
+  /** Lists runs of workflows, the newest first. */
+  runs(options: types.WorkflowRunFilters & CallOptions = {}): PagePromise<types.WorkflowRun> {
+    const [rest, call] = splitOptions(options);
+    return paginate<types.WorkflowRun, types.WorkflowRun>(
+      (cursor) => this.#caller.call('ListWorkflowRuns', {}, { ...rest, ...cursor }, undefined, call, asItIs),
+      readWorkflowRun,
+    );
+  }
+
+  /**
+   * Fetches a run of a workflow, with what its steps returned so far.
+   * @param workflowRunId The run of the workflow.
+   */
+  async getRun(workflowRunId: types.WorkflowRunId, options?: CallOptions): Promise<types.WorkflowRun> {
+    return await this.#caller.call<types.WorkflowRun>('GetWorkflowRun', { workflowRunId }, undefined, undefined, options, readWorkflowRun);
+  }
+
+  /**
+   * Waits until a run of a workflow is over, and returns it whatever it came to.
+   *
+   * A run that is paused is waited for. A call that ends early ends the waiting and not the run.
+   * @param workflowRunId The run of the workflow.
+   */
+  async waitForRun(workflowRunId: types.WorkflowRunId, options?: CallOptions): Promise<types.WorkflowRun> {
+    return await this.#caller.call<types.WorkflowRun>('WaitForWorkflowRun', { workflowRunId }, undefined, undefined, options, readWorkflowRun);
+  }
+
+  /**
+   * Streams what happened and happens in a run of a workflow, from its beginning, until it is over.
+   *
+   * Older versions of the client give the id of a workflow here. Then the run of it that is under way is streamed, or
+   * else one is started without input, in an anonymous session.
+   * @param workflowRunId The run of the workflow; older versions of the client give the id of a workflow, `wf_...`, in
+   * its place.
+   */
+  streamRun(workflowRunId: types.WorkflowRunId, options?: CallOptions): EventStream<types.WorkflowStreamEvent> {
+    return this.#caller.stream<types.WorkflowStreamEvent>('StreamWorkflowRun', { workflowRunId }, undefined, undefined, options, readWorkflowStreamEvent);
+  }
+
+  /**
+   * Cancels a run of a workflow. What its steps did so far is kept and paid for; a run that is over stays as it is.
+   * @param workflowRunId The run of the workflow.
+   */
+  async cancelRun(workflowRunId: types.WorkflowRunId, options?: CallOptions): Promise<types.WorkflowRun> {
+    return await this.#caller.call<types.WorkflowRun>('CancelWorkflowRun', { workflowRunId }, undefined, undefined, options, readWorkflowRun);
+  }
+
+  /**
+   * Takes a run of a workflow up again at the step that failed. What the steps before it returned is kept.
+   *
+   * A run that neither failed nor is paused or partial is refused with `conflict`.
+   * @param workflowRunId The run of the workflow.
+   */
+  async retryRun(workflowRunId: types.WorkflowRunId, options?: CallOptions): Promise<types.WorkflowRun> {
+    return await this.#caller.call<types.WorkflowRun>('RetryWorkflowRun', { workflowRunId }, undefined, undefined, options, readWorkflowRun);
+  }
+
+  /**
+   * Resumes a run of a workflow that waits: it is told of the event that it waits for, or just goes on.
+   *
+   * A run that does not wait for the event, or that is not paused, is refused with `conflict`. An approval is decided
+   * with `approvals.approve` and not resumed.
+   * @param workflowRunId The run of the workflow.
+   */
+  async resumeRun(workflowRunId: types.WorkflowRunId, options: types.WorkflowResumeOpts & CallOptions = {}): Promise<types.WorkflowRun> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.WorkflowRun>('ResumeWorkflowRun', { workflowRunId }, undefined, rest, call, readWorkflowRun);
+  }
+}
+
 /** The operations of the client. */
 export class TheazoOperations {
-  /** The agents of all sessions. */
+  /** Everything that happens: log entries, spans, metrics and changes of state. */
+  readonly activity: Activity;
+  /** The agents of all sessions, and the definitions that agents are made from. */
   readonly agents: Agents;
+  /** The keys with which programs act for the account. */
+  readonly apiKeys: ApiKeys;
+  /** What agents and workflows do only when somebody allows it. */
+  readonly approvals: Approvals;
+  /** The plan, the payment pages, the credits, and the budgets of the account and of its users. */
+  readonly billing: Billing;
+  /** Where people reach an agent: a chat on a website, Slack, mail, the telephone. */
+  readonly channels: Channels;
+  /** Instructions, prompts, skills and hooks that are attached to agent definitions. */
+  readonly customizations: Customizations;
+  /** What your own system reports, so that triggers fire and waiting workflows go on. */
+  readonly events: Events;
+  /** The files of the account: from users, from agents, and for knowledge. */
+  readonly files: Files;
+  /** The fleets of all sessions. */
+  readonly fleets: Fleets;
+  /** What may go into models and come out of them. */
+  readonly guardrails: Guardrails;
   /** What happened, as people read it. */
   readonly logs: Logs;
+  /** The MCP servers whose tools agents can use, and the one that offers your own tools. */
+  readonly mcp: Mcp;
+  /** Numbers about the account, now and over time. */
+  readonly metrics: Metrics;
+  /** The models that agents can use, with what they can do and what they cost. */
+  readonly models: Models;
+  /** The account's own providers of sandboxes and models. */
+  readonly providers: Providers;
   /** The runs of all sessions. */
   readonly runs: Runs;
+  /** Agents and workflows that run again and again, as a cron expression says. */
+  readonly schedules: Schedules;
+  /** The secrets of the account, which agents and providers use by their names. */
+  readonly secrets: Secrets;
   /** The sessions of the account. */
   readonly sessions: Sessions;
+  /** The tasks of all sessions. */
+  readonly tasks: Tasks;
+  /** The runs of all teams. */
+  readonly teamRuns: TeamRuns;
+  /** The teams of all sessions. */
+  readonly teams: Teams;
+  /** What agents can call: built-in tools, and those that are signed HTTP calls to your server. */
+  readonly tools: Tools;
+  /** What each run did, as a tree of spans with their times. */
+  readonly traces: Traces;
+  /** Agents and workflows that run when an address is called or an event is emitted. */
+  readonly triggers: Triggers;
   /** What was used and what it cost. */
   readonly usage: Usage;
   /** Where the control plane reports what happens: signed HTTP calls to your server. */
   readonly webhooks: Webhooks;
+  /** Workflows: steps of agents and other work, and the runs of them. */
+  readonly workflows: Workflows;
   /** @internal */
   protected readonly caller: Caller;
 
   /** @internal */
   constructor(caller: Caller) {
     this.caller = caller;
+    this.activity = new Activity(caller);
     this.agents = new Agents(caller);
+    this.apiKeys = new ApiKeys(caller);
+    this.approvals = new Approvals(caller);
+    this.billing = new Billing(caller);
+    this.channels = new Channels(caller);
+    this.customizations = new Customizations(caller);
+    this.events = new Events(caller);
+    this.files = new Files(caller);
+    this.fleets = new Fleets(caller);
+    this.guardrails = new Guardrails(caller);
     this.logs = new Logs(caller);
+    this.mcp = new Mcp(caller);
+    this.metrics = new Metrics(caller);
+    this.models = new Models(caller);
+    this.providers = new Providers(caller);
     this.runs = new Runs(caller);
+    this.schedules = new Schedules(caller);
+    this.secrets = new Secrets(caller);
     this.sessions = new Sessions(caller);
+    this.tasks = new Tasks(caller);
+    this.teamRuns = new TeamRuns(caller);
+    this.teams = new Teams(caller);
+    this.tools = new Tools(caller);
+    this.traces = new Traces(caller);
+    this.triggers = new Triggers(caller);
     this.usage = new Usage(caller);
     this.webhooks = new Webhooks(caller);
+    this.workflows = new Workflows(caller);
   }
 
   /** Tells whether the control plane works. It needs no key. */
   async health(options?: CallOptions): Promise<types.Health> {
     return await this.caller.call<types.Health>('GetHealth', {}, undefined, undefined, options, readHealth);
+  }
+
+  /** Describes the API as an OpenAPI 3.1 document. It needs no key. */
+  async openapi(options?: CallOptions): Promise<Record<string, unknown>> {
+    return await this.caller.call<Record<string, unknown>>('GetOpenApi', {}, undefined, undefined, options, asItIs);
   }
 }

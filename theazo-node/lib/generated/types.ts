@@ -16,6 +16,21 @@ export interface SessionCreateOpts {
   limits?: SessionLimitsInput | undefined;
   /** Your own notes: text by name. */
   metadata?: Record<string, string> | undefined;
+  /**
+   * The providers of your own that its sandboxes run on; those of the account by default. Credentials are sealed and
+   * never returned.
+   */
+  compute?: ComputeProviders | undefined;
+  /**
+   * The provider of your own whose models its agents ask; those of the account by default. Credentials are sealed and
+   * never returned.
+   */
+  models?: ModelProviderConfig | undefined;
+  /**
+   * Which providers of your own the session must have: the SHA-256 of `compute` and `models`, in hexadecimal digits.
+   * Without them a session that has others or none is refused with `providers_required`.
+   */
+  providersDigest?: string | undefined;
 }
 
 /**
@@ -94,6 +109,52 @@ export type Period =
   | "month"
   | (string & {});
 
+/** Whose machines a session's sandboxes run on: one or more providers of your own. */
+export interface ComputeProviders {
+  /** The providers. One that fails is left out for a while, and the next one takes its place. */
+  providers: ComputeProviderConfig[];
+}
+
+/** A provider of sandboxes with your own credentials. */
+export interface ComputeProviderConfig {
+  /** The name of the provider, for example `e2b`. */
+  provider: string;
+  /**
+   * The credentials themselves, by the names that the provider gives them, for example `apiKey`. They are sealed and
+   * never returned.
+   */
+  credentials?: Record<string, string> | undefined;
+  /** The name of the account's secret that has the key, in the place of `credentials`. */
+  credentialRef?: string | undefined;
+  /** The address that is called, where the provider is `webhook`. */
+  endpoint?: string | undefined;
+  /** Which provider is tried first: the one with the smallest number; the order of the list by default. */
+  priority?: number | undefined;
+  /** What the provider may be used for; no limits by default. */
+  limits?: ComputeProviderLimits | undefined;
+}
+
+/** What a provider of sandboxes may be used for. What is absent is not limited. */
+export interface ComputeProviderLimits {
+  /** How many sandboxes it may run at once. */
+  maxConcurrent?: number | undefined;
+}
+
+/** Whose models a session's agents ask: a provider or a gateway of your own. */
+export interface ModelProviderConfig {
+  /** The name of the provider, for example `anthropic`; a gateway at `baseUrl` needs none. */
+  provider?: string | undefined;
+  /**
+   * The credentials themselves, by the names that the provider gives them, for example `apiKey`. They are sealed and
+   * never returned.
+   */
+  credentials?: Record<string, string> | undefined;
+  /** The address of a gateway that speaks as OpenAI does; the provider's own by default. */
+  baseUrl?: string | undefined;
+  /** The name of the account's secret that has the key, in the place of `credentials`. */
+  credentialRef?: string | undefined;
+}
+
 /** A session. */
 export interface SessionData {
   /** The id. */
@@ -108,6 +169,11 @@ export interface SessionData {
   metadata: Record<string, string>;
   /** What the session may use. */
   limits: SessionLimits;
+  /**
+   * The providers of your own that were sealed into it, as the `providersDigest` that came with them; absent if there
+   * are none.
+   */
+  providersDigest: string | null;
   /** When it was created. */
   createdAt: string;
   /** Since when it is paused. */
@@ -134,10 +200,27 @@ export type SessionStatus =
 
 /** What a user's session is made of, if the user has none yet. */
 export interface SessionForUserOpts {
+  /** Separates workloads; `production` by default. */
+  environment?: Environment | undefined;
   /** What the session may use; no limits by default. */
   limits?: SessionLimitsInput | undefined;
   /** Your own notes: text by name. */
   metadata?: Record<string, string> | undefined;
+  /**
+   * The providers of your own that its sandboxes run on; those of the account by default. Credentials are sealed and
+   * never returned.
+   */
+  compute?: ComputeProviders | undefined;
+  /**
+   * The provider of your own whose models its agents ask; those of the account by default. Credentials are sealed and
+   * never returned.
+   */
+  models?: ModelProviderConfig | undefined;
+  /**
+   * Which providers of your own the session must have: the SHA-256 of `compute` and `models`, in hexadecimal digits.
+   * Without them a session that has others or none is refused with `providers_required`.
+   */
+  providersDigest?: string | undefined;
 }
 
 /** Which sessions to list. */
@@ -168,6 +251,10 @@ export interface SessionRunOpts {
   model?: string | undefined;
   /** The provider of the sandbox; the plane's default if it is left out. */
   provider?: string | undefined;
+  /** The knowledge that the agent may search; none by default. */
+  knowledge?: KnowledgeChoice | undefined;
+  /** The MCP servers whose tools the model may use; none by default. */
+  mcp?: McpChoice | undefined;
 }
 
 /** An amount of money. */
@@ -193,6 +280,23 @@ export interface CostInput {
   /** The exact amount in millionths of a cent. Sums are taken here; absent means that `amount` is exact. */
   microCents?: number | undefined;
 }
+
+/**
+ * The knowledge that an agent may search. One of:
+ *
+ * - All collections of the user, or none.
+ * - The name of one collection of the user.
+ * - The names or ids of several.
+ */
+export type KnowledgeChoice = boolean | string | string[];
+
+/**
+ * The MCP servers whose tools a model may use. One of:
+ *
+ * - All connections of the account: `*`.
+ * - The names of connections.
+ */
+export type McpChoice = string | string[];
 
 /** What a run came to. */
 export interface RunResult {
@@ -299,29 +403,78 @@ export interface MinutesLimitStatus {
   percentage: number;
 }
 
+/** A change to the limits of a session: what is absent stays, what is null is not limited any more. */
+export interface SessionLimitsUpdate {
+  /** What the user may spend in a period. It is held per user, so that a new session does not reset it. */
+  maxCost?: CostLimitInput | null | undefined;
+  /** How many agents may exist at once that are neither paused nor ended, one-shot ones included. */
+  maxAgents?: number | null | undefined;
+  /** How many minutes sandboxes of the session may run in all. */
+  maxComputeMinutes?: number | null | undefined;
+  /** How long the session may live; then it is terminated. */
+  maxDuration?: DurationInput | null | undefined;
+}
+
 /** What a new agent is made of. */
 export interface AgentCreateOpts {
   /** The name of the agent, used in logs and to pick its script on a test plane; `agent` by default. */
   name?: string | undefined;
-  /** The language of the sandbox; `python` by default. */
-  compute?: ComputeRuntime | undefined;
+  /** The language of the sandbox, or whose machine it is on as well; `python` by default. */
+  compute?: ComputeChoice | undefined;
   /** Whether the agent needs a browser; false by default. */
   browser?: boolean | undefined;
+  /** How much room the sandbox has for files, for example `10GB`; what the provider gives by default. */
+  storage?: string | undefined;
+  /** The graphics processor of the sandbox, as the provider names it; none by default. */
+  gpu?: string | undefined;
   /** The model; the plane's default if it is left out. */
-  model?: string | undefined;
+  model?: ModelChoice | undefined;
   /** The system prompt. */
   instructions?: string | undefined;
   /** The tools that the model may use; all built-in ones by default. */
   tools?: string[] | undefined;
+  /** The MCP servers whose tools the model may use; none by default. */
+  mcp?: McpChoice | undefined;
+  /** The knowledge that the agent may search; none by default. */
+  knowledge?: KnowledgeChoice | undefined;
   /** How long one run of the agent may take; no limit by default. */
   timeout?: DurationInput | undefined;
   /** What each run of the agent may cost; no limit by default. */
   costCap?: CostInput | undefined;
   /** The provider of the sandbox; the plane's default if it is left out. */
   provider?: string | undefined;
+  /** The provider of the sandbox where `provider` has none to give; whichever has one by default. */
+  providerFallback?: string | undefined;
   /** The region; `local` where the provider has only one. */
   region?: string | undefined;
+  /** What the agent must ask for before it does it; nothing by default. */
+  approvals?: ApprovalConfig | undefined;
+  /** What is read out of the agent's answers; nothing by default. */
+  metadata?: MetadataExtraction | undefined;
+  /** What may go into the model and come out of it; what is left out is as the account has it. */
+  guardrails?: GuardrailConfig | undefined;
+  /** When the agent pauses by itself, and what happens when a run fails. */
+  lifecycle?: LifecycleConfig | undefined;
+  /** How the agent works for hours or days; as any other agent if it is left out. */
+  longRunning?: LongRunningOpts | undefined;
+  /**
+   * The names of the secrets that the sandbox finds in its environment; all of the session's and none of the account's
+   * by default.
+   */
+  secrets?: string[] | undefined;
+  /** The definition that the agent is made from; what is given beside it goes over it. */
+  definition?: AgentDefinitionId | undefined;
+  /** What goes over the definition, and over what is given beside it. */
+  overrides?: AgentOverrides | undefined;
 }
+
+/**
+ * The language of a sandbox, or whose machine it is on as well. One of:
+ *
+ * - The language.
+ * - The provider, with the language, the region and your own credentials.
+ */
+export type ComputeChoice = ComputeRuntime | ComputeConfig;
 
 /**
  * The language of an agent's sandbox, or of one program. One of these; a later version may know more:
@@ -337,6 +490,227 @@ export type ComputeRuntime =
   | "go"
   | "shell"
   | (string & {});
+
+/** Whose machine a sandbox is on. */
+export interface ComputeConfig {
+  /** The name of the provider, for example `e2b`. */
+  provider: string;
+  /** The language of the sandbox; `python` by default. */
+  runtime?: ComputeRuntime | undefined;
+  /** The region; the provider's default if it is left out. */
+  region?: string | undefined;
+  /** The name of the account's secret that has the key; the account's own key for the provider by default. */
+  credentialRef?: string | undefined;
+  /**
+   * The credentials themselves, by the names that the provider gives them, for example `apiKey`. They are sealed and
+   * never returned.
+   */
+  credentials?: Record<string, string> | undefined;
+  /** The address that is called, where the provider is `webhook`. */
+  endpoint?: string | undefined;
+}
+
+/**
+ * The model of an agent. One of:
+ *
+ * - Its id, for example `anthropic/claude-sonnet`.
+ * - Its provider or gateway, with its id there.
+ */
+export type ModelChoice = string | AgentModelConfig;
+
+/** A model at a provider or a gateway of your own. */
+export interface AgentModelConfig {
+  /** The name of the provider, for example `anthropic`; a gateway at `baseUrl` needs none. */
+  provider?: string | undefined;
+  /** The address of a gateway that speaks as OpenAI does; the provider's own by default. */
+  baseUrl?: string | undefined;
+  /** The name of the account's secret that has the key; the account's own key for the provider by default. */
+  credentialRef?: string | undefined;
+  /** The id of the model there; the plane's default if it is left out. */
+  name?: string | undefined;
+}
+
+/**
+ * What an agent must ask for before it does it.
+ *
+ * The agent waits, without its sandbox, until somebody decides.
+ */
+export interface ApprovalConfig {
+  /** The names of the tools and actions that need an approval. */
+  require: string[];
+  /** How people learn that an approval waits; by `webhook` by default. */
+  notifyVia?: ApprovalChannel | undefined;
+  /** How long an approval waits before `defaultAction` applies; 24 hours by default. */
+  timeout?: DurationInput | undefined;
+  /** What applies where nobody decides in time; `deny` by default. */
+  defaultAction?: ApprovalDefaultAction | undefined;
+}
+
+/**
+ * How people learn that an approval waits. One of these; a later version may know more:
+ *
+ * - `webhook`: By the webhook event `approval.requested`.
+ */
+export type ApprovalChannel =
+  | "webhook"
+  | (string & {});
+
+/**
+ * What applies where nobody decides on an approval in time. One of these; a later version may know more:
+ *
+ * - `approve`: As if somebody had approved.
+ * - `deny`: As if somebody had denied.
+ */
+export type ApprovalDefaultAction =
+  | "approve"
+  | "deny"
+  | (string & {});
+
+/** What is read out of an agent's answers, as metadata of its runs. */
+export interface MetadataExtraction {
+  /** What to read out of an answer, by name, for example `sentiment`. */
+  extract?: string[] | undefined;
+  /** What else to read out of it: by its name, what it is, in your own words. */
+  custom?: Record<string, string> | undefined;
+}
+
+/**
+ * What may go into models and come out of them.
+ *
+ * In the options of an agent, what is left out is as the account has it.
+ */
+export interface GuardrailConfig {
+  /** How much content is filtered, of inputs as of outputs; `moderate` by default. */
+  contentFilter?: ContentFilter | undefined;
+  /**
+   * Whether personal data, keys and tokens in outputs are replaced by `[REDACTED]`; false by default. What was there is
+   * neither kept nor returned.
+   */
+  blockPii?: boolean | undefined;
+  /** Whether inputs that try to talk a model out of its instructions are stopped; false by default. */
+  promptInjection?: boolean | undefined;
+  /**
+   * The domains that tools may call; all by default. `*.example.com` is all domains under `example.com`, `*` is all.
+   */
+  allowedDomains?: string[] | undefined;
+  /** The domains that tools must not call, also where `allowedDomains` has them; none by default. */
+  blockedDomains?: string[] | undefined;
+  /** How many tokens one answer of a model may have; no limit but the model's by default. */
+  maxOutputTokens?: number | undefined;
+  /** How many calls of tools one run may make; no limit by default. */
+  maxToolCalls?: number | undefined;
+}
+
+/**
+ * How much content is filtered. One of these; a later version may know more:
+ *
+ * - `off`: Nothing is filtered; for tests of your own.
+ * - `light`: What is clearly harmful.
+ * - `moderate`: What is harmful, and sensitive subjects.
+ * - `strict`: Whatever may be sensitive.
+ */
+export type ContentFilter =
+  | "off"
+  | "light"
+  | "moderate"
+  | "strict"
+  | (string & {});
+
+/** When an agent pauses by itself, and what happens when a run fails. */
+export interface LifecycleConfig {
+  /** When the agent pauses by itself; never by default. */
+  autoPause?: AutoPause | undefined;
+  /** What happens when a run fails; by default nothing: the agent waits for another task. */
+  onFailure?: AgentFailureAction | undefined;
+  /** How often a run is tried again where `onFailure` is `retry`; 2 by default, 100 at most. */
+  maxRetries?: number | undefined;
+  /** How long to wait before a run is tried again; 30 seconds by default. */
+  retryDelay?: DurationInput | undefined;
+}
+
+/** When an agent pauses by itself. */
+export interface AutoPause {
+  /** How long it had nothing to do. */
+  afterIdle: DurationInput;
+}
+
+/**
+ * What happens when a run of an agent fails. One of these; a later version may know more:
+ *
+ * - `retry`: The run is tried again.
+ * - `pause`: The agent is paused.
+ * - `terminate`: The agent is ended.
+ */
+export type AgentFailureAction =
+  | "retry"
+  | "pause"
+  | "terminate"
+  | (string & {});
+
+/** How an agent works for hours or days. */
+export interface LongRunningOpts {
+  /** Whether the agent works for that long; true by default, and false leaves the other options without effect. */
+  longRunning?: boolean | undefined;
+  /** How often a checkpoint is made by itself; never by default. */
+  checkpointInterval?: DurationInput | undefined;
+  /** How long the agent may live; then it is ended. No limit by default. */
+  maxDuration?: DurationInput | undefined;
+  /**
+   * How long it must have had nothing to do to hibernate: a snapshot is made and the sandbox goes. Never by default.
+   */
+  hibernateAfterIdle?: DurationInput | undefined;
+  /** Whether it goes on from its last checkpoint by itself when its sandbox is lost; true by default. */
+  autoResume?: boolean | undefined;
+}
+
+/** An agent definition. Its id starts with `adef_`. */
+export type AgentDefinitionId = string;
+
+/** What goes over the definition that an agent is made from. */
+export interface AgentOverrides {
+  /** The name of the agent, used in logs and to pick its script on a test plane. */
+  name?: string | undefined;
+  /** The language of the sandbox, or whose machine it is on as well. */
+  compute?: ComputeChoice | undefined;
+  /** Whether the agent needs a browser. */
+  browser?: boolean | undefined;
+  /** How much room the sandbox has for files, for example `10GB`. */
+  storage?: string | undefined;
+  /** The graphics processor of the sandbox, as the provider names it. */
+  gpu?: string | undefined;
+  /** The model. */
+  model?: ModelChoice | undefined;
+  /** The system prompt. */
+  instructions?: string | undefined;
+  /** The tools that the model may use. */
+  tools?: string[] | undefined;
+  /** The MCP servers whose tools the model may use. */
+  mcp?: McpChoice | undefined;
+  /** The knowledge that the agent may search. */
+  knowledge?: KnowledgeChoice | undefined;
+  /** How long one run of the agent may take. */
+  timeout?: DurationInput | undefined;
+  /** What each run of the agent may cost. */
+  costCap?: CostInput | undefined;
+  /** The provider of the sandbox. */
+  provider?: string | undefined;
+  /** The provider of the sandbox where `provider` has none to give. */
+  providerFallback?: string | undefined;
+  /** The region. */
+  region?: string | undefined;
+  /** What the agent must ask for before it does it. */
+  approvals?: ApprovalConfig | undefined;
+  /** What is read out of the agent's answers. */
+  metadata?: MetadataExtraction | undefined;
+  /** What may go into the model and come out of it. */
+  guardrails?: GuardrailConfig | undefined;
+  /** When the agent pauses by itself, and what happens when a run fails. */
+  lifecycle?: LifecycleConfig | undefined;
+  /** How the agent works for hours or days. */
+  longRunning?: LongRunningOpts | undefined;
+  /** The names of the secrets that the sandbox finds in its environment. */
+  secrets?: string[] | undefined;
+}
 
 /** An agent. */
 export interface AgentData {
@@ -540,6 +914,7 @@ export interface ErrorDetail {
  * - `rate_limited`: Too many requests; `details.retryAfter` and the header `Retry-After` say how many seconds to wait.
  * - `session_limit_exceeded`: A limit of the session or user was reached; `details` names the limit, its value and what is used.
  * - `fleet_cost_limit`: A fleet reached its cost limit.
+ * - `providers_required`: The session does not have the providers of your own that `providersDigest` names; give `compute` and `models`.
  * - `no_providers_available`: No provider can give what was asked for; `details` says why.
  * - `provider_error`: A compute or model provider failed.
  * - `invalid_request`: The request is not readable (400) or a check failed (422); `details.fields` says where.
@@ -557,7 +932,6 @@ export interface ErrorDetail {
  * - `redis_required`: The feature needs Redis, which is not set up.
  * - `redis_unavailable`: Redis could not be reached.
  * - `idempotency_key_reused`: The idempotency key was used before with a different request.
- * - `providers_required`: The session has to be given the providers that the caller brings; send them.
  * - `interrupted`: A program or an agent was in flight when its worker died; whether it took effect is not known.
  * - `cancelled`: The run was cancelled.
  * - `not_implemented`: The operation or field is part of the API but not served by this version.
@@ -573,6 +947,7 @@ export type ErrorCode =
   | "rate_limited"
   | "session_limit_exceeded"
   | "fleet_cost_limit"
+  | "providers_required"
   | "no_providers_available"
   | "provider_error"
   | "invalid_request"
@@ -590,7 +965,6 @@ export type ErrorCode =
   | "redis_required"
   | "redis_unavailable"
   | "idempotency_key_reused"
-  | "providers_required"
   | "interrupted"
   | "cancelled"
   | "not_implemented"
@@ -598,32 +972,6 @@ export type ErrorCode =
   | "timeout"
   | "connection_error"
   | (string & {});
-
-/** A program to run in a sandbox. */
-export interface ExecOpts {
-  /** The language of the program. */
-  language: ComputeRuntime;
-  /** The program. */
-  code: string;
-  /** How long it may take; 120 seconds by default, an hour at most. */
-  timeout?: DurationInput | undefined;
-  /** Whether the program may be run again if its worker dies while it runs; false by default. */
-  repeatable?: boolean | undefined;
-}
-
-/** What a program did. */
-export interface ExecResult {
-  /** What it printed; bytes that are not UTF-8 are replaced. */
-  stdout: string;
-  /** What it printed as errors; bytes that are not UTF-8 are replaced. */
-  stderr: string;
-  /** The exit code; 128 plus the signal if one ended it. */
-  exitCode: number;
-  /** Whether output was cut at the limit. */
-  truncated: boolean;
-  /** How long it ran, in milliseconds. */
-  durationMs: number;
-}
 
 /** The state of an agent. */
 export interface AgentStatusInfo {
@@ -649,13 +997,503 @@ export interface Snapshot {
   size: string;
   /** The provider that keeps it. */
   provider: string;
+  /** Its size in bytes; absent where the provider does not say it. */
+  sizeBytes: number | null;
+  /** When it was made; absent where that is not known. */
+  createdAt: string | null;
 }
 
 /** A snapshot of a sandbox. Its id starts with `snap_`. */
 export type SnapshotId = string;
 
 /** How to resume an agent. */
-export type ResumeOpts = Record<never, never>;
+export interface ResumeOpts {
+  /** The checkpoint to go on from; the state in which the agent was paused if it is left out. */
+  checkpoint?: CheckpointId | undefined;
+  /** The provider to go on with; the one that it had by default. */
+  provider?: string | undefined;
+  /** The region to go on in; the one that it had by default. */
+  region?: string | undefined;
+}
+
+/** A checkpoint of an agent's work. Its id starts with `ckpt_`. */
+export type CheckpointId = string;
+
+/** Something to say to an agent while it works. */
+export interface SendInputOpts {
+  /** What to say. */
+  content: string;
+  /** What it is, in a word of your own, for example `new_failure`; `user_input` by default. */
+  type?: string | undefined;
+  /** What the agent may want to know about it. */
+  metadata?: Record<string, unknown> | undefined;
+}
+
+/** How far a long-running agent is. */
+export interface AgentProgressData {
+  /** The phase of its last checkpoint. */
+  phase: string | null;
+  /** How far it is, 0 to 100, as its program or its last checkpoint says; absent if neither said it. */
+  percentage: number | null;
+  /** What its program last said about that; absent if it said nothing. */
+  message: string | null;
+  /** How many checkpoints it has. */
+  checkpoints: number;
+  /** How long the agent has existed, for people. */
+  totalDuration: string;
+  /** How long the agent has existed, in milliseconds. */
+  totalDurationMs: number;
+  /** How long it was active, for people: without the time in which it was paused or hibernated. */
+  activeDuration: string;
+  /** How long it was active, in milliseconds. */
+  activeDurationMs: number;
+  /** Whether it works. */
+  status: AgentProgressStatus;
+  /** When it made its last checkpoint. */
+  lastCheckpointAt: string | null;
+}
+
+/**
+ * Whether a long-running agent works. One of these; a later version may know more:
+ *
+ * - `active`: Its sandbox runs.
+ * - `hibernated`: It has a snapshot and no sandbox, and goes on when it is resumed or something is sent to it.
+ * - `terminated`: It has ended.
+ */
+export type AgentProgressStatus =
+  | "active"
+  | "hibernated"
+  | "terminated"
+  | (string & {});
+
+/** What a new agent definition says. */
+export interface AgentDefinitionOpts {
+  /** The name. */
+  name: string;
+  /** What the agent is for, for people; empty by default. */
+  description?: string | undefined;
+  /** The model; the plane's default if it is left out. */
+  model?: string | undefined;
+  /** The system prompt; empty by default. */
+  systemPrompt?: string | undefined;
+  /** The language of the sandbox; `python` by default. */
+  compute?: ComputeRuntime | undefined;
+  /** The provider of the sandbox; the plane's default if it is left out. */
+  provider?: string | undefined;
+  /** The region; the provider's default if it is left out. */
+  region?: string | undefined;
+  /** The tools that the model may use; all built-in ones by default. */
+  tools?: string[] | undefined;
+  /** Whether agents need a browser; false by default. */
+  browser?: boolean | undefined;
+  /** How long one run of an agent may take; no limit by default. */
+  timeout?: DurationInput | undefined;
+  /** How the model is asked, and what runs may cost. */
+  config?: AgentDefinitionConfigInput | undefined;
+}
+
+/** How a model is asked, and what runs may cost. */
+export interface AgentDefinitionConfig {
+  /** How freely the model chooses its words, 0 to 2; the model's default if it is left out. */
+  temperature?: number | undefined;
+  /** How many tokens one answer of the model may have; the model's limit by default. */
+  maxTokens?: number | undefined;
+  /** How often a run that failed is tried again; never by default, 100 times at most. */
+  maxRetries?: number | undefined;
+  /** What each run of an agent may cost; no limit by default. */
+  costCap?: Cost | undefined;
+}
+
+/**
+ * How a model is asked, and what runs may cost.
+ *
+ * This is what a request may leave out of it.
+ */
+export interface AgentDefinitionConfigInput {
+  /** How freely the model chooses its words, 0 to 2; the model's default if it is left out. */
+  temperature?: number | undefined;
+  /** How many tokens one answer of the model may have; the model's limit by default. */
+  maxTokens?: number | undefined;
+  /** How often a run that failed is tried again; never by default, 100 times at most. */
+  maxRetries?: number | undefined;
+  /** What each run of an agent may cost; no limit by default. */
+  costCap?: CostInput | undefined;
+}
+
+/** An agent definition in one of its versions. */
+export interface AgentDefinition {
+  /** The id. */
+  id: AgentDefinitionId;
+  /** The name. */
+  name: string;
+  /** What the agent is for, for people. */
+  description: string;
+  /** The version: 1, and one more with each change. */
+  version: number;
+  /** The model. */
+  model: string;
+  /** The system prompt. */
+  systemPrompt: string;
+  /** The language of the sandbox. */
+  compute: ComputeRuntime;
+  /** The provider of the sandbox; absent if it is the plane's default. */
+  provider: string | null;
+  /** The region; absent if it is the provider's default. */
+  region: string | null;
+  /** The tools that the model may use. */
+  tools: string[];
+  /** Whether agents need a browser. */
+  browser: boolean;
+  /** How long one run of an agent may take, for people; empty if there is no limit. */
+  timeout: string;
+  /** How long one run of an agent may take, in milliseconds; absent if there is no limit. */
+  timeoutMs: number | null;
+  /** How the model is asked, and what runs may cost. */
+  config: AgentDefinitionConfig;
+  /** When it was defined. */
+  createdAt: string;
+  /** When this version was made; absent where that is not known. */
+  updatedAt: string | null;
+}
+
+/** Which agent definitions, or which versions of one, to list. */
+export interface AgentDefinitionListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** Which version of an agent definition to fetch. */
+export interface AgentDefinitionGetOpts {
+  /** The version; the newest by default. */
+  version?: number | undefined;
+}
+
+/** What changes in an agent definition. */
+export interface AgentDefinitionUpdate {
+  /** The name. */
+  name?: string | undefined;
+  /** What the agent is for, for people. */
+  description?: string | undefined;
+  /** The model. */
+  model?: string | undefined;
+  /** The system prompt. */
+  systemPrompt?: string | undefined;
+  /** The language of the sandbox. */
+  compute?: ComputeRuntime | undefined;
+  /** The provider of the sandbox; null for the plane's default. */
+  provider?: string | null | undefined;
+  /** The region; null for the provider's default. */
+  region?: string | null | undefined;
+  /** The tools that the model may use. */
+  tools?: string[] | undefined;
+  /** Whether agents need a browser. */
+  browser?: boolean | undefined;
+  /** How long one run of an agent may take; null for no limit. */
+  timeout?: DurationInput | null | undefined;
+  /** How the model is asked, and what runs may cost, in the place of what was there. */
+  config?: AgentDefinitionConfigInput | undefined;
+  /** What changes and why, for people; empty by default. */
+  changelog?: string | undefined;
+}
+
+/** The version to go back to. */
+export interface AgentDefinitionRollbackOpts {
+  /** The version to go back to. */
+  version: number;
+}
+
+/** A version of an agent definition; `agents.getDefinition` fetches what it says. */
+export interface AgentDefinitionVersion {
+  /** The version. */
+  version: number;
+  /** What changed and why, for people. */
+  changelog: string;
+  /** When it was made. */
+  createdAt: string;
+}
+
+/** How the copy of an agent definition differs. */
+export interface AgentDefinitionDuplicateOpts {
+  /** The name of the copy; that of the original with `-copy` after it by default. */
+  name?: string | undefined;
+}
+
+/** A customization to attach. */
+export interface CustomizationAttachOpts {
+  /** The customization. */
+  customizationId: CustomizationId;
+  /** Its place: those with smaller numbers apply first; after all others by default. */
+  order?: number | undefined;
+}
+
+/** A customization: an instruction, a prompt, a skill or a hook. Its id starts with `cust_`. */
+export type CustomizationId = string;
+
+/** A customization that is attached to an agent definition. */
+export interface CustomizationAttachment {
+  /** The customization. */
+  customizationId: CustomizationId;
+  /** What kind of customization it is. */
+  kind: CustomizationKind;
+  /** Its name. */
+  name: string;
+  /** Its place: those with smaller numbers apply first. */
+  order: number;
+  /** When it was attached. */
+  createdAt: string;
+}
+
+/**
+ * The kind of a customization. One of these; a later version may know more:
+ *
+ * - `instruction`: Text that goes into the system prompt.
+ * - `prompt`: A text with variables.
+ * - `skill`: Something that an agent can do and reads about when it needs it.
+ * - `hook`: Something that is done when something happens in a run.
+ */
+export type CustomizationKind =
+  | "instruction"
+  | "prompt"
+  | "skill"
+  | "hook"
+  | (string & {});
+
+/** A customization to detach. */
+export interface CustomizationDetachOpts {
+  /** The customization. */
+  customizationId: CustomizationId;
+}
+
+/** Which attachments to list. */
+export interface AttachmentListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** What a new customization is made of. */
+export interface CustomizationCreateOpts {
+  /** The kind. It says which of the other fields there are. */
+  kind: CustomizationKind;
+  /** The name. */
+  name: string;
+  /** What it is for; for a skill, when to use it, which the agent reads. Empty by default. */
+  description?: string | undefined;
+  /** Of an instruction: the text. */
+  body?: string | undefined;
+  /** Of an instruction: those with a higher priority come first; 0 by default. */
+  priority?: number | undefined;
+  /** Of a prompt: the text, in which `{{ name }}` is the value of a variable. */
+  template?: string | undefined;
+  /** Of a prompt: its variables; none by default. */
+  variables?: PromptVariable[] | undefined;
+  /** Of a skill: how it is done. */
+  instructions?: string | undefined;
+  /** Of a skill: the tools that it needs; none by default. */
+  toolIds?: ToolId[] | undefined;
+  /** Of a hook: what must happen. */
+  event?: HookEvent | undefined;
+  /** Of a hook: what is done then. */
+  action?: HookAction | undefined;
+}
+
+/** A variable of a prompt. */
+export interface PromptVariable {
+  /** The name, as it stands in the template. */
+  name: string;
+  /** What it is, for people; nothing by default. */
+  description?: string | undefined;
+  /** Whether it must have a value; false by default: then it is empty where it has none. */
+  required?: boolean | undefined;
+  /** Its value where none is given; nothing by default. */
+  defaultValue?: string | undefined;
+}
+
+/** A tool that was registered. Its id starts with `tool_`. */
+export type ToolId = string;
+
+/**
+ * What must happen in a run for a hook to do something. One of these; a later version may know more:
+ *
+ * - `session_start`: A session begins.
+ * - `user_prompt`: A task is given to an agent.
+ * - `pre_tool_use`: A tool is about to be used.
+ * - `post_tool_use`: A tool was used.
+ * - `pre_compact`: What the model remembers is about to be made shorter.
+ * - `subagent_start`: An agent is started by another one.
+ * - `subagent_stop`: An agent that was started by another one is done.
+ * - `stop`: An agent is done with its task.
+ */
+export type HookEvent =
+  | "session_start"
+  | "user_prompt"
+  | "pre_tool_use"
+  | "post_tool_use"
+  | "pre_compact"
+  | "subagent_start"
+  | "subagent_stop"
+  | "stop"
+  | (string & {});
+
+/** Stops what is about to happen. */
+export interface BlockHookAction {
+  type: 'block';
+  /** Why; the agent is told. */
+  reason: string;
+}
+
+/** Waits for an approval of what is about to happen. */
+export interface AskHookAction {
+  type: 'ask';
+  /** Why; whoever decides is told. */
+  reason: string;
+}
+
+/** Tells the agent something, and goes on. */
+export interface InjectContextHookAction {
+  type: 'inject_context';
+  /** What to tell it. */
+  message: string;
+}
+
+/**
+ * What a hook does.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `type`.
+ */
+export type HookAction = BlockHookAction | AskHookAction | InjectContextHookAction;
+
+/** Text that goes into the system prompt. */
+export interface InstructionCustomization {
+  kind: 'instruction';
+  /** The id. */
+  id: CustomizationId;
+  /** The name. */
+  name: string;
+  /** What it is for; for a skill, when to use it, which the agent reads. */
+  description: string;
+  /** When it was created. */
+  createdAt: string;
+  /** When it was last changed. */
+  updatedAt: string;
+  /** The text. */
+  body: string;
+  /** Those with a higher priority come first. */
+  priority: number;
+}
+
+/** A text with variables. */
+export interface PromptCustomization {
+  kind: 'prompt';
+  /** The id. */
+  id: CustomizationId;
+  /** The name. */
+  name: string;
+  /** What it is for; for a skill, when to use it, which the agent reads. */
+  description: string;
+  /** When it was created. */
+  createdAt: string;
+  /** When it was last changed. */
+  updatedAt: string;
+  /** The text, in which `{{ name }}` is the value of a variable. */
+  template: string;
+  /** Its variables. */
+  variables: PromptVariable[];
+}
+
+/** Something that an agent can do and reads about when it needs it. */
+export interface SkillCustomization {
+  kind: 'skill';
+  /** The id. */
+  id: CustomizationId;
+  /** The name. */
+  name: string;
+  /** What it is for; for a skill, when to use it, which the agent reads. */
+  description: string;
+  /** When it was created. */
+  createdAt: string;
+  /** When it was last changed. */
+  updatedAt: string;
+  /** How it is done. */
+  instructions: string;
+  /** The tools that it needs. */
+  toolIds: ToolId[];
+}
+
+/** Something that is done when something happens in a run. */
+export interface HookCustomization {
+  kind: 'hook';
+  /** The id. */
+  id: CustomizationId;
+  /** The name. */
+  name: string;
+  /** What it is for; for a skill, when to use it, which the agent reads. */
+  description: string;
+  /** When it was created. */
+  createdAt: string;
+  /** When it was last changed. */
+  updatedAt: string;
+  /** What must happen. */
+  event: HookEvent;
+  /** What is done then. */
+  action: HookAction;
+}
+
+/**
+ * A customization.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `kind`.
+ */
+export type Customization = InstructionCustomization | PromptCustomization | SkillCustomization | HookCustomization;
+
+/** Which customizations to list. */
+export interface CustomizationListOpts {
+  /** Only customizations of this kind. */
+  kind?: CustomizationKind | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** What changes in a customization. */
+export interface CustomizationUpdate {
+  /** The name. */
+  name?: string | undefined;
+  /** What it is for; for a skill, when to use it, which the agent reads. */
+  description?: string | undefined;
+  /** Of an instruction: the text. */
+  body?: string | undefined;
+  /** Of an instruction: those with a higher priority come first. */
+  priority?: number | undefined;
+  /** Of a prompt: the text, in which `{{ name }}` is the value of a variable. */
+  template?: string | undefined;
+  /** Of a prompt: its variables, in the place of those that it had. */
+  variables?: PromptVariable[] | undefined;
+  /** Of a skill: how it is done. */
+  instructions?: string | undefined;
+  /** Of a skill: the tools that it needs, in the place of those that it had. */
+  toolIds?: ToolId[] | undefined;
+  /** Of a hook: what must happen. */
+  event?: HookEvent | undefined;
+  /** Of a hook: what is done then. */
+  action?: HookAction | undefined;
+}
+
+/** What to put in the place of a prompt's variables. */
+export interface CustomizationRenderOpts {
+  /** The values by the names of the variables: text as it is, anything else as JSON; none by default. */
+  variables?: Record<string, unknown> | undefined;
+}
+
+/** The text of a customization. */
+export interface RenderedCustomization {
+  /** The text. */
+  text: string;
+}
 
 /** A file to write. */
 export interface FileWriteOpts {
@@ -702,6 +1540,260 @@ export interface FileEntry {
   modified: string;
   /** Whether it is a folder. */
   directory: boolean;
+}
+
+/** How to remove a file or folder. */
+export interface FileDeleteOpts {
+  /** Whether a folder goes with all that is in it; false by default: then only an empty one goes. */
+  recursive?: boolean | undefined;
+}
+
+/** A file or folder to move. */
+export interface FileMoveOpts {
+  /** Where it is; a relative path is relative to `/workspace`. */
+  source: string;
+  /** Where it is to be, with its name; a relative path is relative to `/workspace`. */
+  target: string;
+  /** Whether a file that is there already is replaced; false by default: then the call fails with `conflict`. */
+  overwrite?: boolean | undefined;
+}
+
+/** A folder to make. */
+export interface FolderMakeOpts {
+  /** The path; a relative one is relative to `/workspace`. */
+  path: string;
+}
+
+/** A program to run in a sandbox. */
+export interface ExecOpts {
+  /** The language of the program. */
+  language: ComputeRuntime;
+  /** The program. */
+  code: string;
+  /** How long it may take; 120 seconds by default, an hour at most. */
+  timeout?: DurationInput | undefined;
+  /** Whether the program may be run again if its worker dies while it runs; false by default. */
+  repeatable?: boolean | undefined;
+}
+
+/** What a program did. */
+export interface ExecResult {
+  /** What it printed; bytes that are not UTF-8 are replaced. */
+  stdout: string;
+  /** What it printed as errors; bytes that are not UTF-8 are replaced. */
+  stderr: string;
+  /** The exit code; 128 plus the signal if one ended it. */
+  exitCode: number;
+  /** Whether output was cut at the limit. */
+  truncated: boolean;
+  /** How long it ran, in milliseconds. */
+  durationMs: number;
+}
+
+/** A program to run in a sandbox and to watch. */
+export interface ExecStreamOpts {
+  /** The language of the program. */
+  language: ComputeRuntime;
+  /** The program. */
+  code: string;
+  /** How long it may take; 120 seconds by default, an hour at most. */
+  timeout?: DurationInput | undefined;
+  /** Whether its standard input stays open for `agent.execs.write`; false by default: then it is empty. */
+  stdin?: boolean | undefined;
+}
+
+/** The program runs. */
+export interface StartedExecEvent {
+  type: 'started';
+  /** The execution, for `agent.execs`. */
+  execId: ExecId;
+  /** The number of its process in the sandbox; absent where the provider does not say it. */
+  pid: number | null;
+}
+
+/** The program printed. */
+export interface StdoutExecEvent {
+  type: 'stdout';
+  /** What it printed; bytes that are not UTF-8 are replaced. */
+  data: string;
+}
+
+/** The program printed an error. */
+export interface StderrExecEvent {
+  type: 'stderr';
+  /** What it printed; bytes that are not UTF-8 are replaced. */
+  data: string;
+}
+
+/** The program ended. */
+export interface ExitExecEvent {
+  type: 'exit';
+  /** The exit code; 128 plus the signal if one ended it. */
+  exitCode: number;
+  /** How long it ran, in milliseconds. */
+  durationMs: number;
+  /** Whether output was left out because the program printed more than is kept. */
+  truncated: boolean;
+}
+
+/** The program could not be started, was killed at its `timeout`, or was lost with its sandbox. */
+export interface ErrorExecEvent {
+  type: 'error';
+  /** Why. */
+  error: ErrorDetail;
+}
+
+/**
+ * Something that a program does.
+ *
+ * `exit` and `error` end the stream.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `type`.
+ */
+export type ExecEvent = StartedExecEvent | StdoutExecEvent | StderrExecEvent | ExitExecEvent | ErrorExecEvent;
+
+/** One execution of a program in a sandbox. Its id starts with `exec_`. */
+export type ExecId = string;
+
+/** Something for the standard input of a program. */
+export interface ExecInputOpts {
+  /** What to write, as `encoding` says; it may be empty where `close` is true. */
+  data: string;
+  /** How it stands in `data`; `utf-8` by default. */
+  encoding?: FileEncoding | undefined;
+  /** Whether nothing follows, so that the program reads the end of its input; false by default. */
+  close?: boolean | undefined;
+}
+
+/** How to end a program. */
+export interface ExecKillOpts {
+  /** The signal; `SIGKILL` by default. */
+  signal?: ExecSignal | undefined;
+}
+
+/**
+ * A signal to a program. One of these; a later version may know more:
+ *
+ * - `SIGHUP`: The terminal is gone.
+ * - `SIGINT`: Stop, as by Ctrl+C.
+ * - `SIGQUIT`: Stop and leave a core dump.
+ * - `SIGKILL`: Stop at once; the program cannot refuse.
+ * - `SIGTERM`: Stop, but in order.
+ * - `SIGUSR1`: Whatever the program makes of it.
+ * - `SIGUSR2`: Whatever the program makes of it.
+ */
+export type ExecSignal =
+  | "SIGHUP"
+  | "SIGINT"
+  | "SIGQUIT"
+  | "SIGKILL"
+  | "SIGTERM"
+  | "SIGUSR1"
+  | "SIGUSR2"
+  | (string & {});
+
+/** Which processes to list. */
+export interface ProcessListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** A process in a sandbox. */
+export interface ProcessInfo {
+  /** Its number in the sandbox. */
+  pid: number;
+  /** The number of the process that started it; 0 if none in the sandbox did. */
+  parentPid: number;
+  /** The execution that it belongs to; absent if it belongs to none. */
+  execId: ExecId | null;
+  /** The program with its arguments, at most 1024 bytes of it. */
+  command: string;
+  /** How long it used a processor, in milliseconds. */
+  cpuMs: number;
+  /** Bytes of memory that it holds. */
+  memoryBytes: number;
+  /** When it started. */
+  startedAt: string;
+}
+
+/** A port to expose. */
+export interface PortExposeOpts {
+  /** The number of the port, 1 to 65535. */
+  port: number;
+}
+
+/** A port that is reachable from outside. */
+export interface ExposedPort {
+  /** The number of the port in the sandbox. */
+  port: number;
+  /** The address at which it is reached. */
+  url: string;
+  /** Since when it is reachable; absent where that is not known. */
+  createdAt: string | null;
+}
+
+/** Which exposed ports to list. */
+export interface PortListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** Which checkpoints to list. */
+export interface CheckpointListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** A checkpoint. */
+export interface CheckpointData {
+  /** The id. */
+  id: CheckpointId;
+  /** The agent. */
+  agentId: AgentId;
+  /** The snapshot of its sandbox. */
+  snapshotId: SnapshotId;
+  /** What the agent was at. */
+  phase: string | null;
+  /** How far the agent was, 0 to 100. */
+  progress: number;
+  /** Your own notes. */
+  metadata: Record<string, unknown> | null;
+  /** When it was made. */
+  createdAt: string;
+}
+
+/** What a new checkpoint notes. */
+export interface CheckpointCreateOpts {
+  /** What the agent is at, in a word of your own. */
+  phase?: string | undefined;
+  /** How far the agent is, 0 to 100; as far as at the checkpoint before by default. */
+  progress?: number | undefined;
+  /** Your own notes. */
+  metadata?: Record<string, unknown> | undefined;
+}
+
+/** Which snapshots to list. */
+export interface SnapshotListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** How the agent that a fork makes differs from the one that the snapshot is of. */
+export interface SnapshotForkOpts {
+  /** The name of the new agent; that of the old one by default. */
+  name?: string | undefined;
+  /** The provider of its sandbox; that of the old one by default. */
+  provider?: string | undefined;
+  /** The region; that of the old one by default. */
+  region?: string | undefined;
 }
 
 /** A run. */
@@ -771,6 +1863,3741 @@ export interface RunStreamOpts {
   maxCost?: CostInput | undefined;
 }
 
+/** What a new task is made of. */
+export interface TaskSubmitOpts {
+  /** The name of the agent, or the id of a definition. */
+  agent: string;
+  /** What the agent is given. */
+  input: Record<string, unknown>;
+  /** The address that is called, with the task, when it is over: `https`, and reachable from the internet. */
+  webhook?: string | undefined;
+  /** Which tasks come first when more wait than may run; `normal` by default. */
+  priority?: TaskPriority | undefined;
+}
+
+/**
+ * Which tasks of a session come first when more wait than may run. One of these; a later version may know more:
+ *
+ * - `low`: After all others.
+ * - `normal`: In the order in which they were handed in.
+ * - `high`: Before all others.
+ */
+export type TaskPriority =
+  | "low"
+  | "normal"
+  | "high"
+  | (string & {});
+
+/** A task. */
+export interface Task {
+  /** The id. */
+  id: TaskId;
+  /** The session. */
+  sessionId: SessionId;
+  /** The name of the agent, or the id of its definition. */
+  agent: string;
+  /** What the agent is given. */
+  input: Record<string, unknown>;
+  /** The state. */
+  status: TaskStatus;
+  /** Which tasks come first when more wait than may run. */
+  priority: TaskPriority;
+  /** The address that is called when it is over. */
+  webhook: string | null;
+  /** The run that works on it; absent until it has begun. */
+  runId: RunId | null;
+  /** How far it is, 0 to 1; absent if the agent does not say. */
+  progress: number | null;
+  /** What the agent does, in its own words; absent if it does not say. */
+  progressMessage: string | null;
+  /** What the agent answered; absent until it is completed. */
+  output: string | null;
+  /** What it cost so far; absent until it has begun. */
+  cost: Cost | null;
+  /** Why it failed. */
+  error: ErrorDetail | null;
+  /** When it was handed in. */
+  queuedAt: string;
+  /** When it began. */
+  startedAt: string | null;
+  /** When it was over. */
+  completedAt: string | null;
+}
+
+/** A task. Its id starts with `task_`. */
+export type TaskId = string;
+
+/**
+ * The state of a task. One of these; a later version may know more:
+ *
+ * - `queued`: It waits for its turn.
+ * - `running`: An agent works on it.
+ * - `completed`: It is done and has a result.
+ * - `failed`: It ended with an error.
+ * - `cancelled`: It was cancelled.
+ */
+export type TaskStatus =
+  | "queued"
+  | "running"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | (string & {});
+
+/** Which tasks to list. */
+export interface TaskListFilters {
+  /** Only tasks in this state. */
+  status?: TaskStatus | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** How long to wait for a task. */
+export interface TaskWaitOpts {
+  /** How long to wait; 30 seconds by default, an hour at most. */
+  timeout?: DurationInput | undefined;
+}
+
+/** What a new fleet is made of. */
+export interface FleetDispatchOpts {
+  /** The name of the agent, or the id of a definition. */
+  agent: string;
+  /** The inputs, 1 to 10000: each becomes an item. */
+  inputs: Record<string, unknown>[];
+  /** How many items are worked on at once, 1 to 1000; 10 by default, and never more than the provider allows. */
+  concurrency?: number | undefined;
+  /** How long one item may take, a second at least; no limit by default. */
+  timeout?: DurationInput | undefined;
+  /** What all items may cost together; no limit by default. */
+  maxCost?: CostInput | undefined;
+  /** What becomes of the fleet when an item fails; `continue` by default. */
+  failurePolicy?: FleetFailurePolicy | undefined;
+}
+
+/**
+ * What becomes of a fleet when one of its items fails. One of these; a later version may know more:
+ *
+ * - `continue`: The failure is recorded, and the other items go on.
+ * - `abort`: Every item that is not done is cancelled at once, and the fleet has failed.
+ * - `pause`: No other item begins, and the fleet is paused until it is resumed.
+ */
+export type FleetFailurePolicy =
+  | "continue"
+  | "abort"
+  | "pause"
+  | (string & {});
+
+/** A fleet: one agent on many inputs. */
+export interface FleetData {
+  /** The id. */
+  id: FleetId;
+  /** The session. */
+  sessionId: SessionId;
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The name of the agent, or the id of its definition. */
+  agent: string;
+  /** How many items it has. */
+  totalItems: number;
+  /** The state. */
+  status: FleetState;
+  /** How many items are worked on at once. */
+  concurrency: number;
+  /** What becomes of it when an item fails. */
+  failurePolicy: FleetFailurePolicy;
+  /** What all items may cost together; absent if that is not limited. */
+  maxCost: Cost | null;
+  /** When it was dispatched. */
+  createdAt: string;
+  /** When nothing was left to do. */
+  completedAt: string | null;
+}
+
+/** A fleet. Its id starts with `flt_`. */
+export type FleetId = string;
+
+/**
+ * The state of a fleet. One of these; a later version may know more:
+ *
+ * - `dispatching`: Its items are being made.
+ * - `running`: Its items are worked on.
+ * - `paused`: No item begins until it is resumed.
+ * - `completed`: No item is left; some may have failed.
+ * - `failed`: An item failed, and the others were cancelled as the failure policy says.
+ * - `cancelled`: It was cancelled.
+ * - `cost_limited`: It reached its cost limit, and the items that were left were cancelled.
+ */
+export type FleetState =
+  | "dispatching"
+  | "running"
+  | "paused"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | "cost_limited"
+  | (string & {});
+
+/** Which fleets to list. */
+export interface FleetListFilters {
+  /** Only fleets in this state. */
+  status?: FleetState | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** How far a fleet is. */
+export interface FleetStatus {
+  /** The fleet. */
+  id: FleetId;
+  /** The state. */
+  status: FleetState;
+  /** The name of the agent, or the id of its definition. */
+  agent: string;
+  /** How many items are in which state. */
+  progress: FleetProgress;
+  /** What the items cost so far. */
+  cost: Cost;
+  /** How many items are worked on at once. */
+  concurrency: number | null;
+  /** When it was dispatched. */
+  createdAt: string | null;
+  /** When nothing was left to do. */
+  completedAt: string | null;
+}
+
+/** How many items of a fleet are in which state. */
+export interface FleetProgress {
+  /** All items. */
+  total: number;
+  /** Items that have a result. */
+  completed: number;
+  /** Items that ended with an error. */
+  failed: number;
+  /** Items that are worked on. */
+  running: number;
+  /** Items that have not begun. */
+  pending: number;
+  /** Items that were cancelled before they had a result. */
+  cancelled: number;
+}
+
+/** Which items of a fleet to list. */
+export interface FleetResultsFilters {
+  /** Only items in this state. */
+  status?: FleetItemStatus | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/**
+ * The state of an item of a fleet. One of these; a later version may know more:
+ *
+ * - `pending`: It has not begun.
+ * - `running`: It is worked on.
+ * - `completed`: It has a result.
+ * - `failed`: It ended with an error.
+ * - `cancelled`: It was cancelled before it had a result.
+ */
+export type FleetItemStatus =
+  | "pending"
+  | "running"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | (string & {});
+
+/** An item of a fleet and what came of it. */
+export interface FleetItemResult {
+  /** The id. */
+  id: FleetItemId;
+  /** The place of its input among the inputs, from 0. */
+  itemIndex: number;
+  /** The agent that works on it; absent until there is one. */
+  agentId: AgentId | null;
+  /** The input. */
+  input: Record<string, unknown>;
+  /** What the agent answered; null until it is completed. */
+  output: string | null;
+  /** The state. */
+  status: FleetItemStatus;
+  /** What it cost so far. */
+  cost: Cost;
+  /** How long it was worked on, for people: `4.2s`. */
+  duration: string;
+  /** How long it was worked on, in milliseconds. */
+  durationMs: number;
+  /** Why it failed. */
+  error: ErrorDetail | null;
+}
+
+/** An item of a fleet. Its id starts with `item_`. */
+export type FleetItemId = string;
+
+/** The stream is open. What happened before follows. */
+export interface ConnectedFleetStreamEvent {
+  event: 'connected';
+  /** The fleet. */
+  fleetId: FleetId;
+}
+
+/** The counts have changed. */
+export interface FleetProgressFleetStreamEvent {
+  event: 'fleet.progress';
+  /** How many items are in which state. */
+  progress: FleetProgress;
+  /** What the items cost so far. */
+  cost: Cost;
+}
+
+/** An item has a result. */
+export interface ItemCompletedFleetStreamEvent {
+  event: 'item.completed';
+  /** The item. */
+  item: FleetItemResult;
+}
+
+/** An item ended with an error. */
+export interface ItemFailedFleetStreamEvent {
+  event: 'item.failed';
+  /** The item. */
+  item: FleetItemResult;
+}
+
+/** No item begins until the fleet is resumed. */
+export interface FleetPausedFleetStreamEvent {
+  event: 'fleet.paused';
+  /** Why, for people. */
+  reason: string;
+}
+
+/** No item is left. */
+export interface FleetCompletedFleetStreamEvent {
+  event: 'fleet.completed';
+  /** How many items are in which state. */
+  progress: FleetProgress;
+  /** What the items cost. */
+  cost: Cost;
+  /** How long it took, for people: `3m 12s`. */
+  duration: string;
+  /** How long it took, in milliseconds. */
+  durationMs: number;
+}
+
+/** The items that were left were cancelled. */
+export interface FleetCancelledFleetStreamEvent {
+  event: 'fleet.cancelled';
+  /** How it ended: `cancelled`, `failed` or `cost_limited`. */
+  status: FleetState;
+  /** How many items are in which state. */
+  progress: FleetProgress;
+  /** What the items cost. */
+  cost: Cost;
+}
+
+/**
+ * Something that happens in a fleet.
+ *
+ * `fleet.completed` ends the stream of a fleet whose items were all worked on; `fleet.cancelled` ends one that was
+ * stopped before.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `event`.
+ */
+export type FleetStreamEvent = ConnectedFleetStreamEvent | FleetProgressFleetStreamEvent | ItemCompletedFleetStreamEvent | ItemFailedFleetStreamEvent | FleetPausedFleetStreamEvent | FleetCompletedFleetStreamEvent | FleetCancelledFleetStreamEvent;
+
+/** What a new team is made of. */
+export interface TeamCreateOpts {
+  /** The members, 1 to 50, in their order. */
+  agents: TeamAgentConfig[];
+  /** The name, used in logs; empty by default. */
+  name?: string | undefined;
+  /** How the members work together; `sequential` by default. */
+  coordination?: TeamCoordination | undefined;
+  /** Whether each member sees what all others answered; false by default. */
+  sharedContext?: boolean | undefined;
+  /** How many rounds a run has at most, 1 to 100; 3 by default. A sequential team has one. */
+  maxRounds?: number | undefined;
+}
+
+/** A member of a team. */
+export interface TeamAgentConfig {
+  /** The role: the name of the member in the team, which no other member has. */
+  role: string;
+  /** The name of the agent, or the id of a definition. */
+  agent: string;
+  /** What the member is told beside the task. */
+  instructions?: string | undefined;
+}
+
+/**
+ * How the members of a team work together. One of these; a later version may know more:
+ *
+ * - `sequential`: One after the other, in their order; each is given what the one before answered.
+ * - `collaborative`: All at once, in rounds; in each they see what the others said, and after the last an arbiter sums up.
+ * - `hierarchical`: The first is the manager: it gives parts of the task to the others and makes the result of their answers.
+ */
+export type TeamCoordination =
+  | "sequential"
+  | "collaborative"
+  | "hierarchical"
+  | (string & {});
+
+/** A team: several agents that work on one task together. */
+export interface TeamData {
+  /** The id. */
+  id: TeamId;
+  /** The session. */
+  sessionId: SessionId;
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The name; empty if it has none. */
+  name: string;
+  /** The members, in their order. */
+  agents: TeamAgentConfig[];
+  /** How the members work together. */
+  coordination: TeamCoordination;
+  /** Whether each member sees what all others answered. */
+  sharedContext: boolean;
+  /** How many rounds a run has at most. */
+  maxRounds: number;
+  /** When it was created. */
+  createdAt: string;
+}
+
+/** A team. Its id starts with `team_`. */
+export type TeamId = string;
+
+/** Which teams to list. */
+export interface TeamListFilters {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** What one run of a team is made of. */
+export interface TeamRunOpts {
+  /** What the team is to do. */
+  task: string;
+}
+
+/** A run of a team, and what it came to. */
+export interface TeamRun {
+  /** The id. */
+  id: TeamRunId;
+  /** The team. */
+  teamId: TeamId;
+  /** The task. */
+  task: string;
+  /** The state. */
+  status: TeamRunStatus;
+  /** What the team answered; null until it is completed. */
+  output: string | null;
+  /** What each member answered last, by its role. */
+  agentOutputs: Record<string, string>;
+  /** What the members said to one another, in order. */
+  messages: TeamMessage[];
+  /** What all members cost so far. */
+  cost: Cost;
+  /** How long it took, for people: `3m 12s`; until it is over, how long it has taken so far. */
+  duration: string;
+  /** How long it took, in milliseconds. */
+  durationMs: number;
+  /** When its first member began. */
+  startedAt: string | null;
+  /** When it was over. */
+  completedAt: string | null;
+  /** Why it failed, or why it is paused. */
+  error: ErrorDetail | null;
+}
+
+/** A run of a team. Its id starts with `trun_`. */
+export type TeamRunId = string;
+
+/**
+ * The state of a run of a team. One of these; a later version may know more:
+ *
+ * - `running`: It is under way.
+ * - `paused`: It stands still: a limit was reached, or its session was paused.
+ * - `completed`: It is done and has a result.
+ * - `failed`: It ended with an error.
+ * - `cancelled`: It was cancelled.
+ */
+export type TeamRunStatus =
+  | "running"
+  | "paused"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | (string & {});
+
+/** What a member of a team said. */
+export interface TeamMessage {
+  /** The role of the member who said it; `arbiter` where the arbiter of a collaborative team sums up. */
+  role: string;
+  /** The role of the member to whom it was said; absent if it was said to all. */
+  to: string | null;
+  /** What was said. */
+  content: string;
+  /** In which round, from 1. */
+  round: number;
+  /** When. */
+  createdAt: string | null;
+}
+
+/** A run of a team that has begun. */
+export interface TeamRunStarted {
+  /** The run. */
+  runId: TeamRunId;
+  /** The state. */
+  status: TeamRunStatus;
+}
+
+/** Which runs of a team to list. */
+export interface TeamRunListFilters {
+  /** Only runs in this state. */
+  status?: TeamRunStatus | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** Which runs of a team were cancelled. */
+export interface TeamCancellation {
+  /** The runs that were cancelled; empty if all were over. */
+  cancelled: TeamRunId[];
+}
+
+/** A member begins. */
+export interface MemberStartedTeamStreamEvent {
+  type: 'member_started';
+  /** The role of the member. */
+  role: string;
+  /** In which round, from 1. */
+  round: number;
+}
+
+/** The model of a member wrote a piece of text. */
+export interface TextTeamStreamEvent {
+  type: 'text';
+  /** The role of the member. */
+  role: string;
+  /** The piece. */
+  text: string;
+}
+
+/** The model of a member called a tool. */
+export interface ToolCallTeamStreamEvent {
+  type: 'tool_call';
+  /** The role of the member. */
+  role: string;
+  /** The name of the tool. */
+  tool: string;
+  /** What it is given. */
+  input: Record<string, unknown>;
+}
+
+/** A tool returned. */
+export interface ToolResultTeamStreamEvent {
+  type: 'tool_result';
+  /** The role of the member that called it. */
+  role: string;
+  /** The name of the tool. */
+  tool: string;
+  /** What it returned. */
+  output: string;
+}
+
+/** A member said something to the others. */
+export interface MessageTeamStreamEvent {
+  type: 'message';
+  /** What it said. */
+  message: TeamMessage;
+}
+
+/** A member has answered. */
+export interface MemberCompletedTeamStreamEvent {
+  type: 'member_completed';
+  /** The role of the member. */
+  role: string;
+  /** In which round, from 1. */
+  round: number;
+  /** What it answered. */
+  output: string;
+  /** What its answer cost. */
+  cost: Cost;
+}
+
+/** The run is completed. */
+export interface DoneTeamStreamEvent {
+  type: 'done';
+  /** The run. */
+  runId: TeamRunId;
+  /** What the team answered. */
+  output: string;
+  /** What each member answered last, by its role. */
+  agentOutputs: Record<string, string>;
+  /** What all members cost. */
+  cost: Cost;
+  /** How long it took, for people: `3m 12s`. */
+  duration: string;
+  /** How long it took, in milliseconds. */
+  durationMs: number;
+}
+
+/** The run failed, was cancelled, or is paused at a limit. */
+export interface ErrorTeamStreamEvent {
+  type: 'error';
+  /** The run. */
+  runId: TeamRunId;
+  /** Why. */
+  error: ErrorDetail;
+}
+
+/**
+ * Something that happens in a run of a team.
+ *
+ * `done` ends a stream whose run completed; `error` ends one whose run failed, was cancelled or is paused.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `type`.
+ */
+export type TeamStreamEvent = MemberStartedTeamStreamEvent | TextTeamStreamEvent | ToolCallTeamStreamEvent | ToolResultTeamStreamEvent | MessageTeamStreamEvent | MemberCompletedTeamStreamEvent | DoneTeamStreamEvent | ErrorTeamStreamEvent;
+
+/** What a new conversation is made of. */
+export interface ChatCreateOpts {
+  /** The name of the agent that answers, or the id of a definition; a general agent by default. */
+  agent?: string | undefined;
+  /** The title. */
+  title?: string | undefined;
+  /** What the agent is told before the first message, in place of its definition's prompt. */
+  systemPrompt?: string | undefined;
+  /** The collection of knowledge in which the agent looks things up; none by default. */
+  knowledge?: string | undefined;
+  /** Your own notes. */
+  metadata?: Record<string, unknown> | undefined;
+  /** What of the conversation the model has in view; all of it by default. */
+  context?: ChatContextConfig | undefined;
+}
+
+/** What of a conversation the model has in view. */
+export interface ChatContextConfig {
+  /** How it is chosen; `full` by default. */
+  strategy?: ChatContextStrategy | undefined;
+  /** How many tokens it has at most; 8192 by default, where the strategy is not `full`. */
+  maxTokens?: number | undefined;
+  /** After how many messages older ones are summarised; 20 by default, where the strategy is `summarize`. */
+  summarizeAfter?: number | undefined;
+}
+
+/**
+ * What of a conversation the model has in view. One of these; a later version may know more:
+ *
+ * - `full`: All of it, as long as the model takes it.
+ * - `sliding_window`: The newest messages that fit into `maxTokens`.
+ * - `summarize`: The newest messages, and a summary of those before.
+ */
+export type ChatContextStrategy =
+  | "full"
+  | "sliding_window"
+  | "summarize"
+  | (string & {});
+
+/** A conversation with an agent. */
+export interface ChatConversation {
+  /** The id. */
+  id: ConversationId;
+  /** The session. */
+  sessionId: SessionId;
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The name of the agent that answers, or the id of its definition; empty for a general agent. */
+  agent: string;
+  /** The agent that answers; null until there is one. */
+  agentId: AgentId | null;
+  /** The title. */
+  title: string | null;
+  /** The state. */
+  status: ChatStatus;
+  /** What the agent was told before the first message. */
+  systemPrompt: string | null;
+  /** The collection of knowledge in which the agent looks things up. */
+  knowledge: string | null;
+  /** What of the conversation the model has in view. */
+  context: ChatContextConfig | null;
+  /** Your own notes. */
+  metadata: Record<string, unknown>;
+  /** How many messages it has, those of threads included. */
+  messageCount: number;
+  /** What all answers cost. */
+  totalCost: Cost;
+  /** When the newest message was written. */
+  lastMessageAt: string | null;
+  /** When it began. */
+  createdAt: string;
+}
+
+/** A conversation. Its id starts with `conv_`. */
+export type ConversationId = string;
+
+/**
+ * The state of a conversation. One of these; a later version may know more:
+ *
+ * - `active`: It takes messages.
+ * - `archived`: It takes no messages.
+ * - `handed_off`: It was handed over, and its own agent is silent.
+ */
+export type ChatStatus =
+  | "active"
+  | "archived"
+  | "handed_off"
+  | (string & {});
+
+/** Which conversations to list. */
+export interface ChatListOpts {
+  /** Only conversations in this state; all but archived ones by default. */
+  status?: ChatListStatus | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/**
+ * Which conversations to list. One of these; a later version may know more:
+ *
+ * - `active`: Those that take messages.
+ * - `archived`: Those that are archived.
+ * - `handed_off`: Those that were handed over.
+ * - `all`: Every one.
+ */
+export type ChatListStatus =
+  | "active"
+  | "archived"
+  | "handed_off"
+  | "all"
+  | (string & {});
+
+/** What to change in a conversation. */
+export interface ChatUpdateOpts {
+  /** The title; null takes it away. */
+  title?: string | null | undefined;
+  /** Your own notes, in place of those that were there. */
+  metadata?: Record<string, unknown> | undefined;
+}
+
+/** What of a conversation the model has in view. */
+export interface ChatContextState {
+  /** How many messages the conversation has. */
+  totalMessages: number;
+  /** How many of them the model has in view, what was injected included. */
+  contextMessages: number;
+  /** How many tokens that is. */
+  contextTokens: number;
+  /** The summary of the messages before; null if there is none. */
+  summary: string | null;
+  /** How it is chosen. */
+  strategy: ChatContextStrategy;
+}
+
+/** Something that is put into the model's view. */
+export interface ChatContextInjection {
+  /** What the model is told, 1 MiB at most. */
+  content: string;
+  /** As whose words; `system` by default, and nothing else yet. */
+  role?: ChatContextRole | undefined;
+  /** Whether it stays in view when older messages leave it; false by default. */
+  pinned?: boolean | undefined;
+  /** Where it stands among what was injected, the lowest number first; 0 by default. */
+  order?: number | undefined;
+}
+
+/**
+ * As whose words the model sees what is put into its view. One of these; a later version may know more:
+ *
+ * - `system`: As what it is told beside the messages.
+ */
+export type ChatContextRole =
+  | "system"
+  | (string & {});
+
+/** To whom a conversation is handed over, and why. */
+export interface ChatHandoffOpts {
+  /** Why, for the one who takes it over. */
+  reason: string;
+  /** To whom: `human`, or `agent:` and the id of a definition. */
+  to: string;
+  /** What else the one who takes it over should know. */
+  metadata?: Record<string, unknown> | undefined;
+}
+
+/** A handoff of a conversation. */
+export interface ChatHandoff {
+  /** The id. */
+  id: HandoffId;
+  /** The conversation. */
+  conversationId: ConversationId;
+  /** Why. */
+  reason: string;
+  /** To whom: `human`, or `agent:` and the id of a definition. */
+  to: string;
+  /** What else the one who takes it over should know. */
+  metadata: Record<string, unknown>;
+  /** The state. */
+  status: ChatHandoffStatus;
+  /** When it was asked for. */
+  requestedAt: string;
+  /** When it was over. */
+  resolvedAt: string | null;
+}
+
+/** A handoff of a conversation. Its id starts with `ho_`. */
+export type HandoffId = string;
+
+/**
+ * The state of a handoff. One of these; a later version may know more:
+ *
+ * - `pending`: Nobody has taken the conversation over yet.
+ * - `accepted`: Somebody has taken it over.
+ * - `resolved`: It is over, and the conversation's own agent answers again.
+ * - `cancelled`: It was taken back before anybody took the conversation over.
+ */
+export type ChatHandoffStatus =
+  | "pending"
+  | "accepted"
+  | "resolved"
+  | "cancelled"
+  | (string & {});
+
+/** A message to the agent. */
+export interface ChatSendOpts {
+  /** What to say, 1 MiB at most. */
+  content: string;
+  /** The files to look at, which were uploaded before. */
+  attachments?: FileId[] | undefined;
+}
+
+/** A file of the account. Its id starts with `file_`. */
+export type FileId = string;
+
+/** A message of a conversation. */
+export interface ChatMessage {
+  /** The id. */
+  id: MessageId;
+  /** The conversation. */
+  conversationId: ConversationId;
+  /** The thread; absent if it is in none. */
+  threadId: ThreadId | null;
+  /** Who says it. */
+  role: ChatMessageRole;
+  /** What is said; null where a message is only calls of tools. */
+  content: string | null;
+  /** The tools that the model called for it, in order. */
+  toolCalls: ChatToolCall[];
+  /** The files that came with it. */
+  attachments: FileId[];
+  /** What it cost; nothing for a message of the user. */
+  cost: Cost;
+  /** How many tokens it has; null where nobody counted. */
+  tokenCount: number | null;
+  /** When it was written. */
+  createdAt: string;
+}
+
+/** A message of a conversation. Its id starts with `msg_`. */
+export type MessageId = string;
+
+/** A thread of a conversation. Its id starts with `thread_`. */
+export type ThreadId = string;
+
+/**
+ * Who says a message. One of these; a later version may know more:
+ *
+ * - `user`: The end user.
+ * - `assistant`: The agent, or a person who took over from it.
+ * - `system`: Nobody: the model is told something.
+ * - `tool`: A tool.
+ */
+export type ChatMessageRole =
+  | "user"
+  | "assistant"
+  | "system"
+  | "tool"
+  | (string & {});
+
+/** A call of a tool behind a message. */
+export interface ChatToolCall {
+  /** The id of the call; absent where the model gave none. */
+  toolCallId: string | null;
+  /** The name of the tool. */
+  tool: string;
+  /** What it was given. */
+  input: Record<string, unknown>;
+  /** What it returned; absent if it did not return. */
+  output: string | null;
+}
+
+/** The model wrote a piece of the answer. */
+export interface TextChatStreamEvent {
+  type: 'text';
+  /** The piece. */
+  text: string;
+}
+
+/** The model called a tool. */
+export interface ToolCallChatStreamEvent {
+  type: 'tool_call';
+  /** The id of the call; null where the model gave none. */
+  toolCallId: string | null;
+  /** The name of the tool. */
+  tool: string;
+  /** What it is given. */
+  input: Record<string, unknown>;
+}
+
+/** A tool returned. */
+export interface ToolResultChatStreamEvent {
+  type: 'tool_result';
+  /** The id of the call; null where the model gave none. */
+  toolCallId: string | null;
+  /** The name of the tool. */
+  tool: string;
+  /** What it returned. */
+  output: string;
+}
+
+/** The answer is complete. */
+export interface DoneChatStreamEvent {
+  type: 'done';
+  /** The message that it became. */
+  messageId: MessageId;
+  /** What it cost. */
+  cost: Cost;
+  /** How many tokens it has. */
+  tokenCount: number;
+}
+
+/** There is no complete answer. */
+export interface ErrorChatStreamEvent {
+  type: 'error';
+  /** Why. */
+  error: ErrorDetail;
+}
+
+/**
+ * Something that happens while the agent answers.
+ *
+ * `done` ends the stream of an answer that is complete; `error` ends that of one which is not.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `type`.
+ */
+export type ChatStreamEvent = TextChatStreamEvent | ToolCallChatStreamEvent | ToolResultChatStreamEvent | DoneChatStreamEvent | ErrorChatStreamEvent;
+
+/** Which messages to list. */
+export interface ChatMessageListOpts {
+  /** In which order; `asc`, the oldest first, by default. */
+  order?: ChatMessageOrder | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/**
+ * In which order messages are listed. One of these; a later version may know more:
+ *
+ * - `asc`: The oldest first.
+ * - `desc`: The newest first.
+ */
+export type ChatMessageOrder =
+  | "asc"
+  | "desc"
+  | (string & {});
+
+/** What a new thread is made of. */
+export interface ChatThreadCreateOpts {
+  /** The message below which it begins. */
+  parentMessageId: MessageId;
+  /** The title. */
+  title?: string | undefined;
+}
+
+/** A thread below a message of a conversation. */
+export interface ChatThread {
+  /** The id. */
+  id: ThreadId;
+  /** The conversation. */
+  conversationId: ConversationId;
+  /** The message below which it begins. */
+  parentMessageId: MessageId;
+  /** The title. */
+  title: string | null;
+  /** How many messages it has. */
+  messageCount: number;
+  /** When it began. */
+  createdAt: string;
+}
+
+/** Which threads to list. */
+export interface ChatThreadListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/**
+ * Which messages to find, and in which conversations.
+ *
+ * Without `userId` and `sessionId`, as the published client asks, all conversations of the account are searched.
+ */
+export interface ChatSearchOpts {
+  /** What to look for. */
+  query: string;
+  /** The end user in whose conversations to look; empty in an anonymous session. */
+  userId?: string | undefined;
+  /** The session that asks; its conversations alone are searched where `userId` is empty. */
+  sessionId?: SessionId | undefined;
+  /** Only messages of this conversation. */
+  conversationId?: ConversationId | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** A message that fits a search. */
+export interface ChatSearchResult {
+  /** The conversation. */
+  conversationId: ConversationId;
+  /** The message. */
+  messageId: MessageId;
+  /** What it says. */
+  content: string;
+  /** How well it fits, 0 to 1. */
+  score: number;
+  /** When it was written. */
+  createdAt: string;
+}
+
+/** What an upload is made of. */
+export interface KnowledgeUploadOpts {
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The session that asks. */
+  sessionId?: SessionId | undefined;
+  /** Whose knowledge is meant; the user's by default, the session's own in an anonymous session. */
+  scope?: KnowledgeScope | undefined;
+  /** The files, 1 to 100; 32 MiB in all as they are sent. */
+  files: KnowledgeFile[];
+  /** The collection, which is made if there is none; `default` by default. */
+  collection?: string | undefined;
+}
+
+/**
+ * Whose knowledge is meant. One of these; a later version may know more:
+ *
+ * - `user`: The user's: all sessions of the user share it.
+ * - `session`: The session's own: no other session has it, and it goes with the session.
+ */
+export type KnowledgeScope =
+  | "user"
+  | "session"
+  | (string & {});
+
+/** A file of an upload: its content, or the address that has it. */
+export interface KnowledgeFile {
+  /** The name, which results show as their source. */
+  filename: string;
+  /** The content as base64; left out where `url` is given. */
+  data?: string | undefined;
+  /** The address that has the content: `https`, and reachable from the internet; left out where `data` is given. */
+  url?: string | undefined;
+  /** What kind of file it is, for example `text/markdown`; told from the name if it is left out. */
+  mimeType?: string | undefined;
+}
+
+/** What became of an upload. */
+export interface KnowledgeUpload {
+  /** The collection. */
+  collection: string;
+  /** How many chunks were added. */
+  chunks: number;
+  /** How many files were added as sources. */
+  sources: number;
+  /** What became of each file, in the order of the upload. */
+  files: KnowledgeFileResult[];
+}
+
+/** What became of a file of an upload. */
+export interface KnowledgeFileResult {
+  /** The name. */
+  filename: string;
+  /** The source that it became; absent if it could not be read. */
+  sourceId: KnowledgeSourceId | null;
+  /** How many chunks it was cut into. */
+  chunks: number;
+  /** Why it could not be read, for people. */
+  error: string | null;
+}
+
+/** A source of knowledge. Its id starts with `src_`. */
+export type KnowledgeSourceId = string;
+
+/** What to find. */
+export interface KnowledgeQueryOpts {
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The session that asks. */
+  sessionId?: SessionId | undefined;
+  /** Whose knowledge is meant; the user's by default, the session's own in an anonymous session. */
+  scope?: KnowledgeScope | undefined;
+  /** The question, in plain words. */
+  query: string;
+  /** The collection; all of them by default. */
+  collection?: string | undefined;
+  /** How many results to return at most: 1 to 100, 5 by default. */
+  topK?: number | undefined;
+  /** How well a result must fit at least, 0 to 1; 0 by default. */
+  threshold?: number | undefined;
+  /** The `cursor` of the page before: the results that fit less well than those. */
+  cursor?: string | undefined;
+}
+
+/** A chunk of a document that fits a question. */
+export interface KnowledgeResult {
+  /** The text of the chunk. */
+  content: string;
+  /** How well it fits, 0 to 1. */
+  score: number;
+  /** The document that it is from, for people. */
+  source: string;
+  /** Which chunk of the document it is, from 0. */
+  chunk: number;
+  /** The source that it is from. */
+  sourceId: KnowledgeSourceId | null;
+  /** The collection that it is from; empty where the server does not say. */
+  collection: string;
+  /** Where in the document it is, as far as that is known. */
+  metadata: KnowledgeMetadata;
+}
+
+/** Where a chunk is from, as far as that is known. */
+export interface KnowledgeMetadata {
+  /** The name of the file. */
+  filename: string | null;
+  /** The page, from 1. */
+  page: number | null;
+  /** The heading that it is under. */
+  section: string | null;
+  /** The address of the document. */
+  url: string | null;
+  /** A hash of the document's content, which changes with it. */
+  contentHash: string | null;
+}
+
+/** Whose knowledge is meant. */
+export interface KnowledgeScopeOpts {
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The session that asks. */
+  sessionId?: SessionId | undefined;
+  /** Whose knowledge is meant; the user's by default, the session's own in an anonymous session. */
+  scope?: KnowledgeScope | undefined;
+}
+
+/** How much knowledge there is. */
+export interface KnowledgeStats {
+  /** How many collections there are. */
+  collections: number;
+  /** How many chunks are in them. */
+  totalChunks: number;
+  /** How many tokens are in them. */
+  totalTokens: number;
+  /** How much storage they take, in gigabytes. */
+  storageGb: number;
+}
+
+/** What a sync is made of. */
+export interface KnowledgeSyncOpts {
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The session that asks. */
+  sessionId?: SessionId | undefined;
+  /** Whose knowledge is meant; the user's by default, the session's own in an anonymous session. */
+  scope?: KnowledgeScope | undefined;
+  /** The source. */
+  source: KnowledgeSyncSource;
+  /** The collection, which is made if there is none; `default` by default. */
+  collection?: string | undefined;
+  /** When the source is read again, as five cron fields in UTC, for example `0 *\/6 * * *`; never by default. */
+  syncSchedule?: string | undefined;
+}
+
+/** A source elsewhere, and how it is read. */
+export interface KnowledgeSyncSource {
+  /** What kind of source it is: any but `upload`. */
+  type: KnowledgeSourceType;
+  /** What is needed to read it, depending on its type. Name the secret that has a credential, as `credentialRef`. */
+  config: Record<string, unknown>;
+}
+
+/**
+ * What kind of source knowledge comes from. One of these; a later version may know more:
+ *
+ * - `upload`: A file that was uploaded.
+ * - `notion`: Pages of Notion.
+ * - `google_drive`: Files of Google Drive.
+ * - `confluence`: Pages of Confluence.
+ * - `github`: Files of a repository on GitHub.
+ * - `url`: A page of the web.
+ */
+export type KnowledgeSourceType =
+  | "upload"
+  | "notion"
+  | "google_drive"
+  | "confluence"
+  | "github"
+  | "url"
+  | (string & {});
+
+/** A source of knowledge: a file that was uploaded, or a sync. */
+export interface KnowledgeSourceData {
+  /** The id. */
+  id: KnowledgeSourceId;
+  /** What kind of source it is. */
+  source: KnowledgeSourceType;
+  /** The name of the file; empty for a sync. */
+  filename: string;
+  /** The state. */
+  status: KnowledgeSourceStatus;
+  /** The collection. */
+  collection: string | null;
+  /** When it is read again, as five cron fields in UTC; absent if it never is. */
+  syncSchedule: string | null;
+  /** How many chunks come from it. */
+  chunkCount: number;
+  /** When it was last read. */
+  syncedAt: string | null;
+  /** Why it could not be read the last time. */
+  error: ErrorDetail | null;
+  /** When it was added. */
+  createdAt: string;
+}
+
+/**
+ * The state of a source of knowledge. One of these; a later version may know more:
+ *
+ * - `active`: What comes from it can be found.
+ * - `syncing`: It is being read; what was read before can be found.
+ * - `error`: It could not be read the last time; what was read before can be found.
+ */
+export type KnowledgeSourceStatus =
+  | "active"
+  | "syncing"
+  | "error"
+  | (string & {});
+
+/** Which sources to list. */
+export interface KnowledgeSourceListOpts {
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The session that asks. */
+  sessionId?: SessionId | undefined;
+  /** Whose knowledge is meant; the user's by default, the session's own in an anonymous session. */
+  scope?: KnowledgeScope | undefined;
+  /** Only sources of this collection. */
+  collection?: string | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** What a new workflow is made of. */
+export interface WorkflowCreateOpts {
+  /** The steps, at most 500 with those inside of others. They need not be in the order in which they run. */
+  steps: WorkflowStepInput[];
+  /** The name, for people; none by default. */
+  name?: string | undefined;
+  /** What the workflow is for. */
+  description?: string | undefined;
+  /** How long a run may take; no limit by default. The time in which a run is paused does not count. */
+  timeout?: DurationInput | undefined;
+  /** The JSON Schema that the input of a run must fit; any object by default. It is checked before anything starts. */
+  inputSchema?: Record<string, unknown> | undefined;
+  /**
+   * The JSON Schema that the output of a run must fit; anything by default. It is checked before a run is completed.
+   */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What the steps may do, and what they may cost; no limits by default. */
+  policy?: WorkflowPolicyInput | undefined;
+  /** What happens when a step fails that does not say so itself; `abort` by default. */
+  onFailure?: WorkflowFailurePolicy | undefined;
+  /** How often a failed step is tried again before it counts as failed; not at all by default. */
+  retries?: RetryConfigInput | undefined;
+  /** How many runs of the workflow work at once; further ones stay `pending` until one is over. No limit by default. */
+  concurrency?: number | undefined;
+  /** What planner steps may do at most, whatever they say themselves; no limits by default. */
+  plannerPolicy?: PlannerPolicyInput | undefined;
+}
+
+/** Gives an agent a task. Its output is what the agent answered, as JSON where the answer is JSON. */
+export interface AgentWorkflowStep {
+  type: 'agent';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The name of the agent, or the id of a definition. A name that was never defined is a general agent. */
+  agent: string;
+  /**
+   * What the agent is to do; `{{ input.topic }}` in it is a member of the run's input. By default it is given what
+   * `inputMap` says, or the run's input.
+   */
+  task?: string | undefined;
+  /** What the agent is told besides: references or text, by name. */
+  inputMap?: Record<string, string> | undefined;
+  /** Your own note of what sets the step off. It is kept, and changes nothing. */
+  trigger?: string | undefined;
+  /** How long the step may take; no limit by default. */
+  timeout?: string | undefined;
+  /** Environment variables of the agent's sandbox, by name. */
+  env?: Record<string, StepEnvValue> | undefined;
+  /** The members of the run's shared state that the step may write; none by default. */
+  stateWrites?: string[] | undefined;
+  /** The members of the run's shared state that the step may read; none by default. */
+  stateReads?: string[] | undefined;
+}
+
+/** Runs steps at the same time, and is done when all of them are. Its output is their outputs by their ids. */
+export interface ParallelWorkflowStep {
+  type: 'parallel';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The steps. */
+  branches: WorkflowStep[];
+}
+
+/** Decides how the workflow goes on. The branch that is not chosen is skipped. */
+export interface ConditionWorkflowStep {
+  type: 'condition';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /**
+   * What is decided: references, numbers, text in quotes, `==`, `!=`, `<`, `<=`, `>`, `>=`, `&&`, `||`, `!` and
+   * brackets.
+   */
+  expression: string;
+  /** How it goes on where the expression holds; nothing by default. */
+  then?: BranchTarget | undefined;
+  /** How it goes on where the expression does not hold; nothing by default. */
+  otherwise?: BranchTarget | undefined;
+}
+
+/** Computes values without an agent. Its output is the values by their names; it costs nothing. */
+export interface TransformWorkflowStep {
+  type: 'transform';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The expressions of the values, by name. */
+  expression: Record<string, string>;
+}
+
+/** Runs one step for each item of a list. Its output is the list of their outputs, in the order of the items. */
+export interface MapWorkflowStep {
+  type: 'map';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The list: a reference such as `$.fetch.output.tickets`. */
+  over: string;
+  /** The step for each item: an agent step, in which `$.item` is the item. */
+  step: WorkflowStep;
+  /** How many items are worked on at once; 10 by default. */
+  concurrency?: number | undefined;
+  /** What happens when an item fails; `abort` by default. */
+  onItemFailure?: ItemFailurePolicy | undefined;
+}
+
+/** Waits. A run that waits costs nothing. */
+export interface DelayWorkflowStep {
+  type: 'delay';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** How long. */
+  duration: string;
+}
+
+/** Waits until somebody approves. The run is paused until then. */
+export interface ApprovalWorkflowStep {
+  type: 'approval';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The name of the action that is to be approved. */
+  action: string;
+  /** What the action is to be done with. */
+  params?: Record<string, unknown> | undefined;
+  /** How long somebody has to decide; 24 hours by default. */
+  timeout?: string | undefined;
+  /** What counts when nobody decided in time; `deny` by default. */
+  defaultAction?: ApprovalDefault | undefined;
+}
+
+/** Calls an address. Its output is the body of the answer, as JSON where it is JSON. */
+export interface WebhookWorkflowStep {
+  type: 'webhook';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The address that is called. */
+  url: string;
+  /** The HTTP method; `POST` by default. */
+  method?: StepHttpMethod | undefined;
+  /** Headers, by name. */
+  headers?: Record<string, string> | undefined;
+  /** The body, sent as JSON; the run's input by default. */
+  body?: Record<string, unknown> | undefined;
+  /** How the call says who it is; not at all by default. */
+  auth?: StepAuth | undefined;
+  /** How long the call may take; 30 seconds by default. */
+  timeout?: string | undefined;
+}
+
+/** Lets an agent plan: the steps that it names become part of the run. */
+export interface PlannerWorkflowStep {
+  type: 'planner';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The name of the agent, or the id of a definition. */
+  agent: string;
+  /** What is to be planned. */
+  description?: string | undefined;
+  /** How many steps it may add; what the workflow's `plannerPolicy` says, or 10, by default. */
+  maxSteps?: number | undefined;
+  /** The kinds of steps that it may add; all by default. */
+  allowedStepTypes?: WorkflowStepType[] | undefined;
+  /** Whether somebody must approve its plan; false by default. */
+  requireApproval?: boolean | undefined;
+  /** After how many of its steps somebody must approve that it goes on; never by default. */
+  requireApprovalAfterSteps?: number | undefined;
+  /** What its steps may cost together; no limit by default. */
+  maxSpawnedCost?: Cost | undefined;
+}
+
+/** Waits for an event. Its output is the event's payload; the run is paused until then. */
+export interface WaitWorkflowStep {
+  type: 'wait';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The name of the event. */
+  event: string;
+  /** How long it waits; without an end by default. */
+  timeout?: string | undefined;
+  /** What happens when the event did not come in time; `fail` by default. */
+  onTimeout?: WaitTimeout | undefined;
+}
+
+/**
+ * A step of a workflow.
+ *
+ * Steps that do not depend on one another run at the same time. A value that begins with `$.` is a reference:
+ * `$.trigger.url` and `$.input.url` are a member of the run's input, `$.research.output.title` is a part of what the
+ * step `research` returned, `$.state.total` is a member of the run's shared state, and in the step of a `map` `$.item`
+ * is the item. A step refers only to steps that are done before it starts.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `type`.
+ */
+export type WorkflowStep = AgentWorkflowStep | ParallelWorkflowStep | ConditionWorkflowStep | TransformWorkflowStep | MapWorkflowStep | DelayWorkflowStep | ApprovalWorkflowStep | WebhookWorkflowStep | PlannerWorkflowStep | WaitWorkflowStep;
+
+/** Gives an agent a task. Its output is what the agent answered, as JSON where the answer is JSON. */
+export interface AgentWorkflowStepInput {
+  type: 'agent';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The name of the agent, or the id of a definition. A name that was never defined is a general agent. */
+  agent: string;
+  /**
+   * What the agent is to do; `{{ input.topic }}` in it is a member of the run's input. By default it is given what
+   * `inputMap` says, or the run's input.
+   */
+  task?: string | undefined;
+  /** What the agent is told besides: references or text, by name. */
+  inputMap?: Record<string, string> | undefined;
+  /** Your own note of what sets the step off. It is kept, and changes nothing. */
+  trigger?: string | undefined;
+  /** How long the step may take; no limit by default. */
+  timeout?: DurationInput | undefined;
+  /** Environment variables of the agent's sandbox, by name. */
+  env?: Record<string, StepEnvValue> | undefined;
+  /** The members of the run's shared state that the step may write; none by default. */
+  stateWrites?: string[] | undefined;
+  /** The members of the run's shared state that the step may read; none by default. */
+  stateReads?: string[] | undefined;
+}
+
+/** Runs steps at the same time, and is done when all of them are. Its output is their outputs by their ids. */
+export interface ParallelWorkflowStepInput {
+  type: 'parallel';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The steps. */
+  branches: WorkflowStepInput[];
+}
+
+/** Decides how the workflow goes on. The branch that is not chosen is skipped. */
+export interface ConditionWorkflowStepInput {
+  type: 'condition';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /**
+   * What is decided: references, numbers, text in quotes, `==`, `!=`, `<`, `<=`, `>`, `>=`, `&&`, `||`, `!` and
+   * brackets.
+   */
+  expression: string;
+  /** How it goes on where the expression holds; nothing by default. */
+  then?: BranchTargetInput | undefined;
+  /** How it goes on where the expression does not hold; nothing by default. */
+  otherwise?: BranchTargetInput | undefined;
+}
+
+/** Computes values without an agent. Its output is the values by their names; it costs nothing. */
+export interface TransformWorkflowStepInput {
+  type: 'transform';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The expressions of the values, by name. */
+  expression: Record<string, string>;
+}
+
+/** Runs one step for each item of a list. Its output is the list of their outputs, in the order of the items. */
+export interface MapWorkflowStepInput {
+  type: 'map';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The list: a reference such as `$.fetch.output.tickets`. */
+  over: string;
+  /** The step for each item: an agent step, in which `$.item` is the item. */
+  step: WorkflowStepInput;
+  /** How many items are worked on at once; 10 by default. */
+  concurrency?: number | undefined;
+  /** What happens when an item fails; `abort` by default. */
+  onItemFailure?: ItemFailurePolicy | undefined;
+}
+
+/** Waits. A run that waits costs nothing. */
+export interface DelayWorkflowStepInput {
+  type: 'delay';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** How long. */
+  duration: DurationInput;
+}
+
+/** Waits until somebody approves. The run is paused until then. */
+export interface ApprovalWorkflowStepInput {
+  type: 'approval';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The name of the action that is to be approved. */
+  action: string;
+  /** What the action is to be done with. */
+  params?: Record<string, unknown> | undefined;
+  /** How long somebody has to decide; 24 hours by default. */
+  timeout?: DurationInput | undefined;
+  /** What counts when nobody decided in time; `deny` by default. */
+  defaultAction?: ApprovalDefault | undefined;
+}
+
+/** Calls an address. Its output is the body of the answer, as JSON where it is JSON. */
+export interface WebhookWorkflowStepInput {
+  type: 'webhook';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The address that is called. */
+  url: string;
+  /** The HTTP method; `POST` by default. */
+  method?: StepHttpMethod | undefined;
+  /** Headers, by name. */
+  headers?: Record<string, string> | undefined;
+  /** The body, sent as JSON; the run's input by default. */
+  body?: Record<string, unknown> | undefined;
+  /** How the call says who it is; not at all by default. */
+  auth?: StepAuth | undefined;
+  /** How long the call may take; 30 seconds by default. */
+  timeout?: DurationInput | undefined;
+}
+
+/** Lets an agent plan: the steps that it names become part of the run. */
+export interface PlannerWorkflowStepInput {
+  type: 'planner';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The name of the agent, or the id of a definition. */
+  agent: string;
+  /** What is to be planned. */
+  description?: string | undefined;
+  /** How many steps it may add; what the workflow's `plannerPolicy` says, or 10, by default. */
+  maxSteps?: number | undefined;
+  /** The kinds of steps that it may add; all by default. */
+  allowedStepTypes?: WorkflowStepType[] | undefined;
+  /** Whether somebody must approve its plan; false by default. */
+  requireApproval?: boolean | undefined;
+  /** After how many of its steps somebody must approve that it goes on; never by default. */
+  requireApprovalAfterSteps?: number | undefined;
+  /** What its steps may cost together; no limit by default. */
+  maxSpawnedCost?: CostInput | undefined;
+}
+
+/** Waits for an event. Its output is the event's payload; the run is paused until then. */
+export interface WaitWorkflowStepInput {
+  type: 'wait';
+  /** The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`. */
+  id: string;
+  /** The steps that must be done before this one starts; none by default. A step that was skipped counts as done. */
+  dependsOn?: string[] | undefined;
+  /** What happens when the step fails; what the workflow's `onFailure` says by default. */
+  onStepFailure?: StepFailurePolicy | undefined;
+  /** The JSON Schema that the output must fit; any output by default. */
+  outputSchema?: Record<string, unknown> | undefined;
+  /** What happens when the output does not fit `outputSchema`; `fail` by default. */
+  onValidationFailure?: ValidationFailurePolicy | undefined;
+  /** The name of the event. */
+  event: string;
+  /** How long it waits; without an end by default. */
+  timeout?: DurationInput | undefined;
+  /** What happens when the event did not come in time; `fail` by default. */
+  onTimeout?: WaitTimeout | undefined;
+}
+
+/**
+ * A step of a workflow.
+ *
+ * Steps that do not depend on one another run at the same time. A value that begins with `$.` is a reference:
+ * `$.trigger.url` and `$.input.url` are a member of the run's input, `$.research.output.title` is a part of what the
+ * step `research` returned, `$.state.total` is a member of the run's shared state, and in the step of a `map` `$.item`
+ * is the item. A step refers only to steps that are done before it starts.
+ *
+ * This is what a request may leave out of it.
+ */
+export type WorkflowStepInput = AgentWorkflowStepInput | ParallelWorkflowStepInput | ConditionWorkflowStepInput | TransformWorkflowStepInput | MapWorkflowStepInput | DelayWorkflowStepInput | ApprovalWorkflowStepInput | WebhookWorkflowStepInput | PlannerWorkflowStepInput | WaitWorkflowStepInput;
+
+/** The workflow goes on with another step. */
+export interface GotoStepFailurePolicy {
+  action: 'goto';
+  /** The id of that step. */
+  target: string;
+}
+
+/** The step is tried again, as the workflow's `retries` say; when that fails too, the run fails. */
+export interface RetryStepFailurePolicy {
+  action: 'retry';
+}
+
+/** The step counts as skipped, and what depends on it goes on. */
+export interface SkipStepFailurePolicy {
+  action: 'skip';
+}
+
+/** The run is paused until it is retried or resumed. */
+export interface PauseStepFailurePolicy {
+  action: 'pause';
+}
+
+/** The run fails. */
+export interface AbortStepFailurePolicy {
+  action: 'abort';
+}
+
+/**
+ * What happens when a step fails and is not tried again.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `action`.
+ */
+export type StepFailurePolicy = GotoStepFailurePolicy | RetryStepFailurePolicy | SkipStepFailurePolicy | PauseStepFailurePolicy | AbortStepFailurePolicy;
+
+/**
+ * What happens when the output of a step does not fit its schema. One of these; a later version may know more:
+ *
+ * - `retry`: The step is tried again and told what was wrong.
+ * - `fail`: The step fails.
+ * - `warn`: The output is kept, and a warning is logged.
+ * - `coerce`: The output is made to fit where that is possible; otherwise the step fails.
+ */
+export type ValidationFailurePolicy =
+  | "retry"
+  | "fail"
+  | "warn"
+  | "coerce"
+  | (string & {});
+
+/**
+ * The value of an environment variable of a step. One of:
+ *
+ * - The value itself.
+ * - The name of a secret that has the value.
+ */
+export type StepEnvValue = string | SecretReference;
+
+/** The name of a secret, in the place of its value. */
+export interface SecretReference {
+  /** The name of a secret of the session or of the account. */
+  secretRef: string;
+}
+
+/**
+ * How a condition goes on. One of:
+ *
+ * - With the step of this id.
+ * - With an agent, after a while, or both.
+ */
+export type BranchTarget = string | BranchOpts;
+
+/**
+ * How a condition goes on. One of:
+ *
+ * - With the step of this id.
+ * - With an agent, after a while, or both.
+ */
+export type BranchTargetInput = string | BranchOptsInput;
+
+/**
+ * How a condition goes on where it does not only name a step. What is given happens in this order: delay, agent, next.
+ */
+export interface BranchOpts {
+  /** The agent that is given the run's input as its task. */
+  agent?: string | undefined;
+  /** How long it waits first. */
+  delay?: string | undefined;
+  /** The id of the step that it goes on with. */
+  next?: string | undefined;
+}
+
+/**
+ * How a condition goes on where it does not only name a step. What is given happens in this order: delay, agent, next.
+ *
+ * This is what a request may leave out of it.
+ */
+export interface BranchOptsInput {
+  /** The agent that is given the run's input as its task. */
+  agent?: string | undefined;
+  /** How long it waits first. */
+  delay?: DurationInput | undefined;
+  /** The id of the step that it goes on with. */
+  next?: string | undefined;
+}
+
+/**
+ * What happens when an item of a map fails. One of these; a later version may know more:
+ *
+ * - `skip`: The item's output is null, and the others go on.
+ * - `abort`: The step fails, and items that have not begun do not.
+ * - `retry`: The item is tried again, as the workflow's `retries` say; when that fails too, the step fails.
+ */
+export type ItemFailurePolicy =
+  | "skip"
+  | "abort"
+  | "retry"
+  | (string & {});
+
+/**
+ * What counts when nobody decides in time. One of these; a later version may know more:
+ *
+ * - `approve`: It counts as approved.
+ * - `deny`: It counts as denied.
+ */
+export type ApprovalDefault =
+  | "approve"
+  | "deny"
+  | (string & {});
+
+/**
+ * The HTTP method of a step that calls an address. One of these; a later version may know more:
+ *
+ * - `GET`: Reads.
+ * - `POST`: Sends the body.
+ */
+export type StepHttpMethod =
+  | "GET"
+  | "POST"
+  | (string & {});
+
+/** By a token in the header `Authorization`. */
+export interface BearerStepAuth {
+  type: 'bearer';
+  /** The name of a secret that has the token. */
+  secretRef: string;
+}
+
+/**
+ * How the call of a step says who it is.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `type`.
+ */
+export type StepAuth = BearerStepAuth;
+
+/**
+ * The kind of a step. One of these; a later version may know more:
+ *
+ * - `agent`: Gives an agent a task.
+ * - `parallel`: Runs steps at the same time.
+ * - `condition`: Decides how the workflow goes on.
+ * - `transform`: Computes values.
+ * - `map`: Runs one step for each item of a list.
+ * - `delay`: Waits.
+ * - `approval`: Waits until somebody approves.
+ * - `webhook`: Calls an address.
+ * - `planner`: Lets an agent plan.
+ * - `wait`: Waits for an event.
+ */
+export type WorkflowStepType =
+  | "agent"
+  | "parallel"
+  | "condition"
+  | "transform"
+  | "map"
+  | "delay"
+  | "approval"
+  | "webhook"
+  | "planner"
+  | "wait"
+  | (string & {});
+
+/**
+ * What happens when an event did not come in time: one of these, or the id of the step that the workflow goes on with.
+ * One of these; a later version may know more:
+ *
+ * - `fail`: The step fails.
+ * - `skip`: The step counts as skipped, and what depends on it goes on.
+ */
+export type WaitTimeout =
+  | "fail"
+  | "skip"
+  | (string & {});
+
+/** What the steps of a workflow may do, and what they may cost. What is absent is not limited. */
+export interface WorkflowPolicy {
+  /** The only tools that agents may use; all by default. */
+  allowTools?: string[] | undefined;
+  /** Tools that agents may not use. */
+  denyTools?: string[] | undefined;
+  /** Tools that agents may use only when somebody approved. */
+  requireApprovalFor?: string[] | undefined;
+  /** What each step may cost. */
+  maxCostPerStep?: Cost | undefined;
+  /** What a run may cost. */
+  maxTotalCost?: Cost | undefined;
+  /** How many steps a run may have, with those that planners add. */
+  maxStepsTotal?: number | undefined;
+  /** How many steps of a run work at once. */
+  maxParallel?: number | undefined;
+}
+
+/**
+ * What the steps of a workflow may do, and what they may cost. What is absent is not limited.
+ *
+ * This is what a request may leave out of it.
+ */
+export interface WorkflowPolicyInput {
+  /** The only tools that agents may use; all by default. */
+  allowTools?: string[] | undefined;
+  /** Tools that agents may not use. */
+  denyTools?: string[] | undefined;
+  /** Tools that agents may use only when somebody approved. */
+  requireApprovalFor?: string[] | undefined;
+  /** What each step may cost. */
+  maxCostPerStep?: CostInput | undefined;
+  /** What a run may cost. */
+  maxTotalCost?: CostInput | undefined;
+  /** How many steps a run may have, with those that planners add. */
+  maxStepsTotal?: number | undefined;
+  /** How many steps of a run work at once. */
+  maxParallel?: number | undefined;
+}
+
+/**
+ * What happens to a run when a step fails and is not tried again. One of these; a later version may know more:
+ *
+ * - `pause`: The run is paused until it is retried, resumed or cancelled.
+ * - `retry`: The step is tried again, as `retries` say or 3 times in all; when that fails too, the run fails.
+ * - `skip`: The step counts as skipped, what depends on it goes on, and the run ends as `partial`.
+ * - `abort`: The run fails. Steps that are under way are cancelled.
+ */
+export type WorkflowFailurePolicy =
+  | "pause"
+  | "retry"
+  | "skip"
+  | "abort"
+  | (string & {});
+
+/** How often a failed step is tried again, and when. */
+export interface RetryConfig {
+  /** How often a step is tried in all, the first time included: 1 to 100. */
+  maxAttempts: number;
+  /** How long it waits before it is tried again; a second by default. */
+  delay?: string | undefined;
+  /** How the delay grows; `fixed` by default. */
+  backoff?: RetryBackoff | undefined;
+}
+
+/**
+ * How often a failed step is tried again, and when.
+ *
+ * This is what a request may leave out of it.
+ */
+export interface RetryConfigInput {
+  /** How often a step is tried in all, the first time included: 1 to 100. */
+  maxAttempts: number;
+  /** How long it waits before it is tried again; a second by default. */
+  delay?: DurationInput | undefined;
+  /** How the delay grows; `fixed` by default. */
+  backoff?: RetryBackoff | undefined;
+}
+
+/**
+ * How the delay between tries grows. One of these; a later version may know more:
+ *
+ * - `fixed`: It stays the same.
+ * - `exponential`: It doubles each time.
+ */
+export type RetryBackoff =
+  | "fixed"
+  | "exponential"
+  | (string & {});
+
+/** What planner steps may do at most. What is absent is not limited here. */
+export interface PlannerPolicy {
+  /** How many steps a planner may add. */
+  maxSteps?: number | undefined;
+  /** The kinds of steps that a planner may add. */
+  allowedStepTypes?: WorkflowStepType[] | undefined;
+  /** Whether somebody must approve each plan; false by default. */
+  requireApproval?: boolean | undefined;
+  /** After how many of a planner's steps somebody must approve that it goes on; never by default. */
+  requireApprovalAfterSteps?: number | undefined;
+  /** What the steps of a planner may cost together. */
+  maxSpawnedCost?: Cost | undefined;
+}
+
+/**
+ * What planner steps may do at most. What is absent is not limited here.
+ *
+ * This is what a request may leave out of it.
+ */
+export interface PlannerPolicyInput {
+  /** How many steps a planner may add. */
+  maxSteps?: number | undefined;
+  /** The kinds of steps that a planner may add. */
+  allowedStepTypes?: WorkflowStepType[] | undefined;
+  /** Whether somebody must approve each plan; false by default. */
+  requireApproval?: boolean | undefined;
+  /** After how many of a planner's steps somebody must approve that it goes on; never by default. */
+  requireApprovalAfterSteps?: number | undefined;
+  /** What the steps of a planner may cost together. */
+  maxSpawnedCost?: CostInput | undefined;
+}
+
+/** A workflow. */
+export interface Workflow {
+  /** The id. */
+  id: WorkflowId;
+  /** The name; empty if it has none. */
+  name: string;
+  /** The version: 1 when it is created, and one more with each update. */
+  version: number;
+  /** The steps. */
+  steps: WorkflowStep[];
+  /** What happens when a step fails that does not say so itself. */
+  onFailure: WorkflowFailurePolicy;
+  /** What the workflow is for. */
+  description: string | null;
+  /** How long a run may take. */
+  timeout: string | null;
+  /** The JSON Schema that the input of a run must fit. */
+  inputSchema: Record<string, unknown> | null;
+  /** The JSON Schema that the output of a run must fit. */
+  outputSchema: Record<string, unknown> | null;
+  /** What the steps may do, and what they may cost. */
+  policy: WorkflowPolicy | null;
+  /** How often a failed step is tried again before it counts as failed. */
+  retries: RetryConfig | null;
+  /** How many runs of the workflow work at once. */
+  concurrency: number | null;
+  /** What planner steps may do at most. */
+  plannerPolicy: PlannerPolicy | null;
+  /** When it was created. */
+  createdAt: string;
+  /** When it was last changed. */
+  updatedAt: string;
+}
+
+/** A workflow. Its id starts with `wf_`. */
+export type WorkflowId = string;
+
+/** Which workflows to list. */
+export interface WorkflowListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** What is changed in a workflow. What is absent stays as it is; null takes a setting away. */
+export interface WorkflowUpdateOpts {
+  /** The steps, in the place of all that there were. */
+  steps?: WorkflowStepInput[] | undefined;
+  /** The name, for people. */
+  name?: string | null | undefined;
+  /** What the workflow is for. */
+  description?: string | null | undefined;
+  /** How long a run may take. */
+  timeout?: DurationInput | null | undefined;
+  /** The JSON Schema that the input of a run must fit. */
+  inputSchema?: Record<string, unknown> | null | undefined;
+  /** The JSON Schema that the output of a run must fit. */
+  outputSchema?: Record<string, unknown> | null | undefined;
+  /** What the steps may do, and what they may cost, in the place of all that was said. */
+  policy?: WorkflowPolicyInput | null | undefined;
+  /** What happens when a step fails that does not say so itself. */
+  onFailure?: WorkflowFailurePolicy | undefined;
+  /** How often a failed step is tried again before it counts as failed. */
+  retries?: RetryConfigInput | null | undefined;
+  /** How many runs of the workflow work at once. */
+  concurrency?: number | null | undefined;
+  /** What planner steps may do at most, in the place of all that was said. */
+  plannerPolicy?: PlannerPolicyInput | null | undefined;
+}
+
+/** What a run whose cost is estimated would be made of. */
+export interface WorkflowEstimateOpts {
+  /** The input; how long its lists are says how often the step of a `map` would run. */
+  input?: Record<string, unknown> | undefined;
+}
+
+/** What a run of a workflow would cost. */
+export interface WorkflowEstimate {
+  /** The whole run. */
+  estimated: CostRange;
+  /** How far the estimate is to be trusted. */
+  confidence: EstimateConfidence;
+  /** Each step, in the order of the workflow. */
+  breakdown: StepEstimate[];
+  /** How many runs of the past it is based on. */
+  basedOn: number;
+}
+
+/** What something costs at least and at most. */
+export interface CostRange {
+  /** The least, in cents. */
+  min: number;
+  /** The most, in cents. */
+  max: number;
+  /** The currency, `usd`. */
+  currency: string;
+}
+
+/**
+ * How far an estimate is to be trusted. One of these; a later version may know more:
+ *
+ * - `low`: There was no run yet, or the runs differ much.
+ * - `medium`: There were a few runs.
+ * - `high`: There were many runs that cost about the same.
+ */
+export type EstimateConfidence =
+  | "low"
+  | "medium"
+  | "high"
+  | (string & {});
+
+/** What one step would cost. */
+export interface StepEstimate {
+  /** The id of the step. */
+  stepId: string;
+  /** The kind of the step. */
+  type: WorkflowStepType;
+  /** What it would cost. */
+  estimated: CostRange;
+}
+
+/** When a workflow is run. */
+export interface WorkflowScheduleOpts {
+  /** The times: minute, hour, day of the month, month and day of the week, for example `0 9 * * 1-5`. */
+  cron: string;
+  /** The end user that the runs are for. */
+  userId: string;
+  /** The input of each run. */
+  input?: Record<string, unknown> | undefined;
+  /** The time zone in which the times are meant, by its IANA name such as `Europe/Berlin`; `UTC` by default. */
+  timezone?: string | undefined;
+}
+
+/** A schedule of an agent or a workflow. */
+export interface Schedule {
+  /** The id. */
+  id: ScheduleId;
+  /** The name; absent if it has none. */
+  name: string | null;
+  /** The agent that is run; absent for a workflow. */
+  agent: string | null;
+  /** The workflow that is run; absent for an agent. */
+  workflowId: WorkflowId | null;
+  /** The end user that the runs are for. */
+  userId: string;
+  /** The times: minute, hour, day of the month, month and day of the week. */
+  cron: string;
+  /** The time zone in which the times are meant. */
+  timezone: string;
+  /** What the agent is told, or the input of the workflow. */
+  input: Record<string, unknown>;
+  /** Whether it is active; false while it is paused. */
+  enabled: boolean;
+  /** When it last ran; null if it never did. */
+  lastRunAt: string | null;
+  /** When it runs next; null while it is paused. */
+  nextRunAt: string | null;
+  /** When it was created. */
+  createdAt: string;
+}
+
+/** A schedule. Its id starts with `sch_`. */
+export type ScheduleId = string;
+
+/** What one run of a workflow is made of. */
+export interface WorkflowRunOpts {
+  /** The end user that the run is for; the user of the session by default. One of the two must be given. */
+  userId?: string | undefined;
+  /**
+   * The session in which the agents work; the user's active session by default, which is created where there is none.
+   */
+  sessionId?: SessionId | undefined;
+  /** The input, which steps read as `$.input` and `$.trigger`; empty by default. */
+  input?: Record<string, unknown> | undefined;
+  /**
+   * Your own key for the run: a second call with it returns the first run and starts none. It is kept as long as the
+   * run, unlike the idempotency key that every call has.
+   */
+  runKey?: string | undefined;
+}
+
+/** A run of a workflow. */
+export interface WorkflowRun {
+  /** The id. */
+  id: WorkflowRunId;
+  /** The workflow. */
+  workflowId: WorkflowId;
+  /** The version of the workflow that it began with. */
+  workflowVersion: number | null;
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The session in which its agents work. */
+  sessionId: SessionId | null;
+  /** The state. */
+  status: WorkflowRunStatus;
+  /** The input. */
+  input: Record<string, unknown>;
+  /**
+   * What it returned: the output of its last step, or the outputs of its last steps by their ids; null before it is
+   * over.
+   */
+  output: unknown;
+  /** Why it failed, or why it is paused. */
+  error: ErrorDetail | null;
+  /** The step that works or waits; the one that began last if there are several. */
+  currentStepId: string | null;
+  /** What became of each step, by its id. Steps that a planner added are in it too. */
+  stepResults: Record<string, WorkflowRunStepResult>;
+  /** What its steps share, by name. */
+  sharedState: Record<string, unknown>;
+  /** What it cost so far. */
+  totalCost: Cost;
+  /** The step at which `workflows.retryRun` would take it up again. */
+  canRetryFrom: string | null;
+  /** Your own key for the run. */
+  runKey: string | null;
+  /** When it was created. */
+  createdAt: string;
+  /** When its first step began. */
+  startedAt: string | null;
+  /** When it was over. */
+  completedAt: string | null;
+}
+
+/** A run of a workflow. Its id starts with `run_`. */
+export type WorkflowRunId = string;
+
+/**
+ * The state of a run of a workflow. One of these; a later version may know more:
+ *
+ * - `pending`: It has not begun: it waits for a worker, or for other runs of the workflow.
+ * - `running`: Steps work.
+ * - `completed`: It is over, and every step that was to run is completed.
+ * - `partial`: It is over, and steps failed or were skipped because of that.
+ * - `failed`: It ended with an error.
+ * - `paused`: It stands still: a step waits for an approval or an event, or a step failed and somebody has to look.
+ * - `cancelled`: It was cancelled.
+ */
+export type WorkflowRunStatus =
+  | "pending"
+  | "running"
+  | "completed"
+  | "partial"
+  | "failed"
+  | "paused"
+  | "cancelled"
+  | (string & {});
+
+/** What became of a step in a run. */
+export interface WorkflowRunStepResult {
+  /** The state. */
+  status: WorkflowStepStatus;
+  /** What it returned; absent before it is completed. */
+  output: unknown;
+  /** What it cost so far: cents, rounded half up. */
+  cost: number;
+  /** What it cost so far, exactly, in millionths of a cent. */
+  microCents: number;
+  /** How long it took, in milliseconds. */
+  durationMs: number | null;
+  /** How often it was tried. */
+  attempts: number;
+  /** The agent that worked on it. */
+  agentId: AgentId | null;
+  /** The approval that it waits for or waited for. */
+  approvalId: ApprovalId | null;
+  /** Why it failed, for people. */
+  error: string | null;
+  /** Why it failed, as a code that programs branch on. */
+  errorCode: ErrorCode | null;
+  /** When it began. */
+  startedAt: string | null;
+  /** When it was over. */
+  completedAt: string | null;
+}
+
+/**
+ * The state of a step in a run. One of these; a later version may know more:
+ *
+ * - `pending`: It has not begun.
+ * - `running`: It works.
+ * - `completed`: It is done and has an output.
+ * - `failed`: It failed.
+ * - `skipped`: It did not run: a condition did not choose it, or a step that it depends on failed.
+ * - `paused`: It stands still: a limit was reached, or its session was paused.
+ * - `waiting`: It waits: for an approval, for an event, or for a time.
+ * - `cancelled`: It was cancelled with its run.
+ */
+export type WorkflowStepStatus =
+  | "pending"
+  | "running"
+  | "completed"
+  | "failed"
+  | "skipped"
+  | "paused"
+  | "waiting"
+  | "cancelled"
+  | (string & {});
+
+/** An approval. Its id starts with `apr_`. */
+export type ApprovalId = string;
+
+/** The run began. */
+export interface RunStartedWorkflowStreamEvent {
+  event: 'run.started';
+  /** The run of the workflow. */
+  runId: WorkflowRunId;
+  /** The workflow. */
+  workflowId: WorkflowId;
+}
+
+/** A step began. */
+export interface StepStartedWorkflowStreamEvent {
+  event: 'step.started';
+  /** The run of the workflow. */
+  runId: WorkflowRunId;
+  /** The step. */
+  stepId: string;
+  /** The agent that works on it. */
+  agentId: AgentId | null;
+}
+
+/** A step is completed. */
+export interface StepCompletedWorkflowStreamEvent {
+  event: 'step.completed';
+  /** The run of the workflow. */
+  runId: WorkflowRunId;
+  /** The step. */
+  stepId: string;
+  /** What it returned. */
+  output: unknown;
+  /** What it cost: cents, rounded half up. */
+  cost: number;
+  /** What it cost, exactly, in millionths of a cent. */
+  costMicroCents: number;
+  /** How long it took, in milliseconds. */
+  durationMs: number | null;
+}
+
+/** A step failed. */
+export interface StepFailedWorkflowStreamEvent {
+  event: 'step.failed';
+  /** The run of the workflow. */
+  runId: WorkflowRunId;
+  /** The step. */
+  stepId: string;
+  /** Why, for people. */
+  error: string;
+  /** Why, as a code that programs branch on. */
+  code: ErrorCode | null;
+  /** Whether it is tried again. */
+  willRetry: boolean;
+  /** What it cost: cents, rounded half up. */
+  cost: number;
+  /** What it cost, exactly, in millionths of a cent. */
+  costMicroCents: number;
+}
+
+/** A step is not run. */
+export interface StepSkippedWorkflowStreamEvent {
+  event: 'step.skipped';
+  /** The run of the workflow. */
+  runId: WorkflowRunId;
+  /** The step. */
+  stepId: string;
+  /** Why, for people. */
+  reason: string;
+}
+
+/** A step waits: for an approval, for an event, or for a time. */
+export interface StepWaitingWorkflowStreamEvent {
+  event: 'step.waiting';
+  /** The run of the workflow. */
+  runId: WorkflowRunId;
+  /** The step. */
+  stepId: string;
+  /** The approval that it waits for. */
+  approvalId: ApprovalId | null;
+  /** The name of the event that it waits for. */
+  waitsFor: string | null;
+  /** Until when it waits; absent where there is no end. */
+  until: string | null;
+}
+
+/** A planner added steps to the run. */
+export interface RunSplicedWorkflowStreamEvent {
+  event: 'run.spliced';
+  /** The run of the workflow. */
+  runId: WorkflowRunId;
+  /** The planner. */
+  stepId: string;
+  /** The steps that it added. */
+  steps: WorkflowStep[];
+}
+
+/** The run stands still, until somebody approves, resumes or retries it, or the event comes that it waits for. */
+export interface RunPausedWorkflowStreamEvent {
+  event: 'run.paused';
+  /** The run of the workflow. */
+  runId: WorkflowRunId;
+  /** Why, for people. */
+  reason: string;
+  /** The step because of which it is paused. */
+  stepId: string | null;
+  /** The error because of which it is paused. */
+  error: ErrorDetail | null;
+}
+
+/** The run is completed. */
+export interface RunCompletedWorkflowStreamEvent {
+  event: 'run.completed';
+  /** The run of the workflow. */
+  runId: WorkflowRunId;
+  /** What it returned. */
+  output: unknown;
+  /** Whether steps failed or were skipped because of that: the run is `partial`. */
+  partial: boolean;
+  /** What it cost: cents, rounded half up. */
+  totalCost: number;
+  /** What it cost, exactly, in millionths of a cent. */
+  totalCostMicroCents: number;
+}
+
+/** The run failed. */
+export interface RunFailedWorkflowStreamEvent {
+  event: 'run.failed';
+  /** The run of the workflow. */
+  runId: WorkflowRunId;
+  /** Why. */
+  error: ErrorDetail;
+  /** What it cost: cents, rounded half up. */
+  totalCost: number;
+  /** What it cost, exactly, in millionths of a cent. */
+  totalCostMicroCents: number;
+}
+
+/** The run was cancelled. */
+export interface RunCancelledWorkflowStreamEvent {
+  event: 'run.cancelled';
+  /** The run of the workflow. */
+  runId: WorkflowRunId;
+  /** What it cost: cents, rounded half up. */
+  totalCost: number;
+  /** What it cost, exactly, in millionths of a cent. */
+  totalCostMicroCents: number;
+}
+
+/**
+ * Something that happens in a run of a workflow.
+ *
+ * `run.completed`, `run.failed` and `run.cancelled` end the stream. A run that is paused keeps it open.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `event`.
+ */
+export type WorkflowStreamEvent = RunStartedWorkflowStreamEvent | StepStartedWorkflowStreamEvent | StepCompletedWorkflowStreamEvent | StepFailedWorkflowStreamEvent | StepSkippedWorkflowStreamEvent | StepWaitingWorkflowStreamEvent | RunSplicedWorkflowStreamEvent | RunPausedWorkflowStreamEvent | RunCompletedWorkflowStreamEvent | RunFailedWorkflowStreamEvent | RunCancelledWorkflowStreamEvent;
+
+/** Which runs of workflows to list. */
+export interface WorkflowRunFilters {
+  /** Only runs of this workflow. */
+  workflowId?: WorkflowId | undefined;
+  /** Only runs in this state. */
+  status?: WorkflowRunStatus | undefined;
+  /** Only runs in this session. */
+  sessionId?: SessionId | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** What a waiting run is told. */
+export interface WorkflowResumeOpts {
+  /** The event that a `wait` step of the run waits for; leave it out for a run that is paused because a step failed. */
+  event?: string | undefined;
+  /** What the event carries: the output of the `wait` step; empty by default. */
+  payload?: Record<string, unknown> | undefined;
+}
+
+/** Which approvals to list. */
+export interface ApprovalListFilters {
+  /** Only approvals of this session. */
+  sessionId?: SessionId | undefined;
+  /** Only approvals in this state. */
+  status?: ApprovalStatus | undefined;
+  /** Only approvals that this agent waits for. */
+  agentId?: AgentId | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/**
+ * The state of an approval. One of these; a later version may know more:
+ *
+ * - `pending`: Nobody has decided yet.
+ * - `approved`: Somebody approved, or nobody decided in time and that counts as approved.
+ * - `denied`: Somebody denied.
+ * - `expired`: Nobody decided in time, and that counts as denied.
+ */
+export type ApprovalStatus =
+  | "pending"
+  | "approved"
+  | "denied"
+  | "expired"
+  | (string & {});
+
+/** An approval: an action that waits until somebody allows it. */
+export interface Approval {
+  /** The id. */
+  id: ApprovalId;
+  /** The agent that waits; null for a step of a workflow. */
+  agentId: AgentId | null;
+  /** The session of what waits. */
+  sessionId: SessionId | null;
+  /** The run of the agent that waits; null for a step of a workflow. */
+  runId: RunId | null;
+  /** The run of the workflow that waits, if one does. */
+  workflowRunId: WorkflowRunId | null;
+  /** The step of the workflow that waits, if one does. */
+  stepId: string | null;
+  /** The name of the action. */
+  action: string;
+  /** What the action is to be done with. */
+  params: Record<string, unknown>;
+  /** The state. */
+  status: ApprovalStatus;
+  /** How long there is to decide. */
+  timeout: string | null;
+  /** What counts when nobody decides in time. */
+  defaultAction: ApprovalDefault | null;
+  /** When it was asked for. */
+  requestedAt: string;
+  /** When it is too late to decide. */
+  expiresAt: string;
+  /** When it was decided, or expired; absent while it is pending. */
+  decidedAt: string | null;
+  /** Who decided, by the id that your own system uses; absent where nobody is named. */
+  decidedBy: string | null;
+  /** Members of `params` that were changed by who approved. */
+  modifications: Record<string, unknown> | null;
+  /** Why it was denied. */
+  reason: string | null;
+}
+
+/** How to approve. */
+export interface ApproveOpts {
+  /** Members of the action's `params` to change before it is done. */
+  modifications?: Record<string, unknown> | undefined;
+  /** Who approves, by the id that your own system uses. */
+  decidedBy?: string | undefined;
+}
+
+/** How to deny. */
+export interface DenyOpts {
+  /** Why, as the agent is told. */
+  reason?: string | undefined;
+  /** Who denies, by the id that your own system uses. */
+  decidedBy?: string | undefined;
+}
+
+/** Which to approve. */
+export interface BulkApproveOpts {
+  /** The approvals, 1 to 100. */
+  ids: ApprovalId[];
+  /** Who approves, by the id that your own system uses. */
+  decidedBy?: string | undefined;
+}
+
+/** What became of several approvals. */
+export interface BulkApprovalResult {
+  /** What became of each, in the order in which they were named. */
+  results: ApprovalResult[];
+  /** How many were decided as was asked. */
+  succeeded: number;
+  /** How many were not. */
+  failed: number;
+}
+
+/** What became of one of several approvals: it, or an error. */
+export interface ApprovalResult {
+  /** The id that was named. */
+  id: ApprovalId;
+  /** The approval, if it is decided as was asked. */
+  approval: Approval | null;
+  /** Why it is not. */
+  error: ErrorDetail | null;
+}
+
+/** Which to deny. */
+export interface BulkDenyOpts {
+  /** The approvals, 1 to 100. */
+  ids: ApprovalId[];
+  /** Why, as the agents are told. */
+  reason?: string | undefined;
+  /** Who denies, by the id that your own system uses. */
+  decidedBy?: string | undefined;
+}
+
+/** What a new schedule is made of. */
+export interface ScheduleCreateOpts {
+  /** The times: minute, hour, day of the month, month and day of the week, for example `0 9 * * 1-5`. */
+  cron: string;
+  /** The end user that the runs are for. */
+  userId: string;
+  /** The name, for people; none by default. */
+  name?: string | undefined;
+  /** The name of the agent that is run, or the id of a definition. Either this or `workflowId` must be given. */
+  agent?: string | undefined;
+  /** The workflow that is run. */
+  workflowId?: WorkflowId | undefined;
+  /** The time zone in which the times are meant, by its IANA name such as `Europe/Berlin`; `UTC` by default. */
+  timezone?: string | undefined;
+  /** What the agent is told, or the input of the workflow; empty by default. */
+  input?: Record<string, unknown> | undefined;
+  /** Whether it is active at once; true by default. */
+  enabled?: boolean | undefined;
+}
+
+/** Which schedules to list. */
+export interface ScheduleListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** What is changed in a schedule. What is absent stays as it is; null takes it away. */
+export interface ScheduleUpdateOpts {
+  /** The times: minute, hour, day of the month, month and day of the week. */
+  cron?: string | undefined;
+  /** The time zone in which the times are meant, by its IANA name; null is `UTC`. */
+  timezone?: string | null | undefined;
+  /** The name, for people. */
+  name?: string | null | undefined;
+  /** What the agent is told, or the input of the workflow, in the place of all that there was. */
+  input?: Record<string, unknown> | null | undefined;
+  /** Whether it is active. */
+  enabled?: boolean | undefined;
+}
+
+/** Which part of a schedule's history to list. */
+export interface ScheduleHistoryOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** One execution of a schedule. */
+export interface ScheduleExecution {
+  /** The id. */
+  id: ScheduleExecutionId;
+  /** The schedule. */
+  scheduleId: ScheduleId | null;
+  /** The session that it worked in; null if it did not begin. */
+  sessionId: SessionId | null;
+  /** The agent that worked; null for a workflow, and if it did not begin. */
+  agentId: AgentId | null;
+  /** The run of the agent; null for a workflow, and if it did not begin. */
+  runId: RunId | null;
+  /** The run of the workflow; null for an agent, and if it did not begin. */
+  workflowRunId: WorkflowRunId | null;
+  /** The state. */
+  status: ScheduleExecutionStatus;
+  /** What it cost so far. */
+  cost: Cost;
+  /** Why it failed or was skipped. */
+  error: ErrorDetail | null;
+  /** When it began, or should have. */
+  startedAt: string;
+  /** When it was over. */
+  completedAt: string | null;
+}
+
+/** One execution of a schedule. Its id starts with `sexe_`. */
+export type ScheduleExecutionId = string;
+
+/**
+ * The state of one execution of a schedule. One of these; a later version may know more:
+ *
+ * - `running`: It is under way.
+ * - `completed`: It is done.
+ * - `failed`: It ended with an error.
+ * - `skipped`: It did not begin, because the one before was still active.
+ */
+export type ScheduleExecutionStatus =
+  | "running"
+  | "completed"
+  | "failed"
+  | "skipped"
+  | (string & {});
+
+/** What a new trigger is made of. */
+export interface TriggerCreateOpts {
+  /** The name, for people. */
+  name: string;
+  /** The end user that the runs are for. */
+  userId: string;
+  /** What sets it off; `event` by default where `event` is given, and `webhook` otherwise. */
+  type?: TriggerType | undefined;
+  /** The name of the agent that is run, or the id of a definition. Either this or `workflowId` must be given. */
+  agent?: string | undefined;
+  /** The workflow that is run. */
+  workflowId?: WorkflowId | undefined;
+  /** The name of the event, for the type `event`. */
+  event?: string | undefined;
+  /** Members that the event's payload must have with these values, for the type `event`; none by default. */
+  filter?: Record<string, unknown> | undefined;
+}
+
+/**
+ * What sets a trigger off. One of these; a later version may know more:
+ *
+ * - `webhook`: A call of its address.
+ * - `event`: An event that is emitted.
+ */
+export type TriggerType =
+  | "webhook"
+  | "event"
+  | (string & {});
+
+/** A trigger of an agent or a workflow. */
+export interface Trigger {
+  /** The id. */
+  id: TriggerId;
+  /** The name. */
+  name: string;
+  /** What sets it off. */
+  type: TriggerType;
+  /** The agent that is run; absent for a workflow. */
+  agent: string | null;
+  /** The workflow that is run; absent for an agent. */
+  workflowId: WorkflowId | null;
+  /** The end user that the runs are for. */
+  userId: string;
+  /** The address that is called to fire it; absent for the type `event`. */
+  url: string | null;
+  /** The secret that calls are signed with; only in the answer that creates a trigger of the type `webhook`. */
+  secret: string | null;
+  /** The name of the event; absent for the type `webhook`. */
+  event: string | null;
+  /** Members that the event's payload must have with these values. */
+  filter: Record<string, unknown> | null;
+  /** Whether it can be fired. */
+  enabled: boolean;
+  /** When it was last fired; null if it never was. */
+  lastFiredAt: string | null;
+  /** When it was created; null where a server does not say. */
+  createdAt: string | null;
+}
+
+/** A trigger. Its id starts with `trg_`. */
+export type TriggerId = string;
+
+/** Which triggers to list. */
+export interface TriggerListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** That a trigger was fired. */
+export interface TriggerFiring {
+  /** Whether what the trigger runs begins; false while the trigger is not enabled. */
+  accepted: boolean;
+  /** The id of the event, which the runs that begin and the logs name. */
+  eventId: EventId;
+}
+
+/** An event that was emitted to triggers and waiting workflows. Its id starts with `evt_`. */
+export type EventId = string;
+
+/** What an event is made of. */
+export interface EventEmitOpts {
+  /** The name, for example `order.paid`. */
+  event: string;
+  /** The end user that it concerns; all users by default. */
+  userId?: string | undefined;
+  /** What it carries: the input of what begins, and the output of the steps that wait for it; empty by default. */
+  payload?: Record<string, unknown> | undefined;
+}
+
+/** An event that was emitted. */
+export interface EmittedEvent {
+  /** The id, which the runs that begin and the logs name. */
+  id: EventId;
+  /** The name. */
+  event: string;
+  /** The end user that it concerns; null for all. */
+  userId: string | null;
+  /** How many triggers it fires. */
+  triggers: number;
+  /** How many workflow runs waited for it and go on. */
+  resumedRuns: number;
+  /** When it was emitted. */
+  emittedAt: string;
+}
+
+/** A tool to register. */
+export interface ToolRegisterOpts {
+  /** The name by which models call it: 1 to 64 letters, digits, `_` and `-`. */
+  name: string;
+  /** What it does and when to use it, for the model. */
+  description: string;
+  /** What it is given: a JSON Schema of an object. */
+  parameters: Record<string, unknown>;
+  /** What does its work. */
+  handler: ToolHandlerInput;
+  /** Whether a person must approve each call; false by default. */
+  requiresApproval?: boolean | undefined;
+}
+
+/** Your server: each call of the tool is a signed HTTP POST to it, and the tool returns what it answers. */
+export interface WebhookToolHandler {
+  type: 'webhook';
+  /** The address that is called: `https`, and reachable from the control plane. */
+  url: string;
+  /** Headers that are sent with each call, by their names. They are kept sealed, and answers leave them out. */
+  headers?: Record<string, string> | undefined;
+  /** How long a call may take: 30 seconds by default, 10 minutes at most. */
+  timeout?: string | undefined;
+}
+
+/**
+ * What does the work of a tool.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `type`.
+ */
+export type ToolHandler = WebhookToolHandler;
+
+/** Your server: each call of the tool is a signed HTTP POST to it, and the tool returns what it answers. */
+export interface WebhookToolHandlerInput {
+  type: 'webhook';
+  /** The address that is called: `https`, and reachable from the control plane. */
+  url: string;
+  /** Headers that are sent with each call, by their names. They are kept sealed, and answers leave them out. */
+  headers?: Record<string, string> | undefined;
+  /** How long a call may take: 30 seconds by default, 10 minutes at most. */
+  timeout?: DurationInput | undefined;
+}
+
+/**
+ * What does the work of a tool.
+ *
+ * This is what a request may leave out of it.
+ */
+export type ToolHandlerInput = WebhookToolHandlerInput;
+
+/** A tool. */
+export interface Tool {
+  /** The id; absent for a built-in tool. */
+  id: ToolId | null;
+  /** The name by which models call it. */
+  name: string;
+  /** What it does and when to use it. */
+  description: string;
+  /** Whether it is built in. */
+  builtin: boolean;
+  /** What it is given: a JSON Schema of an object. */
+  parameters: Record<string, unknown>;
+  /** What does its work, without its headers; absent for a built-in tool. */
+  handler: ToolHandler | null;
+  /** Whether a person must approve each call. */
+  requiresApproval: boolean;
+  /** The secret that calls of the handler are signed with: in the answer that registers the tool, never again. */
+  signingSecret: string | null;
+  /** When it was registered; absent for a built-in tool. */
+  createdAt: string | null;
+  /** When it was last changed; absent for a built-in tool. */
+  updatedAt: string | null;
+}
+
+/** Which tools to list. */
+export interface ToolListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** A change of a registered tool. What is left out stays. */
+export interface ToolUpdateOpts {
+  /** What it does and when to use it, for the model. */
+  description?: string | undefined;
+  /** What it is given: a JSON Schema of an object, in place of the one before. */
+  parameters?: Record<string, unknown> | undefined;
+  /** What does its work, in place of the one before, headers and all. */
+  handler?: ToolHandlerInput | undefined;
+  /** Whether a person must approve each call. */
+  requiresApproval?: boolean | undefined;
+}
+
+/** What came of a test of a tool. */
+export interface ToolResult {
+  /** The name of the tool. */
+  tool: string;
+  /** What it was given. */
+  input: Record<string, unknown>;
+  /** What it returned; null if it failed. */
+  output: unknown;
+  /** Whether it did its work. */
+  success: boolean;
+  /** Why it failed; absent if it did its work. */
+  error: string | null;
+  /** How long it took, in milliseconds. */
+  durationMs: number;
+}
+
+/** An MCP server to connect. */
+export interface McpConnectOpts {
+  /** The name, with which the names of its tools begin: 1 to 32 letters, digits, `_` and `-`. */
+  name: string;
+  /** How it is spoken to. */
+  transport: McpTransport;
+  /** The address of the server; needed for `sse` and `streamable-http`. */
+  url?: string | undefined;
+  /** Headers that are sent with each request, by their names. They are kept sealed and never shown. */
+  headers?: Record<string, string> | undefined;
+  /** The program to start; needed for `stdio`. */
+  command?: string | undefined;
+  /** The arguments of the program; none by default. */
+  args?: string[] | undefined;
+  /** The server's own names of the tools that agents may use; all by default. */
+  toolFilter?: string[] | undefined;
+  /** The server's own names of the tools of which a person must approve each call; none by default. */
+  requiresApproval?: string[] | undefined;
+  /** Whose credentials the server is called with; `platform` by default. */
+  credentialsType?: McpCredentialsType | undefined;
+}
+
+/**
+ * How an MCP server is spoken to. One of these; a later version may know more:
+ *
+ * - `sse`: HTTP with server-sent events, as older servers have it.
+ * - `streamable-http`: Streamable HTTP, as servers have it today.
+ * - `stdio`: The input and output of a program that is started in each agent's sandbox.
+ */
+export type McpTransport =
+  | "sse"
+  | "streamable-http"
+  | "stdio"
+  | (string & {});
+
+/**
+ * Whose credentials a server is called with. One of these; a later version may know more:
+ *
+ * - `platform`: Those of the connection, for everyone.
+ * - `per_user`: Those of the end user whose session the agent is in.
+ */
+export type McpCredentialsType =
+  | "platform"
+  | "per_user"
+  | (string & {});
+
+/** A connection to an MCP server. */
+export interface McpConnection {
+  /** The id. */
+  id: McpConnectionId;
+  /** The name, with which the names of its tools begin. */
+  name: string;
+  /** How the server is spoken to. */
+  transport: McpTransport;
+  /** The address of the server; null for `stdio`. */
+  url: string | null;
+  /** The program that is started; null for other transports than `stdio`. */
+  command: string | null;
+  /** The arguments of the program; null for other transports than `stdio`. */
+  args: string[] | null;
+  /** The server's own names of the tools that agents may use; null if they may use all. */
+  toolFilter: string[] | null;
+  /** The server's own names of the tools of which a person must approve each call. */
+  requiresApproval: string[];
+  /** Whose credentials the server is called with. */
+  credentialsType: McpCredentialsType;
+  /** The state. */
+  status: McpStatus;
+  /** Why it is not connected; null if it is. */
+  error: string | null;
+  /** How many tools the server has, those that are filtered out included. */
+  toolCount: number;
+  /** The tools that agents can use. */
+  discoveredTools: McpTool[];
+  /** When the server was last asked for a sign of life; null if it never was. */
+  lastHealthCheck: string | null;
+  /** Where a person must give consent before the server can be used; absent if nobody must. */
+  authUrl: string | null;
+  /** When it was created. */
+  createdAt: string;
+  /** When it was last changed. */
+  updatedAt: string;
+}
+
+/** A connection to an MCP server. Its id starts with `mcp_`. */
+export type McpConnectionId = string;
+
+/**
+ * The state of a connection. One of these; a later version may know more:
+ *
+ * - `connected`: The server answers.
+ * - `disconnected`: The server was connected and does not answer.
+ * - `error`: The server could not be connected; `error` says why.
+ * - `configured`: It is set up and not connected yet: it waits for OAuth, for a user's credentials, or for a sandbox.
+ */
+export type McpStatus =
+  | "connected"
+  | "disconnected"
+  | "error"
+  | "configured"
+  | (string & {});
+
+/** A tool of an MCP server. */
+export interface McpTool {
+  /** The server's own name of it. Agents call it by the name of the connection, `_` and this. */
+  name: string;
+  /** What it does and when to use it. */
+  description: string;
+  /** What it is given: a JSON Schema of an object. */
+  inputSchema: Record<string, unknown>;
+  /** The connection. */
+  serverId: McpConnectionId;
+  /** The name of the connection. */
+  serverName: string;
+}
+
+/** Which connections to list. */
+export interface McpConnectionListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** Which tools of a connection to list. */
+export interface McpToolListOpts {
+  /** How many items a page has at most: 1 to 100, 100 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** What came of asking a server again which tools it has. */
+export interface McpRefreshResult {
+  /** The tools that agents can use now. */
+  tools: McpTool[];
+  /** The names of those that were not there before. */
+  added: string[];
+  /** The names of those that are gone. */
+  removed: string[];
+}
+
+/** A change of a connection. What is left out stays. */
+export interface McpUpdateOpts {
+  /** Headers that are sent with each request, in place of all those before. */
+  headers?: Record<string, string> | undefined;
+  /** The server's own names of the tools that agents may use; null lets them use all. */
+  toolFilter?: string[] | null | undefined;
+  /** The server's own names of the tools of which a person must approve each call, in place of those before. */
+  requiresApproval?: string[] | undefined;
+}
+
+/** Whether the server of a connection is alive. */
+export interface McpHealth {
+  /** The state of the connection. */
+  status: McpStatus;
+  /** How long the server took to answer, in milliseconds; if it did not, how long it was waited for. */
+  latencyMs: number;
+  /** When it was asked. */
+  lastPingAt: string;
+  /** Why it did not answer; absent if it did. */
+  error: string | null;
+}
+
+/** The credentials of one end user at a server. */
+export interface McpUserCredentialsOpts {
+  /** Headers that are sent with each request for this user, by their names, in place of all those before. */
+  headers: Record<string, string>;
+}
+
+/** What the account's MCP server offers. */
+export interface McpServerConfig {
+  /** The names of the registered tools that are offered, or `*` for all; an empty list offers nothing. */
+  expose: McpExpose;
+  /** How programs outside prove who they are; `api_key` by default. */
+  auth?: McpServerAuth | undefined;
+}
+
+/**
+ * Which tools an MCP server offers. One of:
+ *
+ * - All of them, written `*`.
+ * - Those with these names.
+ */
+export type McpExpose = string | string[];
+
+/**
+ * How programs outside prove who they are. One of these; a later version may know more:
+ *
+ * - `api_key`: By an API key of the account.
+ */
+export type McpServerAuth =
+  | "api_key"
+  | (string & {});
+
+/** What the account's MCP server offers, and where it is. */
+export interface McpServerConfigResponse {
+  /** The names of the registered tools that are offered, or `*` for all; an empty list offers nothing. */
+  expose: McpExpose;
+  /** How programs outside prove who they are. */
+  auth: McpServerAuth;
+  /** The address of the account's MCP server, for streamable HTTP. */
+  url: string;
+}
+
+/** What a new channel is made of. Which fields must be given depends on the type. */
+export interface ChannelCreateOpts {
+  /** How people reach the agent. */
+  type: ChannelType;
+  /** The name of the agent, or the id of a definition. */
+  agent: string;
+  /** How the chat looks; must be given for `chat_embed`. */
+  theme?: ChannelTheme | undefined;
+  /** The workspace of Slack; must be given for `slack`. */
+  workspace?: string | undefined;
+  /** The name that the agent has in Slack; must be given for `slack`. */
+  botName?: string | undefined;
+  /** The channels of Slack in which the agent answers; at least one must be given for `slack`. */
+  channels?: string[] | undefined;
+  /** The address to which people write; must be given for `email`. */
+  address?: string | undefined;
+  /** The number that people call, with `+` and the country code; must be given for `phone`. */
+  phoneNumber?: string | undefined;
+  /** The voice in which the agent speaks, for example `alloy`; only for `phone`, where there is a default. */
+  voice?: string | undefined;
+}
+
+/**
+ * How people reach an agent. One of these; a later version may know more:
+ *
+ * - `chat_embed`: A chat on a website.
+ * - `slack`: Slack.
+ * - `email`: Mail.
+ * - `phone`: The telephone.
+ */
+export type ChannelType =
+  | "chat_embed"
+  | "slack"
+  | "email"
+  | "phone"
+  | (string & {});
+
+/** How the chat on a website looks. */
+export interface ChannelTheme {
+  /** The main colour as CSS writes it, for example `#4f46e5`. */
+  primaryColor: string;
+  /** What stands above the chat. */
+  title: string;
+  /** Where the chat is; `bottom-right` by default. */
+  position?: ChannelPosition | undefined;
+  /** What stands in the field for a message while it is empty. */
+  placeholder?: string | undefined;
+}
+
+/**
+ * Where the chat is on the website. One of these; a later version may know more:
+ *
+ * - `bottom-right`: At the bottom, on the right.
+ * - `bottom-left`: At the bottom, on the left.
+ */
+export type ChannelPosition =
+  | "bottom-right"
+  | "bottom-left"
+  | (string & {});
+
+/** A channel through which people reach an agent. */
+export interface Channel {
+  /** The id. Whoever knows it may write to the channel. */
+  id: ChannelId;
+  /** The id of the agent's definition, or the name of an agent that has none. */
+  agent: string;
+  /** How people reach the agent. */
+  type: ChannelType;
+  /**
+   * The settings that its type has: `theme`; `workspace`, `botName` and `channels`; `address`; or `phoneNumber` and
+   * `voice`.
+   */
+  config: Record<string, unknown>;
+  /** Whether people reach the agent through it. */
+  enabled: boolean;
+  /** How many conversations it has had. */
+  conversationCount: number;
+  /** The element that puts the chat into a website; only for `chat_embed`. */
+  scriptTag: string | null;
+  /** When it was created. */
+  createdAt: string;
+  /** When it was last changed. */
+  updatedAt: string;
+}
+
+/** A channel. Its id starts with `ch_`. */
+export type ChannelId = string;
+
+/** Which channels to list. */
+export interface ChannelListOpts {
+  /** Only channels of this type. */
+  type?: ChannelType | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** What to change in a channel. */
+export interface ChannelUpdateOpts {
+  /** The settings to change, also inside of `theme`; the others stay. One that is null goes. */
+  config?: Record<string, unknown> | undefined;
+  /** Whether people reach the agent through it. */
+  enabled?: boolean | undefined;
+}
+
+/** Which conversations of a channel to list. */
+export interface ChannelConversationListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** A conversation of a channel. */
+export interface ChannelConversation {
+  /** The id, by which `session.chat` has the conversation too. */
+  id: ConversationId;
+  /** The channel. */
+  channelId: ChannelId;
+  /** Who writes: the visitor, or the user of Slack, the mail address, the number that calls. */
+  userId: string;
+  /** The agent that answers. */
+  agentId: AgentId;
+  /** How many messages it has. */
+  messageCount: number;
+  /** When it began. */
+  startedAt: string;
+  /** When the newest message was written. */
+  lastMessageAt: string;
+}
+
+/** Whether a channel works. */
+export interface ChannelTestResult {
+  /** Whether it works. */
+  ok: boolean;
+  /** What was found, for people. */
+  message: string;
+}
+
+/** A message of a visitor. */
+export interface VisitorMessageOpts {
+  /** Who writes, by an id that the website makes. Make it so that nobody can guess it. */
+  visitorId: string;
+  /** The message, 32 KiB at most. */
+  message: string;
+}
+
+/** A message of a visitor that was taken. */
+export interface VisitorMessageSent {
+  /** The message. */
+  messageId: MessageId;
+}
+
+/** Which messages of a visitor to list. */
+export interface VisitorMessageListOpts {
+  /** The visitor, by the id that the website made. */
+  visitorId: string;
+  /** In which order; the oldest first by default. */
+  order?: ChatMessageOrder | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** A message as a visitor sees it: without its cost and without the tools behind it. */
+export interface VisitorMessage {
+  /** The id. */
+  id: MessageId;
+  /** Who wrote it: `user` is the visitor, `assistant` the agent. */
+  role: ChatMessageRole;
+  /** What was written. */
+  content: string;
+  /** When it was written. */
+  createdAt: string;
+}
+
+/** Whose messages to stream. */
+export interface VisitorStreamOpts {
+  /** The visitor, by the id that the website made. */
+  visitorId: string;
+}
+
+/** The agent wrote a piece of its answer. */
+export interface TextVisitorStreamEvent {
+  type: 'text';
+  /** The message that it is a piece of. */
+  messageId: MessageId;
+  /** The piece. */
+  text: string;
+}
+
+/** A message is complete: the agent's answer, or what a person wrote who took over. */
+export interface MessageVisitorStreamEvent {
+  type: 'message';
+  /** The message. */
+  message: VisitorMessage;
+}
+
+/** The agent could not answer. The stream goes on. */
+export interface FailureVisitorStreamEvent {
+  type: 'failure';
+  /** What the visitor may be told. */
+  reason: string;
+}
+
+/**
+ * Something that a visitor sees happen.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `type`.
+ */
+export type VisitorStreamEvent = TextVisitorStreamEvent | MessageVisitorStreamEvent | FailureVisitorStreamEvent;
+
+/** Which violations to list. */
+export interface GuardrailViolationFilters {
+  /** Only violations of this period; all by default. */
+  period?: UsagePeriod | undefined;
+  /** Only violations of this type. */
+  type?: GuardrailViolationType | undefined;
+  /** Only violations that are so bad. */
+  severity?: GuardrailSeverity | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/**
+ * A period that ends now, by the UTC calendar. One of these; a later version may know more:
+ *
+ * - `today`: Since midnight.
+ * - `week`: Since seven days ago.
+ * - `month`: Since the first of the month.
+ */
+export type UsagePeriod =
+  | "today"
+  | "week"
+  | "month"
+  | (string & {});
+
+/**
+ * What a guardrail found. One of these; a later version may know more:
+ *
+ * - `pii_detected`: Personal data in an output.
+ * - `content_blocked`: Content that the filter does not let through.
+ * - `injection_detected`: An input that tries to talk a model out of its instructions.
+ * - `domain_blocked`: A call of a domain that is not allowed.
+ * - `tool_limit`: More calls of tools than a run may make.
+ */
+export type GuardrailViolationType =
+  | "pii_detected"
+  | "content_blocked"
+  | "injection_detected"
+  | "domain_blocked"
+  | "tool_limit"
+  | (string & {});
+
+/**
+ * How bad a violation is. One of these; a later version may know more:
+ *
+ * - `low`: Worth knowing.
+ * - `medium`: Worth a look.
+ * - `high`: Worth a look soon.
+ * - `critical`: Worth a look at once.
+ */
+export type GuardrailSeverity =
+  | "low"
+  | "medium"
+  | "high"
+  | "critical"
+  | (string & {});
+
+/** Something that a guardrail stopped or reported. */
+export interface GuardrailViolation {
+  /** The id. */
+  id: ViolationId;
+  /** The agent. */
+  agentId: AgentId;
+  /** Its session; absent where that is not known. */
+  sessionId: SessionId | null;
+  /** The run; absent if it was none. */
+  runId: RunId | null;
+  /** What was found. */
+  type: GuardrailViolationType;
+  /** How bad it is; absent where that was not judged. */
+  severity: GuardrailSeverity | null;
+  /** What was done about it; absent where that is not known. */
+  action: GuardrailAction | null;
+  /** What happened, for people; what was found is not in it. */
+  message: string;
+  /** When it happened. */
+  timestamp: string;
+}
+
+/** A violation of a guardrail. Its id starts with `vio_`. */
+export type ViolationId = string;
+
+/**
+ * What was done about a violation. One of these; a later version may know more:
+ *
+ * - `redacted`: What was found was replaced by `[REDACTED]`.
+ * - `blocked`: The content was stopped.
+ * - `warned`: The content went through, with a warning.
+ * - `logged`: The content went through.
+ */
+export type GuardrailAction =
+  | "redacted"
+  | "blocked"
+  | "warned"
+  | "logged"
+  | (string & {});
+
+/** A file to store. */
+export interface FileUploadOpts {
+  /** The name of the file, without folders. */
+  filename: string;
+  /** The content, as base64. */
+  data: string;
+  /** What it is for. */
+  purpose: FilePurpose;
+  /** The end user, by the id that your own system uses. */
+  userId: string;
+  /** The kind of content, for example `application/pdf`; told from the name by default. */
+  mimeType?: string | undefined;
+  /** Whether a document is taken into knowledge at once; false by default. Only for the purpose `knowledge`. */
+  autoIngest?: boolean | undefined;
+  /** The collection of knowledge that takes it; the user's default one if it is left out. */
+  collection?: string | undefined;
+}
+
+/**
+ * What a file is for. One of these; a later version may know more:
+ *
+ * - `agent_input`: A user gave it to agents.
+ * - `agent_output`: An agent made it.
+ * - `knowledge`: A document for knowledge.
+ */
+export type FilePurpose =
+  | "agent_input"
+  | "agent_output"
+  | "knowledge"
+  | (string & {});
+
+/** A file of the account. */
+export interface StoredFile {
+  /** The id. */
+  id: FileId;
+  /** The name, without folders. */
+  filename: string;
+  /** The kind of content; null if it is not known. */
+  mimeType: string | null;
+  /** Bytes. */
+  size: number;
+  /** What it is for. */
+  purpose: FilePurpose;
+  /** The end user; empty where an agent in an anonymous session made it. */
+  userId: string;
+  /** The agent that made it; null if none did. */
+  agentId: AgentId | null;
+  /** The session in which it was made; null if it was uploaded. */
+  sessionId: SessionId | null;
+  /** When it was stored. */
+  createdAt: string;
+}
+
+/** Which files to list. */
+export interface FileListFilters {
+  /** Only files of this end user. */
+  userId?: string | undefined;
+  /** Only files for this purpose. */
+  purpose?: FilePurpose | undefined;
+  /** Only files that this agent made. */
+  agentId?: AgentId | undefined;
+  /** Only files that were made in this session. */
+  sessionId?: SessionId | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** How long the address of a file works. */
+export interface FileUrlOpts {
+  /** How long it works: 1 hour by default, 7 days at most. */
+  expiresIn?: DurationInput | undefined;
+}
+
+/** An address at which a file can be downloaded without a key. */
+export interface FileUrl {
+  /** The address. Whoever has it can read the file. */
+  url: string;
+  /** When it stops working; null if that is not known. */
+  expiresAt: string | null;
+}
+
+/** Which secrets to list. */
+export interface SecretListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** What is told of a secret. */
+export interface SecretInfo {
+  /** The name. */
+  name: string;
+  /** When it was first set. */
+  createdAt: string;
+  /** When it was last set; absent where that is not known. */
+  updatedAt: string | null;
+}
+
+/** How the account uses a provider. */
+export interface ProviderSetOpts {
+  /** The name of the account's secret that has the key; only a provider with an address in `config` needs none. */
+  credentialRef?: string | undefined;
+  /** Where the provider is; its public address by default. */
+  config?: ProviderConfig | undefined;
+}
+
+/** Where a provider is. */
+export interface ProviderConfig {
+  /** The address of a gateway for models, for example `https://openrouter.ai/api/v1`. */
+  baseUrl?: string | undefined;
+  /** The address that is called for sandboxes, where the provider is `webhook`. */
+  endpoint?: string | undefined;
+}
+
+/** One of the account's own providers. */
+export interface ProviderData {
+  /** The name, for example `e2b`. */
+  name: string;
+  /** What it provides. */
+  kind: ProviderKind;
+  /** The name of the account's secret that has the key; absent if it needs none. */
+  credentialRef: string | null;
+  /** Where it is. */
+  config: ProviderConfig;
+  /** When it was first set. */
+  createdAt: string;
+  /** When it was last set. */
+  updatedAt: string;
+}
+
+/**
+ * What a provider provides. One of these; a later version may know more:
+ *
+ * - `compute`: Sandboxes.
+ * - `model`: Models.
+ */
+export type ProviderKind =
+  | "compute"
+  | "model"
+  | (string & {});
+
+/** Which providers to list. */
+export interface ProviderListOpts {
+  /** Only providers of this kind. */
+  kind?: ProviderKind | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** Which models to list. */
+export interface ModelListOpts {
+  /** How many items a page has at most: 1 to 100, 100 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** A model. */
+export interface Model {
+  /** The id, as agents name it: the provider, `/` and the provider's own name. */
+  id: string;
+  /** The name, for people. */
+  name: string;
+  /** The provider. */
+  provider: string;
+  /** How many tokens a call can have, what goes in and what comes out together. */
+  maxTokens: number;
+  /** What it can do. */
+  capabilities: ModelCapability[];
+  /** What a million tokens that go in cost, in cents, without the margin of managed models. */
+  inputCostPer1M: number;
+  /** What a million tokens that come out cost, in cents, without the margin of managed models. */
+  outputCostPer1M: number;
+}
+
+/**
+ * What a model can do. One of these; a later version may know more:
+ *
+ * - `text`: It reads and writes text.
+ * - `vision`: It sees images.
+ * - `tool_use`: It calls tools.
+ */
+export type ModelCapability =
+  | "text"
+  | "vision"
+  | "tool_use"
+  | (string & {});
+
+/** A call to estimate. */
+export interface ModelEstimateOpts {
+  /** The id of the model. */
+  model: string;
+  /** How many tokens go in. */
+  inputTokens: number;
+  /** How many tokens come out. */
+  outputTokens: number;
+}
+
+/** What a call of a model costs. */
+export interface ModelEstimate {
+  /** What it costs, part by part. */
+  estimatedCost: ModelCost;
+}
+
+/** What a call of a model costs, part by part. */
+export interface ModelCost {
+  /** What the provider takes. */
+  modelCost: Cost;
+  /** What managed models cost on top: a tenth. Nothing for models of your own account with the provider. */
+  theazoMargin: Cost;
+  /** Both together. */
+  total: Cost;
+}
+
 /** Which log entries to find. */
 export interface LogQueryFilters {
   /** Only entries of this session. */
@@ -828,6 +5655,8 @@ export interface LogEntry {
   provider: string;
   /** What happened, for programs: the kind of event and its particulars. */
   metadata: Record<string, unknown> | null;
+  /** The trace that it belongs to; absent where there is none. */
+  traceId: TraceId | null;
 }
 
 /** A log entry. Its id starts with `log_`. */
@@ -848,6 +5677,9 @@ export type LogSource =
   | "model"
   | (string & {});
 
+/** A trace. Its id starts with `tr_`. */
+export type TraceId = string;
+
 /** Which log entries to stream. */
 export interface LogStreamFilters {
   /** Only entries of this session. */
@@ -858,24 +5690,364 @@ export interface LogStreamFilters {
   level?: LogLevel | undefined;
 }
 
+/** Which log entries of an agent to stream. */
+export interface AgentLogFilters {
+  /** Only entries of this level. */
+  level?: LogLevel | undefined;
+}
+
+/** Something was logged. */
+export interface LogAgentLogEvent {
+  event: 'log';
+  /** The id. Its order is the order in which things happened. */
+  id: LogId;
+  /** When it happened. */
+  timestamp: string;
+  /** How much it matters. */
+  level: LogLevel;
+  /** Where it comes from. */
+  source: LogSource;
+  /** What happened, for people. */
+  message: string;
+  /** The agent. */
+  agentId: string;
+  /** The session. */
+  sessionId: string;
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The provider; empty where none was involved. */
+  provider: string;
+  /** What happened, for programs: the kind of event and its particulars. */
+  metadata: Record<string, unknown> | null;
+  /** The trace that it belongs to; absent where there is none. */
+  traceId: TraceId | null;
+}
+
+/** Nothing happened, and the stream is alive. */
+export interface HeartbeatAgentLogEvent {
+  event: 'heartbeat';
+  /** The time on the server, in milliseconds since the start of 1970. */
+  t: number;
+}
+
+/**
+ * Something in the log stream of an agent.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `event`.
+ */
+export type AgentLogEvent = LogAgentLogEvent | HeartbeatAgentLogEvent;
+
+/** Which log entries to stream over a WebSocket. */
+export interface LogSocketFilters {
+  /** Only entries of this session. */
+  sessionId?: SessionId | undefined;
+  /** Only entries of this agent. */
+  agentId?: AgentId | undefined;
+  /** Only entries of this level. */
+  level?: LogLevel | undefined;
+  /** The id of the last entry that was seen, to go on after it; from now on by default. */
+  since?: LogId | undefined;
+}
+
+/** How the account does right now. */
+export interface MetricsSummary {
+  /** Agents that are neither paused nor ended. */
+  activeAgents: number;
+  /** Sessions that are active. */
+  activeSessions: number;
+  /** Agents that were created since midnight, UTC. */
+  agentsCreatedToday: number;
+  /** The part of the runs since midnight, UTC, that failed, 0 to 1. */
+  errorRate: number;
+  /** What was spent since midnight, UTC. */
+  costToday: Cost;
+}
+
+/** Which metric to report, and over which time. */
+export interface MetricQueryOpts {
+  /** The metric. */
+  metric: MetricName;
+  /** From when; a day before `until` by default. */
+  since?: TimestampInput | undefined;
+  /** Until when; now by default. */
+  until?: TimestampInput | undefined;
+  /** How much time each point is of: a whole number of minutes, 1 hour by default. There are at most 10,000 points. */
+  interval?: DurationInput | undefined;
+  /**
+   * Only what has these tags, as `name:value` with commas between them: `provider:local,agent:researcher`.
+   *
+   * The tags are `session`, `user`, `agent`, `model` and `provider`.
+   */
+  tags?: string | undefined;
+}
+
+/**
+ * What is measured. One of these; a later version may know more:
+ *
+ * - `agents.active`: Agents that are neither paused nor ended.
+ * - `agents.boot_time`: How long sandboxes take until they are ready, in milliseconds.
+ * - `cost.total`: What was spent, in cents, with fractions of a cent.
+ * - `error_rate`: The part of the runs that failed, 0 to 1.
+ * - `latency`: How long runs take, in milliseconds.
+ */
+export type MetricName =
+  | "agents.active"
+  | "agents.boot_time"
+  | "cost.total"
+  | "error_rate"
+  | "latency"
+  | (string & {});
+
+/** A metric in one interval. */
+export interface MetricDataPoint {
+  /** When the interval begins. */
+  timestamp: string;
+  /** The value: of a duration the mean, of a count the last one, of an amount the sum; null if nothing was measured. */
+  value: number | null;
+  /** What half of the measurements were at most; null for what is no duration, and if nothing was measured. */
+  p50: number | null;
+  /** What 95 percent of the measurements were at most; null as `p50` is. */
+  p95: number | null;
+  /** What 99 percent of the measurements were at most; null as `p50` is. */
+  p99: number | null;
+}
+
+/** Which traces to list. */
+export interface TraceListFilters {
+  /** Only traces of this agent. */
+  agentId?: AgentId | undefined;
+  /** Only traces of this session. */
+  sessionId?: SessionId | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** A trace: what one run did. */
+export interface Trace {
+  /** The id. */
+  traceId: TraceId;
+  /** The agent. */
+  agentId: AgentId;
+  /** The session; empty if it is not known. */
+  sessionId: string;
+  /** The run; empty where programs ran without one. */
+  runId: string;
+  /** How it stands; absent if it is not known. */
+  status: TraceStatus | null;
+  /** When it began; absent if it is not known. */
+  startedAt: string | null;
+  /** How long it took, or takes so far, in milliseconds. */
+  durationMs: number;
+  /** What it cost. */
+  cost: Cost;
+}
+
+/**
+ * How a trace or a span stands. One of these; a later version may know more:
+ *
+ * - `running`: It is under way.
+ * - `completed`: It did what it was to do.
+ * - `failed`: It failed; its error says why.
+ */
+export type TraceStatus =
+  | "running"
+  | "completed"
+  | "failed"
+  | (string & {});
+
+/** A trace with its spans. */
+export interface TraceDetail {
+  /** The id. */
+  traceId: TraceId;
+  /** The agent. */
+  agentId: AgentId;
+  /** The session; empty if it is not known. */
+  sessionId: string;
+  /** The run; empty where programs ran without one. */
+  runId: string;
+  /** How it stands; absent if it is not known. */
+  status: TraceStatus | null;
+  /** When it began; absent if it is not known. */
+  startedAt: string | null;
+  /** How long it took, or takes so far, in milliseconds. */
+  durationMs: number;
+  /** What it cost. */
+  cost: Cost;
+  /** The spans, by the times at which they began. A span comes after the one that it is part of. */
+  spans: TraceSpan[];
+}
+
+/** A span: one thing that was done in a trace, with its times. */
+export interface TraceSpan {
+  /** The id. */
+  spanId: SpanId;
+  /** The span that it is part of; null for the outermost. */
+  parentSpanId: SpanId | null;
+  /** What was done, for people. */
+  name: string;
+  /** What it is of. */
+  kind: SpanKind;
+  /** How it stands. */
+  status: TraceStatus;
+  /** Why it failed; absent if it did not. */
+  error: string | null;
+  /** When it began. */
+  startTime: string;
+  /** When it ended; for one that is under way, the time of the answer. */
+  endTime: string;
+  /** How long it took, or takes so far, in milliseconds. */
+  durationMs: number;
+  /** More, by name: of a call of a model, for example, the tokens and what they cost. */
+  attributes: Record<string, unknown>;
+}
+
+/** A span of a trace. Its id starts with `span_`. */
+export type SpanId = string;
+
+/**
+ * What a span is of. One of these; a later version may know more:
+ *
+ * - `run`: A run as a whole.
+ * - `model`: A call of a model.
+ * - `tool`: A call of a tool, built-in, registered or of an MCP server.
+ * - `file`: A file that was written or read.
+ * - `exec`: A program that ran in the sandbox.
+ * - `sandbox`: The sandbox itself: making, pausing, resuming and removing it.
+ * - `custom`: What a program in the sandbox reported of itself.
+ */
+export type SpanKind =
+  | "run"
+  | "model"
+  | "tool"
+  | "file"
+  | "exec"
+  | "sandbox"
+  | "custom"
+  | (string & {});
+
+/** What to stream. */
+export interface ActivityFilters {
+  /** Only what happens in this session. */
+  sessionId?: SessionId | undefined;
+  /** Only what happens to this agent. */
+  agentId?: AgentId | undefined;
+  /** Only what happens for this end user. */
+  userId?: string | undefined;
+  /** Only events of these kinds, with commas between them: `log`, `span`, `metric`, `state`; all by default. */
+  kinds?: string | undefined;
+}
+
+/** Something was logged. */
+export interface LogActivityEvent {
+  type: 'log';
+  /** When it happened. */
+  timestamp: string;
+  /** The session; empty where none was involved. */
+  sessionId: string;
+  /** The agent; empty where none was involved. */
+  agentId: string;
+  /** The end user; empty where none was involved. */
+  userId: string;
+  /** The entry. */
+  entry: LogEntry;
+}
+
+/** Something that is traced began or ended. A span comes twice: while it is under way, and when it has ended. */
+export interface SpanActivityEvent {
+  type: 'span';
+  /** When it happened. */
+  timestamp: string;
+  /** The session; empty where none was involved. */
+  sessionId: string;
+  /** The agent; empty where none was involved. */
+  agentId: string;
+  /** The end user; empty where none was involved. */
+  userId: string;
+  /** The trace. */
+  traceId: TraceId;
+  /** The span. */
+  span: TraceSpan;
+}
+
+/** Something was measured. */
+export interface MetricActivityEvent {
+  type: 'metric';
+  /** When it happened. */
+  timestamp: string;
+  /** The session; empty where none was involved. */
+  sessionId: string;
+  /** The agent; empty where none was involved. */
+  agentId: string;
+  /** The end user; empty where none was involved. */
+  userId: string;
+  /** The metric. */
+  name: MetricName;
+  /** The value, in the unit of the metric. */
+  value: number;
+}
+
+/** The state of something changed. */
+export interface StateActivityEvent {
+  type: 'state';
+  /** When it happened. */
+  timestamp: string;
+  /** The session; empty where none was involved. */
+  sessionId: string;
+  /** The agent; empty where none was involved. */
+  agentId: string;
+  /** The end user; empty where none was involved. */
+  userId: string;
+  /** What it is. */
+  resource: ActivityResource;
+  /** Its id. */
+  id: string;
+  /** Its new state. */
+  status: string;
+}
+
+/**
+ * Something that happens.
+ *
+ * One that this version does not know arrives as it came, so keep a `default` where you switch on `type`.
+ */
+export type ActivityEvent = LogActivityEvent | SpanActivityEvent | MetricActivityEvent | StateActivityEvent;
+
+/**
+ * What has a state that changes. One of these; a later version may know more:
+ *
+ * - `session`: A session.
+ * - `agent`: An agent.
+ * - `run`: A run of an agent.
+ * - `fleet`: A fleet.
+ * - `team_run`: A run of a team.
+ * - `workflow_run`: A run of a workflow.
+ * - `task`: A task.
+ * - `approval`: An approval.
+ * - `schedule`: A schedule.
+ * - `conversation`: A conversation.
+ * - `mcp_connection`: A connection to an MCP server.
+ */
+export type ActivityResource =
+  | "session"
+  | "agent"
+  | "run"
+  | "fleet"
+  | "team_run"
+  | "workflow_run"
+  | "task"
+  | "approval"
+  | "schedule"
+  | "conversation"
+  | "mcp_connection"
+  | (string & {});
+
 /** For which period to report. */
 export interface UsagePeriodOpts {
   /** The period; `month` by default. */
   period?: UsagePeriod | undefined;
 }
-
-/**
- * A period that ends now, by the UTC calendar. One of these; a later version may know more:
- *
- * - `today`: Since midnight.
- * - `week`: Since seven days ago.
- * - `month`: Since the first of the month.
- */
-export type UsagePeriod =
-  | "today"
-  | "week"
-  | "month"
-  | (string & {});
 
 /** What the account used. */
 export interface UsageSummary {
@@ -1023,6 +6195,316 @@ export interface UsageExport {
   csv: string | null;
 }
 
+/** Which entries of the ledger to list. */
+export interface LedgerFilters {
+  /** Only entries of this session. */
+  sessionId?: SessionId | undefined;
+  /** Only entries of this end user. */
+  userId?: string | undefined;
+  /** Only entries of this run. */
+  runId?: RunId | undefined;
+  /** Only entries at or after this time. */
+  since?: TimestampInput | undefined;
+  /** Only entries before this time. */
+  until?: TimestampInput | undefined;
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** An entry of the ledger: one amount that was spent. */
+export interface LedgerEntry {
+  /** Stable and unique: an entry is never counted twice. Exports have it as the identifier. */
+  id: string;
+  /** What it is for. */
+  kind: LedgerKind;
+  /** How much. */
+  cost: Cost;
+  /** The end user; empty in an anonymous session. */
+  userId: string;
+  /** The session; empty where none was involved. */
+  sessionId: string;
+  /** The agent; empty where none was involved. */
+  agentId: string;
+  /** The run; empty where none was involved. */
+  runId: string;
+  /** The provider of the sandbox or the model; empty where none was involved. */
+  provider: string;
+  /** The model; empty where none was called. */
+  model: string;
+  /** The tokens of a call of a model. */
+  tokens: TokenUsage | null;
+  /** The minutes that a sandbox ran. */
+  computeMinutes: number | null;
+  /** When it was spent. */
+  at: string;
+}
+
+/**
+ * What an entry of the ledger is for. One of these; a later version may know more:
+ *
+ * - `model`: A call of a model.
+ * - `compute`: A sandbox that ran.
+ * - `orchestration`: The control plane's own work.
+ * - `storage`: Snapshots, knowledge and files that were kept.
+ * - `adjustment`: A correction of an entry before; its amount may be below zero.
+ */
+export type LedgerKind =
+  | "model"
+  | "compute"
+  | "orchestration"
+  | "storage"
+  | "adjustment"
+  | (string & {});
+
+/** The account's subscription. */
+export interface BillingSubscription {
+  /** The id. */
+  id: SubscriptionId;
+  /** The plan. */
+  plan: BillingPlan;
+  /** The state. */
+  status: SubscriptionStatus;
+  /** When the present period began; a period is a month. */
+  currentPeriodStart: string;
+  /** When the present period ends. */
+  currentPeriodEnd: string;
+  /** Whether it ends with the present period. */
+  cancelAtPeriodEnd: boolean;
+}
+
+/** A subscription. Its id starts with `sub_`. */
+export type SubscriptionId = string;
+
+/**
+ * A plan. One of these; a later version may know more:
+ *
+ * - `free`: Free of charge, with a few credits and no overages.
+ * - `pro`: Paid by the month, with credits included and overages at the rate card. It was once called `cloud`.
+ * - `enterprise`: By agreement.
+ */
+export type BillingPlan =
+  | "free"
+  | "pro"
+  | "enterprise"
+  | (string & {});
+
+/**
+ * The state of a subscription. One of these; a later version may know more:
+ *
+ * - `active`: It is in force.
+ * - `trialing`: It is in force and not paid for yet.
+ * - `past_due`: A payment failed; it stays in force for a while.
+ * - `cancelled`: It has ended.
+ */
+export type SubscriptionStatus =
+  | "active"
+  | "trialing"
+  | "past_due"
+  | "cancelled"
+  | (string & {});
+
+/** A plan to pay for. */
+export interface BillingCheckoutOpts {
+  /** The plan. */
+  plan: BillingPlan;
+  /** Where the person goes when it is paid. */
+  successUrl: string;
+  /** Where the person goes who does not pay. */
+  cancelUrl: string;
+}
+
+/** A page of the payment service. */
+export interface BillingPage {
+  /** Its address, for the person who pays; it works for a short while. */
+  url: string;
+}
+
+/** How many credits the account has left. A credit is one cent. */
+export interface CreditBalance {
+  /** Credits that are left, rounded half up; below zero where overages are allowed. Exactly: `cost`. */
+  credits: number;
+  /** The currency, `usd`. */
+  currency: string;
+  /** The same as an amount of money. */
+  cost: Cost;
+  /** What was consumed since midnight, UTC. */
+  consumedToday: Cost;
+}
+
+/** A budget: what may be spent in a month, in a day, or both, by the UTC calendar. */
+export interface BillingBudgetConfig {
+  /** What may be spent from the first of a month to the next. */
+  monthly?: Cost | undefined;
+  /** What may be spent from midnight to midnight. */
+  daily?: Cost | undefined;
+  /** What happens on the way to the limit; nothing by default. */
+  alerts: BudgetAlert[];
+}
+
+/**
+ * A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+ *
+ * This is what a request may leave out of it.
+ */
+export interface BillingBudgetConfigInput {
+  /** What may be spent from the first of a month to the next. */
+  monthly?: CostInput | undefined;
+  /** What may be spent from midnight to midnight. */
+  daily?: CostInput | undefined;
+  /** What happens on the way to the limit; nothing by default. */
+  alerts?: BudgetAlert[] | undefined;
+}
+
+/** What happens when a part of a budget is spent. It happens once in a period. */
+export interface BudgetAlert {
+  /** The part, 0 to 1. */
+  threshold: number;
+  /** Where it is reported; `webhook` by default. */
+  channel?: BudgetAlertChannel | undefined;
+  /** What it does beside reporting; nothing by default. */
+  action?: BudgetAlertAction | undefined;
+}
+
+/**
+ * Where an alert of a budget is reported. One of these; a later version may know more:
+ *
+ * - `webhook`: As the event `budget.alert` of webhooks.
+ */
+export type BudgetAlertChannel =
+  | "webhook"
+  | (string & {});
+
+/**
+ * What an alert of a budget does beside reporting. One of these; a later version may know more:
+ *
+ * - `pause_all`: It pauses every session of the account.
+ * - `pause_user`: It pauses the sessions of the user who passed the threshold.
+ */
+export type BudgetAlertAction =
+  | "pause_all"
+  | "pause_user"
+  | (string & {});
+
+/** A budget and how far it is used: that of the month, or that of the day where only the day has one. */
+export interface BillingBudgetStatus {
+  /** The end user whose budget it is; empty for the account's own. */
+  userId: string;
+  /** Whether it is the default for every user, because this one has none of its own. */
+  isDefault: boolean;
+  /** The period, by the UTC calendar. */
+  period: Period;
+  /** What may be spent in the period. */
+  budget: Cost;
+  /** What was spent in the period. */
+  spent: Cost;
+  /** What is left; steps in flight may have reserved a part of it. */
+  remaining: Cost;
+  /** What steps in flight have reserved, in millionths of a cent. */
+  reservedMicroCents: number;
+  /** How much of the budget is spent, 0 to 100. */
+  percentage: number;
+  /** The alerts, by their thresholds. */
+  alerts: BudgetAlertStatus[];
+  /** When the period ends and the whole budget is there again. */
+  resetsAt: string | null;
+  /** The budget of the day, where both the month and the day have one. */
+  daily: DailyBudgetStatus | null;
+}
+
+/** An alert of a budget, and whether it happened. */
+export interface BudgetAlertStatus {
+  /** The part of the budget, 0 to 1. */
+  threshold: number;
+  /** Whether it happened in this period. */
+  fired: boolean;
+}
+
+/** The budget of a day and how far it is used. */
+export interface DailyBudgetStatus {
+  /** What may be spent in the day. */
+  budget: Cost;
+  /** What was spent in the day. */
+  spent: Cost;
+  /** What is left; steps in flight may have reserved a part of it. */
+  remaining: Cost;
+  /** How much of the budget is spent, 0 to 100. */
+  percentage: number;
+  /** The alerts, by their thresholds. */
+  alerts: BudgetAlertStatus[];
+  /** When the day ends and the whole budget is there again. */
+  resetsAt: string;
+}
+
+/** An API key to create. */
+export interface ApiKeyCreateOpts {
+  /** What it is for, for people. */
+  name: string;
+  /** The world that it acts in. */
+  environment: ApiKeyEnvironment;
+}
+
+/**
+ * The world that an API key acts in. One of these; a later version may know more:
+ *
+ * - `live`: The real one: sandboxes run, usage is billed.
+ * - `test`: The simulated one: nothing runs at a provider, nothing is billed.
+ */
+export type ApiKeyEnvironment =
+  | "live"
+  | "test"
+  | (string & {});
+
+/** A new API key. */
+export interface ApiKeyCreated {
+  /** The id. */
+  id: ApiKeyId;
+  /** What it is for, for people. */
+  name: string;
+  /** The key itself. It is never shown again. */
+  key: string;
+  /** The beginning of the key, by which people recognize it. */
+  prefix: string;
+  /** The world that it acts in. */
+  environment: ApiKeyEnvironment;
+  /** When it was created. */
+  createdAt: string;
+  /** When it was last used: null, since it is new. */
+  lastUsedAt: string | null;
+  /** When it was revoked: null, since it is new. */
+  revokedAt: string | null;
+}
+
+/** A record of an API key. Its id starts with `key_`. */
+export type ApiKeyId = string;
+
+/** Which API keys to list. */
+export interface ApiKeyListOpts {
+  /** How many items a page has at most: 1 to 100, 20 by default. */
+  limit?: number | undefined;
+  /** The `cursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** An API key, without the key itself. */
+export interface ApiKey {
+  /** The id. */
+  id: ApiKeyId;
+  /** What it is for, for people. */
+  name: string;
+  /** The beginning of the key, by which people recognize it. */
+  prefix: string;
+  /** The world that it acts in. */
+  environment: ApiKeyEnvironment;
+  /** When it was created. */
+  createdAt: string;
+  /** When it was last used, to the minute; null if it never was. */
+  lastUsedAt: string | null;
+  /** When it was revoked; null if it is valid. */
+  revokedAt: string | null;
+}
+
 /** What a new webhook is made of. */
 export interface WebhookCreateOpts {
   /** The address that is called: `https`, and reachable from the internet. */
@@ -1056,6 +6538,117 @@ export interface WebhookListOpts {
   limit?: number | undefined;
   /** The `cursor` of the page before. */
   cursor?: string | undefined;
+}
+
+/** A log entry of a program. */
+export interface BridgeLog {
+  /** The agent that the program runs in. */
+  agentId: AgentId;
+  /** Its session. */
+  sessionId: SessionId;
+  /** How much it matters. */
+  level: LogLevel;
+  /** What happened. */
+  message: string;
+  /** What belongs to it. */
+  metadata?: Record<string, unknown> | undefined;
+  /** When it happened; when it arrives by default. */
+  timestamp?: TimestampInput | undefined;
+  /** The trace that it belongs to; that of the run by default. */
+  traceId?: TraceId | undefined;
+  /** The span in which it happened; absent if it was in none. */
+  spanId?: SpanId | undefined;
+}
+
+/** A call of a model that a program made itself. */
+export interface BridgeModelCall {
+  /** The agent that the program runs in. */
+  agentId: AgentId;
+  /** Its session. */
+  sessionId: SessionId;
+  /** The model. */
+  model: string;
+  /** How many tokens it read. */
+  inputTokens: number;
+  /** How many tokens it wrote. */
+  outputTokens: number;
+  /** What it cost, if the program knows. */
+  cost?: CostInput | undefined;
+  /** When it was made; when it arrives by default. */
+  timestamp?: TimestampInput | undefined;
+  /** The trace that it belongs to; that of the run by default. */
+  traceId?: TraceId | undefined;
+  /** The span that the call is; a new one by default. */
+  spanId?: SpanId | undefined;
+  /** The span in which it was made; absent if it was in none. */
+  parentSpanId?: SpanId | undefined;
+}
+
+/** A span of a program: something that it did, with its beginning and its end. */
+export interface BridgeSpan {
+  /** The agent that the program runs in. */
+  agentId: AgentId;
+  /** Its session. */
+  sessionId: SessionId;
+  /** What the program did. */
+  name: string;
+  /** When it began. */
+  startTime: TimestampInput;
+  /** When it ended. */
+  endTime: TimestampInput;
+  /** How long it took, in milliseconds. */
+  durationMs: number;
+  /** How it ended. */
+  status: BridgeSpanStatus;
+  /** Why it failed. */
+  error?: string | undefined;
+  /** What belongs to it. */
+  attributes?: Record<string, unknown> | undefined;
+  /** The trace that it belongs to; that of the run by default. */
+  traceId?: TraceId | undefined;
+  /** The id of the span; a new one by default. */
+  spanId?: SpanId | undefined;
+  /** The span that it is a part of; absent if it is a part of none. */
+  parentSpanId?: SpanId | undefined;
+}
+
+/**
+ * How a span of a program ended. One of these; a later version may know more:
+ *
+ * - `completed`: As it should.
+ * - `failed`: With an error.
+ */
+export type BridgeSpanStatus =
+  | "completed"
+  | "failed"
+  | (string & {});
+
+/** How far a program is. */
+export interface BridgeProgress {
+  /** The agent that the program runs in. */
+  agentId: AgentId;
+  /** Its session. */
+  sessionId: SessionId;
+  /** How far it is, 0 to 100; what is outside of that is taken as the nearer end. */
+  percentage: number;
+  /** What it is at. */
+  message: string;
+  /** When that was so; when it arrives by default. */
+  timestamp?: TimestampInput | undefined;
+}
+
+/** What a program came to. */
+export interface BridgeCompletion {
+  /** The agent that the program runs in. */
+  agentId: AgentId;
+  /** Its session. */
+  sessionId: SessionId;
+  /** What it came to. */
+  output: string;
+  /** Paths of the files that belong to it. */
+  artifacts?: string[] | undefined;
+  /** When it was done; when it arrives by default. */
+  timestamp?: TimestampInput | undefined;
 }
 
 /** Whether a control plane works, and with what. */
@@ -1358,9 +6951,6 @@ export interface ApprovalEventData {
   params: Record<string, unknown>;
 }
 
-/** An approval. Its id starts with `apr_`. */
-export type ApprovalId = string;
-
 /** What events of a fleet carry. */
 export interface FleetEventData {
   /** The fleet. */
@@ -1376,9 +6966,6 @@ export interface FleetEventData {
   /** What it cost. */
   cost: Cost;
 }
-
-/** A fleet. Its id starts with `flt_`. */
-export type FleetId = string;
 
 /** What the alert of a budget carries. */
 export interface BudgetEventData {

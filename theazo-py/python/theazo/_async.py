@@ -15,53 +15,215 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+    from typing import Any
 
     from typing_extensions import Unpack
 
     from theazo._core import CallOptions, CallOptionsOfRun
     from theazo._native import Client
     from theazo.types import (
+        ActivityEvent,
         AgentData,
+        AgentDefinition,
+        AgentDefinitionConfig,
+        AgentDefinitionConfigDict,
+        AgentDefinitionVersion,
+        AgentLogEvent,
+        AgentOverrides,
+        AgentOverridesDict,
+        AgentProgressData,
         AgentStatusInfo,
         AgentStatusValue,
+        ApiKey,
+        ApiKeyCreated,
+        ApiKeyEnvironmentValue,
+        Approval,
+        ApprovalConfig,
+        ApprovalConfigDict,
+        ApprovalStatusValue,
+        BillingBudgetConfig,
+        BillingBudgetConfigDict,
+        BillingBudgetStatus,
+        BillingPage,
+        BillingPlanValue,
+        BillingSubscription,
+        BulkApprovalResult,
+        Channel,
+        ChannelConversation,
+        ChannelTestResult,
+        ChannelTheme,
+        ChannelThemeDict,
+        ChannelTypeValue,
         Charge,
+        ChatContextConfig,
+        ChatContextConfigDict,
+        ChatContextRoleValue,
+        ChatContextState,
+        ChatConversation,
+        ChatHandoff,
+        ChatListStatusValue,
+        ChatMessage,
+        ChatMessageOrderValue,
+        ChatSearchResult,
+        ChatStreamEvent,
+        ChatThread,
+        CheckpointData,
         ClockState,
+        ComputeChoiceInput,
+        ComputeProviders,
+        ComputeProvidersDict,
         ComputeRuntimeValue,
         Cost,
         CostDict,
+        CreditBalance,
+        Customization,
+        CustomizationAttachment,
+        CustomizationKindValue,
         DailyPeriodValue,
         DailyUsage,
         Duration,
+        EmittedEvent,
         EnvironmentValue,
         ErrorDetail,
+        ExecEvent,
         ExecResult,
+        ExecSignalValue,
         ExportFormatValue,
+        ExposedPort,
         FaultKindValue,
+        FileContent,
+        FileEncodingValue,
         FileEntry,
+        FilePurposeValue,
+        FileUrl,
+        FleetData,
+        FleetFailurePolicyValue,
+        FleetItemResult,
+        FleetItemStatusValue,
+        FleetStateValue,
+        FleetStatus,
+        FleetStreamEvent,
+        GuardrailConfig,
+        GuardrailConfigDict,
+        GuardrailSeverityValue,
+        GuardrailViolation,
+        GuardrailViolationTypeValue,
         Health,
+        HookActionInput,
+        HookEventValue,
         Isolation,
+        KnowledgeChoiceInput,
+        KnowledgeFile,
+        KnowledgeFileDict,
+        KnowledgeResult,
+        KnowledgeScopeValue,
+        KnowledgeSourceData,
+        KnowledgeStats,
+        KnowledgeSyncSource,
+        KnowledgeSyncSourceDict,
+        KnowledgeUpload,
+        LedgerEntry,
+        LifecycleConfig,
+        LifecycleConfigDict,
         LimitsStatus,
         LogEntry,
         LogLevelValue,
+        LongRunningOpts,
+        LongRunningOptsDict,
+        McpChoiceInput,
+        McpConnectOpts,
+        McpConnectOptsDict,
+        McpConnection,
+        McpExposeInput,
+        McpHealth,
+        McpRefreshResult,
+        McpServerAuthValue,
+        McpServerConfigResponse,
+        McpTool,
+        McpUpdateOpts,
+        McpUpdateOptsDict,
+        MetadataExtraction,
+        MetadataExtractionDict,
+        MetricDataPoint,
+        MetricNameValue,
+        MetricsSummary,
+        Model,
+        ModelChoiceInput,
+        ModelEstimate,
+        ModelProviderConfig,
+        ModelProviderConfigDict,
+        Null,
+        PlannerPolicy,
+        PlannerPolicyDict,
+        ProcessInfo,
+        PromptVariable,
+        PromptVariableDict,
+        ProviderConfig,
+        ProviderConfigDict,
+        ProviderData,
+        ProviderKindValue,
         RecordedRequest,
+        RenderedCustomization,
+        RetryConfig,
+        RetryConfigDict,
         RunData,
         RunResult,
         RunStatusValue,
+        Schedule,
+        ScheduleExecution,
         ScriptedTurn,
         ScriptedTurnDict,
+        SecretInfo,
         SessionData,
         SessionLimits,
         SessionLimitsDict,
+        SessionLimitsUpdate,
+        SessionLimitsUpdateDict,
         SessionStatusValue,
         Snapshot,
+        StoredFile,
         StreamEvent,
+        Task,
+        TaskPriorityValue,
+        TaskStatusValue,
+        TeamAgentConfig,
+        TeamAgentConfigDict,
+        TeamCancellation,
+        TeamCoordinationValue,
+        TeamData,
+        TeamRun,
+        TeamRunStarted,
+        TeamRunStatusValue,
+        TeamStreamEvent,
         TestAccount,
+        Tool,
+        ToolHandlerInput,
+        ToolResult,
+        Trace,
+        TraceDetail,
+        Trigger,
+        TriggerFiring,
+        TriggerTypeValue,
         UsageExport,
         UsagePeriodValue,
         UsageReport,
         UsageSummary,
         UserUsage,
+        VisitorMessage,
+        VisitorMessageSent,
+        VisitorStreamEvent,
         Webhook,
+        Workflow,
+        WorkflowCreateOpts,
+        WorkflowCreateOptsDict,
+        WorkflowEstimate,
+        WorkflowFailurePolicyValue,
+        WorkflowPolicy,
+        WorkflowPolicyDict,
+        WorkflowRun,
+        WorkflowRunStatusValue,
+        WorkflowStepInput,
+        WorkflowStreamEvent,
     )
 
 
@@ -80,6 +242,9 @@ class AsyncSessions:
         environment: EnvironmentValue | None = None,
         limits: SessionLimits | SessionLimitsDict | None = None,
         metadata: Mapping[str, str] | None = None,
+        compute: ComputeProviders | ComputeProvidersDict | None = None,
+        models: ModelProviderConfig | ModelProviderConfigDict | None = None,
+        providers_digest: str | None = None,
         **options: Unpack[CallOptions],
     ) -> AsyncSession:
         """Creates a session.
@@ -91,12 +256,22 @@ class AsyncSessions:
             environment: Separates workloads; `production` by default.
             limits: What the session may use; no limits by default.
             metadata: Your own notes: text by name.
+            compute: The providers of your own that its sandboxes run on; those of the account by default.
+                Credentials are sealed and never returned.
+            models: The provider of your own whose models its agents ask; those of the account by default.
+                Credentials are sealed and never returned.
+            providers_digest: Which providers of your own the session must have: the SHA-256 of `compute` and
+                `models`, in hexadecimal digits. Without them a session that has others or none is refused with
+                `providers_required`.
         """
         data = await finish(self._client.start("CreateSession", (), {
             "user_id": user_id,
             "environment": environment,
             "limits": limits,
             "metadata": metadata,
+            "compute": compute,
+            "models": models,
+            "providers_digest": providers_digest,
         }, options))
         return AsyncSession(self._client, data)
 
@@ -113,21 +288,41 @@ class AsyncSessions:
         self,
         user_id: str,
         *,
+        environment: EnvironmentValue | None = None,
         limits: SessionLimits | SessionLimitsDict | None = None,
         metadata: Mapping[str, str] | None = None,
+        compute: ComputeProviders | ComputeProvidersDict | None = None,
+        models: ModelProviderConfig | ModelProviderConfigDict | None = None,
+        providers_digest: str | None = None,
         **options: Unpack[CallOptions],
     ) -> AsyncSession:
         """Returns the active session of a user, or creates it.
 
-        Meant to be called on every request of the user. On an existing session `limits` and `metadata` are
-        ignored: only `session.update_limits` changes limits.
+        Meant to be called on every request of the user. On an existing session `limits`, `metadata` and
+        `environment` are ignored: only `session.update_limits` changes limits. `compute` and `models` take the
+        place of those that it has.
 
         Args:
             user_id: The end user, by the id that your own system uses.
+            environment: Separates workloads; `production` by default.
             limits: What the session may use; no limits by default.
             metadata: Your own notes: text by name.
+            compute: The providers of your own that its sandboxes run on; those of the account by default.
+                Credentials are sealed and never returned.
+            models: The provider of your own whose models its agents ask; those of the account by default.
+                Credentials are sealed and never returned.
+            providers_digest: Which providers of your own the session must have: the SHA-256 of `compute` and
+                `models`, in hexadecimal digits. Without them a session that has others or none is refused with
+                `providers_required`.
         """
-        data = await finish(self._client.start("GetOrCreateUserSession", (user_id,), {"limits": limits, "metadata": metadata}, options))
+        data = await finish(self._client.start("GetOrCreateUserSession", (user_id,), {
+            "environment": environment,
+            "limits": limits,
+            "metadata": metadata,
+            "compute": compute,
+            "models": models,
+            "providers_digest": providers_digest,
+        }, options))
         return AsyncSession(self._client, data)
 
     def list(
@@ -206,6 +401,13 @@ class AsyncSession:
         return self._data.metadata
 
     @property
+    def providers_digest(self) -> str | None:
+        """The providers of your own that were sealed into it, as the `providers_digest` that
+        came with them; absent if there are none.
+        """
+        return self._data.providers_digest
+
+    @property
     def created_at(self) -> datetime:
         """When it was created."""
         return self._data.created_at
@@ -230,6 +432,36 @@ class AsyncSession:
         """The runs of one session."""
         return AsyncSessionRuns(self._client, self._data)
 
+    @property
+    def tasks(self) -> AsyncSessionTasks:
+        """The tasks of one session: work that is handed in and fetched later."""
+        return AsyncSessionTasks(self._client, self._data)
+
+    @property
+    def fleets(self) -> AsyncSessionFleets:
+        """The fleets of one session: one agent on many inputs."""
+        return AsyncSessionFleets(self._client, self._data)
+
+    @property
+    def teams(self) -> AsyncSessionTeams:
+        """The teams of one session: several agents that work on one task together."""
+        return AsyncSessionTeams(self._client, self._data)
+
+    @property
+    def chat(self) -> AsyncSessionChat:
+        """The conversations of one session, with an agent that remembers them."""
+        return AsyncSessionChat(self._client, self._data)
+
+    @property
+    def knowledge(self) -> AsyncSessionKnowledge:
+        """Documents in which the agents of one end user look things up."""
+        return AsyncSessionKnowledge(self._client, self._data)
+
+    @property
+    def secrets(self) -> AsyncSessionSecrets:
+        """The secrets of one session, which its sandboxes find in their environment."""
+        return AsyncSessionSecrets(self._client, self._data)
+
     async def run(
         self,
         agent: str,
@@ -240,6 +472,8 @@ class AsyncSession:
         max_cost: Cost | CostDict | None = None,
         model: str | None = None,
         provider: str | None = None,
+        knowledge: KnowledgeChoiceInput | None = None,
+        mcp: McpChoiceInput | None = None,
         **options: Unpack[CallOptionsOfRun],
     ) -> RunResult:
         """Creates an agent, gives it a task, waits for the result and ends the agent.
@@ -257,6 +491,8 @@ class AsyncSession:
             max_cost: What the run may cost; no limit by default.
             model: The model; the plane's default if it is left out.
             provider: The provider of the sandbox; the plane's default if it is left out.
+            knowledge: The knowledge that the agent may search; none by default.
+            mcp: The MCP servers whose tools the model may use; none by default.
         """
         answer: RunResult = await finish(self._client.start("RunInSession", (self._id,), {
             "agent": agent,
@@ -266,6 +502,8 @@ class AsyncSession:
             "max_cost": max_cost,
             "model": model,
             "provider": provider,
+            "knowledge": knowledge,
+            "mcp": mcp,
         }, options))
         return answer
 
@@ -279,11 +517,13 @@ class AsyncSession:
         answer: LimitsStatus = await finish(self._client.start("GetSessionLimits", (self._id,), None, options))
         return answer
 
-    async def update_limits(self, limits: SessionLimits | SessionLimitsDict, **options: Unpack[CallOptions]) -> AsyncSession:
-        """Changes the limits that are given and keeps the others. Runs that wait at a raised limit go on.
+    async def update_limits(self, limits: SessionLimitsUpdate | SessionLimitsUpdateDict, **options: Unpack[CallOptions]) -> AsyncSession:
+        """Changes the limits that are given and keeps the others; null removes one. Runs that wait at a raised
+        limit go on.
 
         Args:
-            limits: What a session may use. What is absent is not limited.
+            limits: A change to the limits of a session: what is absent stays, what is null is not limited any
+                more.
         """
         self._data = await finish(self._client.start("UpdateSessionLimits", (self._id,), {"limits": limits}, options))
         return self
@@ -303,6 +543,49 @@ class AsyncSession:
         self._data = await finish(self._client.start("TerminateSession", (self._id,), None, options))
         return self
 
+    def stream(
+        self,
+        agent: str,
+        task: str,
+        *,
+        browser: bool | None = None,
+        timeout: Duration | None = None,
+        max_cost: Cost | CostDict | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        knowledge: KnowledgeChoiceInput | None = None,
+        mcp: McpChoiceInput | None = None,
+        **options: Unpack[CallOptionsOfRun],
+    ) -> AsyncEventStream[StreamEvent]:
+        """Starts a run of a one-shot agent and streams what happens until it is done.
+
+        It is `session.run` with every step shown. A stream that breaks resumes after the last event that
+        arrived; the run is not started again. Leaving the stream early cancels the run.
+
+        Args:
+            agent: The name of the agent, or the id of a definition. A name that was never defined is a general
+                agent.
+            task: What the agent is to do.
+            browser: Whether the agent needs a browser; false by default.
+            timeout: How long the run may take; no limit by default.
+            max_cost: What the run may cost; no limit by default.
+            model: The model; the plane's default if it is left out.
+            provider: The provider of the sandbox; the plane's default if it is left out.
+            knowledge: The knowledge that the agent may search; none by default.
+            mcp: The MCP servers whose tools the model may use; none by default.
+        """
+        return AsyncEventStream(lambda: self._client.start_open("StreamInSession", (self._id,), {
+            "agent": agent,
+            "task": task,
+            "browser": browser,
+            "timeout": timeout,
+            "max_cost": max_cost,
+            "model": model,
+            "provider": provider,
+            "knowledge": knowledge,
+            "mcp": mcp,
+        }, options))
+
 
 class AsyncSessionAgents:
     """The agents of one session."""
@@ -318,15 +601,28 @@ class AsyncSessionAgents:
         self,
         *,
         name: str | None = None,
-        compute: ComputeRuntimeValue | None = None,
+        compute: ComputeChoiceInput | None = None,
         browser: bool | None = None,
-        model: str | None = None,
+        storage: str | None = None,
+        gpu: str | None = None,
+        model: ModelChoiceInput | None = None,
         instructions: str | None = None,
         tools: Sequence[str] | None = None,
+        mcp: McpChoiceInput | None = None,
+        knowledge: KnowledgeChoiceInput | None = None,
         timeout: Duration | None = None,
         cost_cap: Cost | CostDict | None = None,
         provider: str | None = None,
+        provider_fallback: str | None = None,
         region: str | None = None,
+        approvals: ApprovalConfig | ApprovalConfigDict | None = None,
+        metadata: MetadataExtraction | MetadataExtractionDict | None = None,
+        guardrails: GuardrailConfig | GuardrailConfigDict | None = None,
+        lifecycle: LifecycleConfig | LifecycleConfigDict | None = None,
+        long_running: LongRunningOpts | LongRunningOptsDict | None = None,
+        secrets: Sequence[str] | None = None,
+        definition: str | None = None,
+        overrides: AgentOverrides | AgentOverridesDict | None = None,
         **options: Unpack[CallOptionsOfRun],
     ) -> AsyncAgent:
         """Creates an agent that lives until it is terminated.
@@ -337,27 +633,57 @@ class AsyncSessionAgents:
         Args:
             name: The name of the agent, used in logs and to pick its script on a test plane; `agent` by
                 default.
-            compute: The language of the sandbox; `python` by default.
+            compute: The language of the sandbox, or whose machine it is on as well; `python` by default.
             browser: Whether the agent needs a browser; false by default.
+            storage: How much room the sandbox has for files, for example `10GB`; what the provider gives by
+                default.
+            gpu: The graphics processor of the sandbox, as the provider names it; none by default.
             model: The model; the plane's default if it is left out.
             instructions: The system prompt.
             tools: The tools that the model may use; all built-in ones by default.
+            mcp: The MCP servers whose tools the model may use; none by default.
+            knowledge: The knowledge that the agent may search; none by default.
             timeout: How long one run of the agent may take; no limit by default.
             cost_cap: What each run of the agent may cost; no limit by default.
             provider: The provider of the sandbox; the plane's default if it is left out.
+            provider_fallback: The provider of the sandbox where `provider` has none to give; whichever has one
+                by default.
             region: The region; `local` where the provider has only one.
+            approvals: What the agent must ask for before it does it; nothing by default.
+            metadata: What is read out of the agent's answers; nothing by default.
+            guardrails: What may go into the model and come out of it; what is left out is as the account has
+                it.
+            lifecycle: When the agent pauses by itself, and what happens when a run fails.
+            long_running: How the agent works for hours or days; as any other agent if it is left out.
+            secrets: The names of the secrets that the sandbox finds in its environment; all of the session's
+                and none of the account's by default.
+            definition: The definition that the agent is made from; what is given beside it goes over it.
+            overrides: What goes over the definition, and over what is given beside it.
         """
         data = await finish(self._client.start("CreateAgent", (self._id,), {
             "name": name,
             "compute": compute,
             "browser": browser,
+            "storage": storage,
+            "gpu": gpu,
             "model": model,
             "instructions": instructions,
             "tools": tools,
+            "mcp": mcp,
+            "knowledge": knowledge,
             "timeout": timeout,
             "cost_cap": cost_cap,
             "provider": provider,
+            "provider_fallback": provider_fallback,
             "region": region,
+            "approvals": approvals,
+            "metadata": metadata,
+            "guardrails": guardrails,
+            "lifecycle": lifecycle,
+            "long_running": long_running,
+            "secrets": secrets,
+            "definition": definition,
+            "overrides": overrides,
         }, options))
         return AsyncAgent(self._client, data)
 
@@ -397,7 +723,7 @@ class AsyncSessionAgents:
 
 
 class AsyncAgents:
-    """The agents of all sessions."""
+    """The agents of all sessions, and the definitions that agents are made from."""
 
     __slots__ = ("_client",)
 
@@ -448,6 +774,270 @@ class AsyncAgents:
         },
             options,
             partial(AsyncAgent, self._client),
+        )
+
+    async def define(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        model: str | None = None,
+        system_prompt: str | None = None,
+        compute: ComputeRuntimeValue | None = None,
+        provider: str | None = None,
+        region: str | None = None,
+        tools: Sequence[str] | None = None,
+        browser: bool | None = None,
+        timeout: Duration | None = None,
+        config: AgentDefinitionConfig | AgentDefinitionConfigDict | None = None,
+        **options: Unpack[CallOptionsOfRun],
+    ) -> AgentDefinition:
+        """Defines an agent under a name: its first version.
+
+        Wherever the name of an agent is asked for, the name or the id of a definition may be given. Of two
+        definitions with one name the newest counts.
+
+        Args:
+            name: The name.
+            description: What the agent is for, for people; empty by default.
+            model: The model; the plane's default if it is left out.
+            system_prompt: The system prompt; empty by default.
+            compute: The language of the sandbox; `python` by default.
+            provider: The provider of the sandbox; the plane's default if it is left out.
+            region: The region; the provider's default if it is left out.
+            tools: The tools that the model may use; all built-in ones by default.
+            browser: Whether agents need a browser; false by default.
+            timeout: How long one run of an agent may take; no limit by default.
+            config: How the model is asked, and what runs may cost.
+        """
+        answer: AgentDefinition = await finish(self._client.start("DefineAgent", (), {
+            "name": name,
+            "description": description,
+            "model": model,
+            "system_prompt": system_prompt,
+            "compute": compute,
+            "provider": provider,
+            "region": region,
+            "tools": tools,
+            "browser": browser,
+            "timeout": timeout,
+            "config": config,
+        }, options))
+        return answer
+
+    def definitions(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[AgentDefinition]:
+        """Lists the agent definitions, each in its newest version, the newest definition first.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListAgentDefinitions",
+            (),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def get_definition(
+        self,
+        definition_id: str,
+        *,
+        version: int | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AgentDefinition:
+        """Fetches an agent definition, in its newest version or an earlier one.
+
+        Args:
+            definition_id: The agent definition.
+            version: The version; the newest by default.
+        """
+        answer: AgentDefinition = await finish(self._client.start("GetAgentDefinition", (definition_id,), {"version": version}, options))
+        return answer
+
+    async def update_definition(
+        self,
+        definition_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        model: str | None = None,
+        system_prompt: str | None = None,
+        compute: ComputeRuntimeValue | None = None,
+        provider: str | Null | None = None,
+        region: str | Null | None = None,
+        tools: Sequence[str] | None = None,
+        browser: bool | None = None,
+        timeout: Duration | Null | None = None,
+        config: AgentDefinitionConfig | AgentDefinitionConfigDict | None = None,
+        changelog: str | None = None,
+        **options: Unpack[CallOptionsOfRun],
+    ) -> AgentDefinition:
+        """Changes what is given of an agent definition and keeps the rest, as a new version.
+
+        Agents that were made from an earlier version stay as they are.
+
+        Args:
+            definition_id: The agent definition.
+            name: The name.
+            description: What the agent is for, for people.
+            model: The model.
+            system_prompt: The system prompt.
+            compute: The language of the sandbox.
+            provider: The provider of the sandbox; null for the plane's default.
+            region: The region; null for the provider's default.
+            tools: The tools that the model may use.
+            browser: Whether agents need a browser.
+            timeout: How long one run of an agent may take; null for no limit.
+            config: How the model is asked, and what runs may cost, in the place of what was there.
+            changelog: What changes and why, for people; empty by default.
+        """
+        answer: AgentDefinition = await finish(self._client.start("UpdateAgentDefinition", (definition_id,), {
+            "name": name,
+            "description": description,
+            "model": model,
+            "system_prompt": system_prompt,
+            "compute": compute,
+            "provider": provider,
+            "region": region,
+            "tools": tools,
+            "browser": browser,
+            "timeout": timeout,
+            "config": config,
+            "changelog": changelog,
+        }, options))
+        return answer
+
+    async def rollback(
+        self,
+        definition_id: str,
+        version: int,
+        **options: Unpack[CallOptions],
+    ) -> AgentDefinition:
+        """Goes back to an earlier version of an agent definition: what it says becomes a new version.
+
+        Args:
+            definition_id: The agent definition.
+            version: The version to go back to.
+        """
+        answer: AgentDefinition = await finish(self._client.start("RollBackAgentDefinition", (definition_id,), {"version": version}, options))
+        return answer
+
+    def versions(
+        self,
+        definition_id: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[AgentDefinitionVersion]:
+        """Lists the versions of an agent definition, the newest first.
+
+        Args:
+            definition_id: The agent definition.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListAgentDefinitionVersions",
+            (definition_id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def duplicate_definition(
+        self,
+        definition_id: str,
+        *,
+        name: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AgentDefinition:
+        """Makes a definition of its own of what an agent definition says in its newest version.
+
+        Args:
+            definition_id: The agent definition.
+            name: The name of the copy; that of the original with `-copy` after it by default.
+        """
+        answer: AgentDefinition = await finish(self._client.start("DuplicateAgentDefinition", (definition_id,), {"name": name}, options))
+        return answer
+
+    async def delete_definition(self, definition_id: str, **options: Unpack[CallOptions]) -> None:
+        """Removes an agent definition with all its versions. Agents that were made from it go on.
+
+        Args:
+            definition_id: The agent definition.
+        """
+        await finish(self._client.start("DeleteAgentDefinition", (definition_id,), None, options))
+
+    async def attach(
+        self,
+        definition_id: str,
+        customization_id: str,
+        *,
+        order: int | None = None,
+        **options: Unpack[CallOptions],
+    ) -> CustomizationAttachment:
+        """Attaches a customization to an agent definition, or moves one that is attached to another place.
+
+        It is no part of a version: agents have what is attached when they are made.
+
+        Args:
+            definition_id: The agent definition.
+            customization_id: The customization.
+            order: Its place: those with smaller numbers apply first; after all others by default.
+        """
+        answer: CustomizationAttachment = await finish(self._client.start("AttachCustomization", (definition_id,), {
+            "customization_id": customization_id,
+            "order": order,
+        }, options))
+        return answer
+
+    async def detach(
+        self,
+        definition_id: str,
+        customization_id: str,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Detaches a customization from an agent definition. One that is not attached is no error.
+
+        Args:
+            definition_id: The agent definition.
+            customization_id: The customization.
+        """
+        await finish(self._client.start("DetachCustomization", (definition_id,), {"customization_id": customization_id}, options))
+
+    def attachments(
+        self,
+        definition_id: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[CustomizationAttachment]:
+        """Lists the customizations that are attached to an agent definition, in the order in which they apply.
+
+        Args:
+            definition_id: The agent definition.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListAttachments",
+            (definition_id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
         )
 
 
@@ -529,6 +1119,21 @@ class AsyncAgent:
         """The files in one agent's sandbox."""
         return AsyncAgentFiles(self._client, self._data)
 
+    @property
+    def execs(self) -> AsyncAgentExecs:
+        """The programs that run in one agent's sandbox."""
+        return AsyncAgentExecs(self._client, self._data)
+
+    @property
+    def ports(self) -> AsyncAgentPorts:
+        """The ports of one agent's sandbox that are reachable from outside."""
+        return AsyncAgentPorts(self._client, self._data)
+
+    @property
+    def snapshots(self) -> AsyncAgentSnapshots:
+        """What one agent's sandbox held at earlier moments."""
+        return AsyncAgentSnapshots(self._client, self._data)
+
     async def run(
         self,
         task: str,
@@ -560,6 +1165,76 @@ class AsyncAgent:
         """
         return AsyncEventStream(lambda: self._client.start_open("WatchAgent", (self._id,), None, options))
 
+    async def status(self, **options: Unpack[CallOptions]) -> AgentStatusInfo:
+        """Reports the state of the agent, its present or last task, and what it cost so far."""
+        answer: AgentStatusInfo = await finish(self._client.start("GetAgentStatus", (self._id,), None, options))
+        return answer
+
+    async def pause(self, **options: Unpack[CallOptions]) -> Snapshot:
+        """Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed."""
+        answer: Snapshot = await finish(self._client.start("PauseAgent", (self._id,), None, options))
+        return answer
+
+    async def resume(
+        self,
+        *,
+        checkpoint: str | None = None,
+        provider: str | None = None,
+        region: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncAgent:
+        """Resumes a paused agent; a run that was paused with it goes on.
+
+        Args:
+            checkpoint: The checkpoint to go on from; the state in which the agent was paused if it is left out.
+            provider: The provider to go on with; the one that it had by default.
+            region: The region to go on in; the one that it had by default.
+        """
+        self._data = await finish(self._client.start("ResumeAgent", (self._id,), {
+            "checkpoint": checkpoint,
+            "provider": provider,
+            "region": region,
+        }, options))
+        return self
+
+    async def retry(self, **options: Unpack[CallOptions]) -> AsyncAgent:
+        """Runs the task of the agent's last failed run again."""
+        self._data = await finish(self._client.start("RetryAgent", (self._id,), None, options))
+        return self
+
+    async def terminate(self, **options: Unpack[CallOptions]) -> AsyncAgent:
+        """Ends the agent and removes its sandbox with everything in it."""
+        self._data = await finish(self._client.start("TerminateAgent", (self._id,), None, options))
+        return self
+
+    async def send(
+        self,
+        content: str,
+        *,
+        type: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Says something to the agent while it works, or wakes it if it hibernates.
+
+        The agent reads it before its next step. An agent that has ended refuses it with `conflict`.
+
+        Args:
+            content: What to say.
+            type: What it is, in a word of your own, for example `new_failure`; `user_input` by default.
+            metadata: What the agent may want to know about it.
+        """
+        await finish(self._client.start("SendToAgent", (self._id,), {
+            "content": content,
+            "type": type,
+            "metadata": metadata,
+        }, options))
+
+    async def progress(self, **options: Unpack[CallOptions]) -> AgentProgressData:
+        """Reports how far a long-running agent is: its phase, its checkpoints and how long it was active."""
+        answer: AgentProgressData = await finish(self._client.start("GetAgentProgress", (self._id,), None, options))
+        return answer
+
     async def exec(
         self,
         language: ComputeRuntimeValue,
@@ -588,30 +1263,103 @@ class AsyncAgent:
         }, options))
         return answer
 
-    async def status(self, **options: Unpack[CallOptions]) -> AgentStatusInfo:
-        """Reports the state of the agent, its present or last task, and what it cost so far."""
-        answer: AgentStatusInfo = await finish(self._client.start("GetAgentStatus", (self._id,), None, options))
+    def exec_stream(
+        self,
+        language: ComputeRuntimeValue,
+        code: str,
+        *,
+        timeout: Duration | None = None,
+        stdin: bool | None = None,
+        **options: Unpack[CallOptionsOfRun],
+    ) -> AsyncEventStream[ExecEvent]:
+        """Runs a program in the agent's sandbox and streams what it prints, as it prints it.
+
+        `exit` ends a stream whose program ended, whatever its exit code; `error` ends one whose program could
+        not be started, was killed at its `timeout` or was lost with its sandbox. A stream that breaks resumes
+        after the last event that arrived; the program is not started again. Leaving the stream early kills the
+        program.
+
+        Args:
+            language: The language of the program.
+            code: The program.
+            timeout: How long it may take; 120 seconds by default, an hour at most.
+            stdin: Whether its standard input stays open for `agent.execs.write`; false by default: then it is
+                empty.
+        """
+        return AsyncEventStream(lambda: self._client.start_open("StreamExec", (self._id,), {
+            "language": language,
+            "code": code,
+            "timeout": timeout,
+            "stdin": stdin,
+        }, options))
+
+    def processes(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[ProcessInfo]:
+        """Lists the processes in the agent's sandbox, by their numbers.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListProcesses",
+            (self._id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    def checkpoints(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[CheckpointData]:
+        """Lists the checkpoints of the agent, the newest first.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListCheckpoints",
+            (self._id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def checkpoint(
+        self,
+        *,
+        phase: str | None = None,
+        progress: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> CheckpointData:
+        """Makes a checkpoint: a snapshot of the agent's sandbox with a note of how far it is.
+
+        `agent.resume` goes on from it.
+
+        Args:
+            phase: What the agent is at, in a word of your own.
+            progress: How far the agent is, 0 to 100; as far as at the checkpoint before by default.
+            metadata: Your own notes.
+        """
+        answer: CheckpointData = await finish(self._client.start("CreateCheckpoint", (self._id,), {
+            "phase": phase,
+            "progress": progress,
+            "metadata": metadata,
+        }, options))
         return answer
-
-    async def pause(self, **options: Unpack[CallOptions]) -> Snapshot:
-        """Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed."""
-        answer: Snapshot = await finish(self._client.start("PauseAgent", (self._id,), None, options))
-        return answer
-
-    async def resume(self, **options: Unpack[CallOptions]) -> AsyncAgent:
-        """Resumes a paused agent; a run that was paused with it goes on."""
-        self._data = await finish(self._client.start("ResumeAgent", (self._id,), None, options))
-        return self
-
-    async def retry(self, **options: Unpack[CallOptions]) -> AsyncAgent:
-        """Runs the task of the agent's last failed run again."""
-        self._data = await finish(self._client.start("RetryAgent", (self._id,), None, options))
-        return self
-
-    async def terminate(self, **options: Unpack[CallOptions]) -> AsyncAgent:
-        """Ends the agent and removes its sandbox with everything in it."""
-        self._data = await finish(self._client.start("TerminateAgent", (self._id,), None, options))
-        return self
 
     def stream(
         self,
@@ -630,6 +1378,185 @@ class AsyncAgent:
             max_cost: What the run may cost; no limit by default.
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamAgentRun", (self._id,), {"task": task, "max_cost": max_cost}, options))
+
+    def logs(self, *, level: LogLevelValue | None = None, **options: Unpack[CallOptions]) -> AsyncEventStream[AgentLogEvent]:
+        """Streams the log entries of the agent as they happen, from now on, with a heartbeat every 15 seconds.
+
+        Args:
+            level: Only entries of this level.
+        """
+        return AsyncEventStream(lambda: self._client.start_open("StreamAgentLogs", (self._id,), {"level": level}, options))
+
+
+class AsyncCustomizations:
+    """Instructions, prompts, skills and hooks that are attached to agent definitions."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def create(
+        self,
+        kind: CustomizationKindValue,
+        name: str,
+        *,
+        description: str | None = None,
+        body: str | None = None,
+        priority: int | None = None,
+        template: str | None = None,
+        variables: Sequence[PromptVariable | PromptVariableDict] | None = None,
+        instructions: str | None = None,
+        tool_ids: Sequence[str] | None = None,
+        event: HookEventValue | None = None,
+        action: HookActionInput | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Customization:
+        """Creates a customization.
+
+        An `instruction` needs `body`, a `prompt` needs `template`, a `skill` needs `description` and
+        `instructions`, a `hook` needs `event` and `action`. It has no effect before it is attached to an agent
+        definition.
+
+        Args:
+            kind: The kind. It says which of the other fields there are.
+            name: The name.
+            description: What it is for; for a skill, when to use it, which the agent reads. Empty by default.
+            body: Of an instruction: the text.
+            priority: Of an instruction: those with a higher priority come first; 0 by default.
+            template: Of a prompt: the text, in which `{{ name }}` is the value of a variable.
+            variables: Of a prompt: its variables; none by default.
+            instructions: Of a skill: how it is done.
+            tool_ids: Of a skill: the tools that it needs; none by default.
+            event: Of a hook: what must happen.
+            action: Of a hook: what is done then.
+        """
+        answer: Customization = await finish(self._client.start("CreateCustomization", (), {
+            "kind": kind,
+            "name": name,
+            "description": description,
+            "body": body,
+            "priority": priority,
+            "template": template,
+            "variables": variables,
+            "instructions": instructions,
+            "tool_ids": tool_ids,
+            "event": event,
+            "action": action,
+        }, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        kind: CustomizationKindValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[Customization]:
+        """Lists customizations, the newest first.
+
+        Args:
+            kind: Only customizations of this kind.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListCustomizations",
+            (),
+            {
+            "kind": kind,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def get(self, customization_id: str, **options: Unpack[CallOptions]) -> Customization:
+        """Fetches a customization.
+
+        Args:
+            customization_id: The customization.
+        """
+        answer: Customization = await finish(self._client.start("GetCustomization", (customization_id,), None, options))
+        return answer
+
+    async def update(
+        self,
+        customization_id: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        body: str | None = None,
+        priority: int | None = None,
+        template: str | None = None,
+        variables: Sequence[PromptVariable | PromptVariableDict] | None = None,
+        instructions: str | None = None,
+        tool_ids: Sequence[str] | None = None,
+        event: HookEventValue | None = None,
+        action: HookActionInput | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Customization:
+        """Changes what is given of a customization and keeps the rest.
+
+        It stays of its kind: what belongs to another kind is refused. Agents have it as it was when they were
+        made.
+
+        Args:
+            customization_id: The customization.
+            name: The name.
+            description: What it is for; for a skill, when to use it, which the agent reads.
+            body: Of an instruction: the text.
+            priority: Of an instruction: those with a higher priority come first.
+            template: Of a prompt: the text, in which `{{ name }}` is the value of a variable.
+            variables: Of a prompt: its variables, in the place of those that it had.
+            instructions: Of a skill: how it is done.
+            tool_ids: Of a skill: the tools that it needs, in the place of those that it had.
+            event: Of a hook: what must happen.
+            action: Of a hook: what is done then.
+        """
+        answer: Customization = await finish(self._client.start("UpdateCustomization", (customization_id,), {
+            "name": name,
+            "description": description,
+            "body": body,
+            "priority": priority,
+            "template": template,
+            "variables": variables,
+            "instructions": instructions,
+            "tool_ids": tool_ids,
+            "event": event,
+            "action": action,
+        }, options))
+        return answer
+
+    async def delete(self, customization_id: str, **options: Unpack[CallOptions]) -> None:
+        """Removes a customization and detaches it everywhere. Agents that have it keep it.
+
+        Args:
+            customization_id: The customization.
+        """
+        await finish(self._client.start("DeleteCustomization", (customization_id,), None, options))
+
+    async def render(
+        self,
+        customization_id: str,
+        variables: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> RenderedCustomization:
+        """Puts values in the place of the variables of a prompt and returns its text.
+
+        A variable that is required and has neither a value nor a default is refused with `invalid_request`. Of
+        an instruction or a skill the text is returned as it is; a hook has none and is refused.
+
+        Args:
+            customization_id: The customization.
+            variables: The values by the names of the variables: text as it is, anything else as JSON; none by
+                default.
+        """
+        answer: RenderedCustomization = await finish(self._client.start("RenderCustomization", (customization_id,), {"variables": variables}, options))
+        return answer
 
 
 class AsyncAgentFiles:
@@ -676,6 +1603,218 @@ class AsyncAgentFiles:
         answer: builtins.list[FileEntry] = await finish(self._client.start("ListFiles", (self._id,), {"dir": dir}, options))
         return answer
 
+    async def delete(
+        self,
+        path: str,
+        *,
+        recursive: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Removes a file or folder from the agent's sandbox.
+
+        Args:
+            path: The path of the file; a relative one is relative to `/workspace`.
+            recursive: Whether a folder goes with all that is in it; false by default: then only an empty one
+                goes.
+        """
+        await finish(self._client.start("DeleteFile", (self._id, path), {"recursive": recursive}, options))
+
+    async def rename(
+        self,
+        source: str,
+        target: str,
+        *,
+        overwrite: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> FileEntry:
+        """Moves a file or folder in the agent's sandbox, or gives it another name, and makes the folders that it
+        needs.
+
+        Args:
+            source: Where it is; a relative path is relative to `/workspace`.
+            target: Where it is to be, with its name; a relative path is relative to `/workspace`.
+            overwrite: Whether a file that is there already is replaced; false by default: then the call fails
+                with `conflict`.
+        """
+        answer: FileEntry = await finish(self._client.start("MoveFile", (self._id,), {
+            "source": source,
+            "target": target,
+            "overwrite": overwrite,
+        }, options))
+        return answer
+
+    async def make_dir(self, path: str, **options: Unpack[CallOptions]) -> FileEntry:
+        """Makes a folder in the agent's sandbox, with those that it is in. A folder that is there already stays as
+        it is.
+
+        Args:
+            path: The path; a relative one is relative to `/workspace`.
+        """
+        answer: FileEntry = await finish(self._client.start("MakeFolder", (self._id,), {"path": path}, options))
+        return answer
+
+
+class AsyncAgentExecs:
+    """The programs that run in one agent's sandbox."""
+
+    __slots__ = ("_client", "_id", "_owner")
+
+    def __init__(self, client: Client, owner: AgentData) -> None:
+        self._client = client
+        self._owner = owner
+        self._id = owner.id
+
+    async def write(
+        self,
+        exec_id: str,
+        data: str,
+        *,
+        encoding: FileEncodingValue | None = None,
+        close: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Writes to the standard input of a program that was started with `stdin`.
+
+        Args:
+            exec_id: The execution of the program, as `started` says.
+            data: What to write, as `encoding` says; it may be empty where `close` is true.
+            encoding: How it stands in `data`; `utf-8` by default.
+            close: Whether nothing follows, so that the program reads the end of its input; false by default.
+        """
+        await finish(self._client.start("WriteToExec", (self._id, exec_id), {
+            "data": data,
+            "encoding": encoding,
+            "close": close,
+        }, options))
+
+    async def kill(
+        self,
+        exec_id: str,
+        signal: ExecSignalValue | None = None,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Sends a signal to a program and all that it started. A program that has ended stays as it is.
+
+        Args:
+            exec_id: The execution of the program, as `started` says.
+            signal: The signal; `SIGKILL` by default.
+        """
+        await finish(self._client.start("KillExec", (self._id, exec_id), {"signal": signal}, options))
+
+
+class AsyncAgentPorts:
+    """The ports of one agent's sandbox that are reachable from outside."""
+
+    __slots__ = ("_client", "_id", "_owner")
+
+    def __init__(self, client: Client, owner: AgentData) -> None:
+        self._client = client
+        self._owner = owner
+        self._id = owner.id
+
+    async def expose(self, port: int, **options: Unpack[CallOptions]) -> ExposedPort:
+        """Makes a port of the agent's sandbox reachable from outside. A port that is exposed already keeps its
+        address.
+
+        The address works as long as the agent has its sandbox; while nothing listens on the port it answers 502.
+        Whoever knows the address may call it.
+
+        Args:
+            port: The number of the port, 1 to 65535.
+        """
+        answer: ExposedPort = await finish(self._client.start("ExposePort", (self._id,), {"port": port}, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[ExposedPort]:
+        """Lists the ports of the agent that are exposed, by their numbers.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListPorts",
+            (self._id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def close(self, port: str, **options: Unpack[CallOptions]) -> None:
+        """Makes a port unreachable from outside. What listens on it goes on.
+
+        Args:
+            port: The number of the port, as text.
+        """
+        await finish(self._client.start("ClosePort", (self._id, port), None, options))
+
+
+class AsyncAgentSnapshots:
+    """What one agent's sandbox held at earlier moments."""
+
+    __slots__ = ("_client", "_id", "_owner")
+
+    def __init__(self, client: Client, owner: AgentData) -> None:
+        self._client = client
+        self._owner = owner
+        self._id = owner.id
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[Snapshot]:
+        """Lists the snapshots of the agent, the newest first: those of its pauses and of its checkpoints.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListSnapshots",
+            (self._id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def fork(
+        self,
+        snapshot_id: str,
+        *,
+        name: str | None = None,
+        provider: str | None = None,
+        region: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncAgent:
+        """Creates an agent in the same session whose sandbox begins with what the snapshot holds.
+
+        The new agent has the options of the old one and remembers what the old one did until then. One agent
+        more than `max_agents` allows is refused with `session_limit_exceeded`.
+
+        Args:
+            snapshot_id: The snapshot.
+            name: The name of the new agent; that of the old one by default.
+            provider: The provider of its sandbox; that of the old one by default.
+            region: The region; that of the old one by default.
+        """
+        data = await finish(self._client.start("ForkSnapshot", (self._id, snapshot_id), {
+            "name": name,
+            "provider": provider,
+            "region": region,
+        }, options))
+        return AsyncAgent(self._client, data)
+
 
 class AsyncSessionRuns:
     """The runs of one session."""
@@ -697,6 +1836,8 @@ class AsyncSessionRuns:
         max_cost: Cost | CostDict | None = None,
         model: str | None = None,
         provider: str | None = None,
+        knowledge: KnowledgeChoiceInput | None = None,
+        mcp: McpChoiceInput | None = None,
         **options: Unpack[CallOptionsOfRun],
     ) -> AsyncRun:
         """Starts a run of a one-shot agent and returns at once.
@@ -710,6 +1851,8 @@ class AsyncSessionRuns:
             max_cost: What the run may cost; no limit by default.
             model: The model; the plane's default if it is left out.
             provider: The provider of the sandbox; the plane's default if it is left out.
+            knowledge: The knowledge that the agent may search; none by default.
+            mcp: The MCP servers whose tools the model may use; none by default.
         """
         data = await finish(self._client.start("StartRun", (self._id,), {
             "agent": agent,
@@ -719,6 +1862,8 @@ class AsyncSessionRuns:
             "max_cost": max_cost,
             "model": model,
             "provider": provider,
+            "knowledge": knowledge,
+            "mcp": mcp,
         }, options))
         return AsyncRun(self._client, data)
 
@@ -867,6 +2012,2938 @@ class AsyncRun:
         return self
 
 
+class AsyncSessionTasks:
+    """The tasks of one session: work that is handed in and fetched later."""
+
+    __slots__ = ("_client", "_id", "_owner")
+
+    def __init__(self, client: Client, owner: SessionData) -> None:
+        self._client = client
+        self._owner = owner
+        self._id = owner.id
+
+    async def submit(
+        self,
+        agent: str,
+        input: Mapping[str, Any],
+        *,
+        webhook: str | None = None,
+        priority: TaskPriorityValue | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Task:
+        """Hands in a task for an agent and returns at once.
+
+        Args:
+            agent: The name of the agent, or the id of a definition.
+            input: What the agent is given.
+            webhook: The address that is called, with the task, when it is over: `https`, and reachable from the
+                internet.
+            priority: Which tasks come first when more wait than may run; `normal` by default.
+        """
+        answer: Task = await finish(self._client.start("SubmitTask", (self._id,), {
+            "agent": agent,
+            "input": input,
+            "webhook": webhook,
+            "priority": priority,
+        }, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        status: TaskStatusValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[Task]:
+        """Lists the tasks of the session, the newest first.
+
+        Args:
+            status: Only tasks in this state.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListTasks",
+            (self._id,),
+            {
+            "status": status,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def get(self, task_id: str, **options: Unpack[CallOptions]) -> Task:
+        """Fetches a task of the session.
+
+        Args:
+            task_id: The task.
+        """
+        answer: Task = await finish(self._client.start("GetSessionTask", (self._id, task_id), None, options))
+        return answer
+
+    async def wait(
+        self,
+        task_id: str,
+        *,
+        timeout: Duration | None = None,
+        **options: Unpack[CallOptionsOfRun],
+    ) -> Task:
+        """Waits until a task of the session is over, or until `timeout` has passed, and returns it as it is then.
+
+        Args:
+            task_id: The task.
+            timeout: How long to wait; 30 seconds by default, an hour at most.
+        """
+        answer: Task = await finish(self._client.start("WaitForSessionTask", (self._id, task_id), {"timeout": timeout}, options))
+        return answer
+
+    async def cancel(self, task_id: str, **options: Unpack[CallOptions]) -> Task:
+        """Cancels a task of the session. What it did so far is paid for; a task that is over stays as it is.
+
+        Args:
+            task_id: The task.
+        """
+        answer: Task = await finish(self._client.start("CancelSessionTask", (self._id, task_id), None, options))
+        return answer
+
+
+class AsyncTasks:
+    """The tasks of all sessions."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def get(self, task_id: str, **options: Unpack[CallOptions]) -> Task:
+        """Fetches a task.
+
+        Args:
+            task_id: The task.
+        """
+        answer: Task = await finish(self._client.start("GetTask", (task_id,), None, options))
+        return answer
+
+    async def wait(
+        self,
+        task_id: str,
+        *,
+        timeout: Duration | None = None,
+        **options: Unpack[CallOptionsOfRun],
+    ) -> Task:
+        """Waits until the task is over, or until `timeout` has passed, and returns it as it is then.
+
+        Args:
+            task_id: The task.
+            timeout: How long to wait; 30 seconds by default, an hour at most.
+        """
+        answer: Task = await finish(self._client.start("WaitForTask", (task_id,), {"timeout": timeout}, options))
+        return answer
+
+    async def cancel(self, task_id: str, **options: Unpack[CallOptions]) -> Task:
+        """Cancels the task. What it did so far is paid for; a task that is over stays as it is.
+
+        Args:
+            task_id: The task.
+        """
+        answer: Task = await finish(self._client.start("CancelTask", (task_id,), None, options))
+        return answer
+
+
+class AsyncSessionFleets:
+    """The fleets of one session: one agent on many inputs."""
+
+    __slots__ = ("_client", "_id", "_owner")
+
+    def __init__(self, client: Client, owner: SessionData) -> None:
+        self._client = client
+        self._owner = owner
+        self._id = owner.id
+
+    async def dispatch(
+        self,
+        agent: str,
+        inputs: Sequence[Mapping[str, Any]],
+        *,
+        concurrency: int | None = None,
+        timeout: Duration | None = None,
+        max_cost: Cost | CostDict | None = None,
+        failure_policy: FleetFailurePolicyValue | None = None,
+        **options: Unpack[CallOptionsOfRun],
+    ) -> AsyncFleet:
+        """Runs one agent on many inputs and returns at once, with the fleet that works them off.
+
+        Each input becomes an item with a run and a sandbox of its own. `fleet.stream` gives the results as they
+        come, `fleet.wait` waits for the last.
+
+        Args:
+            agent: The name of the agent, or the id of a definition.
+            inputs: The inputs, 1 to 10000: each becomes an item.
+            concurrency: How many items are worked on at once, 1 to 1000; 10 by default, and never more than the
+                provider allows.
+            timeout: How long one item may take, a second at least; no limit by default.
+            max_cost: What all items may cost together; no limit by default.
+            failure_policy: What becomes of the fleet when an item fails; `continue` by default.
+        """
+        data = await finish(self._client.start("DispatchFleet", (self._id,), {
+            "agent": agent,
+            "inputs": inputs,
+            "concurrency": concurrency,
+            "timeout": timeout,
+            "max_cost": max_cost,
+            "failure_policy": failure_policy,
+        }, options))
+        return AsyncFleet(self._client, data)
+
+    def list(
+        self,
+        *,
+        status: FleetStateValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[AsyncFleet]:
+        """Lists the fleets of the session, the newest first.
+
+        Args:
+            status: Only fleets in this state.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListFleets",
+            (self._id,),
+            {
+            "status": status,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            partial(AsyncFleet, self._client),
+        )
+
+
+class AsyncFleets:
+    """The fleets of all sessions."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def get(self, fleet_id: str, **options: Unpack[CallOptions]) -> AsyncFleet:
+        """Fetches a fleet, to go on with it where its id alone is known.
+
+        Args:
+            fleet_id: The fleet.
+        """
+        data = await finish(self._client.start("GetFleet", (fleet_id,), None, options))
+        return AsyncFleet(self._client, data)
+
+
+class AsyncFleet:
+    """A fleet: one agent on many inputs."""
+
+    __slots__ = ("_client", "_data", "_id")
+
+    def __init__(self, client: Client, data: FleetData) -> None:
+        self._client = client
+        self._data = data
+        self._id = data.id
+
+    def __repr__(self) -> str:
+        return f"<AsyncFleet {self._id} {self._data.status}>"
+
+    @property
+    def data(self) -> FleetData:
+        """All that was known at the last call that answered it."""
+        return self._data
+
+    @property
+    def id(self) -> str:
+        """The id."""
+        return self._data.id
+
+    @property
+    def session_id(self) -> str:
+        """The session."""
+        return self._data.session_id
+
+    @property
+    def user_id(self) -> str:
+        """The end user; empty in an anonymous session."""
+        return self._data.user_id
+
+    @property
+    def agent(self) -> str:
+        """The name of the agent, or the id of its definition."""
+        return self._data.agent
+
+    @property
+    def total_items(self) -> int:
+        """How many items it has."""
+        return self._data.total_items
+
+    @property
+    def concurrency(self) -> int:
+        """How many items are worked on at once."""
+        return self._data.concurrency
+
+    @property
+    def failure_policy(self) -> FleetFailurePolicyValue:
+        """What becomes of it when an item fails."""
+        return self._data.failure_policy
+
+    @property
+    def max_cost(self) -> Cost | None:
+        """What all items may cost together; absent if that is not limited."""
+        return self._data.max_cost
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was dispatched."""
+        return self._data.created_at
+
+    @property
+    def completed_at(self) -> datetime | None:
+        """When nothing was left to do."""
+        return self._data.completed_at
+
+    async def status(self, **options: Unpack[CallOptions]) -> FleetStatus:
+        """Counts the items of the fleet by their state and sums up what they cost so far."""
+        answer: FleetStatus = await finish(self._client.start("GetFleetStatus", (self._id,), None, options))
+        return answer
+
+    def results(
+        self,
+        *,
+        status: FleetItemStatusValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[FleetItemResult]:
+        """Lists the items of the fleet with their results, in the order of the inputs.
+
+        Args:
+            status: Only items in this state.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListFleetResults",
+            (self._id,),
+            {
+            "status": status,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    def stream(self, **options: Unpack[CallOptions]) -> AsyncEventStream[FleetStreamEvent]:
+        """Streams what happened and happens in the fleet, from its beginning, until nothing is left to do.
+
+        `fleet.completed` or `fleet.cancelled` is the last event and has the totals. The stream of a paused fleet
+        stays open and goes on with it.
+        """
+        return AsyncEventStream(lambda: self._client.start_open("StreamFleet", (self._id,), None, options))
+
+    async def wait(self, **options: Unpack[CallOptions]) -> FleetStatus:
+        """Waits until nothing is left to do, or until the fleet is paused, and counts its items.
+
+        Items that failed are no error of this call: `progress.failed` counts them, and `status` says how the
+        fleet ended.
+        """
+        answer: FleetStatus = await finish(self._client.start("WaitForFleet", (self._id,), None, options))
+        return answer
+
+    async def pause(self, **options: Unpack[CallOptions]) -> AsyncFleet:
+        """Pauses the fleet: items under way are finished, and no other one begins."""
+        self._data = await finish(self._client.start("PauseFleet", (self._id,), None, options))
+        return self
+
+    async def resume(self, **options: Unpack[CallOptions]) -> AsyncFleet:
+        """Resumes a paused fleet, whether it was paused by a call or by its failure policy. Failed items stay
+        failed.
+        """
+        self._data = await finish(self._client.start("ResumeFleet", (self._id,), None, options))
+        return self
+
+    async def cancel(self, **options: Unpack[CallOptions]) -> AsyncFleet:
+        """Cancels the fleet with its items under way. What is completed stays and is paid for."""
+        self._data = await finish(self._client.start("CancelFleet", (self._id,), None, options))
+        return self
+
+
+class AsyncSessionTeams:
+    """The teams of one session: several agents that work on one task together."""
+
+    __slots__ = ("_client", "_id", "_owner")
+
+    def __init__(self, client: Client, owner: SessionData) -> None:
+        self._client = client
+        self._owner = owner
+        self._id = owner.id
+
+    async def create(
+        self,
+        agents: Sequence[TeamAgentConfig | TeamAgentConfigDict],
+        *,
+        name: str | None = None,
+        coordination: TeamCoordinationValue | None = None,
+        shared_context: bool | None = None,
+        max_rounds: int | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncTeam:
+        """Creates a team. Its members work only in its runs, each in a sandbox of its own.
+
+        Args:
+            agents: The members, 1 to 50, in their order.
+            name: The name, used in logs; empty by default.
+            coordination: How the members work together; `sequential` by default.
+            shared_context: Whether each member sees what all others answered; false by default.
+            max_rounds: How many rounds a run has at most, 1 to 100; 3 by default. A sequential team has one.
+        """
+        data = await finish(self._client.start("CreateTeam", (self._id,), {
+            "agents": agents,
+            "name": name,
+            "coordination": coordination,
+            "shared_context": shared_context,
+            "max_rounds": max_rounds,
+        }, options))
+        return AsyncTeam(self._client, data)
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[AsyncTeam]:
+        """Lists the teams of the session, the newest first.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListTeams",
+            (self._id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            partial(AsyncTeam, self._client),
+        )
+
+
+class AsyncTeams:
+    """The teams of all sessions."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def get(self, team_id: str, **options: Unpack[CallOptions]) -> AsyncTeam:
+        """Fetches a team, to go on with it where its id alone is known.
+
+        Args:
+            team_id: The team.
+        """
+        data = await finish(self._client.start("GetTeam", (team_id,), None, options))
+        return AsyncTeam(self._client, data)
+
+
+class AsyncTeam:
+    """A team: several agents that work on one task together."""
+
+    __slots__ = ("_client", "_data", "_id")
+
+    def __init__(self, client: Client, data: TeamData) -> None:
+        self._client = client
+        self._data = data
+        self._id = data.id
+
+    def __repr__(self) -> str:
+        return f"<AsyncTeam {self._id} {self._data.status}>"
+
+    @property
+    def data(self) -> TeamData:
+        """All that was known at the last call that answered it."""
+        return self._data
+
+    @property
+    def id(self) -> str:
+        """The id."""
+        return self._data.id
+
+    @property
+    def session_id(self) -> str:
+        """The session."""
+        return self._data.session_id
+
+    @property
+    def user_id(self) -> str:
+        """The end user; empty in an anonymous session."""
+        return self._data.user_id
+
+    @property
+    def name(self) -> str:
+        """The name; empty if it has none."""
+        return self._data.name
+
+    @property
+    def agents(self) -> list[TeamAgentConfig]:
+        """The members, in their order."""
+        return self._data.agents
+
+    @property
+    def coordination(self) -> TeamCoordinationValue:
+        """How the members work together."""
+        return self._data.coordination
+
+    @property
+    def shared_context(self) -> bool:
+        """Whether each member sees what all others answered."""
+        return self._data.shared_context
+
+    @property
+    def max_rounds(self) -> int:
+        """How many rounds a run has at most."""
+        return self._data.max_rounds
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+        return self._data.created_at
+
+    async def run(self, task: str, **options: Unpack[CallOptions]) -> TeamRun:
+        """Gives the team a task and waits for the result.
+
+        A run that failed or was cancelled is an error of this call. When a limit is reached the run stays paused
+        and the call fails with `session_limit_exceeded`; raising the limit resumes that run.
+
+        Args:
+            task: What the team is to do.
+        """
+        answer: TeamRun = await finish(self._client.start("RunTeam", (self._id,), {"task": task}, options))
+        return answer
+
+    async def start(self, task: str, **options: Unpack[CallOptions]) -> TeamRunStarted:
+        """Gives the team a task and returns at once; `team_runs.wait` waits for the result.
+
+        Args:
+            task: What the team is to do.
+        """
+        answer: TeamRunStarted = await finish(self._client.start("StartTeamRun", (self._id,), {"task": task}, options))
+        return answer
+
+    def runs(
+        self,
+        *,
+        status: TeamRunStatusValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[TeamRun]:
+        """Lists the runs of the team, the newest first.
+
+        Args:
+            status: Only runs in this state.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListTeamRuns",
+            (self._id,),
+            {
+            "status": status,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def cancel(self, **options: Unpack[CallOptions]) -> TeamCancellation:
+        """Cancels every run of the team that is not over; `team_runs.cancel` cancels one."""
+        answer: TeamCancellation = await finish(self._client.start("CancelTeam", (self._id,), None, options))
+        return answer
+
+
+class AsyncTeamRuns:
+    """The runs of all teams."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def get(self, team_run_id: str, **options: Unpack[CallOptions]) -> TeamRun:
+        """Fetches a run of a team.
+
+        Args:
+            team_run_id: The run of the team.
+        """
+        answer: TeamRun = await finish(self._client.start("GetTeamRun", (team_run_id,), None, options))
+        return answer
+
+    async def wait(self, team_run_id: str, **options: Unpack[CallOptions]) -> TeamRun:
+        """Waits until the run is done and returns it, or fails as the run failed.
+
+        Args:
+            team_run_id: The run of the team.
+        """
+        answer: TeamRun = await finish(self._client.start("WaitForTeamRun", (team_run_id,), None, options))
+        return answer
+
+    def stream(self, team_run_id: str, **options: Unpack[CallOptions]) -> AsyncEventStream[TeamStreamEvent]:
+        """Streams what happened and happens in the run, from its beginning, until it is done.
+
+        Args:
+            team_run_id: The run of the team.
+        """
+        return AsyncEventStream(lambda: self._client.start_open("StreamTeamRun", (team_run_id,), None, options))
+
+    async def cancel(self, team_run_id: str, **options: Unpack[CallOptions]) -> TeamRun:
+        """Cancels the run. What it did so far is kept and paid for; a run that is over stays as it is.
+
+        Args:
+            team_run_id: The run of the team.
+        """
+        answer: TeamRun = await finish(self._client.start("CancelTeamRun", (team_run_id,), None, options))
+        return answer
+
+
+class AsyncSessionChat:
+    """The conversations of one session, with an agent that remembers them."""
+
+    __slots__ = ("_client", "_id", "_owner")
+
+    def __init__(self, client: Client, owner: SessionData) -> None:
+        self._client = client
+        self._owner = owner
+        self._id = owner.id
+
+    async def create(
+        self,
+        *,
+        agent: str | None = None,
+        title: str | None = None,
+        system_prompt: str | None = None,
+        knowledge: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        context: ChatContextConfig | ChatContextConfigDict | None = None,
+        **options: Unpack[CallOptions],
+    ) -> ChatConversation:
+        """Begins a conversation.
+
+        Args:
+            agent: The name of the agent that answers, or the id of a definition; a general agent by default.
+            title: The title.
+            system_prompt: What the agent is told before the first message, in place of its definition's prompt.
+            knowledge: The collection of knowledge in which the agent looks things up; none by default.
+            metadata: Your own notes.
+            context: What of the conversation the model has in view; all of it by default.
+        """
+        answer: ChatConversation = await finish(self._client.start("CreateChat", (self._id,), {
+            "agent": agent,
+            "title": title,
+            "system_prompt": system_prompt,
+            "knowledge": knowledge,
+            "metadata": metadata,
+            "context": context,
+        }, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        status: ChatListStatusValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[ChatConversation]:
+        """Lists the conversations of the session, the one with the newest message first.
+
+        Args:
+            status: Only conversations in this state; all but archived ones by default.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListChats",
+            (self._id,),
+            {
+            "status": status,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def get(self, conversation_id: str, **options: Unpack[CallOptions]) -> ChatConversation:
+        """Fetches a conversation.
+
+        Args:
+            conversation_id: The conversation.
+        """
+        answer: ChatConversation = await finish(self._client.start("GetChat", (conversation_id,), None, options))
+        return answer
+
+    async def update(
+        self,
+        conversation_id: str,
+        *,
+        title: str | Null | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> ChatConversation:
+        """Changes what is given and keeps the rest.
+
+        Args:
+            conversation_id: The conversation.
+            title: The title; null takes it away.
+            metadata: Your own notes, in place of those that were there.
+        """
+        answer: ChatConversation = await finish(self._client.start("UpdateChat", (conversation_id,), {"title": title, "metadata": metadata}, options))
+        return answer
+
+    async def delete(self, conversation_id: str, **options: Unpack[CallOptions]) -> None:
+        """Removes a conversation with its messages and threads.
+
+        Args:
+            conversation_id: The conversation.
+        """
+        await finish(self._client.start("DeleteChat", (conversation_id,), None, options))
+
+    async def archive(self, conversation_id: str, **options: Unpack[CallOptions]) -> ChatConversation:
+        """Archives a conversation: it stays readable, and takes no messages until it is unarchived.
+
+        Args:
+            conversation_id: The conversation.
+        """
+        answer: ChatConversation = await finish(self._client.start("ArchiveChat", (conversation_id,), None, options))
+        return answer
+
+    async def unarchive(self, conversation_id: str, **options: Unpack[CallOptions]) -> ChatConversation:
+        """Makes an archived conversation active again.
+
+        Args:
+            conversation_id: The conversation.
+        """
+        answer: ChatConversation = await finish(self._client.start("UnarchiveChat", (conversation_id,), None, options))
+        return answer
+
+    async def context(self, conversation_id: str, **options: Unpack[CallOptions]) -> ChatContextState:
+        """Reports what of the conversation the model has in view.
+
+        Args:
+            conversation_id: The conversation.
+        """
+        answer: ChatContextState = await finish(self._client.start("GetChatContext", (conversation_id,), None, options))
+        return answer
+
+    async def inject_context(
+        self,
+        conversation_id: str,
+        content: str,
+        *,
+        role: ChatContextRoleValue | None = None,
+        pinned: bool | None = None,
+        order: int | None = None,
+        **options: Unpack[CallOptions],
+    ) -> ChatContextState:
+        """Puts something into the model's view that is no message of anybody, and reports what it has in view then.
+
+        Args:
+            conversation_id: The conversation.
+            content: What the model is told, 1 MiB at most.
+            role: As whose words; `system` by default, and nothing else yet.
+            pinned: Whether it stays in view when older messages leave it; false by default.
+            order: Where it stands among what was injected, the lowest number first; 0 by default.
+        """
+        answer: ChatContextState = await finish(self._client.start("InjectChatContext", (conversation_id,), {
+            "content": content,
+            "role": role,
+            "pinned": pinned,
+            "order": order,
+        }, options))
+        return answer
+
+    async def handoff(
+        self,
+        conversation_id: str,
+        reason: str,
+        to: str,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> ChatHandoff:
+        """Hands the conversation over, to a person or to another agent. Until it is resolved its own agent is
+        silent.
+
+        Args:
+            conversation_id: The conversation.
+            reason: Why, for the one who takes it over.
+            to: To whom: `human`, or `agent:` and the id of a definition.
+            metadata: What else the one who takes it over should know.
+        """
+        answer: ChatHandoff = await finish(self._client.start("HandOffChat", (conversation_id,), {
+            "reason": reason,
+            "to": to,
+            "metadata": metadata,
+        }, options))
+        return answer
+
+    async def resolve_handoff(self, conversation_id: str, **options: Unpack[CallOptions]) -> ChatHandoff:
+        """Ends the handoff that is open, and the conversation's own agent answers again.
+
+        Args:
+            conversation_id: The conversation.
+        """
+        answer: ChatHandoff = await finish(self._client.start("ResolveChatHandoff", (conversation_id,), None, options))
+        return answer
+
+    async def send(
+        self,
+        conversation_id: str,
+        content: str,
+        *,
+        attachments: Sequence[str] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> ChatMessage:
+        """Writes a message to the agent and waits for its answer, which is returned.
+
+        Args:
+            conversation_id: The conversation.
+            content: What to say, 1 MiB at most.
+            attachments: The files to look at, which were uploaded before.
+        """
+        answer: ChatMessage = await finish(self._client.start("SendChatMessage", (conversation_id,), {
+            "content": content,
+            "attachments": attachments,
+        }, options))
+        return answer
+
+    def stream(
+        self,
+        conversation_id: str,
+        content: str,
+        *,
+        attachments: Sequence[str] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncEventStream[ChatStreamEvent]:
+        """Writes a message to the agent and streams its answer.
+
+        A stream that breaks resumes after the last event that arrived; the message is not written again. Leaving
+        the stream early ends the answer.
+
+        Args:
+            conversation_id: The conversation.
+            content: What to say, 1 MiB at most.
+            attachments: The files to look at, which were uploaded before.
+        """
+        return AsyncEventStream(lambda: self._client.start_open("StreamChatMessage", (conversation_id,), {
+            "content": content,
+            "attachments": attachments,
+        }, options))
+
+    def messages(
+        self,
+        conversation_id: str,
+        *,
+        order: ChatMessageOrderValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[ChatMessage]:
+        """Lists the messages of a conversation, without those of its threads.
+
+        Args:
+            conversation_id: The conversation.
+            order: In which order; `asc`, the oldest first, by default.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListChatMessages",
+            (conversation_id,),
+            {
+            "order": order,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def create_thread(
+        self,
+        conversation_id: str,
+        parent_message_id: str,
+        *,
+        title: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> ChatThread:
+        """Begins a thread below a message.
+
+        Args:
+            conversation_id: The conversation.
+            parent_message_id: The message below which it begins.
+            title: The title.
+        """
+        answer: ChatThread = await finish(self._client.start("CreateChatThread", (conversation_id,), {
+            "parent_message_id": parent_message_id,
+            "title": title,
+        }, options))
+        return answer
+
+    def threads(
+        self,
+        conversation_id: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[ChatThread]:
+        """Lists the threads of a conversation, the newest first.
+
+        Args:
+            conversation_id: The conversation.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListChatThreads",
+            (conversation_id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    def thread_messages(
+        self,
+        conversation_id: str,
+        thread_id: str,
+        *,
+        order: ChatMessageOrderValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[ChatMessage]:
+        """Lists the messages of a thread.
+
+        Args:
+            conversation_id: The conversation.
+            thread_id: The thread.
+            order: In which order; `asc`, the oldest first, by default.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListThreadMessages",
+            (conversation_id, thread_id),
+            {
+            "order": order,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def send_in_thread(
+        self,
+        conversation_id: str,
+        thread_id: str,
+        content: str,
+        *,
+        attachments: Sequence[str] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> ChatMessage:
+        """Writes a message to the agent in a thread and waits for its answer, which is returned.
+
+        The agent has the thread in view, and of the conversation what was written up to the thread's parent.
+
+        Args:
+            conversation_id: The conversation.
+            thread_id: The thread.
+            content: What to say, 1 MiB at most.
+            attachments: The files to look at, which were uploaded before.
+        """
+        answer: ChatMessage = await finish(self._client.start("SendInThread", (conversation_id, thread_id), {
+            "content": content,
+            "attachments": attachments,
+        }, options))
+        return answer
+
+    def search(
+        self,
+        query: str,
+        *,
+        conversation_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[ChatSearchResult]:
+        """Finds messages that fit the words or their meaning, the best first.
+
+        It looks in all conversations of the session's user; in an anonymous session, in those of the session
+        alone.
+
+        Args:
+            query: What to look for.
+            conversation_id: Only messages of this conversation.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "SearchChat",
+            (),
+            {
+            "query": query,
+            "conversation_id": conversation_id,
+            "limit": limit,
+            "cursor": cursor,
+            "user_id": self._owner.user_id,
+            "session_id": self._owner.id,
+        },
+            options,
+            None,
+        )
+
+
+class AsyncSessionKnowledge:
+    """Documents in which the agents of one end user look things up."""
+
+    __slots__ = ("_client", "_id", "_owner")
+
+    def __init__(self, client: Client, owner: SessionData) -> None:
+        self._client = client
+        self._owner = owner
+        self._id = owner.id
+
+    async def upload(
+        self,
+        files: Sequence[KnowledgeFile | KnowledgeFileDict],
+        *,
+        scope: KnowledgeScopeValue | None = None,
+        collection: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> KnowledgeUpload:
+        """Adds files to a collection and returns when they can be found.
+
+        PDF, TXT, MD, DOCX, HTML and CSV are read. A file that cannot be read is no error of this call: its
+        result says why, and the others are added.
+
+        Args:
+            files: The files, 1 to 100; 32 MiB in all as they are sent.
+            scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+            collection: The collection, which is made if there is none; `default` by default.
+        """
+        answer: KnowledgeUpload = await finish(self._client.start("UploadKnowledge", (), {
+            "files": files,
+            "scope": scope,
+            "collection": collection,
+            "user_id": self._owner.user_id,
+            "session_id": self._owner.id,
+        }, options))
+        return answer
+
+    def query(
+        self,
+        query: str,
+        *,
+        scope: KnowledgeScopeValue | None = None,
+        collection: str | None = None,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[KnowledgeResult]:
+        """Finds what fits the question best, the best first.
+
+        Args:
+            query: The question, in plain words.
+            scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+            collection: The collection; all of them by default.
+            top_k: How many results to return at most: 1 to 100, 5 by default.
+            threshold: How well a result must fit at least, 0 to 1; 0 by default.
+            cursor: The `cursor` of the page before: the results that fit less well than those.
+        """
+        return AsyncPager(
+            self._client,
+            "QueryKnowledge",
+            (),
+            {
+            "query": query,
+            "scope": scope,
+            "collection": collection,
+            "top_k": top_k,
+            "threshold": threshold,
+            "cursor": cursor,
+            "user_id": self._owner.user_id,
+            "session_id": self._owner.id,
+        },
+            options,
+            None,
+        )
+
+    async def stats(self, *, scope: KnowledgeScopeValue | None = None, **options: Unpack[CallOptions]) -> KnowledgeStats:
+        """Reports how much knowledge there is.
+
+        Args:
+            scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+        """
+        answer: KnowledgeStats = await finish(self._client.start("GetKnowledgeStats", (), {
+            "scope": scope,
+            "user_id": self._owner.user_id,
+            "session_id": self._owner.id,
+        }, options))
+        return answer
+
+    async def delete_collection(
+        self,
+        name: str,
+        *,
+        scope: KnowledgeScopeValue | None = None,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Removes a collection with all that is in it, and ends its syncs.
+
+        Args:
+            name: The name of the collection.
+            scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+        """
+        await finish(self._client.start("DeleteKnowledgeCollection", (name,), {
+            "scope": scope,
+            "user_id": self._owner.user_id,
+            "session_id": self._owner.id,
+        }, options))
+
+    async def sync(
+        self,
+        source: KnowledgeSyncSource | KnowledgeSyncSourceDict,
+        *,
+        scope: KnowledgeScopeValue | None = None,
+        collection: str | None = None,
+        sync_schedule: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> KnowledgeSourceData:
+        """Connects a collection with a source elsewhere, which is read at once and again on a schedule.
+
+        Args:
+            source: The source.
+            scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+            collection: The collection, which is made if there is none; `default` by default.
+            sync_schedule: When the source is read again, as five cron fields in UTC, for example `0 */6 * * *`;
+                never by default.
+        """
+        answer: KnowledgeSourceData = await finish(self._client.start("SyncKnowledge", (), {
+            "source": source,
+            "scope": scope,
+            "collection": collection,
+            "sync_schedule": sync_schedule,
+            "user_id": self._owner.user_id,
+            "session_id": self._owner.id,
+        }, options))
+        return answer
+
+    def sources(
+        self,
+        *,
+        scope: KnowledgeScopeValue | None = None,
+        collection: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[KnowledgeSourceData]:
+        """Lists where the knowledge comes from, the newest source first.
+
+        Args:
+            scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+            collection: Only sources of this collection.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListKnowledgeSources",
+            (),
+            {
+            "scope": scope,
+            "collection": collection,
+            "limit": limit,
+            "cursor": cursor,
+            "user_id": self._owner.user_id,
+            "session_id": self._owner.id,
+        },
+            options,
+            None,
+        )
+
+    async def delete_source(
+        self,
+        source_id: str,
+        *,
+        scope: KnowledgeScopeValue | None = None,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Removes a source with all that comes from it, and ends its sync.
+
+        Args:
+            source_id: The source.
+            scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+        """
+        await finish(self._client.start("DeleteKnowledgeSource", (source_id,), {
+            "scope": scope,
+            "user_id": self._owner.user_id,
+            "session_id": self._owner.id,
+        }, options))
+
+
+class AsyncWorkflows:
+    """Workflows: steps of agents and other work, and the runs of them."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def create(self, definition: WorkflowCreateOpts | WorkflowCreateOptsDict, **options: Unpack[CallOptions]) -> Workflow:
+        """Creates a workflow. It is checked as a whole, and runs as often as `workflows.run` asks.
+
+        Steps that depend on one another in a circle are refused with `workflow_circular_dependency`; every other
+        mistake that shows without running, such as a reference to a step that is not there, with
+        `invalid_request`.
+
+        Args:
+            definition: What a new workflow is made of.
+        """
+        answer: Workflow = await finish(self._client.start("CreateWorkflow", (), {"definition": definition}, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[Workflow]:
+        """Lists workflows, the newest first.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListWorkflows",
+            (),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def get(self, workflow_id: str, **options: Unpack[CallOptions]) -> Workflow:
+        """Fetches a workflow.
+
+        Args:
+            workflow_id: The workflow.
+        """
+        answer: Workflow = await finish(self._client.start("GetWorkflow", (workflow_id,), None, options))
+        return answer
+
+    async def update(
+        self,
+        workflow_id: str,
+        *,
+        steps: Sequence[WorkflowStepInput] | None = None,
+        name: str | Null | None = None,
+        description: str | Null | None = None,
+        timeout: Duration | Null | None = None,
+        input_schema: Mapping[str, Any] | Null | None = None,
+        output_schema: Mapping[str, Any] | Null | None = None,
+        policy: WorkflowPolicy | WorkflowPolicyDict | Null | None = None,
+        on_failure: WorkflowFailurePolicyValue | None = None,
+        retries: RetryConfig | RetryConfigDict | Null | None = None,
+        concurrency: int | Null | None = None,
+        planner_policy: PlannerPolicy | PlannerPolicyDict | Null | None = None,
+        **options: Unpack[CallOptionsOfRun],
+    ) -> Workflow:
+        """Changes what is given and keeps the rest, as a new version. Runs that have begun keep the version they
+        began with.
+
+        Args:
+            workflow_id: The workflow.
+            steps: The steps, in the place of all that there were.
+            name: The name, for people.
+            description: What the workflow is for.
+            timeout: How long a run may take.
+            input_schema: The JSON Schema that the input of a run must fit.
+            output_schema: The JSON Schema that the output of a run must fit.
+            policy: What the steps may do, and what they may cost, in the place of all that was said.
+            on_failure: What happens when a step fails that does not say so itself.
+            retries: How often a failed step is tried again before it counts as failed.
+            concurrency: How many runs of the workflow work at once.
+            planner_policy: What planner steps may do at most, in the place of all that was said.
+        """
+        answer: Workflow = await finish(self._client.start("UpdateWorkflow", (workflow_id,), {
+            "steps": steps,
+            "name": name,
+            "description": description,
+            "timeout": timeout,
+            "input_schema": input_schema,
+            "output_schema": output_schema,
+            "policy": policy,
+            "on_failure": on_failure,
+            "retries": retries,
+            "concurrency": concurrency,
+            "planner_policy": planner_policy,
+        }, options))
+        return answer
+
+    async def delete(self, workflow_id: str, **options: Unpack[CallOptions]) -> None:
+        """Removes a workflow and its schedules. Runs that have begun go on, and all its runs stay readable.
+
+        Args:
+            workflow_id: The workflow.
+        """
+        await finish(self._client.start("DeleteWorkflow", (workflow_id,), None, options))
+
+    async def estimate(
+        self,
+        workflow_id: str,
+        *,
+        input: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> WorkflowEstimate:
+        """Estimates what a run would cost, from runs of the past and from the prices of its models. Nothing is run.
+
+        Args:
+            workflow_id: The workflow.
+            input: The input; how long its lists are says how often the step of a `map` would run.
+        """
+        answer: WorkflowEstimate = await finish(self._client.start("EstimateWorkflow", (workflow_id,), {"input": input}, options))
+        return answer
+
+    async def schedule(
+        self,
+        workflow_id: str,
+        cron: str,
+        user_id: str,
+        *,
+        input: Mapping[str, Any] | None = None,
+        timezone: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Schedule:
+        """Runs a workflow again and again, as a cron expression says.
+
+        Each run is in the user's active session, which is created where there is none. A run that would begin
+        while the one before is still active is skipped.
+
+        Args:
+            workflow_id: The workflow.
+            cron: The times: minute, hour, day of the month, month and day of the week, for example `0 9 * *
+                1-5`.
+            user_id: The end user that the runs are for.
+            input: The input of each run.
+            timezone: The time zone in which the times are meant, by its IANA name such as `Europe/Berlin`;
+                `UTC` by default.
+        """
+        answer: Schedule = await finish(self._client.start("ScheduleWorkflow", (workflow_id,), {
+            "cron": cron,
+            "user_id": user_id,
+            "input": input,
+            "timezone": timezone,
+        }, options))
+        return answer
+
+    async def run(
+        self,
+        workflow_id: str,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        input: Mapping[str, Any] | None = None,
+        run_key: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> WorkflowRun:
+        """Starts a run of a workflow and returns at once.
+
+        An input that does not fit the workflow's `input_schema` is refused before anything starts.
+
+        Args:
+            workflow_id: The workflow.
+            user_id: The end user that the run is for; the user of the session by default. One of the two must
+                be given.
+            session_id: The session in which the agents work; the user's active session by default, which is
+                created where there is none.
+            input: The input, which steps read as `$.input` and `$.trigger`; empty by default.
+            run_key: Your own key for the run: a second call with it returns the first run and starts none. It
+                is kept as long as the run, unlike the idempotency key that every call has.
+        """
+        answer: WorkflowRun = await finish(self._client.start("RunWorkflow", (workflow_id,), {
+            "user_id": user_id,
+            "session_id": session_id,
+            "input": input,
+            "run_key": run_key,
+        }, options))
+        return answer
+
+    def run_and_stream(
+        self,
+        workflow_id: str,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        input: Mapping[str, Any] | None = None,
+        run_key: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncEventStream[WorkflowStreamEvent]:
+        """Starts a run of a workflow and streams what happens until it is over.
+
+        A stream that breaks resumes after the last event that arrived; the run is not started again. Leaving the
+        stream early cancels the run.
+
+        Args:
+            workflow_id: The workflow.
+            user_id: The end user that the run is for; the user of the session by default. One of the two must
+                be given.
+            session_id: The session in which the agents work; the user's active session by default, which is
+                created where there is none.
+            input: The input, which steps read as `$.input` and `$.trigger`; empty by default.
+            run_key: Your own key for the run: a second call with it returns the first run and starts none. It
+                is kept as long as the run, unlike the idempotency key that every call has.
+        """
+        return AsyncEventStream(lambda: self._client.start_open("RunAndStreamWorkflow", (workflow_id,), {
+            "user_id": user_id,
+            "session_id": session_id,
+            "input": input,
+            "run_key": run_key,
+        }, options))
+
+    def runs(
+        self,
+        *,
+        workflow_id: str | None = None,
+        status: WorkflowRunStatusValue | None = None,
+        session_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[WorkflowRun]:
+        """Lists runs of workflows, the newest first.
+
+        Args:
+            workflow_id: Only runs of this workflow.
+            status: Only runs in this state.
+            session_id: Only runs in this session.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListWorkflowRuns",
+            (),
+            {
+            "workflow_id": workflow_id,
+            "status": status,
+            "session_id": session_id,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def get_run(self, workflow_run_id: str, **options: Unpack[CallOptions]) -> WorkflowRun:
+        """Fetches a run of a workflow, with what its steps returned so far.
+
+        Args:
+            workflow_run_id: The run of the workflow.
+        """
+        answer: WorkflowRun = await finish(self._client.start("GetWorkflowRun", (workflow_run_id,), None, options))
+        return answer
+
+    async def wait_for_run(self, workflow_run_id: str, **options: Unpack[CallOptions]) -> WorkflowRun:
+        """Waits until a run of a workflow is over, and returns it whatever it came to.
+
+        A run that is paused is waited for. A call that ends early ends the waiting and not the run.
+
+        Args:
+            workflow_run_id: The run of the workflow.
+        """
+        answer: WorkflowRun = await finish(self._client.start("WaitForWorkflowRun", (workflow_run_id,), None, options))
+        return answer
+
+    def stream_run(self, workflow_run_id: str, **options: Unpack[CallOptions]) -> AsyncEventStream[WorkflowStreamEvent]:
+        """Streams what happened and happens in a run of a workflow, from its beginning, until it is over.
+
+        Older versions of the client give the id of a workflow here. Then the run of it that is under way is
+        streamed, or else one is started without input, in an anonymous session.
+
+        Args:
+            workflow_run_id: The run of the workflow; older versions of the client give the id of a workflow,
+                `wf_...`, in its place.
+        """
+        return AsyncEventStream(lambda: self._client.start_open("StreamWorkflowRun", (workflow_run_id,), None, options))
+
+    async def cancel_run(self, workflow_run_id: str, **options: Unpack[CallOptions]) -> WorkflowRun:
+        """Cancels a run of a workflow. What its steps did so far is kept and paid for; a run that is over stays as
+        it is.
+
+        Args:
+            workflow_run_id: The run of the workflow.
+        """
+        answer: WorkflowRun = await finish(self._client.start("CancelWorkflowRun", (workflow_run_id,), None, options))
+        return answer
+
+    async def retry_run(self, workflow_run_id: str, **options: Unpack[CallOptions]) -> WorkflowRun:
+        """Takes a run of a workflow up again at the step that failed. What the steps before it returned is kept.
+
+        A run that neither failed nor is paused or partial is refused with `conflict`.
+
+        Args:
+            workflow_run_id: The run of the workflow.
+        """
+        answer: WorkflowRun = await finish(self._client.start("RetryWorkflowRun", (workflow_run_id,), None, options))
+        return answer
+
+    async def resume_run(
+        self,
+        workflow_run_id: str,
+        *,
+        event: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> WorkflowRun:
+        """Resumes a run of a workflow that waits: it is told of the event that it waits for, or just goes on.
+
+        A run that does not wait for the event, or that is not paused, is refused with `conflict`. An approval is
+        decided with `approvals.approve` and not resumed.
+
+        Args:
+            workflow_run_id: The run of the workflow.
+            event: The event that a `wait` step of the run waits for; leave it out for a run that is paused
+                because a step failed.
+            payload: What the event carries: the output of the `wait` step; empty by default.
+        """
+        answer: WorkflowRun = await finish(self._client.start("ResumeWorkflowRun", (workflow_run_id,), {"event": event, "payload": payload}, options))
+        return answer
+
+
+class AsyncApprovals:
+    """What agents and workflows do only when somebody allows it."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(
+        self,
+        *,
+        session_id: str | None = None,
+        status: ApprovalStatusValue | None = None,
+        agent_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[Approval]:
+        """Lists approvals, the newest first.
+
+        Args:
+            session_id: Only approvals of this session.
+            status: Only approvals in this state.
+            agent_id: Only approvals that this agent waits for.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListApprovals",
+            (),
+            {
+            "session_id": session_id,
+            "status": status,
+            "agent_id": agent_id,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def get(self, approval_id: str, **options: Unpack[CallOptions]) -> Approval:
+        """Fetches an approval.
+
+        Args:
+            approval_id: The approval.
+        """
+        answer: Approval = await finish(self._client.start("GetApproval", (approval_id,), None, options))
+        return answer
+
+    async def approve(
+        self,
+        approval_id: str,
+        *,
+        modifications: Mapping[str, Any] | None = None,
+        decided_by: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Approval:
+        """Approves. What waits goes on from where it stood.
+
+        Approving again what is approved changes nothing. What was denied is refused with `conflict`, and what
+        expired with `approval_expired`.
+
+        Args:
+            approval_id: The approval.
+            modifications: Members of the action's `params` to change before it is done.
+            decided_by: Who approves, by the id that your own system uses.
+        """
+        answer: Approval = await finish(self._client.start("ApproveAction", (approval_id,), {
+            "modifications": modifications,
+            "decided_by": decided_by,
+        }, options))
+        return answer
+
+    async def deny(
+        self,
+        approval_id: str,
+        *,
+        reason: str | None = None,
+        decided_by: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Approval:
+        """Denies. An agent that waits gets an error that it can handle; a step of a workflow that waits fails.
+
+        Denying again what is denied changes nothing. What was approved is refused with `conflict`, and what
+        expired with `approval_expired`.
+
+        Args:
+            approval_id: The approval.
+            reason: Why, as the agent is told.
+            decided_by: Who denies, by the id that your own system uses.
+        """
+        answer: Approval = await finish(self._client.start("DenyAction", (approval_id,), {
+            "reason": reason,
+            "decided_by": decided_by,
+        }, options))
+        return answer
+
+    async def bulk_approve(
+        self,
+        ids: Sequence[str],
+        *,
+        decided_by: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> BulkApprovalResult:
+        """Approves several. Each is decided on its own, and the answer has a result for each.
+
+        Args:
+            ids: The approvals, 1 to 100.
+            decided_by: Who approves, by the id that your own system uses.
+        """
+        answer: BulkApprovalResult = await finish(self._client.start("BulkApproveActions", (), {"ids": ids, "decided_by": decided_by}, options))
+        return answer
+
+    async def bulk_deny(
+        self,
+        ids: Sequence[str],
+        *,
+        reason: str | None = None,
+        decided_by: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> BulkApprovalResult:
+        """Denies several. Each is decided on its own, and the answer has a result for each.
+
+        Args:
+            ids: The approvals, 1 to 100.
+            reason: Why, as the agents are told.
+            decided_by: Who denies, by the id that your own system uses.
+        """
+        answer: BulkApprovalResult = await finish(self._client.start("BulkDenyActions", (), {
+            "ids": ids,
+            "reason": reason,
+            "decided_by": decided_by,
+        }, options))
+        return answer
+
+
+class AsyncSchedules:
+    """Agents and workflows that run again and again, as a cron expression says."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def create(
+        self,
+        cron: str,
+        user_id: str,
+        *,
+        name: str | None = None,
+        agent: str | None = None,
+        workflow_id: str | None = None,
+        timezone: str | None = None,
+        input: Mapping[str, Any] | None = None,
+        enabled: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Schedule:
+        """Creates a schedule for an agent or a workflow.
+
+        Each run is in the user's active session, which is created where there is none. A run that would begin
+        while the one before is still active is skipped.
+
+        Args:
+            cron: The times: minute, hour, day of the month, month and day of the week, for example `0 9 * *
+                1-5`.
+            user_id: The end user that the runs are for.
+            name: The name, for people; none by default.
+            agent: The name of the agent that is run, or the id of a definition. Either this or `workflow_id`
+                must be given.
+            workflow_id: The workflow that is run.
+            timezone: The time zone in which the times are meant, by its IANA name such as `Europe/Berlin`;
+                `UTC` by default.
+            input: What the agent is told, or the input of the workflow; empty by default.
+            enabled: Whether it is active at once; true by default.
+        """
+        answer: Schedule = await finish(self._client.start("CreateSchedule", (), {
+            "cron": cron,
+            "user_id": user_id,
+            "name": name,
+            "agent": agent,
+            "workflow_id": workflow_id,
+            "timezone": timezone,
+            "input": input,
+            "enabled": enabled,
+        }, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[Schedule]:
+        """Lists schedules, the newest first.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListSchedules",
+            (),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def get(self, schedule_id: str, **options: Unpack[CallOptions]) -> Schedule:
+        """Fetches a schedule.
+
+        Args:
+            schedule_id: The schedule.
+        """
+        answer: Schedule = await finish(self._client.start("GetSchedule", (schedule_id,), None, options))
+        return answer
+
+    async def update(
+        self,
+        schedule_id: str,
+        *,
+        cron: str | None = None,
+        timezone: str | Null | None = None,
+        name: str | Null | None = None,
+        input: Mapping[str, Any] | Null | None = None,
+        enabled: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Schedule:
+        """Changes what is given and keeps the rest. A run that is under way is not affected.
+
+        Args:
+            schedule_id: The schedule.
+            cron: The times: minute, hour, day of the month, month and day of the week.
+            timezone: The time zone in which the times are meant, by its IANA name; null is `UTC`.
+            name: The name, for people.
+            input: What the agent is told, or the input of the workflow, in the place of all that there was.
+            enabled: Whether it is active.
+        """
+        answer: Schedule = await finish(self._client.start("UpdateSchedule", (schedule_id,), {
+            "cron": cron,
+            "timezone": timezone,
+            "name": name,
+            "input": input,
+            "enabled": enabled,
+        }, options))
+        return answer
+
+    async def pause(self, schedule_id: str, **options: Unpack[CallOptions]) -> Schedule:
+        """Pauses a schedule: nothing more begins until it is resumed. A run that is under way ends as it would.
+
+        Args:
+            schedule_id: The schedule.
+        """
+        answer: Schedule = await finish(self._client.start("PauseSchedule", (schedule_id,), None, options))
+        return answer
+
+    async def resume(self, schedule_id: str, **options: Unpack[CallOptions]) -> Schedule:
+        """Resumes a schedule. The times that passed meanwhile are not made up for.
+
+        Args:
+            schedule_id: The schedule.
+        """
+        answer: Schedule = await finish(self._client.start("ResumeSchedule", (schedule_id,), None, options))
+        return answer
+
+    async def delete(self, schedule_id: str, **options: Unpack[CallOptions]) -> None:
+        """Removes a schedule and its history. A run that is under way ends as it would.
+
+        Args:
+            schedule_id: The schedule.
+        """
+        await finish(self._client.start("DeleteSchedule", (schedule_id,), None, options))
+
+    def history(
+        self,
+        schedule_id: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[ScheduleExecution]:
+        """Lists what the schedule has run, the newest first.
+
+        Args:
+            schedule_id: The schedule.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListScheduleHistory",
+            (schedule_id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+
+class AsyncTriggers:
+    """Agents and workflows that run when an address is called or an event is emitted."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def create(
+        self,
+        name: str,
+        user_id: str,
+        *,
+        type: TriggerTypeValue | None = None,
+        agent: str | None = None,
+        workflow_id: str | None = None,
+        event: str | None = None,
+        filter: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Trigger:
+        """Creates a trigger for an agent or a workflow. The answer has the signing secret, this once.
+
+        A trigger of the type `webhook` has an address that others call; one of the type `event` waits for
+        `events.emit`. Each run is in the user's active session, which is created where there is none.
+
+        Args:
+            name: The name, for people.
+            user_id: The end user that the runs are for.
+            type: What sets it off; `event` by default where `event` is given, and `webhook` otherwise.
+            agent: The name of the agent that is run, or the id of a definition. Either this or `workflow_id`
+                must be given.
+            workflow_id: The workflow that is run.
+            event: The name of the event, for the type `event`.
+            filter: Members that the event's payload must have with these values, for the type `event`; none by
+                default.
+        """
+        answer: Trigger = await finish(self._client.start("CreateTrigger", (), {
+            "name": name,
+            "user_id": user_id,
+            "type": type,
+            "agent": agent,
+            "workflow_id": workflow_id,
+            "event": event,
+            "filter": filter,
+        }, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[Trigger]:
+        """Lists triggers, the newest first. Their secrets are left out.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListTriggers",
+            (),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def get(self, trigger_id: str, **options: Unpack[CallOptions]) -> Trigger:
+        """Fetches a trigger. Its secret is left out.
+
+        Args:
+            trigger_id: The trigger.
+        """
+        answer: Trigger = await finish(self._client.start("GetTrigger", (trigger_id,), None, options))
+        return answer
+
+    async def delete(self, trigger_id: str, **options: Unpack[CallOptions]) -> None:
+        """Removes a trigger. Its address answers `not_found` from then on; a run that is under way ends as it
+        would.
+
+        Args:
+            trigger_id: The trigger.
+        """
+        await finish(self._client.start("DeleteTrigger", (trigger_id,), None, options))
+
+    async def fire(
+        self,
+        trigger_id: str,
+        payload: Mapping[str, Any],
+        **options: Unpack[CallOptions],
+    ) -> TriggerFiring:
+        """Fires a trigger: what it runs begins with the payload, and the answer does not wait for it.
+
+        This is the trigger's `url`, which anybody can call who has its secret. The header `X-Trigger-Signature`
+        has the HMAC-SHA256 of the body as it is sent, with the secret as the key, in hexadecimal digits, with or
+        without `sha256=` before them. A wrong signature is refused with `unauthorized`. A call with an API key
+        of the account, as this method makes it, needs no signature. A trigger of the type `event` cannot be
+        fired so.
+
+        Args:
+            trigger_id: The trigger.
+            payload: What is passed on: steps of a workflow read it as `$.trigger`.
+        """
+        answer: TriggerFiring = await finish(self._client.start("FireTrigger", (trigger_id,), {"payload": payload}, options))
+        return answer
+
+
+class AsyncEvents:
+    """What your own system reports, so that triggers fire and waiting workflows go on."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def emit(
+        self,
+        event: str,
+        *,
+        user_id: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+        **options: Unpack[CallOptions],
+    ) -> EmittedEvent:
+        """Emits an event: the triggers that match it fire, and the workflow runs that wait for it go on.
+
+        The answer does not wait for what begins. With `user_id` only triggers and runs of this user match,
+        without it those of all users.
+
+        Args:
+            event: The name, for example `order.paid`.
+            user_id: The end user that it concerns; all users by default.
+            payload: What it carries: the input of what begins, and the output of the steps that wait for it;
+                empty by default.
+        """
+        answer: EmittedEvent = await finish(self._client.start("EmitEvent", (), {
+            "event": event,
+            "user_id": user_id,
+            "payload": payload,
+        }, options))
+        return answer
+
+
+class AsyncTools:
+    """What agents can call: built-in tools, and those that are signed HTTP calls to your server."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def register(
+        self,
+        name: str,
+        description: str,
+        parameters: Mapping[str, Any],
+        handler: ToolHandlerInput,
+        *,
+        requires_approval: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Tool:
+        """Registers a tool of yours, so that agents can call it by its name. The answer has the signing secret,
+        this once.
+
+        A name can be registered once: a second tool with it, or one with the name of a built-in tool, fails with
+        `conflict`. Calls are signed as Standard Webhooks are; the SDKs verify them.
+
+        Args:
+            name: The name by which models call it: 1 to 64 letters, digits, `_` and `-`.
+            description: What it does and when to use it, for the model.
+            parameters: What it is given: a JSON Schema of an object.
+            handler: What does its work.
+            requires_approval: Whether a person must approve each call; false by default.
+        """
+        answer: Tool = await finish(self._client.start("RegisterTool", (), {
+            "name": name,
+            "description": description,
+            "parameters": parameters,
+            "handler": handler,
+            "requires_approval": requires_approval,
+        }, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[Tool]:
+        """Lists tools by name, the built-in ones included.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListTools",
+            (),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def get(self, name: str, **options: Unpack[CallOptions]) -> Tool:
+        """Fetches a tool, built-in or registered.
+
+        Args:
+            name: The name of the tool.
+        """
+        answer: Tool = await finish(self._client.start("GetTool", (name,), None, options))
+        return answer
+
+    async def update(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        handler: ToolHandlerInput | None = None,
+        requires_approval: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Tool:
+        """Changes what is given of a registered tool and keeps the rest. Its signing secret stays the same.
+
+        A built-in tool cannot be changed: that fails with `forbidden`.
+
+        Args:
+            name: The name of the tool.
+            description: What it does and when to use it, for the model.
+            parameters: What it is given: a JSON Schema of an object, in place of the one before.
+            handler: What does its work, in place of the one before, headers and all.
+            requires_approval: Whether a person must approve each call.
+        """
+        answer: Tool = await finish(self._client.start("UpdateTool", (name,), {
+            "description": description,
+            "parameters": parameters,
+            "handler": handler,
+            "requires_approval": requires_approval,
+        }, options))
+        return answer
+
+    async def test(
+        self,
+        name: str,
+        input: Mapping[str, Any],
+        **options: Unpack[CallOptions],
+    ) -> ToolResult:
+        """Calls a tool with this input, as an agent would, and tells what came of it.
+
+        A tool that fails is no error of this call: the answer says `success: false` and why. A handler that
+        cannot be reached fails with `tool_handler_unreachable`.
+
+        Args:
+            name: The name of the tool.
+            input: What the tool is given, as its `parameters` describe it.
+        """
+        answer: ToolResult = await finish(self._client.start("TestTool", (name,), {"input": input}, options))
+        return answer
+
+    async def delete(self, name: str, **options: Unpack[CallOptions]) -> None:
+        """Removes a registered tool. Agents that have it in their list work on without it.
+
+        Args:
+            name: The name of the tool.
+        """
+        await finish(self._client.start("DeleteTool", (name,), None, options))
+
+
+class AsyncMcp:
+    """The MCP servers whose tools agents can use, and the one that offers your own tools."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def connect(self, server: McpConnectOpts | McpConnectOptsDict, **options: Unpack[CallOptions]) -> McpConnection:
+        """Connects an MCP server, so that agents can use its tools.
+
+        Tools are called by the name of the connection and their own: `github_list_issues`. A server of `sse` or
+        `streamable-http` is connected before the call returns, or the call fails with `mcp_connect_failed`;
+        where it asks for OAuth, the answer has `auth_url` and the connection waits in the state `configured`. A
+        `stdio` server is started in each agent's sandbox. A name that another connection has fails with
+        `mcp_name_conflict`.
+
+        Args:
+            server: An MCP server to connect.
+        """
+        answer: McpConnection = await finish(self._client.start("ConnectMcpServer", (), {"server": server}, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[McpConnection]:
+        """Lists the connections, the newest first.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListMcpConnections",
+            (),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def get(self, connection_id: str, **options: Unpack[CallOptions]) -> McpConnection:
+        """Fetches a connection.
+
+        Args:
+            connection_id: The connection.
+        """
+        answer: McpConnection = await finish(self._client.start("GetMcpConnection", (connection_id,), None, options))
+        return answer
+
+    def tools(
+        self,
+        connection_id: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[McpTool]:
+        """Lists the tools of a connection that agents can use, by name.
+
+        Args:
+            connection_id: The connection.
+            limit: How many items a page has at most: 1 to 100, 100 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListMcpTools",
+            (connection_id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def refresh(self, connection_id: str, **options: Unpack[CallOptions]) -> McpRefreshResult:
+        """Asks the server again which tools it has. Fails with `mcp_refresh_failed` if it does not say.
+
+        Args:
+            connection_id: The connection.
+        """
+        answer: McpRefreshResult = await finish(self._client.start("RefreshMcpTools", (connection_id,), None, options))
+        return answer
+
+    async def update(
+        self,
+        connection_id: str,
+        changes: McpUpdateOpts | McpUpdateOptsDict,
+        **options: Unpack[CallOptions],
+    ) -> McpConnection:
+        """Changes what is given of a connection and keeps the rest. A connection whose headers change is made anew.
+
+        Args:
+            connection_id: The connection.
+            changes: A change of a connection. What is left out stays.
+        """
+        answer: McpConnection = await finish(self._client.start("UpdateMcpConnection", (connection_id,), {"changes": changes}, options))
+        return answer
+
+    async def health(self, connection_id: str, **options: Unpack[CallOptions]) -> McpHealth:
+        """Asks the server for a sign of life and tells how long that took.
+
+        A server that does not answer is no error of this call: the answer says `error` and why.
+
+        Args:
+            connection_id: The connection.
+        """
+        answer: McpHealth = await finish(self._client.start("GetMcpHealth", (connection_id,), None, options))
+        return answer
+
+    async def disconnect(self, connection_id: str, **options: Unpack[CallOptions]) -> None:
+        """Removes a connection with the credentials of its users. Agents that used its tools work on without them.
+
+        Args:
+            connection_id: The connection.
+        """
+        await finish(self._client.start("DisconnectMcpServer", (connection_id,), None, options))
+
+    async def set_user_credentials(
+        self,
+        connection_id: str,
+        user_id: str,
+        headers: Mapping[str, str],
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Sets the credentials that one end user has at a server whose `credentials_type` is `per_user`.
+
+        Agents in the user's sessions call the server with these headers, in place of those of the connection.
+        They are kept sealed and never shown.
+
+        Args:
+            connection_id: The connection.
+            user_id: The end user, by the id that your own system uses.
+            headers: Headers that are sent with each request for this user, by their names, in place of all
+                those before.
+        """
+        await finish(self._client.start("SetMcpUserCredentials", (connection_id, user_id), {"headers": headers}, options))
+
+    async def delete_user_credentials(
+        self,
+        connection_id: str,
+        user_id: str,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Removes the credentials of one end user.
+
+        Args:
+            connection_id: The connection.
+            user_id: The end user, by the id that your own system uses.
+        """
+        await finish(self._client.start("DeleteMcpUserCredentials", (connection_id, user_id), None, options))
+
+    async def server_config(
+        self,
+        expose: McpExposeInput,
+        *,
+        auth: McpServerAuthValue | None = None,
+        **options: Unpack[CallOptions],
+    ) -> McpServerConfigResponse:
+        """Says which of the account's tools its MCP server offers to programs outside.
+
+        Args:
+            expose: The names of the registered tools that are offered, or `*` for all; an empty list offers
+                nothing.
+            auth: How programs outside prove who they are; `api_key` by default.
+        """
+        answer: McpServerConfigResponse = await finish(self._client.start("SetMcpServerConfig", (), {"expose": expose, "auth": auth}, options))
+        return answer
+
+    async def get_server_config(self, **options: Unpack[CallOptions]) -> McpServerConfigResponse:
+        """Tells what the account's MCP server offers, and its address."""
+        answer: McpServerConfigResponse = await finish(self._client.start("GetMcpServerConfig", (), None, options))
+        return answer
+
+
+class AsyncChannels:
+    """Where people reach an agent: a chat on a website, Slack, mail, the telephone."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def create(
+        self,
+        type: ChannelTypeValue,
+        agent: str,
+        *,
+        theme: ChannelTheme | ChannelThemeDict | None = None,
+        workspace: str | None = None,
+        bot_name: str | None = None,
+        channels: Sequence[str] | None = None,
+        address: str | None = None,
+        phone_number: str | None = None,
+        voice: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Channel:
+        """Creates a channel through which people reach the agent.
+
+        Args:
+            type: How people reach the agent.
+            agent: The name of the agent, or the id of a definition.
+            theme: How the chat looks; must be given for `chat_embed`.
+            workspace: The workspace of Slack; must be given for `slack`.
+            bot_name: The name that the agent has in Slack; must be given for `slack`.
+            channels: The channels of Slack in which the agent answers; at least one must be given for `slack`.
+            address: The address to which people write; must be given for `email`.
+            phone_number: The number that people call, with `+` and the country code; must be given for `phone`.
+            voice: The voice in which the agent speaks, for example `alloy`; only for `phone`, where there is a
+                default.
+        """
+        answer: Channel = await finish(self._client.start("CreateChannel", (), {
+            "type": type,
+            "agent": agent,
+            "theme": theme,
+            "workspace": workspace,
+            "bot_name": bot_name,
+            "channels": channels,
+            "address": address,
+            "phone_number": phone_number,
+            "voice": voice,
+        }, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        type: ChannelTypeValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[Channel]:
+        """Lists channels, the newest first.
+
+        Args:
+            type: Only channels of this type.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListChannels",
+            (),
+            {
+            "type": type,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def get(self, channel_id: str, **options: Unpack[CallOptions]) -> Channel:
+        """Fetches a channel.
+
+        Args:
+            channel_id: The channel.
+        """
+        answer: Channel = await finish(self._client.start("GetChannel", (channel_id,), None, options))
+        return answer
+
+    async def update(
+        self,
+        channel_id: str,
+        *,
+        config: Mapping[str, Any] | None = None,
+        enabled: bool | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Channel:
+        """Changes what is given and keeps the rest; `enabled` switches the channel on or off.
+
+        Args:
+            channel_id: The channel.
+            config: The settings to change, also inside of `theme`; the others stay. One that is null goes.
+            enabled: Whether people reach the agent through it.
+        """
+        answer: Channel = await finish(self._client.start("UpdateChannel", (channel_id,), {"config": config, "enabled": enabled}, options))
+        return answer
+
+    async def delete(self, channel_id: str, **options: Unpack[CallOptions]) -> None:
+        """Removes a channel. Its conversations stay.
+
+        Args:
+            channel_id: The channel.
+        """
+        await finish(self._client.start("DeleteChannel", (channel_id,), None, options))
+
+    def conversations(
+        self,
+        channel_id: str,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[ChannelConversation]:
+        """Lists the conversations of the channel, the one with the newest message first.
+
+        Args:
+            channel_id: The channel.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListChannelConversations",
+            (channel_id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def test(self, channel_id: str, **options: Unpack[CallOptions]) -> ChannelTestResult:
+        """Tries whether the channel works. One that does not is no error of this call.
+
+        Args:
+            channel_id: The channel.
+        """
+        answer: ChannelTestResult = await finish(self._client.start("TestChannel", (channel_id,), None, options))
+        return answer
+
+    async def send_visitor_message(
+        self,
+        channel_id: str,
+        visitor_id: str,
+        message: str,
+        **options: Unpack[CallOptions],
+    ) -> VisitorMessageSent:
+        """Takes a message from a visitor; the answer comes on `channels.visitor_stream`.
+
+        Needs no API key: whoever knows the id of the channel may write to it.
+
+        Args:
+            channel_id: The channel.
+            visitor_id: Who writes, by an id that the website makes. Make it so that nobody can guess it.
+            message: The message, 32 KiB at most.
+        """
+        answer: VisitorMessageSent = await finish(self._client.start("SendVisitorMessage", (channel_id,), {
+            "visitor_id": visitor_id,
+            "message": message,
+        }, options))
+        return answer
+
+    def visitor_messages(
+        self,
+        channel_id: str,
+        visitor_id: str,
+        *,
+        order: ChatMessageOrderValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[VisitorMessage]:
+        """Lists what a visitor and the agent wrote.
+
+        Needs no API key: whoever knows the ids of the channel and the visitor may read it.
+
+        Args:
+            channel_id: The channel.
+            visitor_id: The visitor, by the id that the website made.
+            order: In which order; the oldest first by default.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListVisitorMessages",
+            (channel_id,),
+            {
+            "visitor_id": visitor_id,
+            "order": order,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    def visitor_stream(
+        self,
+        channel_id: str,
+        visitor_id: str,
+        **options: Unpack[CallOptions],
+    ) -> AsyncEventStream[VisitorStreamEvent]:
+        """Streams what is written to a visitor, from now on, until the visitor leaves.
+
+        Needs no API key: whoever knows the ids of the channel and the visitor may read it.
+
+        Args:
+            channel_id: The channel.
+            visitor_id: The visitor, by the id that the website made.
+        """
+        return AsyncEventStream(lambda: self._client.start_open("StreamVisitorMessages", (channel_id,), {"visitor_id": visitor_id}, options))
+
+
+class AsyncGuardrails:
+    """What may go into models and come out of them."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def configure(self, config: GuardrailConfig | GuardrailConfigDict, **options: Unpack[CallOptions]) -> GuardrailConfig:
+        """Sets the guardrails of the account, in the place of those that it had.
+
+        They hold for every agent that has none of its own. What is left out goes back to its default.
+
+        Args:
+            config: What may go into models and come out of them.
+
+                In the options of an agent, what is left out is as the account has it.
+        """
+        answer: GuardrailConfig = await finish(self._client.start("ConfigureGuardrails", (), {"config": config}, options))
+        return answer
+
+    async def get(self, **options: Unpack[CallOptions]) -> GuardrailConfig:
+        """Fetches the guardrails of the account."""
+        answer: GuardrailConfig = await finish(self._client.start("GetGuardrails", (), None, options))
+        return answer
+
+    def violations(
+        self,
+        *,
+        period: UsagePeriodValue | None = None,
+        type: GuardrailViolationTypeValue | None = None,
+        severity: GuardrailSeverityValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[GuardrailViolation]:
+        """Lists what guardrails stopped or reported, the newest first.
+
+        Args:
+            period: Only violations of this period; all by default.
+            type: Only violations of this type.
+            severity: Only violations that are so bad.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListGuardrailViolations",
+            (),
+            {
+            "period": period,
+            "type": type,
+            "severity": severity,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+
+class AsyncFiles:
+    """The files of the account: from users, from agents, and for knowledge."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def upload(
+        self,
+        filename: str,
+        data: str,
+        purpose: FilePurposeValue,
+        user_id: str,
+        *,
+        mime_type: str | None = None,
+        auto_ingest: bool | None = None,
+        collection: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> StoredFile:
+        """Stores a file for an end user.
+
+        What is stored as `agent_input` is in the sandboxes of the user's agents, as `/data/` and its name.
+
+        Args:
+            filename: The name of the file, without folders.
+            data: The content, as base64.
+            purpose: What it is for.
+            user_id: The end user, by the id that your own system uses.
+            mime_type: The kind of content, for example `application/pdf`; told from the name by default.
+            auto_ingest: Whether a document is taken into knowledge at once; false by default. Only for the
+                purpose `knowledge`.
+            collection: The collection of knowledge that takes it; the user's default one if it is left out.
+        """
+        answer: StoredFile = await finish(self._client.start("UploadFile", (), {
+            "filename": filename,
+            "data": data,
+            "purpose": purpose,
+            "user_id": user_id,
+            "mime_type": mime_type,
+            "auto_ingest": auto_ingest,
+            "collection": collection,
+        }, options))
+        return answer
+
+    async def get(self, file_id: str, **options: Unpack[CallOptions]) -> StoredFile:
+        """Fetches what is known of a file; `files.download` fetches its content.
+
+        Args:
+            file_id: The file.
+        """
+        answer: StoredFile = await finish(self._client.start("GetFile", (file_id,), None, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        user_id: str | None = None,
+        purpose: FilePurposeValue | None = None,
+        agent_id: str | None = None,
+        session_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[StoredFile]:
+        """Lists files, the newest first.
+
+        Args:
+            user_id: Only files of this end user.
+            purpose: Only files for this purpose.
+            agent_id: Only files that this agent made.
+            session_id: Only files that were made in this session.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListStoredFiles",
+            (),
+            {
+            "user_id": user_id,
+            "purpose": purpose,
+            "agent_id": agent_id,
+            "session_id": session_id,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def get_url(
+        self,
+        file_id: str,
+        *,
+        expires_in: Duration | None = None,
+        **options: Unpack[CallOptions],
+    ) -> FileUrl:
+        """Makes an address at which anyone who has it can download the file for a while, without a key.
+
+        Args:
+            file_id: The file.
+            expires_in: How long it works: 1 hour by default, 7 days at most.
+        """
+        answer: FileUrl = await finish(self._client.start("GetFileUrl", (file_id,), {"expires_in": expires_in}, options))
+        return answer
+
+    async def download(self, file_id: str, **options: Unpack[CallOptions]) -> FileContent:
+        """Fetches the content of a file.
+
+        Args:
+            file_id: The file.
+        """
+        answer: FileContent = await finish(self._client.start("DownloadFile", (file_id,), None, options))
+        return answer
+
+    async def delete(self, file_id: str, **options: Unpack[CallOptions]) -> None:
+        """Deletes a file. Addresses that were made for it stop working; what knowledge took from it stays.
+
+        Args:
+            file_id: The file.
+        """
+        await finish(self._client.start("DeleteStoredFile", (file_id,), None, options))
+
+
+class AsyncSessionSecrets:
+    """The secrets of one session, which its sandboxes find in their environment."""
+
+    __slots__ = ("_client", "_id", "_owner")
+
+    def __init__(self, client: Client, owner: SessionData) -> None:
+        self._client = client
+        self._owner = owner
+        self._id = owner.id
+
+    async def set(self, secrets: Mapping[str, str], **options: Unpack[CallOptions]) -> None:
+        """Seals secrets of the session. One of the same name is replaced; the others stay.
+
+        The session's sandboxes find them in the environment, their names in capitals: `hubspot_api_key` is
+        `HUBSPOT_API_KEY`. They are never logged, never in a snapshot, and never returned.
+
+        Args:
+            secrets: The values by their names: letters, digits and underscores.
+        """
+        await finish(self._client.start("SetSessionSecrets", (self._id,), {"secrets": secrets}, options))
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[SecretInfo]:
+        """Lists the names of the session's secrets, in alphabetical order. Their values are never returned.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListSessionSecrets",
+            (self._id,),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def delete(self, name: str, **options: Unpack[CallOptions]) -> None:
+        """Removes a secret of the session. Sandboxes that have it keep it until they end.
+
+        Args:
+            name: The name of the secret.
+        """
+        await finish(self._client.start("DeleteSessionSecret", (self._id, name), None, options))
+
+
+class AsyncSecrets:
+    """The secrets of the account, which agents and providers use by their names."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def set(self, secrets: Mapping[str, str], **options: Unpack[CallOptions]) -> None:
+        """Seals secrets of the account. One of the same name is replaced; the others stay.
+
+        Agents have those that `secrets` names; providers and models have those that a `credential_ref` names.
+
+        Args:
+            secrets: The values by their names: letters, digits and underscores.
+        """
+        await finish(self._client.start("SetSecrets", (), {"secrets": secrets}, options))
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[SecretInfo]:
+        """Lists the names of the account's secrets, in alphabetical order. Their values are never returned.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListSecrets",
+            (),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def delete(self, name: str, **options: Unpack[CallOptions]) -> None:
+        """Removes a secret of the account. What refers to it fails from then on.
+
+        Args:
+            name: The name of the secret.
+        """
+        await finish(self._client.start("DeleteSecret", (name,), None, options))
+
+
+class AsyncProviders:
+    """The account's own providers of sandboxes and models."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def set(
+        self,
+        name: str,
+        credential_ref: str | None = None,
+        *,
+        config: ProviderConfig | ProviderConfigDict | None = None,
+        **options: Unpack[CallOptions],
+    ) -> ProviderData:
+        """Lets the account use a provider of its own, in the place of the settings that it had for that provider.
+
+        There are `e2b`, `fly` and `webhook` for sandboxes, `anthropic` and `openai` for models. `openai` with a
+        `base_url` is any gateway that speaks as OpenAI does.
+
+        Args:
+            name: The name of the provider, for example `e2b`.
+            credential_ref: The name of the account's secret that has the key; only a provider with an address
+                in `config` needs none.
+            config: Where the provider is; its public address by default.
+        """
+        answer: ProviderData = await finish(self._client.start("SetProvider", (name,), {
+            "credential_ref": credential_ref,
+            "config": config,
+        }, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        kind: ProviderKindValue | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[ProviderData]:
+        """Lists the account's own providers, by their names. Credentials are never returned.
+
+        Args:
+            kind: Only providers of this kind.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListProviders",
+            (),
+            {
+            "kind": kind,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def get(self, name: str, **options: Unpack[CallOptions]) -> ProviderData:
+        """Fetches the settings of one of the account's own providers. Credentials are never returned.
+
+        Args:
+            name: The name of the provider, for example `e2b`.
+        """
+        answer: ProviderData = await finish(self._client.start("GetProvider", (name,), None, options))
+        return answer
+
+    async def delete(self, name: str, **options: Unpack[CallOptions]) -> None:
+        """Forgets one of the account's own providers. Sandboxes that it runs go on until they end.
+
+        Args:
+            name: The name of the provider, for example `e2b`.
+        """
+        await finish(self._client.start("DeleteProvider", (name,), None, options))
+
+
+class AsyncModels:
+    """The models that agents can use, with what they can do and what they cost."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[Model]:
+        """Lists the models that agents can use, by id.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 100 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListModels",
+            (),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def get(self, model_id: str, **options: Unpack[CallOptions]) -> Model:
+        """Fetches a model.
+
+        Args:
+            model_id: The id of the model, for example `anthropic/claude-sonnet`.
+        """
+        answer: Model = await finish(self._client.start("GetModel", (model_id,), None, options))
+        return answer
+
+    async def estimate(
+        self,
+        model: str,
+        input_tokens: int,
+        output_tokens: int,
+        **options: Unpack[CallOptions],
+    ) -> ModelEstimate:
+        """Estimates what a call of a model costs. Nothing is called and nothing is charged.
+
+        Args:
+            model: The id of the model.
+            input_tokens: How many tokens go in.
+            output_tokens: How many tokens come out.
+        """
+        answer: ModelEstimate = await finish(self._client.start("EstimateModel", (), {
+            "model": model,
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+        }, options))
+        return answer
+
+
 class AsyncLogs:
     """What happened, as people read it."""
 
@@ -939,6 +5016,161 @@ class AsyncLogs:
             "level": level,
         }, options))
 
+    def socket(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        level: LogLevelValue | None = None,
+        since: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncEventStream[LogEntry]:
+        """Streams log entries over a WebSocket, as they happen: from now on, or after the last one that was seen.
+
+        Args:
+            session_id: Only entries of this session.
+            agent_id: Only entries of this agent.
+            level: Only entries of this level.
+            since: The id of the last entry that was seen, to go on after it; from now on by default.
+        """
+        return AsyncEventStream(lambda: self._client.start_open("OpenLogSocket", (), {
+            "session_id": session_id,
+            "agent_id": agent_id,
+            "level": level,
+            "since": since,
+        }, options))
+
+
+class AsyncMetrics:
+    """Numbers about the account, now and over time."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def summary(self, **options: Unpack[CallOptions]) -> MetricsSummary:
+        """Sums up how the account does right now."""
+        answer: MetricsSummary = await finish(self._client.start("GetMetricsSummary", (), None, options))
+        return answer
+
+    async def query(
+        self,
+        metric: MetricNameValue,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        interval: Duration | None = None,
+        tags: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> builtins.list[MetricDataPoint]:
+        """Reports one metric over time, the oldest point first; intervals without a measurement are there too.
+
+        Args:
+            metric: The metric.
+            since: From when; a day before `until` by default.
+            until: Until when; now by default.
+            interval: How much time each point is of: a whole number of minutes, 1 hour by default. There are at
+                most 10,000 points.
+            tags: Only what has these tags, as `name:value` with commas between them:
+                `provider:local,agent:researcher`.
+
+                The tags are `session`, `user`, `agent`, `model` and `provider`.
+        """
+        answer: builtins.list[MetricDataPoint] = await finish(self._client.start("QueryMetrics", (), {
+            "metric": metric,
+            "since": since,
+            "until": until,
+            "interval": interval,
+            "tags": tags,
+        }, options))
+        return answer
+
+
+class AsyncTraces:
+    """What each run did, as a tree of spans with their times."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def list(
+        self,
+        *,
+        agent_id: str | None = None,
+        session_id: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[Trace]:
+        """Lists traces, the newest first.
+
+        Args:
+            agent_id: Only traces of this agent.
+            session_id: Only traces of this session.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListTraces",
+            (),
+            {
+            "agent_id": agent_id,
+            "session_id": session_id,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+    async def get(self, trace_id: str, **options: Unpack[CallOptions]) -> TraceDetail:
+        """Fetches a trace with its spans.
+
+        Args:
+            trace_id: The trace.
+        """
+        answer: TraceDetail = await finish(self._client.start("GetTrace", (trace_id,), None, options))
+        return answer
+
+
+class AsyncActivity:
+    """Everything that happens: log entries, spans, metrics and changes of state."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def stream(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        user_id: str | None = None,
+        kinds: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncEventStream[ActivityEvent]:
+        """Streams everything that happens, from now on: log entries, spans, metrics and changes of state.
+
+        A stream that breaks resumes after the last event that arrived.
+
+        Args:
+            session_id: Only what happens in this session.
+            agent_id: Only what happens to this agent.
+            user_id: Only what happens for this end user.
+            kinds: Only events of these kinds, with commas between them: `log`, `span`, `metric`, `state`; all
+                by default.
+        """
+        return AsyncEventStream(lambda: self._client.start_open("StreamActivity", (), {
+            "session_id": session_id,
+            "agent_id": agent_id,
+            "user_id": user_id,
+            "kinds": kinds,
+        }, options))
+
 
 class AsyncUsage:
     """What was used and what it cost."""
@@ -1007,6 +5239,228 @@ class AsyncUsage:
             period: The period; `month` by default.
         """
         answer: UsageExport = await finish(self._client.start("ExportUsage", (), {"format": format, "period": period}, options))
+        return answer
+
+    def ledger(
+        self,
+        *,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        run_id: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[LedgerEntry]:
+        """Lists the entries of the ledger that totals are made of, the oldest first.
+
+        The sum of their exact amounts is what the totals of the same time say.
+
+        Args:
+            session_id: Only entries of this session.
+            user_id: Only entries of this end user.
+            run_id: Only entries of this run.
+            since: Only entries at or after this time.
+            until: Only entries before this time.
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListLedger",
+            (),
+            {
+            "session_id": session_id,
+            "user_id": user_id,
+            "run_id": run_id,
+            "since": since,
+            "until": until,
+            "limit": limit,
+            "cursor": cursor,
+        },
+            options,
+            None,
+        )
+
+
+class AsyncBilling:
+    """The plan, the payment pages, the credits, and the budgets of the account and of its users."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def get_subscription(self, **options: Unpack[CallOptions]) -> BillingSubscription:
+        """Fetches the account's subscription.
+
+        An account that never chose a plan has the plan `free` in the state `active`.
+        """
+        answer: BillingSubscription = await finish(self._client.start("GetSubscription", (), None, options))
+        return answer
+
+    async def create_checkout(
+        self,
+        plan: BillingPlanValue,
+        success_url: str,
+        cancel_url: str,
+        **options: Unpack[CallOptions],
+    ) -> BillingPage:
+        """Makes a page on which a person pays for a plan, and returns its address.
+
+        Args:
+            plan: The plan.
+            success_url: Where the person goes when it is paid.
+            cancel_url: Where the person goes who does not pay.
+        """
+        answer: BillingPage = await finish(self._client.start("CreateCheckout", (), {
+            "plan": plan,
+            "success_url": success_url,
+            "cancel_url": cancel_url,
+        }, options))
+        return answer
+
+    async def get_portal_url(self, **options: Unpack[CallOptions]) -> BillingPage:
+        """Returns the address of the page on which a person changes the plan, the payment method and the invoices."""
+        answer: BillingPage = await finish(self._client.start("GetBillingPortal", (), None, options))
+        return answer
+
+    async def get_credit_balance(self, **options: Unpack[CallOptions]) -> CreditBalance:
+        """Tells how many credits the account has left."""
+        answer: CreditBalance = await finish(self._client.start("GetCreditBalance", (), None, options))
+        return answer
+
+    async def set_budget(self, config: BillingBudgetConfig | BillingBudgetConfigDict, **options: Unpack[CallOptions]) -> BillingBudgetStatus:
+        """Sets the budget of the whole account, in place of the one before.
+
+        A budget holds against whatever is below it: an account's budget against each user's, a user's against
+        each session's limits, those against each run's. What would pass any of them is refused with
+        `session_limit_exceeded` before it is spent.
+
+        Args:
+            config: A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+        """
+        answer: BillingBudgetStatus = await finish(self._client.start("SetBudget", (), {"config": config}, options))
+        return answer
+
+    async def get_budget(self, **options: Unpack[CallOptions]) -> BillingBudgetStatus:
+        """Reports the budget of the whole account and how far it is used. Fails with `not_found` if none is set."""
+        answer: BillingBudgetStatus = await finish(self._client.start("GetBudget", (), None, options))
+        return answer
+
+    async def delete_budget(self, **options: Unpack[CallOptions]) -> None:
+        """Removes the budget of the whole account. What each user may spend stays limited as it is."""
+        await finish(self._client.start("DeleteBudget", (), None, options))
+
+    async def set_user_budget(self, config: BillingBudgetConfig | BillingBudgetConfigDict, **options: Unpack[CallOptions]) -> BillingBudgetConfig:
+        """Sets the budget that each end user has who has none of its own, in place of the one before.
+
+        Args:
+            config: A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+        """
+        answer: BillingBudgetConfig = await finish(self._client.start("SetUserBudget", (), {"config": config}, options))
+        return answer
+
+    async def get_user_budget(self, **options: Unpack[CallOptions]) -> BillingBudgetConfig:
+        """Fetches the budget that each end user has who has none of its own. Fails with `not_found` if none is set."""
+        answer: BillingBudgetConfig = await finish(self._client.start("GetUserBudget", (), None, options))
+        return answer
+
+    async def delete_user_budget(self, **options: Unpack[CallOptions]) -> None:
+        """Removes the budget that each end user has who has none of its own."""
+        await finish(self._client.start("DeleteUserBudget", (), None, options))
+
+    async def set_budget_of_user(
+        self,
+        user_id: str,
+        config: BillingBudgetConfig | BillingBudgetConfigDict,
+        **options: Unpack[CallOptions],
+    ) -> BillingBudgetStatus:
+        """Sets the budget of one end user, in place of the one before and of the default for every user.
+
+        Args:
+            user_id: The end user, by the id that your own system uses.
+            config: A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+        """
+        answer: BillingBudgetStatus = await finish(self._client.start("SetBudgetOfUser", (user_id,), {"config": config}, options))
+        return answer
+
+    async def get_budget_of_user(self, user_id: str, **options: Unpack[CallOptions]) -> BillingBudgetStatus:
+        """Reports the budget of one end user and how far it is used, the default for every user if it has none of
+        its own.
+
+        Fails with `not_found` if neither is set.
+
+        Args:
+            user_id: The end user, by the id that your own system uses.
+        """
+        answer: BillingBudgetStatus = await finish(self._client.start("GetBudgetOfUser", (user_id,), None, options))
+        return answer
+
+    async def delete_budget_of_user(self, user_id: str, **options: Unpack[CallOptions]) -> None:
+        """Removes the budget of one end user, who then has the default for every user.
+
+        Args:
+            user_id: The end user, by the id that your own system uses.
+        """
+        await finish(self._client.start("DeleteBudgetOfUser", (user_id,), None, options))
+
+
+class AsyncApiKeys:
+    """The keys with which programs act for the account."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def create(
+        self,
+        name: str,
+        environment: ApiKeyEnvironmentValue,
+        **options: Unpack[CallOptions],
+    ) -> ApiKeyCreated:
+        """Creates an API key. The answer has the key itself, this once: only a hash of it is kept.
+
+        A test key can make test keys alone; asking it for a live one fails with `forbidden`.
+
+        Args:
+            name: What it is for, for people.
+            environment: The world that it acts in.
+        """
+        answer: ApiKeyCreated = await finish(self._client.start("CreateApiKey", (), {"name": name, "environment": environment}, options))
+        return answer
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncPager[ApiKey]:
+        """Lists API keys, the newest first, revoked ones included. The keys themselves are not shown.
+
+        Args:
+            limit: How many items a page has at most: 1 to 100, 20 by default.
+            cursor: The `cursor` of the page before.
+        """
+        return AsyncPager(
+            self._client,
+            "ListApiKeys",
+            (),
+            {"limit": limit, "cursor": cursor},
+            options,
+            None,
+        )
+
+    async def revoke(self, key_id: str, **options: Unpack[CallOptions]) -> ApiKey:
+        """Revokes an API key: it is refused from now on. A key that is revoked already stays as it is.
+
+        Args:
+            key_id: The id of the key, which is not the key itself.
+        """
+        answer: ApiKey = await finish(self._client.start("RevokeApiKey", (key_id,), None, options))
         return answer
 
 
@@ -1091,19 +5545,74 @@ class AsyncClientMethods:
         self.sessions = AsyncSessions(client)
         """The sessions of the account."""
         self.agents = AsyncAgents(client)
-        """The agents of all sessions."""
+        """The agents of all sessions, and the definitions that agents are made from."""
+        self.customizations = AsyncCustomizations(client)
+        """Instructions, prompts, skills and hooks that are attached to agent definitions."""
         self.runs = AsyncRuns(client)
         """The runs of all sessions."""
+        self.tasks = AsyncTasks(client)
+        """The tasks of all sessions."""
+        self.fleets = AsyncFleets(client)
+        """The fleets of all sessions."""
+        self.teams = AsyncTeams(client)
+        """The teams of all sessions."""
+        self.team_runs = AsyncTeamRuns(client)
+        """The runs of all teams."""
+        self.workflows = AsyncWorkflows(client)
+        """Workflows: steps of agents and other work, and the runs of them."""
+        self.approvals = AsyncApprovals(client)
+        """What agents and workflows do only when somebody allows it."""
+        self.schedules = AsyncSchedules(client)
+        """Agents and workflows that run again and again, as a cron expression says."""
+        self.triggers = AsyncTriggers(client)
+        """Agents and workflows that run when an address is called or an event is emitted."""
+        self.events = AsyncEvents(client)
+        """What your own system reports, so that triggers fire and waiting workflows go on."""
+        self.tools = AsyncTools(client)
+        """What agents can call: built-in tools, and those that are signed HTTP calls to your
+        server.
+        """
+        self.mcp = AsyncMcp(client)
+        """The MCP servers whose tools agents can use, and the one that offers your own tools."""
+        self.channels = AsyncChannels(client)
+        """Where people reach an agent: a chat on a website, Slack, mail, the telephone."""
+        self.guardrails = AsyncGuardrails(client)
+        """What may go into models and come out of them."""
+        self.files = AsyncFiles(client)
+        """The files of the account: from users, from agents, and for knowledge."""
+        self.secrets = AsyncSecrets(client)
+        """The secrets of the account, which agents and providers use by their names."""
+        self.providers = AsyncProviders(client)
+        """The account's own providers of sandboxes and models."""
+        self.models = AsyncModels(client)
+        """The models that agents can use, with what they can do and what they cost."""
         self.logs = AsyncLogs(client)
         """What happened, as people read it."""
+        self.metrics = AsyncMetrics(client)
+        """Numbers about the account, now and over time."""
+        self.traces = AsyncTraces(client)
+        """What each run did, as a tree of spans with their times."""
+        self.activity = AsyncActivity(client)
+        """Everything that happens: log entries, spans, metrics and changes of state."""
         self.usage = AsyncUsage(client)
         """What was used and what it cost."""
+        self.billing = AsyncBilling(client)
+        """The plan, the payment pages, the credits, and the budgets of the account and of its
+        users.
+        """
+        self.api_keys = AsyncApiKeys(client)
+        """The keys with which programs act for the account."""
         self.webhooks = AsyncWebhooks(client)
         """Where the control plane reports what happens: signed HTTP calls to your server."""
 
     async def health(self, **options: Unpack[CallOptions]) -> Health:
         """Tells whether the control plane works. It needs no key."""
         answer: Health = await finish(self._client.start("GetHealth", (), None, options))
+        return answer
+
+    async def openapi(self, **options: Unpack[CallOptions]) -> dict[str, Any]:
+        """Describes the API as an OpenAPI 3.1 document. It needs no key."""
+        answer: dict[str, Any] = await finish(self._client.start("GetOpenApi", (), None, options))
         return answer
 
 

@@ -11,25 +11,148 @@ from theazo.types import (
     PeriodValue,
     SessionStatusValue,
     ComputeRuntimeValue,
+    ApprovalChannelValue,
+    ApprovalDefaultActionValue,
+    ContentFilterValue,
+    AgentFailureActionValue,
     AgentStatusValue,
     IsolationLevelValue,
     ErrorCodeValue,
+    AgentProgressStatusValue,
+    CustomizationKindValue,
+    HookEventValue,
     FileEncodingValue,
+    ExecSignalValue,
     RunStatusValue,
+    TaskPriorityValue,
+    TaskStatusValue,
+    FleetFailurePolicyValue,
+    FleetStateValue,
+    FleetItemStatusValue,
+    TeamCoordinationValue,
+    TeamRunStatusValue,
+    ChatContextStrategyValue,
+    ChatStatusValue,
+    ChatListStatusValue,
+    ChatContextRoleValue,
+    ChatHandoffStatusValue,
+    ChatMessageRoleValue,
+    ChatMessageOrderValue,
+    KnowledgeScopeValue,
+    KnowledgeSourceTypeValue,
+    KnowledgeSourceStatusValue,
+    ValidationFailurePolicyValue,
+    ItemFailurePolicyValue,
+    ApprovalDefaultValue,
+    StepHttpMethodValue,
+    WorkflowStepTypeValue,
+    WaitTimeoutValue,
+    WorkflowFailurePolicyValue,
+    RetryBackoffValue,
+    EstimateConfidenceValue,
+    WorkflowRunStatusValue,
+    WorkflowStepStatusValue,
+    ApprovalStatusValue,
+    ScheduleExecutionStatusValue,
+    TriggerTypeValue,
+    McpTransportValue,
+    McpCredentialsTypeValue,
+    McpStatusValue,
+    McpServerAuthValue,
+    ChannelTypeValue,
+    ChannelPositionValue,
+    UsagePeriodValue,
+    GuardrailViolationTypeValue,
+    GuardrailSeverityValue,
+    GuardrailActionValue,
+    FilePurposeValue,
+    ProviderKindValue,
+    ModelCapabilityValue,
     LogLevelValue,
     LogSourceValue,
-    UsagePeriodValue,
+    MetricNameValue,
+    TraceStatusValue,
+    SpanKindValue,
+    ActivityResourceValue,
     DailyPeriodValue,
     ExportFormatValue,
+    LedgerKindValue,
+    BillingPlanValue,
+    SubscriptionStatusValue,
+    BudgetAlertChannelValue,
+    BudgetAlertActionValue,
+    ApiKeyEnvironmentValue,
+    BridgeSpanStatusValue,
     FaultKindValue,
     ChargeKindValue,
     SessionLimitsDict,
     CostLimitDict,
+    ComputeProvidersDict,
+    ComputeProviderConfigDict,
+    ComputeProviderLimitsDict,
+    ModelProviderConfigDict,
     CostDict,
+    SessionLimitsUpdateDict,
+    ComputeConfigDict,
+    AgentModelConfigDict,
+    ApprovalConfigDict,
+    MetadataExtractionDict,
+    GuardrailConfigDict,
+    LifecycleConfigDict,
+    AutoPauseDict,
+    LongRunningOptsDict,
+    AgentOverridesDict,
+    AgentDefinitionConfigDict,
+    PromptVariableDict,
+    TeamAgentConfigDict,
+    ChatContextConfigDict,
+    KnowledgeFileDict,
+    KnowledgeSyncSourceDict,
+    WorkflowCreateOptsDict,
+    SecretReferenceDict,
+    BranchOptsDict,
+    WorkflowPolicyDict,
+    RetryConfigDict,
+    PlannerPolicyDict,
+    McpConnectOptsDict,
+    McpUpdateOptsDict,
+    ChannelThemeDict,
+    ProviderConfigDict,
+    BillingBudgetConfigDict,
+    BudgetAlertDict,
     ScriptedTurnDict,
     ScriptedToolCallDict,
     StreamEvent,
+    HookAction,
+    HookActionInput,
+    Customization,
+    ExecEvent,
+    FleetStreamEvent,
+    TeamStreamEvent,
+    ChatStreamEvent,
+    WorkflowStep,
+    WorkflowStepInput,
+    StepFailurePolicy,
+    StepFailurePolicyInput,
+    StepAuth,
+    StepAuthInput,
+    WorkflowStreamEvent,
+    ToolHandler,
+    ToolHandlerInput,
+    VisitorStreamEvent,
+    AgentLogEvent,
+    ActivityEvent,
     WebhookEvent,
+    KnowledgeChoiceInput,
+    McpChoiceInput,
+    ComputeChoiceInput,
+    ModelChoiceInput,
+    StepEnvValue,
+    StepEnvValueInput,
+    BranchTarget,
+    BranchTargetInput,
+    McpExpose,
+    McpExposeInput,
 )
 
 
@@ -168,6 +291,118 @@ class CostLimit:
 
 
 @final
+class ComputeProviders:
+    """Whose machines a session's sandboxes run on: one or more providers of your own."""
+
+    def __new__(
+        cls,
+        *,
+        providers: Sequence[ComputeProviderConfig | ComputeProviderConfigDict],
+    ) -> ComputeProviders: ...
+    @property
+    def providers(self) -> list[ComputeProviderConfig]:
+        """The providers. One that fails is left out for a while, and the next one takes its
+        place.
+        """
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ComputeProviders: ...
+
+
+@final
+class ComputeProviderConfig:
+    """A provider of sandboxes with your own credentials."""
+
+    def __new__(
+        cls,
+        *,
+        provider: str,
+        credentials: Mapping[str, str] | None = None,
+        credential_ref: str | None = None,
+        endpoint: str | None = None,
+        priority: int | None = None,
+        limits: ComputeProviderLimits | ComputeProviderLimitsDict | None = None,
+    ) -> ComputeProviderConfig: ...
+    @property
+    def provider(self) -> str:
+        """The name of the provider, for example `e2b`."""
+    @property
+    def credentials(self) -> dict[str, str] | None:
+        """The credentials themselves, by the names that the provider gives them, for example
+        `api_key`. They are sealed and never returned.
+        """
+    @property
+    def credential_ref(self) -> str | None:
+        """The name of the account's secret that has the key, in the place of `credentials`."""
+    @property
+    def endpoint(self) -> str | None:
+        """The address that is called, where the provider is `webhook`."""
+    @property
+    def priority(self) -> int | None:
+        """Which provider is tried first: the one with the smallest number; the order of the list
+        by default.
+        """
+    @property
+    def limits(self) -> ComputeProviderLimits | None:
+        """What the provider may be used for; no limits by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ComputeProviderConfig: ...
+
+
+@final
+class ComputeProviderLimits:
+    """What a provider of sandboxes may be used for. What is absent is not limited."""
+
+    def __new__(
+        cls,
+        *,
+        max_concurrent: int | None = None,
+    ) -> ComputeProviderLimits: ...
+    @property
+    def max_concurrent(self) -> int | None:
+        """How many sandboxes it may run at once."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ComputeProviderLimits: ...
+
+
+@final
+class ModelProviderConfig:
+    """Whose models a session's agents ask: a provider or a gateway of your own."""
+
+    def __new__(
+        cls,
+        *,
+        provider: str | None = None,
+        credentials: Mapping[str, str] | None = None,
+        base_url: str | None = None,
+        credential_ref: str | None = None,
+    ) -> ModelProviderConfig: ...
+    @property
+    def provider(self) -> str | None:
+        """The name of the provider, for example `anthropic`; a gateway at `base_url` needs none."""
+    @property
+    def credentials(self) -> dict[str, str] | None:
+        """The credentials themselves, by the names that the provider gives them, for example
+        `api_key`. They are sealed and never returned.
+        """
+    @property
+    def base_url(self) -> str | None:
+        """The address of a gateway that speaks as OpenAI does; the provider's own by default."""
+    @property
+    def credential_ref(self) -> str | None:
+        """The name of the account's secret that has the key, in the place of `credentials`."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ModelProviderConfig: ...
+
+
+@final
 class SessionData:
     """A session."""
 
@@ -189,6 +424,11 @@ class SessionData:
     @property
     def limits(self) -> SessionLimits:
         """What the session may use."""
+    @property
+    def providers_digest(self) -> str | None:
+        """The providers of your own that were sealed into it, as the `providers_digest` that
+        came with them; absent if there are none.
+        """
     @property
     def created_at(self) -> datetime:
         """When it was created."""
@@ -414,6 +654,412 @@ class MinutesLimitStatus:
 
 
 @final
+class SessionLimitsUpdate:
+    """A change to the limits of a session: what is absent stays, what is null is not limited any
+    more.
+    """
+
+    def __new__(
+        cls,
+        *,
+        max_cost: CostLimit | CostLimitDict | Null | None = None,
+        max_agents: int | Null | None = None,
+        max_compute_minutes: float | Null | None = None,
+        max_duration: Duration | Null | None = None,
+    ) -> SessionLimitsUpdate: ...
+    @property
+    def max_cost(self) -> CostLimit | None:
+        """What the user may spend in a period. It is held per user, so that a new session does
+        not reset it.
+        """
+    @property
+    def max_agents(self) -> int | None:
+        """How many agents may exist at once that are neither paused nor ended, one-shot ones
+        included.
+        """
+    @property
+    def max_compute_minutes(self) -> float | None:
+        """How many minutes sandboxes of the session may run in all."""
+    @property
+    def max_duration(self) -> timedelta | None:
+        """How long the session may live; then it is terminated."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> SessionLimitsUpdate: ...
+
+
+@final
+class ComputeConfig:
+    """Whose machine a sandbox is on."""
+
+    def __new__(
+        cls,
+        *,
+        provider: str,
+        runtime: ComputeRuntimeValue | None = None,
+        region: str | None = None,
+        credential_ref: str | None = None,
+        credentials: Mapping[str, str] | None = None,
+        endpoint: str | None = None,
+    ) -> ComputeConfig: ...
+    @property
+    def provider(self) -> str:
+        """The name of the provider, for example `e2b`."""
+    @property
+    def runtime(self) -> ComputeRuntimeValue | None:
+        """The language of the sandbox; `python` by default."""
+    @property
+    def region(self) -> str | None:
+        """The region; the provider's default if it is left out."""
+    @property
+    def credential_ref(self) -> str | None:
+        """The name of the account's secret that has the key; the account's own key for the
+        provider by default.
+        """
+    @property
+    def credentials(self) -> dict[str, str] | None:
+        """The credentials themselves, by the names that the provider gives them, for example
+        `api_key`. They are sealed and never returned.
+        """
+    @property
+    def endpoint(self) -> str | None:
+        """The address that is called, where the provider is `webhook`."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ComputeConfig: ...
+
+
+@final
+class AgentModelConfig:
+    """A model at a provider or a gateway of your own."""
+
+    def __new__(
+        cls,
+        *,
+        provider: str | None = None,
+        base_url: str | None = None,
+        credential_ref: str | None = None,
+        name: str | None = None,
+    ) -> AgentModelConfig: ...
+    @property
+    def provider(self) -> str | None:
+        """The name of the provider, for example `anthropic`; a gateway at `base_url` needs none."""
+    @property
+    def base_url(self) -> str | None:
+        """The address of a gateway that speaks as OpenAI does; the provider's own by default."""
+    @property
+    def credential_ref(self) -> str | None:
+        """The name of the account's secret that has the key; the account's own key for the
+        provider by default.
+        """
+    @property
+    def name(self) -> str | None:
+        """The id of the model there; the plane's default if it is left out."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AgentModelConfig: ...
+
+
+@final
+class ApprovalConfig:
+    """What an agent must ask for before it does it.
+
+    The agent waits, without its sandbox, until somebody decides.
+    """
+
+    def __new__(
+        cls,
+        *,
+        require: Sequence[str],
+        notify_via: ApprovalChannelValue | None = None,
+        timeout: Duration | None = None,
+        default_action: ApprovalDefaultActionValue | None = None,
+    ) -> ApprovalConfig: ...
+    @property
+    def require(self) -> list[str]:
+        """The names of the tools and actions that need an approval."""
+    @property
+    def notify_via(self) -> ApprovalChannelValue | None:
+        """How people learn that an approval waits; by `webhook` by default."""
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long an approval waits before `default_action` applies; 24 hours by default."""
+    @property
+    def default_action(self) -> ApprovalDefaultActionValue | None:
+        """What applies where nobody decides in time; `deny` by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ApprovalConfig: ...
+
+
+@final
+class MetadataExtraction:
+    """What is read out of an agent's answers, as metadata of its runs."""
+
+    def __new__(
+        cls,
+        *,
+        extract: Sequence[str] | None = None,
+        custom: Mapping[str, str] | None = None,
+    ) -> MetadataExtraction: ...
+    @property
+    def extract(self) -> list[str] | None:
+        """What to read out of an answer, by name, for example `sentiment`."""
+    @property
+    def custom(self) -> dict[str, str] | None:
+        """What else to read out of it: by its name, what it is, in your own words."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> MetadataExtraction: ...
+
+
+@final
+class GuardrailConfig:
+    """What may go into models and come out of them.
+
+    In the options of an agent, what is left out is as the account has it.
+    """
+
+    def __new__(
+        cls,
+        *,
+        content_filter: ContentFilterValue | None = None,
+        block_pii: bool | None = None,
+        prompt_injection: bool | None = None,
+        allowed_domains: Sequence[str] | None = None,
+        blocked_domains: Sequence[str] | None = None,
+        max_output_tokens: int | None = None,
+        max_tool_calls: int | None = None,
+    ) -> GuardrailConfig: ...
+    @property
+    def content_filter(self) -> ContentFilterValue | None:
+        """How much content is filtered, of inputs as of outputs; `moderate` by default."""
+    @property
+    def block_pii(self) -> bool | None:
+        """Whether personal data, keys and tokens in outputs are replaced by `[REDACTED]`; false
+        by default. What was there is neither kept nor returned.
+        """
+    @property
+    def prompt_injection(self) -> bool | None:
+        """Whether inputs that try to talk a model out of its instructions are stopped; false by
+        default.
+        """
+    @property
+    def allowed_domains(self) -> list[str] | None:
+        """The domains that tools may call; all by default. `*.example.com` is all domains under
+        `example.com`, `*` is all.
+        """
+    @property
+    def blocked_domains(self) -> list[str] | None:
+        """The domains that tools must not call, also where `allowed_domains` has them; none by
+        default.
+        """
+    @property
+    def max_output_tokens(self) -> int | None:
+        """How many tokens one answer of a model may have; no limit but the model's by default."""
+    @property
+    def max_tool_calls(self) -> int | None:
+        """How many calls of tools one run may make; no limit by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> GuardrailConfig: ...
+
+
+@final
+class LifecycleConfig:
+    """When an agent pauses by itself, and what happens when a run fails."""
+
+    def __new__(
+        cls,
+        *,
+        auto_pause: AutoPause | AutoPauseDict | None = None,
+        on_failure: AgentFailureActionValue | None = None,
+        max_retries: int | None = None,
+        retry_delay: Duration | None = None,
+    ) -> LifecycleConfig: ...
+    @property
+    def auto_pause(self) -> AutoPause | None:
+        """When the agent pauses by itself; never by default."""
+    @property
+    def on_failure(self) -> AgentFailureActionValue | None:
+        """What happens when a run fails; by default nothing: the agent waits for another task."""
+    @property
+    def max_retries(self) -> int | None:
+        """How often a run is tried again where `on_failure` is `retry`; 2 by default, 100 at
+        most.
+        """
+    @property
+    def retry_delay(self) -> timedelta | None:
+        """How long to wait before a run is tried again; 30 seconds by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> LifecycleConfig: ...
+
+
+@final
+class AutoPause:
+    """When an agent pauses by itself."""
+
+    def __new__(
+        cls,
+        *,
+        after_idle: Duration,
+    ) -> AutoPause: ...
+    @property
+    def after_idle(self) -> timedelta:
+        """How long it had nothing to do."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AutoPause: ...
+
+
+@final
+class LongRunningOpts:
+    """How an agent works for hours or days."""
+
+    def __new__(
+        cls,
+        *,
+        long_running: bool | None = None,
+        checkpoint_interval: Duration | None = None,
+        max_duration: Duration | None = None,
+        hibernate_after_idle: Duration | None = None,
+        auto_resume: bool | None = None,
+    ) -> LongRunningOpts: ...
+    @property
+    def long_running(self) -> bool | None:
+        """Whether the agent works for that long; true by default, and false leaves the other
+        options without effect.
+        """
+    @property
+    def checkpoint_interval(self) -> timedelta | None:
+        """How often a checkpoint is made by itself; never by default."""
+    @property
+    def max_duration(self) -> timedelta | None:
+        """How long the agent may live; then it is ended. No limit by default."""
+    @property
+    def hibernate_after_idle(self) -> timedelta | None:
+        """How long it must have had nothing to do to hibernate: a snapshot is made and the
+        sandbox goes. Never by default.
+        """
+    @property
+    def auto_resume(self) -> bool | None:
+        """Whether it goes on from its last checkpoint by itself when its sandbox is lost; true
+        by default.
+        """
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> LongRunningOpts: ...
+
+
+@final
+class AgentOverrides:
+    """What goes over the definition that an agent is made from."""
+
+    def __new__(
+        cls,
+        *,
+        name: str | None = None,
+        compute: ComputeChoiceInput | None = None,
+        browser: bool | None = None,
+        storage: str | None = None,
+        gpu: str | None = None,
+        model: ModelChoiceInput | None = None,
+        instructions: str | None = None,
+        tools: Sequence[str] | None = None,
+        mcp: McpChoiceInput | None = None,
+        knowledge: KnowledgeChoiceInput | None = None,
+        timeout: Duration | None = None,
+        cost_cap: Cost | CostDict | None = None,
+        provider: str | None = None,
+        provider_fallback: str | None = None,
+        region: str | None = None,
+        approvals: ApprovalConfig | ApprovalConfigDict | None = None,
+        metadata: MetadataExtraction | MetadataExtractionDict | None = None,
+        guardrails: GuardrailConfig | GuardrailConfigDict | None = None,
+        lifecycle: LifecycleConfig | LifecycleConfigDict | None = None,
+        long_running: LongRunningOpts | LongRunningOptsDict | None = None,
+        secrets: Sequence[str] | None = None,
+    ) -> AgentOverrides: ...
+    @property
+    def name(self) -> str | None:
+        """The name of the agent, used in logs and to pick its script on a test plane."""
+    @property
+    def compute(self) -> ComputeChoice | None:
+        """The language of the sandbox, or whose machine it is on as well."""
+    @property
+    def browser(self) -> bool | None:
+        """Whether the agent needs a browser."""
+    @property
+    def storage(self) -> str | None:
+        """How much room the sandbox has for files, for example `10GB`."""
+    @property
+    def gpu(self) -> str | None:
+        """The graphics processor of the sandbox, as the provider names it."""
+    @property
+    def model(self) -> ModelChoice | None:
+        """The model."""
+    @property
+    def instructions(self) -> str | None:
+        """The system prompt."""
+    @property
+    def tools(self) -> list[str] | None:
+        """The tools that the model may use."""
+    @property
+    def mcp(self) -> McpChoice | None:
+        """The MCP servers whose tools the model may use."""
+    @property
+    def knowledge(self) -> KnowledgeChoice | None:
+        """The knowledge that the agent may search."""
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long one run of the agent may take."""
+    @property
+    def cost_cap(self) -> Cost | None:
+        """What each run of the agent may cost."""
+    @property
+    def provider(self) -> str | None:
+        """The provider of the sandbox."""
+    @property
+    def provider_fallback(self) -> str | None:
+        """The provider of the sandbox where `provider` has none to give."""
+    @property
+    def region(self) -> str | None:
+        """The region."""
+    @property
+    def approvals(self) -> ApprovalConfig | None:
+        """What the agent must ask for before it does it."""
+    @property
+    def metadata(self) -> MetadataExtraction | None:
+        """What is read out of the agent's answers."""
+    @property
+    def guardrails(self) -> GuardrailConfig | None:
+        """What may go into the model and come out of it."""
+    @property
+    def lifecycle(self) -> LifecycleConfig | None:
+        """When the agent pauses by itself, and what happens when a run fails."""
+    @property
+    def long_running(self) -> LongRunningOpts | None:
+        """How the agent works for hours or days."""
+    @property
+    def secrets(self) -> list[str] | None:
+        """The names of the secrets that the sandbox finds in its environment."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AgentOverrides: ...
+
+
+@final
 class AgentData:
     """An agent."""
 
@@ -497,31 +1143,6 @@ class ErrorDetail:
 
 
 @final
-class ExecResult:
-    """What a program did."""
-
-    @property
-    def stdout(self) -> str:
-        """What it printed; bytes that are not UTF-8 are replaced."""
-    @property
-    def stderr(self) -> str:
-        """What it printed as errors; bytes that are not UTF-8 are replaced."""
-    @property
-    def exit_code(self) -> int:
-        """The exit code; 128 plus the signal if one ended it."""
-    @property
-    def truncated(self) -> bool:
-        """Whether output was cut at the limit."""
-    @property
-    def duration_ms(self) -> int:
-        """How long it ran, in milliseconds."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
-    @staticmethod
-    def from_json(text: str) -> ExecResult: ...
-
-
-@final
 class AgentStatusInfo:
     """The state of an agent."""
 
@@ -562,10 +1183,235 @@ class Snapshot:
     @property
     def provider(self) -> str:
         """The provider that keeps it."""
+    @property
+    def size_bytes(self) -> int | None:
+        """Its size in bytes; absent where the provider does not say it."""
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was made; absent where that is not known."""
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(text: str) -> Snapshot: ...
+
+
+@final
+class AgentProgressData:
+    """How far a long-running agent is."""
+
+    @property
+    def phase(self) -> str | None:
+        """The phase of its last checkpoint."""
+    @property
+    def percentage(self) -> float | None:
+        """How far it is, 0 to 100, as its program or its last checkpoint says; absent if neither
+        said it.
+        """
+    @property
+    def message(self) -> str | None:
+        """What its program last said about that; absent if it said nothing."""
+    @property
+    def checkpoints(self) -> int:
+        """How many checkpoints it has."""
+    @property
+    def total_duration(self) -> str:
+        """How long the agent has existed, for people."""
+    @property
+    def total_duration_ms(self) -> int:
+        """How long the agent has existed, in milliseconds."""
+    @property
+    def active_duration(self) -> str:
+        """How long it was active, for people: without the time in which it was paused or
+        hibernated.
+        """
+    @property
+    def active_duration_ms(self) -> int:
+        """How long it was active, in milliseconds."""
+    @property
+    def status(self) -> AgentProgressStatusValue:
+        """Whether it works."""
+    @property
+    def last_checkpoint_at(self) -> datetime | None:
+        """When it made its last checkpoint."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AgentProgressData: ...
+
+
+@final
+class AgentDefinitionConfig:
+    """How a model is asked, and what runs may cost."""
+
+    def __new__(
+        cls,
+        *,
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        max_retries: int | None = None,
+        cost_cap: Cost | CostDict | None = None,
+    ) -> AgentDefinitionConfig: ...
+    @property
+    def temperature(self) -> float | None:
+        """How freely the model chooses its words, 0 to 2; the model's default if it is left out."""
+    @property
+    def max_tokens(self) -> int | None:
+        """How many tokens one answer of the model may have; the model's limit by default."""
+    @property
+    def max_retries(self) -> int | None:
+        """How often a run that failed is tried again; never by default, 100 times at most."""
+    @property
+    def cost_cap(self) -> Cost | None:
+        """What each run of an agent may cost; no limit by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AgentDefinitionConfig: ...
+
+
+@final
+class AgentDefinition:
+    """An agent definition in one of its versions."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def description(self) -> str:
+        """What the agent is for, for people."""
+    @property
+    def version(self) -> int:
+        """The version: 1, and one more with each change."""
+    @property
+    def model(self) -> str:
+        """The model."""
+    @property
+    def system_prompt(self) -> str:
+        """The system prompt."""
+    @property
+    def compute(self) -> ComputeRuntimeValue:
+        """The language of the sandbox."""
+    @property
+    def provider(self) -> str | None:
+        """The provider of the sandbox; absent if it is the plane's default."""
+    @property
+    def region(self) -> str | None:
+        """The region; absent if it is the provider's default."""
+    @property
+    def tools(self) -> list[str]:
+        """The tools that the model may use."""
+    @property
+    def browser(self) -> bool:
+        """Whether agents need a browser."""
+    @property
+    def timeout(self) -> str:
+        """How long one run of an agent may take, for people; empty if there is no limit."""
+    @property
+    def timeout_ms(self) -> int | None:
+        """How long one run of an agent may take, in milliseconds; absent if there is no limit."""
+    @property
+    def config(self) -> AgentDefinitionConfig:
+        """How the model is asked, and what runs may cost."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was defined."""
+    @property
+    def updated_at(self) -> datetime | None:
+        """When this version was made; absent where that is not known."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AgentDefinition: ...
+
+
+@final
+class AgentDefinitionVersion:
+    """A version of an agent definition; `agents.get_definition` fetches what it says."""
+
+    @property
+    def version(self) -> int:
+        """The version."""
+    @property
+    def changelog(self) -> str:
+        """What changed and why, for people."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was made."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AgentDefinitionVersion: ...
+
+
+@final
+class CustomizationAttachment:
+    """A customization that is attached to an agent definition."""
+
+    @property
+    def customization_id(self) -> str:
+        """The customization."""
+    @property
+    def kind(self) -> CustomizationKindValue:
+        """What kind of customization it is."""
+    @property
+    def name(self) -> str:
+        """Its name."""
+    @property
+    def order(self) -> int:
+        """Its place: those with smaller numbers apply first."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was attached."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> CustomizationAttachment: ...
+
+
+@final
+class PromptVariable:
+    """A variable of a prompt."""
+
+    def __new__(
+        cls,
+        *,
+        name: str,
+        description: str | None = None,
+        required: bool | None = None,
+        default_value: str | None = None,
+    ) -> PromptVariable: ...
+    @property
+    def name(self) -> str:
+        """The name, as it stands in the template."""
+    @property
+    def description(self) -> str | None:
+        """What it is, for people; nothing by default."""
+    @property
+    def required(self) -> bool | None:
+        """Whether it must have a value; false by default: then it is empty where it has none."""
+    @property
+    def default_value(self) -> str | None:
+        """Its value where none is given; nothing by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> PromptVariable: ...
+
+
+@final
+class RenderedCustomization:
+    """The text of a customization."""
+
+    @property
+    def text(self) -> str:
+        """The text."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> RenderedCustomization: ...
 
 
 @final
@@ -604,6 +1450,112 @@ class FileEntry:
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(text: str) -> FileEntry: ...
+
+
+@final
+class ExecResult:
+    """What a program did."""
+
+    @property
+    def stdout(self) -> str:
+        """What it printed; bytes that are not UTF-8 are replaced."""
+    @property
+    def stderr(self) -> str:
+        """What it printed as errors; bytes that are not UTF-8 are replaced."""
+    @property
+    def exit_code(self) -> int:
+        """The exit code; 128 plus the signal if one ended it."""
+    @property
+    def truncated(self) -> bool:
+        """Whether output was cut at the limit."""
+    @property
+    def duration_ms(self) -> int:
+        """How long it ran, in milliseconds."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ExecResult: ...
+
+
+@final
+class ProcessInfo:
+    """A process in a sandbox."""
+
+    @property
+    def pid(self) -> int:
+        """Its number in the sandbox."""
+    @property
+    def parent_pid(self) -> int:
+        """The number of the process that started it; 0 if none in the sandbox did."""
+    @property
+    def exec_id(self) -> str | None:
+        """The execution that it belongs to; absent if it belongs to none."""
+    @property
+    def command(self) -> str:
+        """The program with its arguments, at most 1024 bytes of it."""
+    @property
+    def cpu_ms(self) -> int:
+        """How long it used a processor, in milliseconds."""
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of memory that it holds."""
+    @property
+    def started_at(self) -> datetime:
+        """When it started."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ProcessInfo: ...
+
+
+@final
+class ExposedPort:
+    """A port that is reachable from outside."""
+
+    @property
+    def port(self) -> int:
+        """The number of the port in the sandbox."""
+    @property
+    def url(self) -> str:
+        """The address at which it is reached."""
+    @property
+    def created_at(self) -> datetime | None:
+        """Since when it is reachable; absent where that is not known."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ExposedPort: ...
+
+
+@final
+class CheckpointData:
+    """A checkpoint."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def agent_id(self) -> str:
+        """The agent."""
+    @property
+    def snapshot_id(self) -> str:
+        """The snapshot of its sandbox."""
+    @property
+    def phase(self) -> str | None:
+        """What the agent was at."""
+    @property
+    def progress(self) -> float:
+        """How far the agent was, 0 to 100."""
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """Your own notes."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was made."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> CheckpointData: ...
 
 
 @final
@@ -656,6 +1608,2275 @@ class RunData:
 
 
 @final
+class Task:
+    """A task."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def session_id(self) -> str:
+        """The session."""
+    @property
+    def agent(self) -> str:
+        """The name of the agent, or the id of its definition."""
+    @property
+    def input(self) -> dict[str, Any]:
+        """What the agent is given."""
+    @property
+    def status(self) -> TaskStatusValue:
+        """The state."""
+    @property
+    def priority(self) -> TaskPriorityValue:
+        """Which tasks come first when more wait than may run."""
+    @property
+    def webhook(self) -> str | None:
+        """The address that is called when it is over."""
+    @property
+    def run_id(self) -> str | None:
+        """The run that works on it; absent until it has begun."""
+    @property
+    def progress(self) -> float | None:
+        """How far it is, 0 to 1; absent if the agent does not say."""
+    @property
+    def progress_message(self) -> str | None:
+        """What the agent does, in its own words; absent if it does not say."""
+    @property
+    def output(self) -> str | None:
+        """What the agent answered; absent until it is completed."""
+    @property
+    def cost(self) -> Cost | None:
+        """What it cost so far; absent until it has begun."""
+    @property
+    def error(self) -> ErrorDetail | None:
+        """Why it failed."""
+    @property
+    def queued_at(self) -> datetime:
+        """When it was handed in."""
+    @property
+    def started_at(self) -> datetime | None:
+        """When it began."""
+    @property
+    def completed_at(self) -> datetime | None:
+        """When it was over."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Task: ...
+
+
+@final
+class FleetData:
+    """A fleet: one agent on many inputs."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def session_id(self) -> str:
+        """The session."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty in an anonymous session."""
+    @property
+    def agent(self) -> str:
+        """The name of the agent, or the id of its definition."""
+    @property
+    def total_items(self) -> int:
+        """How many items it has."""
+    @property
+    def status(self) -> FleetStateValue:
+        """The state."""
+    @property
+    def concurrency(self) -> int:
+        """How many items are worked on at once."""
+    @property
+    def failure_policy(self) -> FleetFailurePolicyValue:
+        """What becomes of it when an item fails."""
+    @property
+    def max_cost(self) -> Cost | None:
+        """What all items may cost together; absent if that is not limited."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was dispatched."""
+    @property
+    def completed_at(self) -> datetime | None:
+        """When nothing was left to do."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FleetData: ...
+
+
+@final
+class FleetStatus:
+    """How far a fleet is."""
+
+    @property
+    def id(self) -> str:
+        """The fleet."""
+    @property
+    def status(self) -> FleetStateValue:
+        """The state."""
+    @property
+    def agent(self) -> str:
+        """The name of the agent, or the id of its definition."""
+    @property
+    def progress(self) -> FleetProgress:
+        """How many items are in which state."""
+    @property
+    def cost(self) -> Cost:
+        """What the items cost so far."""
+    @property
+    def concurrency(self) -> int | None:
+        """How many items are worked on at once."""
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was dispatched."""
+    @property
+    def completed_at(self) -> datetime | None:
+        """When nothing was left to do."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FleetStatus: ...
+
+
+@final
+class FleetProgress:
+    """How many items of a fleet are in which state."""
+
+    @property
+    def total(self) -> int:
+        """All items."""
+    @property
+    def completed(self) -> int:
+        """Items that have a result."""
+    @property
+    def failed(self) -> int:
+        """Items that ended with an error."""
+    @property
+    def running(self) -> int:
+        """Items that are worked on."""
+    @property
+    def pending(self) -> int:
+        """Items that have not begun."""
+    @property
+    def cancelled(self) -> int:
+        """Items that were cancelled before they had a result."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FleetProgress: ...
+
+
+@final
+class FleetItemResult:
+    """An item of a fleet and what came of it."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def item_index(self) -> int:
+        """The place of its input among the inputs, from 0."""
+    @property
+    def agent_id(self) -> str | None:
+        """The agent that works on it; absent until there is one."""
+    @property
+    def input(self) -> dict[str, Any]:
+        """The input."""
+    @property
+    def output(self) -> str | None:
+        """What the agent answered; null until it is completed."""
+    @property
+    def status(self) -> FleetItemStatusValue:
+        """The state."""
+    @property
+    def cost(self) -> Cost:
+        """What it cost so far."""
+    @property
+    def duration(self) -> str:
+        """How long it was worked on, for people: `4.2s`."""
+    @property
+    def duration_ms(self) -> int:
+        """How long it was worked on, in milliseconds."""
+    @property
+    def error(self) -> ErrorDetail | None:
+        """Why it failed."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FleetItemResult: ...
+
+
+@final
+class TeamAgentConfig:
+    """A member of a team."""
+
+    def __new__(
+        cls,
+        *,
+        role: str,
+        agent: str,
+        instructions: str | None = None,
+    ) -> TeamAgentConfig: ...
+    @property
+    def role(self) -> str:
+        """The role: the name of the member in the team, which no other member has."""
+    @property
+    def agent(self) -> str:
+        """The name of the agent, or the id of a definition."""
+    @property
+    def instructions(self) -> str | None:
+        """What the member is told beside the task."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TeamAgentConfig: ...
+
+
+@final
+class TeamData:
+    """A team: several agents that work on one task together."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def session_id(self) -> str:
+        """The session."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty in an anonymous session."""
+    @property
+    def name(self) -> str:
+        """The name; empty if it has none."""
+    @property
+    def agents(self) -> list[TeamAgentConfig]:
+        """The members, in their order."""
+    @property
+    def coordination(self) -> TeamCoordinationValue:
+        """How the members work together."""
+    @property
+    def shared_context(self) -> bool:
+        """Whether each member sees what all others answered."""
+    @property
+    def max_rounds(self) -> int:
+        """How many rounds a run has at most."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TeamData: ...
+
+
+@final
+class TeamRun:
+    """A run of a team, and what it came to."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def team_id(self) -> str:
+        """The team."""
+    @property
+    def task(self) -> str:
+        """The task."""
+    @property
+    def status(self) -> TeamRunStatusValue:
+        """The state."""
+    @property
+    def output(self) -> str | None:
+        """What the team answered; null until it is completed."""
+    @property
+    def agent_outputs(self) -> dict[str, str]:
+        """What each member answered last, by its role."""
+    @property
+    def messages(self) -> list[TeamMessage]:
+        """What the members said to one another, in order."""
+    @property
+    def cost(self) -> Cost:
+        """What all members cost so far."""
+    @property
+    def duration(self) -> str:
+        """How long it took, for people: `3m 12s`; until it is over, how long it has taken so
+        far.
+        """
+    @property
+    def duration_ms(self) -> int:
+        """How long it took, in milliseconds."""
+    @property
+    def started_at(self) -> datetime | None:
+        """When its first member began."""
+    @property
+    def completed_at(self) -> datetime | None:
+        """When it was over."""
+    @property
+    def error(self) -> ErrorDetail | None:
+        """Why it failed, or why it is paused."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TeamRun: ...
+
+
+@final
+class TeamMessage:
+    """What a member of a team said."""
+
+    @property
+    def role(self) -> str:
+        """The role of the member who said it; `arbiter` where the arbiter of a collaborative
+        team sums up.
+        """
+    @property
+    def to(self) -> str | None:
+        """The role of the member to whom it was said; absent if it was said to all."""
+    @property
+    def content(self) -> str:
+        """What was said."""
+    @property
+    def round(self) -> int:
+        """In which round, from 1."""
+    @property
+    def created_at(self) -> datetime | None:
+        """When."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TeamMessage: ...
+
+
+@final
+class TeamRunStarted:
+    """A run of a team that has begun."""
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+    @property
+    def status(self) -> TeamRunStatusValue:
+        """The state."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TeamRunStarted: ...
+
+
+@final
+class TeamCancellation:
+    """Which runs of a team were cancelled."""
+
+    @property
+    def cancelled(self) -> list[str]:
+        """The runs that were cancelled; empty if all were over."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TeamCancellation: ...
+
+
+@final
+class ChatContextConfig:
+    """What of a conversation the model has in view."""
+
+    def __new__(
+        cls,
+        *,
+        strategy: ChatContextStrategyValue | None = None,
+        max_tokens: int | None = None,
+        summarize_after: int | None = None,
+    ) -> ChatContextConfig: ...
+    @property
+    def strategy(self) -> ChatContextStrategyValue | None:
+        """How it is chosen; `full` by default."""
+    @property
+    def max_tokens(self) -> int | None:
+        """How many tokens it has at most; 8192 by default, where the strategy is not `full`."""
+    @property
+    def summarize_after(self) -> int | None:
+        """After how many messages older ones are summarised; 20 by default, where the strategy
+        is `summarize`.
+        """
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ChatContextConfig: ...
+
+
+@final
+class ChatConversation:
+    """A conversation with an agent."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def session_id(self) -> str:
+        """The session."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty in an anonymous session."""
+    @property
+    def agent(self) -> str:
+        """The name of the agent that answers, or the id of its definition; empty for a general
+        agent.
+        """
+    @property
+    def agent_id(self) -> str | None:
+        """The agent that answers; null until there is one."""
+    @property
+    def title(self) -> str | None:
+        """The title."""
+    @property
+    def status(self) -> ChatStatusValue:
+        """The state."""
+    @property
+    def system_prompt(self) -> str | None:
+        """What the agent was told before the first message."""
+    @property
+    def knowledge(self) -> str | None:
+        """The collection of knowledge in which the agent looks things up."""
+    @property
+    def context(self) -> ChatContextConfig | None:
+        """What of the conversation the model has in view."""
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Your own notes."""
+    @property
+    def message_count(self) -> int:
+        """How many messages it has, those of threads included."""
+    @property
+    def total_cost(self) -> Cost:
+        """What all answers cost."""
+    @property
+    def last_message_at(self) -> datetime | None:
+        """When the newest message was written."""
+    @property
+    def created_at(self) -> datetime:
+        """When it began."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ChatConversation: ...
+
+
+@final
+class ChatContextState:
+    """What of a conversation the model has in view."""
+
+    @property
+    def total_messages(self) -> int:
+        """How many messages the conversation has."""
+    @property
+    def context_messages(self) -> int:
+        """How many of them the model has in view, what was injected included."""
+    @property
+    def context_tokens(self) -> int:
+        """How many tokens that is."""
+    @property
+    def summary(self) -> str | None:
+        """The summary of the messages before; null if there is none."""
+    @property
+    def strategy(self) -> ChatContextStrategyValue:
+        """How it is chosen."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ChatContextState: ...
+
+
+@final
+class ChatHandoff:
+    """A handoff of a conversation."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def conversation_id(self) -> str:
+        """The conversation."""
+    @property
+    def reason(self) -> str:
+        """Why."""
+    @property
+    def to(self) -> str:
+        """To whom: `human`, or `agent:` and the id of a definition."""
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What else the one who takes it over should know."""
+    @property
+    def status(self) -> ChatHandoffStatusValue:
+        """The state."""
+    @property
+    def requested_at(self) -> datetime:
+        """When it was asked for."""
+    @property
+    def resolved_at(self) -> datetime | None:
+        """When it was over."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ChatHandoff: ...
+
+
+@final
+class ChatMessage:
+    """A message of a conversation."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def conversation_id(self) -> str:
+        """The conversation."""
+    @property
+    def thread_id(self) -> str | None:
+        """The thread; absent if it is in none."""
+    @property
+    def role(self) -> ChatMessageRoleValue:
+        """Who says it."""
+    @property
+    def content(self) -> str | None:
+        """What is said; null where a message is only calls of tools."""
+    @property
+    def tool_calls(self) -> list[ChatToolCall]:
+        """The tools that the model called for it, in order."""
+    @property
+    def attachments(self) -> list[str]:
+        """The files that came with it."""
+    @property
+    def cost(self) -> Cost:
+        """What it cost; nothing for a message of the user."""
+    @property
+    def token_count(self) -> int | None:
+        """How many tokens it has; null where nobody counted."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was written."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ChatMessage: ...
+
+
+@final
+class ChatToolCall:
+    """A call of a tool behind a message."""
+
+    @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call; absent where the model gave none."""
+    @property
+    def tool(self) -> str:
+        """The name of the tool."""
+    @property
+    def input(self) -> dict[str, Any]:
+        """What it was given."""
+    @property
+    def output(self) -> str | None:
+        """What it returned; absent if it did not return."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ChatToolCall: ...
+
+
+@final
+class ChatThread:
+    """A thread below a message of a conversation."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def conversation_id(self) -> str:
+        """The conversation."""
+    @property
+    def parent_message_id(self) -> str:
+        """The message below which it begins."""
+    @property
+    def title(self) -> str | None:
+        """The title."""
+    @property
+    def message_count(self) -> int:
+        """How many messages it has."""
+    @property
+    def created_at(self) -> datetime:
+        """When it began."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ChatThread: ...
+
+
+@final
+class ChatSearchResult:
+    """A message that fits a search."""
+
+    @property
+    def conversation_id(self) -> str:
+        """The conversation."""
+    @property
+    def message_id(self) -> str:
+        """The message."""
+    @property
+    def content(self) -> str:
+        """What it says."""
+    @property
+    def score(self) -> float:
+        """How well it fits, 0 to 1."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was written."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ChatSearchResult: ...
+
+
+@final
+class KnowledgeFile:
+    """A file of an upload: its content, or the address that has it."""
+
+    def __new__(
+        cls,
+        *,
+        filename: str,
+        data: str | None = None,
+        url: str | None = None,
+        mime_type: str | None = None,
+    ) -> KnowledgeFile: ...
+    @property
+    def filename(self) -> str:
+        """The name, which results show as their source."""
+    @property
+    def data(self) -> str | None:
+        """The content as base64; left out where `url` is given."""
+    @property
+    def url(self) -> str | None:
+        """The address that has the content: `https`, and reachable from the internet; left out
+        where `data` is given.
+        """
+    @property
+    def mime_type(self) -> str | None:
+        """What kind of file it is, for example `text/markdown`; told from the name if it is left
+        out.
+        """
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> KnowledgeFile: ...
+
+
+@final
+class KnowledgeUpload:
+    """What became of an upload."""
+
+    @property
+    def collection(self) -> str:
+        """The collection."""
+    @property
+    def chunks(self) -> int:
+        """How many chunks were added."""
+    @property
+    def sources(self) -> int:
+        """How many files were added as sources."""
+    @property
+    def files(self) -> list[KnowledgeFileResult]:
+        """What became of each file, in the order of the upload."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> KnowledgeUpload: ...
+
+
+@final
+class KnowledgeFileResult:
+    """What became of a file of an upload."""
+
+    @property
+    def filename(self) -> str:
+        """The name."""
+    @property
+    def source_id(self) -> str | None:
+        """The source that it became; absent if it could not be read."""
+    @property
+    def chunks(self) -> int:
+        """How many chunks it was cut into."""
+    @property
+    def error(self) -> str | None:
+        """Why it could not be read, for people."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> KnowledgeFileResult: ...
+
+
+@final
+class KnowledgeResult:
+    """A chunk of a document that fits a question."""
+
+    @property
+    def content(self) -> str:
+        """The text of the chunk."""
+    @property
+    def score(self) -> float:
+        """How well it fits, 0 to 1."""
+    @property
+    def source(self) -> str:
+        """The document that it is from, for people."""
+    @property
+    def chunk(self) -> int:
+        """Which chunk of the document it is, from 0."""
+    @property
+    def source_id(self) -> str | None:
+        """The source that it is from."""
+    @property
+    def collection(self) -> str:
+        """The collection that it is from; empty where the server does not say."""
+    @property
+    def metadata(self) -> KnowledgeMetadata:
+        """Where in the document it is, as far as that is known."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> KnowledgeResult: ...
+
+
+@final
+class KnowledgeMetadata:
+    """Where a chunk is from, as far as that is known."""
+
+    @property
+    def filename(self) -> str | None:
+        """The name of the file."""
+    @property
+    def page(self) -> int | None:
+        """The page, from 1."""
+    @property
+    def section(self) -> str | None:
+        """The heading that it is under."""
+    @property
+    def url(self) -> str | None:
+        """The address of the document."""
+    @property
+    def content_hash(self) -> str | None:
+        """A hash of the document's content, which changes with it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> KnowledgeMetadata: ...
+
+
+@final
+class KnowledgeStats:
+    """How much knowledge there is."""
+
+    @property
+    def collections(self) -> int:
+        """How many collections there are."""
+    @property
+    def total_chunks(self) -> int:
+        """How many chunks are in them."""
+    @property
+    def total_tokens(self) -> int:
+        """How many tokens are in them."""
+    @property
+    def storage_gb(self) -> float:
+        """How much storage they take, in gigabytes."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> KnowledgeStats: ...
+
+
+@final
+class KnowledgeSyncSource:
+    """A source elsewhere, and how it is read."""
+
+    def __new__(
+        cls,
+        *,
+        type: KnowledgeSourceTypeValue,
+        config: Mapping[str, Any],
+    ) -> KnowledgeSyncSource: ...
+    @property
+    def type(self) -> KnowledgeSourceTypeValue:
+        """What kind of source it is: any but `upload`."""
+    @property
+    def config(self) -> dict[str, Any]:
+        """What is needed to read it, depending on its type. Name the secret that has a
+        credential, as `credential_ref`.
+        """
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> KnowledgeSyncSource: ...
+
+
+@final
+class KnowledgeSourceData:
+    """A source of knowledge: a file that was uploaded, or a sync."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def source(self) -> KnowledgeSourceTypeValue:
+        """What kind of source it is."""
+    @property
+    def filename(self) -> str:
+        """The name of the file; empty for a sync."""
+    @property
+    def status(self) -> KnowledgeSourceStatusValue:
+        """The state."""
+    @property
+    def collection(self) -> str | None:
+        """The collection."""
+    @property
+    def sync_schedule(self) -> str | None:
+        """When it is read again, as five cron fields in UTC; absent if it never is."""
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks come from it."""
+    @property
+    def synced_at(self) -> datetime | None:
+        """When it was last read."""
+    @property
+    def error(self) -> ErrorDetail | None:
+        """Why it could not be read the last time."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was added."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> KnowledgeSourceData: ...
+
+
+@final
+class WorkflowCreateOpts:
+    """What a new workflow is made of."""
+
+    def __new__(
+        cls,
+        *,
+        steps: Sequence[WorkflowStepInput],
+        name: str | None = None,
+        description: str | None = None,
+        timeout: Duration | None = None,
+        input_schema: Mapping[str, Any] | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        policy: WorkflowPolicy | WorkflowPolicyDict | None = None,
+        on_failure: WorkflowFailurePolicyValue | None = None,
+        retries: RetryConfig | RetryConfigDict | None = None,
+        concurrency: int | None = None,
+        planner_policy: PlannerPolicy | PlannerPolicyDict | None = None,
+    ) -> WorkflowCreateOpts: ...
+    @property
+    def steps(self) -> list[WorkflowStep]:
+        """The steps, at most 500 with those inside of others. They need not be in the order in
+        which they run.
+        """
+    @property
+    def name(self) -> str | None:
+        """The name, for people; none by default."""
+    @property
+    def description(self) -> str | None:
+        """What the workflow is for."""
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long a run may take; no limit by default. The time in which a run is paused does
+        not count.
+        """
+    @property
+    def input_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the input of a run must fit; any object by default. It is checked
+        before anything starts.
+        """
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output of a run must fit; anything by default. It is checked
+        before a run is completed.
+        """
+    @property
+    def policy(self) -> WorkflowPolicy | None:
+        """What the steps may do, and what they may cost; no limits by default."""
+    @property
+    def on_failure(self) -> WorkflowFailurePolicyValue | None:
+        """What happens when a step fails that does not say so itself; `abort` by default."""
+    @property
+    def retries(self) -> RetryConfig | None:
+        """How often a failed step is tried again before it counts as failed; not at all by
+        default.
+        """
+    @property
+    def concurrency(self) -> int | None:
+        """How many runs of the workflow work at once; further ones stay `pending` until one is
+        over. No limit by default.
+        """
+    @property
+    def planner_policy(self) -> PlannerPolicy | None:
+        """What planner steps may do at most, whatever they say themselves; no limits by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> WorkflowCreateOpts: ...
+
+
+@final
+class SecretReference:
+    """The name of a secret, in the place of its value."""
+
+    def __new__(
+        cls,
+        *,
+        secret_ref: str,
+    ) -> SecretReference: ...
+    @property
+    def secret_ref(self) -> str:
+        """The name of a secret of the session or of the account."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> SecretReference: ...
+
+
+@final
+class BranchOpts:
+    """How a condition goes on where it does not only name a step. What is given happens in this
+    order: delay, agent, next.
+    """
+
+    def __new__(
+        cls,
+        *,
+        agent: str | None = None,
+        delay: Duration | None = None,
+        next: str | None = None,
+    ) -> BranchOpts: ...
+    @property
+    def agent(self) -> str | None:
+        """The agent that is given the run's input as its task."""
+    @property
+    def delay(self) -> timedelta | None:
+        """How long it waits first."""
+    @property
+    def next(self) -> str | None:
+        """The id of the step that it goes on with."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BranchOpts: ...
+
+
+@final
+class WorkflowPolicy:
+    """What the steps of a workflow may do, and what they may cost. What is absent is not
+    limited.
+    """
+
+    def __new__(
+        cls,
+        *,
+        allow_tools: Sequence[str] | None = None,
+        deny_tools: Sequence[str] | None = None,
+        require_approval_for: Sequence[str] | None = None,
+        max_cost_per_step: Cost | CostDict | None = None,
+        max_total_cost: Cost | CostDict | None = None,
+        max_steps_total: int | None = None,
+        max_parallel: int | None = None,
+    ) -> WorkflowPolicy: ...
+    @property
+    def allow_tools(self) -> list[str] | None:
+        """The only tools that agents may use; all by default."""
+    @property
+    def deny_tools(self) -> list[str] | None:
+        """Tools that agents may not use."""
+    @property
+    def require_approval_for(self) -> list[str] | None:
+        """Tools that agents may use only when somebody approved."""
+    @property
+    def max_cost_per_step(self) -> Cost | None:
+        """What each step may cost."""
+    @property
+    def max_total_cost(self) -> Cost | None:
+        """What a run may cost."""
+    @property
+    def max_steps_total(self) -> int | None:
+        """How many steps a run may have, with those that planners add."""
+    @property
+    def max_parallel(self) -> int | None:
+        """How many steps of a run work at once."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> WorkflowPolicy: ...
+
+
+@final
+class RetryConfig:
+    """How often a failed step is tried again, and when."""
+
+    def __new__(
+        cls,
+        *,
+        max_attempts: int,
+        delay: Duration | None = None,
+        backoff: RetryBackoffValue | None = None,
+    ) -> RetryConfig: ...
+    @property
+    def max_attempts(self) -> int:
+        """How often a step is tried in all, the first time included: 1 to 100."""
+    @property
+    def delay(self) -> timedelta | None:
+        """How long it waits before it is tried again; a second by default."""
+    @property
+    def backoff(self) -> RetryBackoffValue | None:
+        """How the delay grows; `fixed` by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> RetryConfig: ...
+
+
+@final
+class PlannerPolicy:
+    """What planner steps may do at most. What is absent is not limited here."""
+
+    def __new__(
+        cls,
+        *,
+        max_steps: int | None = None,
+        allowed_step_types: Sequence[WorkflowStepTypeValue] | None = None,
+        require_approval: bool | None = None,
+        require_approval_after_steps: int | None = None,
+        max_spawned_cost: Cost | CostDict | None = None,
+    ) -> PlannerPolicy: ...
+    @property
+    def max_steps(self) -> int | None:
+        """How many steps a planner may add."""
+    @property
+    def allowed_step_types(self) -> list[WorkflowStepTypeValue] | None:
+        """The kinds of steps that a planner may add."""
+    @property
+    def require_approval(self) -> bool | None:
+        """Whether somebody must approve each plan; false by default."""
+    @property
+    def require_approval_after_steps(self) -> int | None:
+        """After how many of a planner's steps somebody must approve that it goes on; never by
+        default.
+        """
+    @property
+    def max_spawned_cost(self) -> Cost | None:
+        """What the steps of a planner may cost together."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> PlannerPolicy: ...
+
+
+@final
+class Workflow:
+    """A workflow."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def name(self) -> str:
+        """The name; empty if it has none."""
+    @property
+    def version(self) -> int:
+        """The version: 1 when it is created, and one more with each update."""
+    @property
+    def steps(self) -> list[WorkflowStep]:
+        """The steps."""
+    @property
+    def on_failure(self) -> WorkflowFailurePolicyValue:
+        """What happens when a step fails that does not say so itself."""
+    @property
+    def description(self) -> str | None:
+        """What the workflow is for."""
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long a run may take."""
+    @property
+    def input_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the input of a run must fit."""
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output of a run must fit."""
+    @property
+    def policy(self) -> WorkflowPolicy | None:
+        """What the steps may do, and what they may cost."""
+    @property
+    def retries(self) -> RetryConfig | None:
+        """How often a failed step is tried again before it counts as failed."""
+    @property
+    def concurrency(self) -> int | None:
+        """How many runs of the workflow work at once."""
+    @property
+    def planner_policy(self) -> PlannerPolicy | None:
+        """What planner steps may do at most."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    @property
+    def updated_at(self) -> datetime:
+        """When it was last changed."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Workflow: ...
+
+
+@final
+class WorkflowEstimate:
+    """What a run of a workflow would cost."""
+
+    @property
+    def estimated(self) -> CostRange:
+        """The whole run."""
+    @property
+    def confidence(self) -> EstimateConfidenceValue:
+        """How far the estimate is to be trusted."""
+    @property
+    def breakdown(self) -> list[StepEstimate]:
+        """Each step, in the order of the workflow."""
+    @property
+    def based_on(self) -> int:
+        """How many runs of the past it is based on."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> WorkflowEstimate: ...
+
+
+@final
+class CostRange:
+    """What something costs at least and at most."""
+
+    @property
+    def min(self) -> int:
+        """The least, in cents."""
+    @property
+    def max(self) -> int:
+        """The most, in cents."""
+    @property
+    def currency(self) -> str:
+        """The currency, `usd`."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> CostRange: ...
+
+
+@final
+class StepEstimate:
+    """What one step would cost."""
+
+    @property
+    def step_id(self) -> str:
+        """The id of the step."""
+    @property
+    def type(self) -> WorkflowStepTypeValue:
+        """The kind of the step."""
+    @property
+    def estimated(self) -> CostRange:
+        """What it would cost."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> StepEstimate: ...
+
+
+@final
+class Schedule:
+    """A schedule of an agent or a workflow."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def name(self) -> str | None:
+        """The name; absent if it has none."""
+    @property
+    def agent(self) -> str | None:
+        """The agent that is run; absent for a workflow."""
+    @property
+    def workflow_id(self) -> str | None:
+        """The workflow that is run; absent for an agent."""
+    @property
+    def user_id(self) -> str:
+        """The end user that the runs are for."""
+    @property
+    def cron(self) -> str:
+        """The times: minute, hour, day of the month, month and day of the week."""
+    @property
+    def timezone(self) -> str:
+        """The time zone in which the times are meant."""
+    @property
+    def input(self) -> dict[str, Any]:
+        """What the agent is told, or the input of the workflow."""
+    @property
+    def enabled(self) -> bool:
+        """Whether it is active; false while it is paused."""
+    @property
+    def last_run_at(self) -> datetime | None:
+        """When it last ran; null if it never did."""
+    @property
+    def next_run_at(self) -> datetime | None:
+        """When it runs next; null while it is paused."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Schedule: ...
+
+
+@final
+class WorkflowRun:
+    """A run of a workflow."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def workflow_id(self) -> str:
+        """The workflow."""
+    @property
+    def workflow_version(self) -> int | None:
+        """The version of the workflow that it began with."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty in an anonymous session."""
+    @property
+    def session_id(self) -> str | None:
+        """The session in which its agents work."""
+    @property
+    def status(self) -> WorkflowRunStatusValue:
+        """The state."""
+    @property
+    def input(self) -> dict[str, Any]:
+        """The input."""
+    @property
+    def output(self) -> Any:
+        """What it returned: the output of its last step, or the outputs of its last steps by
+        their ids; null before it is over.
+        """
+    @property
+    def error(self) -> ErrorDetail | None:
+        """Why it failed, or why it is paused."""
+    @property
+    def current_step_id(self) -> str | None:
+        """The step that works or waits; the one that began last if there are several."""
+    @property
+    def step_results(self) -> dict[str, WorkflowRunStepResult]:
+        """What became of each step, by its id. Steps that a planner added are in it too."""
+    @property
+    def shared_state(self) -> dict[str, Any]:
+        """What its steps share, by name."""
+    @property
+    def total_cost(self) -> Cost:
+        """What it cost so far."""
+    @property
+    def can_retry_from(self) -> str | None:
+        """The step at which `workflows.retry_run` would take it up again."""
+    @property
+    def run_key(self) -> str | None:
+        """Your own key for the run."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    @property
+    def started_at(self) -> datetime | None:
+        """When its first step began."""
+    @property
+    def completed_at(self) -> datetime | None:
+        """When it was over."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> WorkflowRun: ...
+
+
+@final
+class WorkflowRunStepResult:
+    """What became of a step in a run."""
+
+    @property
+    def status(self) -> WorkflowStepStatusValue:
+        """The state."""
+    @property
+    def output(self) -> Any:
+        """What it returned; absent before it is completed."""
+    @property
+    def cost(self) -> int:
+        """What it cost so far: cents, rounded half up."""
+    @property
+    def micro_cents(self) -> int:
+        """What it cost so far, exactly, in millionths of a cent."""
+    @property
+    def duration_ms(self) -> int | None:
+        """How long it took, in milliseconds."""
+    @property
+    def attempts(self) -> int:
+        """How often it was tried."""
+    @property
+    def agent_id(self) -> str | None:
+        """The agent that worked on it."""
+    @property
+    def approval_id(self) -> str | None:
+        """The approval that it waits for or waited for."""
+    @property
+    def error(self) -> str | None:
+        """Why it failed, for people."""
+    @property
+    def error_code(self) -> ErrorCodeValue | None:
+        """Why it failed, as a code that programs branch on."""
+    @property
+    def started_at(self) -> datetime | None:
+        """When it began."""
+    @property
+    def completed_at(self) -> datetime | None:
+        """When it was over."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> WorkflowRunStepResult: ...
+
+
+@final
+class Approval:
+    """An approval: an action that waits until somebody allows it."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def agent_id(self) -> str | None:
+        """The agent that waits; null for a step of a workflow."""
+    @property
+    def session_id(self) -> str | None:
+        """The session of what waits."""
+    @property
+    def run_id(self) -> str | None:
+        """The run of the agent that waits; null for a step of a workflow."""
+    @property
+    def workflow_run_id(self) -> str | None:
+        """The run of the workflow that waits, if one does."""
+    @property
+    def step_id(self) -> str | None:
+        """The step of the workflow that waits, if one does."""
+    @property
+    def action(self) -> str:
+        """The name of the action."""
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the action is to be done with."""
+    @property
+    def status(self) -> ApprovalStatusValue:
+        """The state."""
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long there is to decide."""
+    @property
+    def default_action(self) -> ApprovalDefaultValue | None:
+        """What counts when nobody decides in time."""
+    @property
+    def requested_at(self) -> datetime:
+        """When it was asked for."""
+    @property
+    def expires_at(self) -> datetime:
+        """When it is too late to decide."""
+    @property
+    def decided_at(self) -> datetime | None:
+        """When it was decided, or expired; absent while it is pending."""
+    @property
+    def decided_by(self) -> str | None:
+        """Who decided, by the id that your own system uses; absent where nobody is named."""
+    @property
+    def modifications(self) -> dict[str, Any] | None:
+        """Members of `params` that were changed by who approved."""
+    @property
+    def reason(self) -> str | None:
+        """Why it was denied."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Approval: ...
+
+
+@final
+class BulkApprovalResult:
+    """What became of several approvals."""
+
+    @property
+    def results(self) -> list[ApprovalResult]:
+        """What became of each, in the order in which they were named."""
+    @property
+    def succeeded(self) -> int:
+        """How many were decided as was asked."""
+    @property
+    def failed(self) -> int:
+        """How many were not."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BulkApprovalResult: ...
+
+
+@final
+class ApprovalResult:
+    """What became of one of several approvals: it, or an error."""
+
+    @property
+    def id(self) -> str:
+        """The id that was named."""
+    @property
+    def approval(self) -> Approval | None:
+        """The approval, if it is decided as was asked."""
+    @property
+    def error(self) -> ErrorDetail | None:
+        """Why it is not."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ApprovalResult: ...
+
+
+@final
+class ScheduleExecution:
+    """One execution of a schedule."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def schedule_id(self) -> str | None:
+        """The schedule."""
+    @property
+    def session_id(self) -> str | None:
+        """The session that it worked in; null if it did not begin."""
+    @property
+    def agent_id(self) -> str | None:
+        """The agent that worked; null for a workflow, and if it did not begin."""
+    @property
+    def run_id(self) -> str | None:
+        """The run of the agent; null for a workflow, and if it did not begin."""
+    @property
+    def workflow_run_id(self) -> str | None:
+        """The run of the workflow; null for an agent, and if it did not begin."""
+    @property
+    def status(self) -> ScheduleExecutionStatusValue:
+        """The state."""
+    @property
+    def cost(self) -> Cost:
+        """What it cost so far."""
+    @property
+    def error(self) -> ErrorDetail | None:
+        """Why it failed or was skipped."""
+    @property
+    def started_at(self) -> datetime:
+        """When it began, or should have."""
+    @property
+    def completed_at(self) -> datetime | None:
+        """When it was over."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ScheduleExecution: ...
+
+
+@final
+class Trigger:
+    """A trigger of an agent or a workflow."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def type(self) -> TriggerTypeValue:
+        """What sets it off."""
+    @property
+    def agent(self) -> str | None:
+        """The agent that is run; absent for a workflow."""
+    @property
+    def workflow_id(self) -> str | None:
+        """The workflow that is run; absent for an agent."""
+    @property
+    def user_id(self) -> str:
+        """The end user that the runs are for."""
+    @property
+    def url(self) -> str | None:
+        """The address that is called to fire it; absent for the type `event`."""
+    @property
+    def secret(self) -> str | None:
+        """The secret that calls are signed with; only in the answer that creates a trigger of
+        the type `webhook`.
+        """
+    @property
+    def event(self) -> str | None:
+        """The name of the event; absent for the type `webhook`."""
+    @property
+    def filter(self) -> dict[str, Any] | None:
+        """Members that the event's payload must have with these values."""
+    @property
+    def enabled(self) -> bool:
+        """Whether it can be fired."""
+    @property
+    def last_fired_at(self) -> datetime | None:
+        """When it was last fired; null if it never was."""
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was created; null where a server does not say."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Trigger: ...
+
+
+@final
+class TriggerFiring:
+    """That a trigger was fired."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether what the trigger runs begins; false while the trigger is not enabled."""
+    @property
+    def event_id(self) -> str:
+        """The id of the event, which the runs that begin and the logs name."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TriggerFiring: ...
+
+
+@final
+class EmittedEvent:
+    """An event that was emitted."""
+
+    @property
+    def id(self) -> str:
+        """The id, which the runs that begin and the logs name."""
+    @property
+    def event(self) -> str:
+        """The name."""
+    @property
+    def user_id(self) -> str | None:
+        """The end user that it concerns; null for all."""
+    @property
+    def triggers(self) -> int:
+        """How many triggers it fires."""
+    @property
+    def resumed_runs(self) -> int:
+        """How many workflow runs waited for it and go on."""
+    @property
+    def emitted_at(self) -> datetime:
+        """When it was emitted."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> EmittedEvent: ...
+
+
+@final
+class Tool:
+    """A tool."""
+
+    @property
+    def id(self) -> str | None:
+        """The id; absent for a built-in tool."""
+    @property
+    def name(self) -> str:
+        """The name by which models call it."""
+    @property
+    def description(self) -> str:
+        """What it does and when to use it."""
+    @property
+    def builtin(self) -> bool:
+        """Whether it is built in."""
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What it is given: a JSON Schema of an object."""
+    @property
+    def handler(self) -> ToolHandler | None:
+        """What does its work, without its headers; absent for a built-in tool."""
+    @property
+    def requires_approval(self) -> bool:
+        """Whether a person must approve each call."""
+    @property
+    def signing_secret(self) -> str | None:
+        """The secret that calls of the handler are signed with: in the answer that registers the
+        tool, never again.
+        """
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was registered; absent for a built-in tool."""
+    @property
+    def updated_at(self) -> datetime | None:
+        """When it was last changed; absent for a built-in tool."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Tool: ...
+
+
+@final
+class ToolResult:
+    """What came of a test of a tool."""
+
+    @property
+    def tool(self) -> str:
+        """The name of the tool."""
+    @property
+    def input(self) -> dict[str, Any]:
+        """What it was given."""
+    @property
+    def output(self) -> Any:
+        """What it returned; null if it failed."""
+    @property
+    def success(self) -> bool:
+        """Whether it did its work."""
+    @property
+    def error(self) -> str | None:
+        """Why it failed; absent if it did its work."""
+    @property
+    def duration_ms(self) -> int:
+        """How long it took, in milliseconds."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ToolResult: ...
+
+
+@final
+class McpConnectOpts:
+    """An MCP server to connect."""
+
+    def __new__(
+        cls,
+        *,
+        name: str,
+        transport: McpTransportValue,
+        url: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        command: str | None = None,
+        args: Sequence[str] | None = None,
+        tool_filter: Sequence[str] | None = None,
+        requires_approval: Sequence[str] | None = None,
+        credentials_type: McpCredentialsTypeValue | None = None,
+    ) -> McpConnectOpts: ...
+    @property
+    def name(self) -> str:
+        """The name, with which the names of its tools begin: 1 to 32 letters, digits, `_` and
+        `-`.
+        """
+    @property
+    def transport(self) -> McpTransportValue:
+        """How it is spoken to."""
+    @property
+    def url(self) -> str | None:
+        """The address of the server; needed for `sse` and `streamable-http`."""
+    @property
+    def headers(self) -> dict[str, str] | None:
+        """Headers that are sent with each request, by their names. They are kept sealed and
+        never shown.
+        """
+    @property
+    def command(self) -> str | None:
+        """The program to start; needed for `stdio`."""
+    @property
+    def args(self) -> list[str] | None:
+        """The arguments of the program; none by default."""
+    @property
+    def tool_filter(self) -> list[str] | None:
+        """The server's own names of the tools that agents may use; all by default."""
+    @property
+    def requires_approval(self) -> list[str] | None:
+        """The server's own names of the tools of which a person must approve each call; none by
+        default.
+        """
+    @property
+    def credentials_type(self) -> McpCredentialsTypeValue | None:
+        """Whose credentials the server is called with; `platform` by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> McpConnectOpts: ...
+
+
+@final
+class McpConnection:
+    """A connection to an MCP server."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def name(self) -> str:
+        """The name, with which the names of its tools begin."""
+    @property
+    def transport(self) -> McpTransportValue:
+        """How the server is spoken to."""
+    @property
+    def url(self) -> str | None:
+        """The address of the server; null for `stdio`."""
+    @property
+    def command(self) -> str | None:
+        """The program that is started; null for other transports than `stdio`."""
+    @property
+    def args(self) -> list[str] | None:
+        """The arguments of the program; null for other transports than `stdio`."""
+    @property
+    def tool_filter(self) -> list[str] | None:
+        """The server's own names of the tools that agents may use; null if they may use all."""
+    @property
+    def requires_approval(self) -> list[str]:
+        """The server's own names of the tools of which a person must approve each call."""
+    @property
+    def credentials_type(self) -> McpCredentialsTypeValue:
+        """Whose credentials the server is called with."""
+    @property
+    def status(self) -> McpStatusValue:
+        """The state."""
+    @property
+    def error(self) -> str | None:
+        """Why it is not connected; null if it is."""
+    @property
+    def tool_count(self) -> int:
+        """How many tools the server has, those that are filtered out included."""
+    @property
+    def discovered_tools(self) -> list[McpTool]:
+        """The tools that agents can use."""
+    @property
+    def last_health_check(self) -> datetime | None:
+        """When the server was last asked for a sign of life; null if it never was."""
+    @property
+    def auth_url(self) -> str | None:
+        """Where a person must give consent before the server can be used; absent if nobody must."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    @property
+    def updated_at(self) -> datetime:
+        """When it was last changed."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> McpConnection: ...
+
+
+@final
+class McpTool:
+    """A tool of an MCP server."""
+
+    @property
+    def name(self) -> str:
+        """The server's own name of it. Agents call it by the name of the connection, `_` and
+        this.
+        """
+    @property
+    def description(self) -> str:
+        """What it does and when to use it."""
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """What it is given: a JSON Schema of an object."""
+    @property
+    def server_id(self) -> str:
+        """The connection."""
+    @property
+    def server_name(self) -> str:
+        """The name of the connection."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> McpTool: ...
+
+
+@final
+class McpRefreshResult:
+    """What came of asking a server again which tools it has."""
+
+    @property
+    def tools(self) -> list[McpTool]:
+        """The tools that agents can use now."""
+    @property
+    def added(self) -> list[str]:
+        """The names of those that were not there before."""
+    @property
+    def removed(self) -> list[str]:
+        """The names of those that are gone."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> McpRefreshResult: ...
+
+
+@final
+class McpUpdateOpts:
+    """A change of a connection. What is left out stays."""
+
+    def __new__(
+        cls,
+        *,
+        headers: Mapping[str, str] | None = None,
+        tool_filter: Sequence[str] | Null | None = None,
+        requires_approval: Sequence[str] | None = None,
+    ) -> McpUpdateOpts: ...
+    @property
+    def headers(self) -> dict[str, str] | None:
+        """Headers that are sent with each request, in place of all those before."""
+    @property
+    def tool_filter(self) -> list[str] | None:
+        """The server's own names of the tools that agents may use; null lets them use all."""
+    @property
+    def requires_approval(self) -> list[str] | None:
+        """The server's own names of the tools of which a person must approve each call, in place
+        of those before.
+        """
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> McpUpdateOpts: ...
+
+
+@final
+class McpHealth:
+    """Whether the server of a connection is alive."""
+
+    @property
+    def status(self) -> McpStatusValue:
+        """The state of the connection."""
+    @property
+    def latency_ms(self) -> int:
+        """How long the server took to answer, in milliseconds; if it did not, how long it was
+        waited for.
+        """
+    @property
+    def last_ping_at(self) -> datetime:
+        """When it was asked."""
+    @property
+    def error(self) -> str | None:
+        """Why it did not answer; absent if it did."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> McpHealth: ...
+
+
+@final
+class McpServerConfigResponse:
+    """What the account's MCP server offers, and where it is."""
+
+    @property
+    def expose(self) -> McpExpose:
+        """The names of the registered tools that are offered, or `*` for all; an empty list
+        offers nothing.
+        """
+    @property
+    def auth(self) -> McpServerAuthValue:
+        """How programs outside prove who they are."""
+    @property
+    def url(self) -> str:
+        """The address of the account's MCP server, for streamable HTTP."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> McpServerConfigResponse: ...
+
+
+@final
+class ChannelTheme:
+    """How the chat on a website looks."""
+
+    def __new__(
+        cls,
+        *,
+        primary_color: str,
+        title: str,
+        position: ChannelPositionValue | None = None,
+        placeholder: str | None = None,
+    ) -> ChannelTheme: ...
+    @property
+    def primary_color(self) -> str:
+        """The main colour as CSS writes it, for example `#4f46e5`."""
+    @property
+    def title(self) -> str:
+        """What stands above the chat."""
+    @property
+    def position(self) -> ChannelPositionValue | None:
+        """Where the chat is; `bottom-right` by default."""
+    @property
+    def placeholder(self) -> str | None:
+        """What stands in the field for a message while it is empty."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ChannelTheme: ...
+
+
+@final
+class Channel:
+    """A channel through which people reach an agent."""
+
+    @property
+    def id(self) -> str:
+        """The id. Whoever knows it may write to the channel."""
+    @property
+    def agent(self) -> str:
+        """The id of the agent's definition, or the name of an agent that has none."""
+    @property
+    def type(self) -> ChannelTypeValue:
+        """How people reach the agent."""
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings that its type has: `theme`; `workspace`, `bot_name` and `channels`;
+        `address`; or `phone_number` and `voice`.
+        """
+    @property
+    def enabled(self) -> bool:
+        """Whether people reach the agent through it."""
+    @property
+    def conversation_count(self) -> int:
+        """How many conversations it has had."""
+    @property
+    def script_tag(self) -> str | None:
+        """The element that puts the chat into a website; only for `chat_embed`."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    @property
+    def updated_at(self) -> datetime:
+        """When it was last changed."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Channel: ...
+
+
+@final
+class ChannelConversation:
+    """A conversation of a channel."""
+
+    @property
+    def id(self) -> str:
+        """The id, by which `session.chat` has the conversation too."""
+    @property
+    def channel_id(self) -> str:
+        """The channel."""
+    @property
+    def user_id(self) -> str:
+        """Who writes: the visitor, or the user of Slack, the mail address, the number that
+        calls.
+        """
+    @property
+    def agent_id(self) -> str:
+        """The agent that answers."""
+    @property
+    def message_count(self) -> int:
+        """How many messages it has."""
+    @property
+    def started_at(self) -> datetime:
+        """When it began."""
+    @property
+    def last_message_at(self) -> datetime:
+        """When the newest message was written."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ChannelConversation: ...
+
+
+@final
+class ChannelTestResult:
+    """Whether a channel works."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it works."""
+    @property
+    def message(self) -> str:
+        """What was found, for people."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ChannelTestResult: ...
+
+
+@final
+class VisitorMessageSent:
+    """A message of a visitor that was taken."""
+
+    @property
+    def message_id(self) -> str:
+        """The message."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> VisitorMessageSent: ...
+
+
+@final
+class VisitorMessage:
+    """A message as a visitor sees it: without its cost and without the tools behind it."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def role(self) -> ChatMessageRoleValue:
+        """Who wrote it: `user` is the visitor, `assistant` the agent."""
+    @property
+    def content(self) -> str:
+        """What was written."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was written."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> VisitorMessage: ...
+
+
+@final
+class GuardrailViolation:
+    """Something that a guardrail stopped or reported."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def agent_id(self) -> str:
+        """The agent."""
+    @property
+    def session_id(self) -> str | None:
+        """Its session; absent where that is not known."""
+    @property
+    def run_id(self) -> str | None:
+        """The run; absent if it was none."""
+    @property
+    def type(self) -> GuardrailViolationTypeValue:
+        """What was found."""
+    @property
+    def severity(self) -> GuardrailSeverityValue | None:
+        """How bad it is; absent where that was not judged."""
+    @property
+    def action(self) -> GuardrailActionValue | None:
+        """What was done about it; absent where that is not known."""
+    @property
+    def message(self) -> str:
+        """What happened, for people; what was found is not in it."""
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> GuardrailViolation: ...
+
+
+@final
+class StoredFile:
+    """A file of the account."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def filename(self) -> str:
+        """The name, without folders."""
+    @property
+    def mime_type(self) -> str | None:
+        """The kind of content; null if it is not known."""
+    @property
+    def size(self) -> int:
+        """Bytes."""
+    @property
+    def purpose(self) -> FilePurposeValue:
+        """What it is for."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty where an agent in an anonymous session made it."""
+    @property
+    def agent_id(self) -> str | None:
+        """The agent that made it; null if none did."""
+    @property
+    def session_id(self) -> str | None:
+        """The session in which it was made; null if it was uploaded."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was stored."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> StoredFile: ...
+
+
+@final
+class FileUrl:
+    """An address at which a file can be downloaded without a key."""
+
+    @property
+    def url(self) -> str:
+        """The address. Whoever has it can read the file."""
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it stops working; null if that is not known."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FileUrl: ...
+
+
+@final
+class SecretInfo:
+    """What is told of a secret."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was first set."""
+    @property
+    def updated_at(self) -> datetime | None:
+        """When it was last set; absent where that is not known."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> SecretInfo: ...
+
+
+@final
+class ProviderConfig:
+    """Where a provider is."""
+
+    def __new__(
+        cls,
+        *,
+        base_url: str | None = None,
+        endpoint: str | None = None,
+    ) -> ProviderConfig: ...
+    @property
+    def base_url(self) -> str | None:
+        """The address of a gateway for models, for example `https://openrouter.ai/api/v1`."""
+    @property
+    def endpoint(self) -> str | None:
+        """The address that is called for sandboxes, where the provider is `webhook`."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ProviderConfig: ...
+
+
+@final
+class ProviderData:
+    """One of the account's own providers."""
+
+    @property
+    def name(self) -> str:
+        """The name, for example `e2b`."""
+    @property
+    def kind(self) -> ProviderKindValue:
+        """What it provides."""
+    @property
+    def credential_ref(self) -> str | None:
+        """The name of the account's secret that has the key; absent if it needs none."""
+    @property
+    def config(self) -> ProviderConfig:
+        """Where it is."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was first set."""
+    @property
+    def updated_at(self) -> datetime:
+        """When it was last set."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ProviderData: ...
+
+
+@final
+class Model:
+    """A model."""
+
+    @property
+    def id(self) -> str:
+        """The id, as agents name it: the provider, `/` and the provider's own name."""
+    @property
+    def name(self) -> str:
+        """The name, for people."""
+    @property
+    def provider(self) -> str:
+        """The provider."""
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens a call can have, what goes in and what comes out together."""
+    @property
+    def capabilities(self) -> list[ModelCapabilityValue]:
+        """What it can do."""
+    @property
+    def input_cost_per1_m(self) -> float:
+        """What a million tokens that go in cost, in cents, without the margin of managed models."""
+    @property
+    def output_cost_per1_m(self) -> float:
+        """What a million tokens that come out cost, in cents, without the margin of managed
+        models.
+        """
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Model: ...
+
+
+@final
+class ModelEstimate:
+    """What a call of a model costs."""
+
+    @property
+    def estimated_cost(self) -> ModelCost:
+        """What it costs, part by part."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ModelEstimate: ...
+
+
+@final
+class ModelCost:
+    """What a call of a model costs, part by part."""
+
+    @property
+    def model_cost(self) -> Cost:
+        """What the provider takes."""
+    @property
+    def theazo_margin(self) -> Cost:
+        """What managed models cost on top: a tenth. Nothing for models of your own account with
+        the provider.
+        """
+    @property
+    def total(self) -> Cost:
+        """Both together."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ModelCost: ...
+
+
+@final
 class LogEntry:
     """A log entry."""
 
@@ -689,10 +3910,180 @@ class LogEntry:
     @property
     def metadata(self) -> dict[str, Any] | None:
         """What happened, for programs: the kind of event and its particulars."""
+    @property
+    def trace_id(self) -> str | None:
+        """The trace that it belongs to; absent where there is none."""
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(text: str) -> LogEntry: ...
+
+
+@final
+class MetricsSummary:
+    """How the account does right now."""
+
+    @property
+    def active_agents(self) -> int:
+        """Agents that are neither paused nor ended."""
+    @property
+    def active_sessions(self) -> int:
+        """Sessions that are active."""
+    @property
+    def agents_created_today(self) -> int:
+        """Agents that were created since midnight, UTC."""
+    @property
+    def error_rate(self) -> float:
+        """The part of the runs since midnight, UTC, that failed, 0 to 1."""
+    @property
+    def cost_today(self) -> Cost:
+        """What was spent since midnight, UTC."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> MetricsSummary: ...
+
+
+@final
+class MetricDataPoint:
+    """A metric in one interval."""
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the interval begins."""
+    @property
+    def value(self) -> float | None:
+        """The value: of a duration the mean, of a count the last one, of an amount the sum; null
+        if nothing was measured.
+        """
+    @property
+    def p50(self) -> float | None:
+        """What half of the measurements were at most; null for what is no duration, and if
+        nothing was measured.
+        """
+    @property
+    def p95(self) -> float | None:
+        """What 95 percent of the measurements were at most; null as `p50` is."""
+    @property
+    def p99(self) -> float | None:
+        """What 99 percent of the measurements were at most; null as `p50` is."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> MetricDataPoint: ...
+
+
+@final
+class Trace:
+    """A trace: what one run did."""
+
+    @property
+    def trace_id(self) -> str:
+        """The id."""
+    @property
+    def agent_id(self) -> str:
+        """The agent."""
+    @property
+    def session_id(self) -> str:
+        """The session; empty if it is not known."""
+    @property
+    def run_id(self) -> str:
+        """The run; empty where programs ran without one."""
+    @property
+    def status(self) -> TraceStatusValue | None:
+        """How it stands; absent if it is not known."""
+    @property
+    def started_at(self) -> datetime | None:
+        """When it began; absent if it is not known."""
+    @property
+    def duration_ms(self) -> int:
+        """How long it took, or takes so far, in milliseconds."""
+    @property
+    def cost(self) -> Cost:
+        """What it cost."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> Trace: ...
+
+
+@final
+class TraceDetail:
+    """A trace with its spans."""
+
+    @property
+    def trace_id(self) -> str:
+        """The id."""
+    @property
+    def agent_id(self) -> str:
+        """The agent."""
+    @property
+    def session_id(self) -> str:
+        """The session; empty if it is not known."""
+    @property
+    def run_id(self) -> str:
+        """The run; empty where programs ran without one."""
+    @property
+    def status(self) -> TraceStatusValue | None:
+        """How it stands; absent if it is not known."""
+    @property
+    def started_at(self) -> datetime | None:
+        """When it began; absent if it is not known."""
+    @property
+    def duration_ms(self) -> int:
+        """How long it took, or takes so far, in milliseconds."""
+    @property
+    def cost(self) -> Cost:
+        """What it cost."""
+    @property
+    def spans(self) -> list[TraceSpan]:
+        """The spans, by the times at which they began. A span comes after the one that it is
+        part of.
+        """
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TraceDetail: ...
+
+
+@final
+class TraceSpan:
+    """A span: one thing that was done in a trace, with its times."""
+
+    @property
+    def span_id(self) -> str:
+        """The id."""
+    @property
+    def parent_span_id(self) -> str | None:
+        """The span that it is part of; null for the outermost."""
+    @property
+    def name(self) -> str:
+        """What was done, for people."""
+    @property
+    def kind(self) -> SpanKindValue:
+        """What it is of."""
+    @property
+    def status(self) -> TraceStatusValue:
+        """How it stands."""
+    @property
+    def error(self) -> str | None:
+        """Why it failed; absent if it did not."""
+    @property
+    def start_time(self) -> datetime:
+        """When it began."""
+    @property
+    def end_time(self) -> datetime:
+        """When it ended; for one that is under way, the time of the answer."""
+    @property
+    def duration_ms(self) -> int:
+        """How long it took, or takes so far, in milliseconds."""
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """More, by name: of a call of a model, for example, the tokens and what they cost."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TraceSpan: ...
 
 
 @final
@@ -899,6 +4290,323 @@ class UsageExport:
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(text: str) -> UsageExport: ...
+
+
+@final
+class LedgerEntry:
+    """An entry of the ledger: one amount that was spent."""
+
+    @property
+    def id(self) -> str:
+        """Stable and unique: an entry is never counted twice. Exports have it as the identifier."""
+    @property
+    def kind(self) -> LedgerKindValue:
+        """What it is for."""
+    @property
+    def cost(self) -> Cost:
+        """How much."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty in an anonymous session."""
+    @property
+    def session_id(self) -> str:
+        """The session; empty where none was involved."""
+    @property
+    def agent_id(self) -> str:
+        """The agent; empty where none was involved."""
+    @property
+    def run_id(self) -> str:
+        """The run; empty where none was involved."""
+    @property
+    def provider(self) -> str:
+        """The provider of the sandbox or the model; empty where none was involved."""
+    @property
+    def model(self) -> str:
+        """The model; empty where none was called."""
+    @property
+    def tokens(self) -> TokenUsage | None:
+        """The tokens of a call of a model."""
+    @property
+    def compute_minutes(self) -> float | None:
+        """The minutes that a sandbox ran."""
+    @property
+    def at(self) -> datetime:
+        """When it was spent."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> LedgerEntry: ...
+
+
+@final
+class BillingSubscription:
+    """The account's subscription."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def plan(self) -> BillingPlanValue:
+        """The plan."""
+    @property
+    def status(self) -> SubscriptionStatusValue:
+        """The state."""
+    @property
+    def current_period_start(self) -> datetime:
+        """When the present period began; a period is a month."""
+    @property
+    def current_period_end(self) -> datetime:
+        """When the present period ends."""
+    @property
+    def cancel_at_period_end(self) -> bool:
+        """Whether it ends with the present period."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BillingSubscription: ...
+
+
+@final
+class BillingPage:
+    """A page of the payment service."""
+
+    @property
+    def url(self) -> str:
+        """Its address, for the person who pays; it works for a short while."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BillingPage: ...
+
+
+@final
+class CreditBalance:
+    """How many credits the account has left. A credit is one cent."""
+
+    @property
+    def credits(self) -> int:
+        """Credits that are left, rounded half up; below zero where overages are allowed.
+        Exactly: `cost`.
+        """
+    @property
+    def currency(self) -> str:
+        """The currency, `usd`."""
+    @property
+    def cost(self) -> Cost:
+        """The same as an amount of money."""
+    @property
+    def consumed_today(self) -> Cost:
+        """What was consumed since midnight, UTC."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> CreditBalance: ...
+
+
+@final
+class BillingBudgetConfig:
+    """A budget: what may be spent in a month, in a day, or both, by the UTC calendar."""
+
+    def __new__(
+        cls,
+        *,
+        monthly: Cost | CostDict | None = None,
+        daily: Cost | CostDict | None = None,
+        alerts: Sequence[BudgetAlert | BudgetAlertDict] | None = None,
+    ) -> BillingBudgetConfig: ...
+    @property
+    def monthly(self) -> Cost | None:
+        """What may be spent from the first of a month to the next."""
+    @property
+    def daily(self) -> Cost | None:
+        """What may be spent from midnight to midnight."""
+    @property
+    def alerts(self) -> list[BudgetAlert]:
+        """What happens on the way to the limit; nothing by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BillingBudgetConfig: ...
+
+
+@final
+class BudgetAlert:
+    """What happens when a part of a budget is spent. It happens once in a period."""
+
+    def __new__(
+        cls,
+        *,
+        threshold: float,
+        channel: BudgetAlertChannelValue | None = None,
+        action: BudgetAlertActionValue | None = None,
+    ) -> BudgetAlert: ...
+    @property
+    def threshold(self) -> float:
+        """The part, 0 to 1."""
+    @property
+    def channel(self) -> BudgetAlertChannelValue | None:
+        """Where it is reported; `webhook` by default."""
+    @property
+    def action(self) -> BudgetAlertActionValue | None:
+        """What it does beside reporting; nothing by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BudgetAlert: ...
+
+
+@final
+class BillingBudgetStatus:
+    """A budget and how far it is used: that of the month, or that of the day where only the day
+    has one.
+    """
+
+    @property
+    def user_id(self) -> str:
+        """The end user whose budget it is; empty for the account's own."""
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the default for every user, because this one has none of its own."""
+    @property
+    def period(self) -> PeriodValue:
+        """The period, by the UTC calendar."""
+    @property
+    def budget(self) -> Cost:
+        """What may be spent in the period."""
+    @property
+    def spent(self) -> Cost:
+        """What was spent in the period."""
+    @property
+    def remaining(self) -> Cost:
+        """What is left; steps in flight may have reserved a part of it."""
+    @property
+    def reserved_micro_cents(self) -> int:
+        """What steps in flight have reserved, in millionths of a cent."""
+    @property
+    def percentage(self) -> float:
+        """How much of the budget is spent, 0 to 100."""
+    @property
+    def alerts(self) -> list[BudgetAlertStatus]:
+        """The alerts, by their thresholds."""
+    @property
+    def resets_at(self) -> datetime | None:
+        """When the period ends and the whole budget is there again."""
+    @property
+    def daily(self) -> DailyBudgetStatus | None:
+        """The budget of the day, where both the month and the day have one."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BillingBudgetStatus: ...
+
+
+@final
+class BudgetAlertStatus:
+    """An alert of a budget, and whether it happened."""
+
+    @property
+    def threshold(self) -> float:
+        """The part of the budget, 0 to 1."""
+    @property
+    def fired(self) -> bool:
+        """Whether it happened in this period."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BudgetAlertStatus: ...
+
+
+@final
+class DailyBudgetStatus:
+    """The budget of a day and how far it is used."""
+
+    @property
+    def budget(self) -> Cost:
+        """What may be spent in the day."""
+    @property
+    def spent(self) -> Cost:
+        """What was spent in the day."""
+    @property
+    def remaining(self) -> Cost:
+        """What is left; steps in flight may have reserved a part of it."""
+    @property
+    def percentage(self) -> float:
+        """How much of the budget is spent, 0 to 100."""
+    @property
+    def alerts(self) -> list[BudgetAlertStatus]:
+        """The alerts, by their thresholds."""
+    @property
+    def resets_at(self) -> datetime:
+        """When the day ends and the whole budget is there again."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> DailyBudgetStatus: ...
+
+
+@final
+class ApiKeyCreated:
+    """A new API key."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def name(self) -> str:
+        """What it is for, for people."""
+    @property
+    def key(self) -> str:
+        """The key itself. It is never shown again."""
+    @property
+    def prefix(self) -> str:
+        """The beginning of the key, by which people recognize it."""
+    @property
+    def environment(self) -> ApiKeyEnvironmentValue:
+        """The world that it acts in."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    @property
+    def last_used_at(self) -> datetime | None:
+        """When it was last used: null, since it is new."""
+    @property
+    def revoked_at(self) -> datetime | None:
+        """When it was revoked: null, since it is new."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ApiKeyCreated: ...
+
+
+@final
+class ApiKey:
+    """An API key, without the key itself."""
+
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def name(self) -> str:
+        """What it is for, for people."""
+    @property
+    def prefix(self) -> str:
+        """The beginning of the key, by which people recognize it."""
+    @property
+    def environment(self) -> ApiKeyEnvironmentValue:
+        """The world that it acts in."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    @property
+    def last_used_at(self) -> datetime | None:
+        """When it was last used, to the minute; null if it never was."""
+    @property
+    def revoked_at(self) -> datetime | None:
+        """When it was revoked; null if it is valid."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ApiKey: ...
 
 
 @final
@@ -1411,6 +5119,2060 @@ class OtherEvent:
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(text: str) -> OtherEvent: ...
+
+
+@final
+class BlockHookAction:
+    """Stops what is about to happen."""
+
+    def __new__(
+        cls,
+        *,
+        reason: str,
+    ) -> BlockHookAction: ...
+    @property
+    def type(self) -> Literal["block"]: ...
+    @property
+    def reason(self) -> str:
+        """Why; the agent is told."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BlockHookAction: ...
+
+
+@final
+class AskHookAction:
+    """Waits for an approval of what is about to happen."""
+
+    def __new__(
+        cls,
+        *,
+        reason: str,
+    ) -> AskHookAction: ...
+    @property
+    def type(self) -> Literal["ask"]: ...
+    @property
+    def reason(self) -> str:
+        """Why; whoever decides is told."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AskHookAction: ...
+
+
+@final
+class InjectContextHookAction:
+    """Tells the agent something, and goes on."""
+
+    def __new__(
+        cls,
+        *,
+        message: str,
+    ) -> InjectContextHookAction: ...
+    @property
+    def type(self) -> Literal["inject_context"]: ...
+    @property
+    def message(self) -> str:
+        """What to tell it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> InjectContextHookAction: ...
+
+
+@final
+class OtherHookAction:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherHookAction: ...
+
+
+@final
+class InstructionCustomization:
+    """Text that goes into the system prompt."""
+
+    @property
+    def kind(self) -> Literal["instruction"]: ...
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def description(self) -> str:
+        """What it is for; for a skill, when to use it, which the agent reads."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    @property
+    def updated_at(self) -> datetime:
+        """When it was last changed."""
+    @property
+    def body(self) -> str:
+        """The text."""
+    @property
+    def priority(self) -> int:
+        """Those with a higher priority come first."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> InstructionCustomization: ...
+
+
+@final
+class PromptCustomization:
+    """A text with variables."""
+
+    @property
+    def kind(self) -> Literal["prompt"]: ...
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def description(self) -> str:
+        """What it is for; for a skill, when to use it, which the agent reads."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    @property
+    def updated_at(self) -> datetime:
+        """When it was last changed."""
+    @property
+    def template(self) -> str:
+        """The text, in which `{{ name }}` is the value of a variable."""
+    @property
+    def variables(self) -> list[PromptVariable]:
+        """Its variables."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> PromptCustomization: ...
+
+
+@final
+class SkillCustomization:
+    """Something that an agent can do and reads about when it needs it."""
+
+    @property
+    def kind(self) -> Literal["skill"]: ...
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def description(self) -> str:
+        """What it is for; for a skill, when to use it, which the agent reads."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    @property
+    def updated_at(self) -> datetime:
+        """When it was last changed."""
+    @property
+    def instructions(self) -> str:
+        """How it is done."""
+    @property
+    def tool_ids(self) -> list[str]:
+        """The tools that it needs."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> SkillCustomization: ...
+
+
+@final
+class HookCustomization:
+    """Something that is done when something happens in a run."""
+
+    @property
+    def kind(self) -> Literal["hook"]: ...
+    @property
+    def id(self) -> str:
+        """The id."""
+    @property
+    def name(self) -> str:
+        """The name."""
+    @property
+    def description(self) -> str:
+        """What it is for; for a skill, when to use it, which the agent reads."""
+    @property
+    def created_at(self) -> datetime:
+        """When it was created."""
+    @property
+    def updated_at(self) -> datetime:
+        """When it was last changed."""
+    @property
+    def event(self) -> HookEventValue:
+        """What must happen."""
+    @property
+    def action(self) -> HookAction:
+        """What is done then."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> HookCustomization: ...
+
+
+@final
+class OtherCustomization:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherCustomization: ...
+
+
+@final
+class StartedExecEvent:
+    """The program runs."""
+
+    @property
+    def type(self) -> Literal["started"]: ...
+    @property
+    def exec_id(self) -> str:
+        """The execution, for `agent.execs`."""
+    @property
+    def pid(self) -> int | None:
+        """The number of its process in the sandbox; absent where the provider does not say it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> StartedExecEvent: ...
+
+
+@final
+class StdoutExecEvent:
+    """The program printed."""
+
+    @property
+    def type(self) -> Literal["stdout"]: ...
+    @property
+    def data(self) -> str:
+        """What it printed; bytes that are not UTF-8 are replaced."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> StdoutExecEvent: ...
+
+
+@final
+class StderrExecEvent:
+    """The program printed an error."""
+
+    @property
+    def type(self) -> Literal["stderr"]: ...
+    @property
+    def data(self) -> str:
+        """What it printed; bytes that are not UTF-8 are replaced."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> StderrExecEvent: ...
+
+
+@final
+class ExitExecEvent:
+    """The program ended."""
+
+    @property
+    def type(self) -> Literal["exit"]: ...
+    @property
+    def exit_code(self) -> int:
+        """The exit code; 128 plus the signal if one ended it."""
+    @property
+    def duration_ms(self) -> int:
+        """How long it ran, in milliseconds."""
+    @property
+    def truncated(self) -> bool:
+        """Whether output was left out because the program printed more than is kept."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ExitExecEvent: ...
+
+
+@final
+class ErrorExecEvent:
+    """The program could not be started, was killed at its `timeout`, or was lost with its
+    sandbox.
+    """
+
+    @property
+    def type(self) -> Literal["error"]: ...
+    @property
+    def error(self) -> ErrorDetail:
+        """Why."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ErrorExecEvent: ...
+
+
+@final
+class OtherExecEvent:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherExecEvent: ...
+
+
+@final
+class ConnectedFleetEvent:
+    """The stream is open. What happened before follows."""
+
+    @property
+    def event(self) -> Literal["connected"]: ...
+    @property
+    def fleet_id(self) -> str:
+        """The fleet."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ConnectedFleetEvent: ...
+
+
+@final
+class FleetProgressFleetEvent:
+    """The counts have changed."""
+
+    @property
+    def event(self) -> Literal["fleet.progress"]: ...
+    @property
+    def progress(self) -> FleetProgress:
+        """How many items are in which state."""
+    @property
+    def cost(self) -> Cost:
+        """What the items cost so far."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FleetProgressFleetEvent: ...
+
+
+@final
+class ItemCompletedFleetEvent:
+    """An item has a result."""
+
+    @property
+    def event(self) -> Literal["item.completed"]: ...
+    @property
+    def item(self) -> FleetItemResult:
+        """The item."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ItemCompletedFleetEvent: ...
+
+
+@final
+class ItemFailedFleetEvent:
+    """An item ended with an error."""
+
+    @property
+    def event(self) -> Literal["item.failed"]: ...
+    @property
+    def item(self) -> FleetItemResult:
+        """The item."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ItemFailedFleetEvent: ...
+
+
+@final
+class FleetPausedFleetEvent:
+    """No item begins until the fleet is resumed."""
+
+    @property
+    def event(self) -> Literal["fleet.paused"]: ...
+    @property
+    def reason(self) -> str:
+        """Why, for people."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FleetPausedFleetEvent: ...
+
+
+@final
+class FleetCompletedFleetEvent:
+    """No item is left."""
+
+    @property
+    def event(self) -> Literal["fleet.completed"]: ...
+    @property
+    def progress(self) -> FleetProgress:
+        """How many items are in which state."""
+    @property
+    def cost(self) -> Cost:
+        """What the items cost."""
+    @property
+    def duration(self) -> str:
+        """How long it took, for people: `3m 12s`."""
+    @property
+    def duration_ms(self) -> int:
+        """How long it took, in milliseconds."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FleetCompletedFleetEvent: ...
+
+
+@final
+class FleetCancelledFleetEvent:
+    """The items that were left were cancelled."""
+
+    @property
+    def event(self) -> Literal["fleet.cancelled"]: ...
+    @property
+    def status(self) -> FleetStateValue:
+        """How it ended: `cancelled`, `failed` or `cost_limited`."""
+    @property
+    def progress(self) -> FleetProgress:
+        """How many items are in which state."""
+    @property
+    def cost(self) -> Cost:
+        """What the items cost."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FleetCancelledFleetEvent: ...
+
+
+@final
+class OtherFleetEvent:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def event(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherFleetEvent: ...
+
+
+@final
+class MemberStartedTeamEvent:
+    """A member begins."""
+
+    @property
+    def type(self) -> Literal["member_started"]: ...
+    @property
+    def role(self) -> str:
+        """The role of the member."""
+    @property
+    def round(self) -> int:
+        """In which round, from 1."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> MemberStartedTeamEvent: ...
+
+
+@final
+class TextTeamEvent:
+    """The model of a member wrote a piece of text."""
+
+    @property
+    def type(self) -> Literal["text"]: ...
+    @property
+    def role(self) -> str:
+        """The role of the member."""
+    @property
+    def text(self) -> str:
+        """The piece."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TextTeamEvent: ...
+
+
+@final
+class ToolCallTeamEvent:
+    """The model of a member called a tool."""
+
+    @property
+    def type(self) -> Literal["tool_call"]: ...
+    @property
+    def role(self) -> str:
+        """The role of the member."""
+    @property
+    def tool(self) -> str:
+        """The name of the tool."""
+    @property
+    def input(self) -> dict[str, Any]:
+        """What it is given."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ToolCallTeamEvent: ...
+
+
+@final
+class ToolResultTeamEvent:
+    """A tool returned."""
+
+    @property
+    def type(self) -> Literal["tool_result"]: ...
+    @property
+    def role(self) -> str:
+        """The role of the member that called it."""
+    @property
+    def tool(self) -> str:
+        """The name of the tool."""
+    @property
+    def output(self) -> str:
+        """What it returned."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ToolResultTeamEvent: ...
+
+
+@final
+class MessageTeamEvent:
+    """A member said something to the others."""
+
+    @property
+    def type(self) -> Literal["message"]: ...
+    @property
+    def message(self) -> TeamMessage:
+        """What it said."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> MessageTeamEvent: ...
+
+
+@final
+class MemberCompletedTeamEvent:
+    """A member has answered."""
+
+    @property
+    def type(self) -> Literal["member_completed"]: ...
+    @property
+    def role(self) -> str:
+        """The role of the member."""
+    @property
+    def round(self) -> int:
+        """In which round, from 1."""
+    @property
+    def output(self) -> str:
+        """What it answered."""
+    @property
+    def cost(self) -> Cost:
+        """What its answer cost."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> MemberCompletedTeamEvent: ...
+
+
+@final
+class DoneTeamEvent:
+    """The run is completed."""
+
+    @property
+    def type(self) -> Literal["done"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run."""
+    @property
+    def output(self) -> str:
+        """What the team answered."""
+    @property
+    def agent_outputs(self) -> dict[str, str]:
+        """What each member answered last, by its role."""
+    @property
+    def cost(self) -> Cost:
+        """What all members cost."""
+    @property
+    def duration(self) -> str:
+        """How long it took, for people: `3m 12s`."""
+    @property
+    def duration_ms(self) -> int:
+        """How long it took, in milliseconds."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> DoneTeamEvent: ...
+
+
+@final
+class ErrorTeamEvent:
+    """The run failed, was cancelled, or is paused at a limit."""
+
+    @property
+    def type(self) -> Literal["error"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run."""
+    @property
+    def error(self) -> ErrorDetail:
+        """Why."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ErrorTeamEvent: ...
+
+
+@final
+class OtherTeamEvent:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherTeamEvent: ...
+
+
+@final
+class TextChatEvent:
+    """The model wrote a piece of the answer."""
+
+    @property
+    def type(self) -> Literal["text"]: ...
+    @property
+    def text(self) -> str:
+        """The piece."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TextChatEvent: ...
+
+
+@final
+class ToolCallChatEvent:
+    """The model called a tool."""
+
+    @property
+    def type(self) -> Literal["tool_call"]: ...
+    @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call; null where the model gave none."""
+    @property
+    def tool(self) -> str:
+        """The name of the tool."""
+    @property
+    def input(self) -> dict[str, Any]:
+        """What it is given."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ToolCallChatEvent: ...
+
+
+@final
+class ToolResultChatEvent:
+    """A tool returned."""
+
+    @property
+    def type(self) -> Literal["tool_result"]: ...
+    @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call; null where the model gave none."""
+    @property
+    def tool(self) -> str:
+        """The name of the tool."""
+    @property
+    def output(self) -> str:
+        """What it returned."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ToolResultChatEvent: ...
+
+
+@final
+class DoneChatEvent:
+    """The answer is complete."""
+
+    @property
+    def type(self) -> Literal["done"]: ...
+    @property
+    def message_id(self) -> str:
+        """The message that it became."""
+    @property
+    def cost(self) -> Cost:
+        """What it cost."""
+    @property
+    def token_count(self) -> int:
+        """How many tokens it has."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> DoneChatEvent: ...
+
+
+@final
+class ErrorChatEvent:
+    """There is no complete answer."""
+
+    @property
+    def type(self) -> Literal["error"]: ...
+    @property
+    def error(self) -> ErrorDetail:
+        """Why."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ErrorChatEvent: ...
+
+
+@final
+class OtherChatEvent:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherChatEvent: ...
+
+
+@final
+class AgentWorkflowStep:
+    """Gives an agent a task. Its output is what the agent answered, as JSON where the answer is
+    JSON.
+    """
+
+    def __new__(
+        cls,
+        *,
+        id: str,
+        agent: str,
+        depends_on: Sequence[str] | None = None,
+        on_step_failure: StepFailurePolicyInput | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        on_validation_failure: ValidationFailurePolicyValue | None = None,
+        task: str | None = None,
+        input_map: Mapping[str, str] | None = None,
+        trigger: str | None = None,
+        timeout: Duration | None = None,
+        env: Mapping[str, StepEnvValueInput] | None = None,
+        state_writes: Sequence[str] | None = None,
+        state_reads: Sequence[str] | None = None,
+    ) -> AgentWorkflowStep: ...
+    @property
+    def type(self) -> Literal["agent"]: ...
+    @property
+    def id(self) -> str:
+        """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
+    @property
+    def depends_on(self) -> list[str] | None:
+        """The steps that must be done before this one starts; none by default. A step that was
+        skipped counts as done.
+        """
+    @property
+    def on_step_failure(self) -> StepFailurePolicy | None:
+        """What happens when the step fails; what the workflow's `on_failure` says by default."""
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output must fit; any output by default."""
+    @property
+    def on_validation_failure(self) -> ValidationFailurePolicyValue | None:
+        """What happens when the output does not fit `output_schema`; `fail` by default."""
+    @property
+    def agent(self) -> str:
+        """The name of the agent, or the id of a definition. A name that was never defined is a
+        general agent.
+        """
+    @property
+    def task(self) -> str | None:
+        """What the agent is to do; `{{ input.topic }}` in it is a member of the run's input. By
+        default it is given what `input_map` says, or the run's input.
+        """
+    @property
+    def input_map(self) -> dict[str, str] | None:
+        """What the agent is told besides: references or text, by name."""
+    @property
+    def trigger(self) -> str | None:
+        """Your own note of what sets the step off. It is kept, and changes nothing."""
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long the step may take; no limit by default."""
+    @property
+    def env(self) -> dict[str, StepEnvValue] | None:
+        """Environment variables of the agent's sandbox, by name."""
+    @property
+    def state_writes(self) -> list[str] | None:
+        """The members of the run's shared state that the step may write; none by default."""
+    @property
+    def state_reads(self) -> list[str] | None:
+        """The members of the run's shared state that the step may read; none by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AgentWorkflowStep: ...
+
+
+@final
+class ParallelWorkflowStep:
+    """Runs steps at the same time, and is done when all of them are. Its output is their outputs
+    by their ids.
+    """
+
+    def __new__(
+        cls,
+        *,
+        id: str,
+        branches: Sequence[WorkflowStepInput],
+        depends_on: Sequence[str] | None = None,
+        on_step_failure: StepFailurePolicyInput | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        on_validation_failure: ValidationFailurePolicyValue | None = None,
+    ) -> ParallelWorkflowStep: ...
+    @property
+    def type(self) -> Literal["parallel"]: ...
+    @property
+    def id(self) -> str:
+        """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
+    @property
+    def depends_on(self) -> list[str] | None:
+        """The steps that must be done before this one starts; none by default. A step that was
+        skipped counts as done.
+        """
+    @property
+    def on_step_failure(self) -> StepFailurePolicy | None:
+        """What happens when the step fails; what the workflow's `on_failure` says by default."""
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output must fit; any output by default."""
+    @property
+    def on_validation_failure(self) -> ValidationFailurePolicyValue | None:
+        """What happens when the output does not fit `output_schema`; `fail` by default."""
+    @property
+    def branches(self) -> list[WorkflowStep]:
+        """The steps."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ParallelWorkflowStep: ...
+
+
+@final
+class ConditionWorkflowStep:
+    """Decides how the workflow goes on. The branch that is not chosen is skipped."""
+
+    def __new__(
+        cls,
+        *,
+        id: str,
+        expression: str,
+        depends_on: Sequence[str] | None = None,
+        on_step_failure: StepFailurePolicyInput | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        on_validation_failure: ValidationFailurePolicyValue | None = None,
+        then: BranchTargetInput | None = None,
+        otherwise: BranchTargetInput | None = None,
+    ) -> ConditionWorkflowStep: ...
+    @property
+    def type(self) -> Literal["condition"]: ...
+    @property
+    def id(self) -> str:
+        """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
+    @property
+    def depends_on(self) -> list[str] | None:
+        """The steps that must be done before this one starts; none by default. A step that was
+        skipped counts as done.
+        """
+    @property
+    def on_step_failure(self) -> StepFailurePolicy | None:
+        """What happens when the step fails; what the workflow's `on_failure` says by default."""
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output must fit; any output by default."""
+    @property
+    def on_validation_failure(self) -> ValidationFailurePolicyValue | None:
+        """What happens when the output does not fit `output_schema`; `fail` by default."""
+    @property
+    def expression(self) -> str:
+        """What is decided: references, numbers, text in quotes, `==`, `!=`, `<`, `<=`, `>`,
+        `>=`, `&&`, `||`, `!` and brackets.
+        """
+    @property
+    def then(self) -> BranchTarget | None:
+        """How it goes on where the expression holds; nothing by default."""
+    @property
+    def otherwise(self) -> BranchTarget | None:
+        """How it goes on where the expression does not hold; nothing by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ConditionWorkflowStep: ...
+
+
+@final
+class TransformWorkflowStep:
+    """Computes values without an agent. Its output is the values by their names; it costs
+    nothing.
+    """
+
+    def __new__(
+        cls,
+        *,
+        id: str,
+        expression: Mapping[str, str],
+        depends_on: Sequence[str] | None = None,
+        on_step_failure: StepFailurePolicyInput | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        on_validation_failure: ValidationFailurePolicyValue | None = None,
+    ) -> TransformWorkflowStep: ...
+    @property
+    def type(self) -> Literal["transform"]: ...
+    @property
+    def id(self) -> str:
+        """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
+    @property
+    def depends_on(self) -> list[str] | None:
+        """The steps that must be done before this one starts; none by default. A step that was
+        skipped counts as done.
+        """
+    @property
+    def on_step_failure(self) -> StepFailurePolicy | None:
+        """What happens when the step fails; what the workflow's `on_failure` says by default."""
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output must fit; any output by default."""
+    @property
+    def on_validation_failure(self) -> ValidationFailurePolicyValue | None:
+        """What happens when the output does not fit `output_schema`; `fail` by default."""
+    @property
+    def expression(self) -> dict[str, str]:
+        """The expressions of the values, by name."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TransformWorkflowStep: ...
+
+
+@final
+class MapWorkflowStep:
+    """Runs one step for each item of a list. Its output is the list of their outputs, in the
+    order of the items.
+    """
+
+    def __new__(
+        cls,
+        *,
+        id: str,
+        over: str,
+        step: WorkflowStepInput,
+        depends_on: Sequence[str] | None = None,
+        on_step_failure: StepFailurePolicyInput | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        on_validation_failure: ValidationFailurePolicyValue | None = None,
+        concurrency: int | None = None,
+        on_item_failure: ItemFailurePolicyValue | None = None,
+    ) -> MapWorkflowStep: ...
+    @property
+    def type(self) -> Literal["map"]: ...
+    @property
+    def id(self) -> str:
+        """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
+    @property
+    def depends_on(self) -> list[str] | None:
+        """The steps that must be done before this one starts; none by default. A step that was
+        skipped counts as done.
+        """
+    @property
+    def on_step_failure(self) -> StepFailurePolicy | None:
+        """What happens when the step fails; what the workflow's `on_failure` says by default."""
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output must fit; any output by default."""
+    @property
+    def on_validation_failure(self) -> ValidationFailurePolicyValue | None:
+        """What happens when the output does not fit `output_schema`; `fail` by default."""
+    @property
+    def over(self) -> str:
+        """The list: a reference such as `$.fetch.output.tickets`."""
+    @property
+    def step(self) -> WorkflowStep:
+        """The step for each item: an agent step, in which `$.item` is the item."""
+    @property
+    def concurrency(self) -> int | None:
+        """How many items are worked on at once; 10 by default."""
+    @property
+    def on_item_failure(self) -> ItemFailurePolicyValue | None:
+        """What happens when an item fails; `abort` by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> MapWorkflowStep: ...
+
+
+@final
+class DelayWorkflowStep:
+    """Waits. A run that waits costs nothing."""
+
+    def __new__(
+        cls,
+        *,
+        id: str,
+        duration: Duration,
+        depends_on: Sequence[str] | None = None,
+        on_step_failure: StepFailurePolicyInput | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        on_validation_failure: ValidationFailurePolicyValue | None = None,
+    ) -> DelayWorkflowStep: ...
+    @property
+    def type(self) -> Literal["delay"]: ...
+    @property
+    def id(self) -> str:
+        """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
+    @property
+    def depends_on(self) -> list[str] | None:
+        """The steps that must be done before this one starts; none by default. A step that was
+        skipped counts as done.
+        """
+    @property
+    def on_step_failure(self) -> StepFailurePolicy | None:
+        """What happens when the step fails; what the workflow's `on_failure` says by default."""
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output must fit; any output by default."""
+    @property
+    def on_validation_failure(self) -> ValidationFailurePolicyValue | None:
+        """What happens when the output does not fit `output_schema`; `fail` by default."""
+    @property
+    def duration(self) -> timedelta:
+        """How long."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> DelayWorkflowStep: ...
+
+
+@final
+class ApprovalWorkflowStep:
+    """Waits until somebody approves. The run is paused until then."""
+
+    def __new__(
+        cls,
+        *,
+        id: str,
+        action: str,
+        depends_on: Sequence[str] | None = None,
+        on_step_failure: StepFailurePolicyInput | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        on_validation_failure: ValidationFailurePolicyValue | None = None,
+        params: Mapping[str, Any] | None = None,
+        timeout: Duration | None = None,
+        default_action: ApprovalDefaultValue | None = None,
+    ) -> ApprovalWorkflowStep: ...
+    @property
+    def type(self) -> Literal["approval"]: ...
+    @property
+    def id(self) -> str:
+        """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
+    @property
+    def depends_on(self) -> list[str] | None:
+        """The steps that must be done before this one starts; none by default. A step that was
+        skipped counts as done.
+        """
+    @property
+    def on_step_failure(self) -> StepFailurePolicy | None:
+        """What happens when the step fails; what the workflow's `on_failure` says by default."""
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output must fit; any output by default."""
+    @property
+    def on_validation_failure(self) -> ValidationFailurePolicyValue | None:
+        """What happens when the output does not fit `output_schema`; `fail` by default."""
+    @property
+    def action(self) -> str:
+        """The name of the action that is to be approved."""
+    @property
+    def params(self) -> dict[str, Any] | None:
+        """What the action is to be done with."""
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long somebody has to decide; 24 hours by default."""
+    @property
+    def default_action(self) -> ApprovalDefaultValue | None:
+        """What counts when nobody decided in time; `deny` by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ApprovalWorkflowStep: ...
+
+
+@final
+class WebhookWorkflowStep:
+    """Calls an address. Its output is the body of the answer, as JSON where it is JSON."""
+
+    def __new__(
+        cls,
+        *,
+        id: str,
+        url: str,
+        depends_on: Sequence[str] | None = None,
+        on_step_failure: StepFailurePolicyInput | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        on_validation_failure: ValidationFailurePolicyValue | None = None,
+        method: StepHttpMethodValue | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        auth: StepAuthInput | None = None,
+        timeout: Duration | None = None,
+    ) -> WebhookWorkflowStep: ...
+    @property
+    def type(self) -> Literal["webhook"]: ...
+    @property
+    def id(self) -> str:
+        """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
+    @property
+    def depends_on(self) -> list[str] | None:
+        """The steps that must be done before this one starts; none by default. A step that was
+        skipped counts as done.
+        """
+    @property
+    def on_step_failure(self) -> StepFailurePolicy | None:
+        """What happens when the step fails; what the workflow's `on_failure` says by default."""
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output must fit; any output by default."""
+    @property
+    def on_validation_failure(self) -> ValidationFailurePolicyValue | None:
+        """What happens when the output does not fit `output_schema`; `fail` by default."""
+    @property
+    def url(self) -> str:
+        """The address that is called."""
+    @property
+    def method(self) -> StepHttpMethodValue | None:
+        """The HTTP method; `POST` by default."""
+    @property
+    def headers(self) -> dict[str, str] | None:
+        """Headers, by name."""
+    @property
+    def body(self) -> dict[str, Any] | None:
+        """The body, sent as JSON; the run's input by default."""
+    @property
+    def auth(self) -> StepAuth | None:
+        """How the call says who it is; not at all by default."""
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long the call may take; 30 seconds by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> WebhookWorkflowStep: ...
+
+
+@final
+class PlannerWorkflowStep:
+    """Lets an agent plan: the steps that it names become part of the run."""
+
+    def __new__(
+        cls,
+        *,
+        id: str,
+        agent: str,
+        depends_on: Sequence[str] | None = None,
+        on_step_failure: StepFailurePolicyInput | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        on_validation_failure: ValidationFailurePolicyValue | None = None,
+        description: str | None = None,
+        max_steps: int | None = None,
+        allowed_step_types: Sequence[WorkflowStepTypeValue] | None = None,
+        require_approval: bool | None = None,
+        require_approval_after_steps: int | None = None,
+        max_spawned_cost: Cost | CostDict | None = None,
+    ) -> PlannerWorkflowStep: ...
+    @property
+    def type(self) -> Literal["planner"]: ...
+    @property
+    def id(self) -> str:
+        """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
+    @property
+    def depends_on(self) -> list[str] | None:
+        """The steps that must be done before this one starts; none by default. A step that was
+        skipped counts as done.
+        """
+    @property
+    def on_step_failure(self) -> StepFailurePolicy | None:
+        """What happens when the step fails; what the workflow's `on_failure` says by default."""
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output must fit; any output by default."""
+    @property
+    def on_validation_failure(self) -> ValidationFailurePolicyValue | None:
+        """What happens when the output does not fit `output_schema`; `fail` by default."""
+    @property
+    def agent(self) -> str:
+        """The name of the agent, or the id of a definition."""
+    @property
+    def description(self) -> str | None:
+        """What is to be planned."""
+    @property
+    def max_steps(self) -> int | None:
+        """How many steps it may add; what the workflow's `planner_policy` says, or 10, by
+        default.
+        """
+    @property
+    def allowed_step_types(self) -> list[WorkflowStepTypeValue] | None:
+        """The kinds of steps that it may add; all by default."""
+    @property
+    def require_approval(self) -> bool | None:
+        """Whether somebody must approve its plan; false by default."""
+    @property
+    def require_approval_after_steps(self) -> int | None:
+        """After how many of its steps somebody must approve that it goes on; never by default."""
+    @property
+    def max_spawned_cost(self) -> Cost | None:
+        """What its steps may cost together; no limit by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> PlannerWorkflowStep: ...
+
+
+@final
+class WaitWorkflowStep:
+    """Waits for an event. Its output is the event's payload; the run is paused until then."""
+
+    def __new__(
+        cls,
+        *,
+        id: str,
+        event: str,
+        depends_on: Sequence[str] | None = None,
+        on_step_failure: StepFailurePolicyInput | None = None,
+        output_schema: Mapping[str, Any] | None = None,
+        on_validation_failure: ValidationFailurePolicyValue | None = None,
+        timeout: Duration | None = None,
+        on_timeout: WaitTimeoutValue | None = None,
+    ) -> WaitWorkflowStep: ...
+    @property
+    def type(self) -> Literal["wait"]: ...
+    @property
+    def id(self) -> str:
+        """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
+    @property
+    def depends_on(self) -> list[str] | None:
+        """The steps that must be done before this one starts; none by default. A step that was
+        skipped counts as done.
+        """
+    @property
+    def on_step_failure(self) -> StepFailurePolicy | None:
+        """What happens when the step fails; what the workflow's `on_failure` says by default."""
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the output must fit; any output by default."""
+    @property
+    def on_validation_failure(self) -> ValidationFailurePolicyValue | None:
+        """What happens when the output does not fit `output_schema`; `fail` by default."""
+    @property
+    def event(self) -> str:
+        """The name of the event."""
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long it waits; without an end by default."""
+    @property
+    def on_timeout(self) -> WaitTimeoutValue | None:
+        """What happens when the event did not come in time; `fail` by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> WaitWorkflowStep: ...
+
+
+@final
+class OtherWorkflowStep:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherWorkflowStep: ...
+
+
+@final
+class GotoStepFailurePolicy:
+    """The workflow goes on with another step."""
+
+    def __new__(
+        cls,
+        *,
+        target: str,
+    ) -> GotoStepFailurePolicy: ...
+    @property
+    def action(self) -> Literal["goto"]: ...
+    @property
+    def target(self) -> str:
+        """The id of that step."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> GotoStepFailurePolicy: ...
+
+
+@final
+class RetryStepFailurePolicy:
+    """The step is tried again, as the workflow's `retries` say; when that fails too, the run
+    fails.
+    """
+
+    def __new__(
+        cls,
+        *,
+    ) -> RetryStepFailurePolicy: ...
+    @property
+    def action(self) -> Literal["retry"]: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> RetryStepFailurePolicy: ...
+
+
+@final
+class SkipStepFailurePolicy:
+    """The step counts as skipped, and what depends on it goes on."""
+
+    def __new__(
+        cls,
+        *,
+    ) -> SkipStepFailurePolicy: ...
+    @property
+    def action(self) -> Literal["skip"]: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> SkipStepFailurePolicy: ...
+
+
+@final
+class PauseStepFailurePolicy:
+    """The run is paused until it is retried or resumed."""
+
+    def __new__(
+        cls,
+        *,
+    ) -> PauseStepFailurePolicy: ...
+    @property
+    def action(self) -> Literal["pause"]: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> PauseStepFailurePolicy: ...
+
+
+@final
+class AbortStepFailurePolicy:
+    """The run fails."""
+
+    def __new__(
+        cls,
+        *,
+    ) -> AbortStepFailurePolicy: ...
+    @property
+    def action(self) -> Literal["abort"]: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> AbortStepFailurePolicy: ...
+
+
+@final
+class OtherStepFailurePolicy:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def action(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherStepFailurePolicy: ...
+
+
+@final
+class BearerStepAuth:
+    """By a token in the header `Authorization`."""
+
+    def __new__(
+        cls,
+        *,
+        secret_ref: str,
+    ) -> BearerStepAuth: ...
+    @property
+    def type(self) -> Literal["bearer"]: ...
+    @property
+    def secret_ref(self) -> str:
+        """The name of a secret that has the token."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> BearerStepAuth: ...
+
+
+@final
+class OtherStepAuth:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherStepAuth: ...
+
+
+@final
+class RunStartedWorkflowEvent:
+    """The run began."""
+
+    @property
+    def event(self) -> Literal["run.started"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+    @property
+    def workflow_id(self) -> str:
+        """The workflow."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> RunStartedWorkflowEvent: ...
+
+
+@final
+class StepStartedWorkflowEvent:
+    """A step began."""
+
+    @property
+    def event(self) -> Literal["step.started"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+    @property
+    def step_id(self) -> str:
+        """The step."""
+    @property
+    def agent_id(self) -> str | None:
+        """The agent that works on it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> StepStartedWorkflowEvent: ...
+
+
+@final
+class StepCompletedWorkflowEvent:
+    """A step is completed."""
+
+    @property
+    def event(self) -> Literal["step.completed"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+    @property
+    def step_id(self) -> str:
+        """The step."""
+    @property
+    def output(self) -> Any:
+        """What it returned."""
+    @property
+    def cost(self) -> int:
+        """What it cost: cents, rounded half up."""
+    @property
+    def cost_micro_cents(self) -> int:
+        """What it cost, exactly, in millionths of a cent."""
+    @property
+    def duration_ms(self) -> int | None:
+        """How long it took, in milliseconds."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> StepCompletedWorkflowEvent: ...
+
+
+@final
+class StepFailedWorkflowEvent:
+    """A step failed."""
+
+    @property
+    def event(self) -> Literal["step.failed"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+    @property
+    def step_id(self) -> str:
+        """The step."""
+    @property
+    def error(self) -> str:
+        """Why, for people."""
+    @property
+    def code(self) -> ErrorCodeValue | None:
+        """Why, as a code that programs branch on."""
+    @property
+    def will_retry(self) -> bool:
+        """Whether it is tried again."""
+    @property
+    def cost(self) -> int:
+        """What it cost: cents, rounded half up."""
+    @property
+    def cost_micro_cents(self) -> int:
+        """What it cost, exactly, in millionths of a cent."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> StepFailedWorkflowEvent: ...
+
+
+@final
+class StepSkippedWorkflowEvent:
+    """A step is not run."""
+
+    @property
+    def event(self) -> Literal["step.skipped"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+    @property
+    def step_id(self) -> str:
+        """The step."""
+    @property
+    def reason(self) -> str:
+        """Why, for people."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> StepSkippedWorkflowEvent: ...
+
+
+@final
+class StepWaitingWorkflowEvent:
+    """A step waits: for an approval, for an event, or for a time."""
+
+    @property
+    def event(self) -> Literal["step.waiting"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+    @property
+    def step_id(self) -> str:
+        """The step."""
+    @property
+    def approval_id(self) -> str | None:
+        """The approval that it waits for."""
+    @property
+    def waits_for(self) -> str | None:
+        """The name of the event that it waits for."""
+    @property
+    def until(self) -> datetime | None:
+        """Until when it waits; absent where there is no end."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> StepWaitingWorkflowEvent: ...
+
+
+@final
+class RunSplicedWorkflowEvent:
+    """A planner added steps to the run."""
+
+    @property
+    def event(self) -> Literal["run.spliced"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+    @property
+    def step_id(self) -> str:
+        """The planner."""
+    @property
+    def steps(self) -> list[WorkflowStep]:
+        """The steps that it added."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> RunSplicedWorkflowEvent: ...
+
+
+@final
+class RunPausedWorkflowEvent:
+    """The run stands still, until somebody approves, resumes or retries it, or the event comes
+    that it waits for.
+    """
+
+    @property
+    def event(self) -> Literal["run.paused"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+    @property
+    def reason(self) -> str:
+        """Why, for people."""
+    @property
+    def step_id(self) -> str | None:
+        """The step because of which it is paused."""
+    @property
+    def error(self) -> ErrorDetail | None:
+        """The error because of which it is paused."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> RunPausedWorkflowEvent: ...
+
+
+@final
+class RunCompletedWorkflowEvent:
+    """The run is completed."""
+
+    @property
+    def event(self) -> Literal["run.completed"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+    @property
+    def output(self) -> Any:
+        """What it returned."""
+    @property
+    def partial(self) -> bool:
+        """Whether steps failed or were skipped because of that: the run is `partial`."""
+    @property
+    def total_cost(self) -> int:
+        """What it cost: cents, rounded half up."""
+    @property
+    def total_cost_micro_cents(self) -> int:
+        """What it cost, exactly, in millionths of a cent."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> RunCompletedWorkflowEvent: ...
+
+
+@final
+class RunFailedWorkflowEvent:
+    """The run failed."""
+
+    @property
+    def event(self) -> Literal["run.failed"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+    @property
+    def error(self) -> ErrorDetail:
+        """Why."""
+    @property
+    def total_cost(self) -> int:
+        """What it cost: cents, rounded half up."""
+    @property
+    def total_cost_micro_cents(self) -> int:
+        """What it cost, exactly, in millionths of a cent."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> RunFailedWorkflowEvent: ...
+
+
+@final
+class RunCancelledWorkflowEvent:
+    """The run was cancelled."""
+
+    @property
+    def event(self) -> Literal["run.cancelled"]: ...
+    @property
+    def run_id(self) -> str:
+        """The run of the workflow."""
+    @property
+    def total_cost(self) -> int:
+        """What it cost: cents, rounded half up."""
+    @property
+    def total_cost_micro_cents(self) -> int:
+        """What it cost, exactly, in millionths of a cent."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> RunCancelledWorkflowEvent: ...
+
+
+@final
+class OtherWorkflowEvent:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def event(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherWorkflowEvent: ...
+
+
+@final
+class WebhookToolHandler:
+    """Your server: each call of the tool is a signed HTTP POST to it, and the tool returns what
+    it answers.
+    """
+
+    def __new__(
+        cls,
+        *,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        timeout: Duration | None = None,
+    ) -> WebhookToolHandler: ...
+    @property
+    def type(self) -> Literal["webhook"]: ...
+    @property
+    def url(self) -> str:
+        """The address that is called: `https`, and reachable from the control plane."""
+    @property
+    def headers(self) -> dict[str, str] | None:
+        """Headers that are sent with each call, by their names. They are kept sealed, and
+        answers leave them out.
+        """
+    @property
+    def timeout(self) -> timedelta | None:
+        """How long a call may take: 30 seconds by default, 10 minutes at most."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> WebhookToolHandler: ...
+
+
+@final
+class OtherToolHandler:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherToolHandler: ...
+
+
+@final
+class TextVisitorEvent:
+    """The agent wrote a piece of its answer."""
+
+    @property
+    def type(self) -> Literal["text"]: ...
+    @property
+    def message_id(self) -> str:
+        """The message that it is a piece of."""
+    @property
+    def text(self) -> str:
+        """The piece."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> TextVisitorEvent: ...
+
+
+@final
+class MessageVisitorEvent:
+    """A message is complete: the agent's answer, or what a person wrote who took over."""
+
+    @property
+    def type(self) -> Literal["message"]: ...
+    @property
+    def message(self) -> VisitorMessage:
+        """The message."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> MessageVisitorEvent: ...
+
+
+@final
+class FailureVisitorEvent:
+    """The agent could not answer. The stream goes on."""
+
+    @property
+    def type(self) -> Literal["failure"]: ...
+    @property
+    def reason(self) -> str:
+        """What the visitor may be told."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> FailureVisitorEvent: ...
+
+
+@final
+class OtherVisitorEvent:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherVisitorEvent: ...
+
+
+@final
+class LogAgentLogEvent:
+    """Something was logged."""
+
+    @property
+    def event(self) -> Literal["log"]: ...
+    @property
+    def id(self) -> str:
+        """The id. Its order is the order in which things happened."""
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def level(self) -> LogLevelValue:
+        """How much it matters."""
+    @property
+    def source(self) -> LogSourceValue:
+        """Where it comes from."""
+    @property
+    def message(self) -> str:
+        """What happened, for people."""
+    @property
+    def agent_id(self) -> str:
+        """The agent."""
+    @property
+    def session_id(self) -> str:
+        """The session."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty in an anonymous session."""
+    @property
+    def provider(self) -> str:
+        """The provider; empty where none was involved."""
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """What happened, for programs: the kind of event and its particulars."""
+    @property
+    def trace_id(self) -> str | None:
+        """The trace that it belongs to; absent where there is none."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> LogAgentLogEvent: ...
+
+
+@final
+class HeartbeatAgentLogEvent:
+    """Nothing happened, and the stream is alive."""
+
+    @property
+    def event(self) -> Literal["heartbeat"]: ...
+    @property
+    def t(self) -> int:
+        """The time on the server, in milliseconds since the start of 1970."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> HeartbeatAgentLogEvent: ...
+
+
+@final
+class OtherAgentLogEvent:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def event(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherAgentLogEvent: ...
+
+
+@final
+class LogActivityEvent:
+    """Something was logged."""
+
+    @property
+    def type(self) -> Literal["log"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def session_id(self) -> str:
+        """The session; empty where none was involved."""
+    @property
+    def agent_id(self) -> str:
+        """The agent; empty where none was involved."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty where none was involved."""
+    @property
+    def entry(self) -> LogEntry:
+        """The entry."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> LogActivityEvent: ...
+
+
+@final
+class SpanActivityEvent:
+    """Something that is traced began or ended. A span comes twice: while it is under way, and
+    when it has ended.
+    """
+
+    @property
+    def type(self) -> Literal["span"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def session_id(self) -> str:
+        """The session; empty where none was involved."""
+    @property
+    def agent_id(self) -> str:
+        """The agent; empty where none was involved."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty where none was involved."""
+    @property
+    def trace_id(self) -> str:
+        """The trace."""
+    @property
+    def span(self) -> TraceSpan:
+        """The span."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> SpanActivityEvent: ...
+
+
+@final
+class MetricActivityEvent:
+    """Something was measured."""
+
+    @property
+    def type(self) -> Literal["metric"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def session_id(self) -> str:
+        """The session; empty where none was involved."""
+    @property
+    def agent_id(self) -> str:
+        """The agent; empty where none was involved."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty where none was involved."""
+    @property
+    def name(self) -> MetricNameValue:
+        """The metric."""
+    @property
+    def value(self) -> float:
+        """The value, in the unit of the metric."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> MetricActivityEvent: ...
+
+
+@final
+class StateActivityEvent:
+    """The state of something changed."""
+
+    @property
+    def type(self) -> Literal["state"]: ...
+    @property
+    def timestamp(self) -> datetime:
+        """When it happened."""
+    @property
+    def session_id(self) -> str:
+        """The session; empty where none was involved."""
+    @property
+    def agent_id(self) -> str:
+        """The agent; empty where none was involved."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty where none was involved."""
+    @property
+    def resource(self) -> ActivityResourceValue:
+        """What it is."""
+    @property
+    def id(self) -> str:
+        """Its id."""
+    @property
+    def status(self) -> str:
+        """Its new state."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> StateActivityEvent: ...
+
+
+@final
+class OtherActivityEvent:
+    """One of a kind that this version does not know, kept as it came."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> dict[str, Any]:
+        """All of it."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> OtherActivityEvent: ...
 
 
 @final

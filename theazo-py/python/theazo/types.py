@@ -12,115 +12,448 @@ from typing import Any, Final, Literal, TypedDict, Union
 from theazo._native import (
     NULL,
     Null,
+    AbortStepFailurePolicy,
     AgentCompletedWebhookEvent,
     AgentData,
+    AgentDefinition,
+    AgentDefinitionConfig,
+    AgentDefinitionVersion,
     AgentEventData,
     AgentFailedWebhookEvent,
+    AgentModelConfig,
+    AgentOverrides,
+    AgentProgressData,
     AgentStatusInfo,
+    AgentWorkflowStep,
+    ApiKey,
+    ApiKeyCreated,
+    Approval,
     ApprovalApprovedWebhookEvent,
+    ApprovalConfig,
     ApprovalDeniedWebhookEvent,
     ApprovalEventData,
     ApprovalExpiredWebhookEvent,
     ApprovalRequestedWebhookEvent,
+    ApprovalResult,
+    ApprovalWorkflowStep,
+    AskHookAction,
+    AutoPause,
+    BearerStepAuth,
+    BillingBudgetConfig,
+    BillingBudgetStatus,
+    BillingPage,
+    BillingSubscription,
+    BlockHookAction,
+    BranchOpts,
+    BudgetAlert,
+    BudgetAlertStatus,
     BudgetAlertWebhookEvent,
     BudgetEventData,
+    BulkApprovalResult,
+    Channel,
+    ChannelConversation,
+    ChannelTestResult,
+    ChannelTheme,
     Charge,
+    ChatContextConfig,
+    ChatContextState,
+    ChatConversation,
+    ChatHandoff,
+    ChatMessage,
+    ChatSearchResult,
+    ChatThread,
+    ChatToolCall,
+    CheckpointData,
     ClockState,
+    ComputeConfig,
+    ComputeProviderConfig,
+    ComputeProviderLimits,
+    ComputeProviders,
     ComputeUsage,
+    ConditionWorkflowStep,
+    ConnectedFleetEvent,
     Cost,
     CostLimit,
     CostLimitStatus,
+    CostRange,
+    CreditBalance,
+    CustomizationAttachment,
+    DailyBudgetStatus,
     DailyUsage,
+    DelayWorkflowStep,
+    DoneChatEvent,
     DoneEvent,
+    DoneTeamEvent,
+    EmittedEvent,
     ErrorBody,
+    ErrorChatEvent,
     ErrorDetail,
     ErrorEvent,
+    ErrorExecEvent,
+    ErrorTeamEvent,
     ExecResult,
+    ExitExecEvent,
+    ExposedPort,
+    FailureVisitorEvent,
     FieldProblem,
     FileContent,
     FileEntry,
+    FileUrl,
+    FleetCancelledFleetEvent,
+    FleetCompletedFleetEvent,
     FleetCompletedWebhookEvent,
+    FleetData,
     FleetEventData,
+    FleetItemResult,
+    FleetPausedFleetEvent,
+    FleetProgress,
+    FleetProgressFleetEvent,
+    FleetStatus,
+    GotoStepFailurePolicy,
+    GuardrailConfig,
+    GuardrailViolation,
     Health,
+    HeartbeatAgentLogEvent,
+    HookCustomization,
+    InjectContextHookAction,
+    InstructionCustomization,
     Isolation,
+    ItemCompletedFleetEvent,
+    ItemFailedFleetEvent,
+    KnowledgeFile,
+    KnowledgeFileResult,
+    KnowledgeMetadata,
+    KnowledgeResult,
+    KnowledgeSourceData,
+    KnowledgeStats,
+    KnowledgeSyncSource,
+    KnowledgeUpload,
+    LedgerEntry,
+    LifecycleConfig,
     LimitEventData,
     LimitStatus,
     LimitsStatus,
+    LogActivityEvent,
+    LogAgentLogEvent,
     LogEntry,
+    LongRunningOpts,
+    MapWorkflowStep,
+    McpConnectOpts,
+    McpConnection,
+    McpHealth,
+    McpRefreshResult,
+    McpServerConfigResponse,
+    McpTool,
+    McpUpdateOpts,
+    MemberCompletedTeamEvent,
+    MemberStartedTeamEvent,
+    MessageTeamEvent,
+    MessageVisitorEvent,
+    MetadataExtraction,
+    MetricActivityEvent,
+    MetricDataPoint,
+    MetricsSummary,
     MinutesLimitStatus,
+    Model,
+    ModelCost,
+    ModelEstimate,
+    ModelProviderConfig,
     ModelUsage,
     OrchestrationUsage,
+    OtherActivityEvent,
+    OtherAgentLogEvent,
+    OtherChatEvent,
+    OtherCustomization,
     OtherEvent,
+    OtherExecEvent,
+    OtherFleetEvent,
+    OtherHookAction,
+    OtherStepAuth,
+    OtherStepFailurePolicy,
+    OtherTeamEvent,
+    OtherToolHandler,
+    OtherVisitorEvent,
     OtherWebhookEvent,
+    OtherWorkflowEvent,
+    OtherWorkflowStep,
+    ParallelWorkflowStep,
+    PauseStepFailurePolicy,
+    PlannerPolicy,
+    PlannerWorkflowStep,
+    ProcessInfo,
     ProgressEvent,
+    PromptCustomization,
+    PromptVariable,
+    ProviderConfig,
+    ProviderData,
     ProviderHealth,
     RecordedRequest,
+    RenderedCustomization,
+    RetryConfig,
+    RetryStepFailurePolicy,
+    RunCancelledWorkflowEvent,
+    RunCompletedWorkflowEvent,
     RunData,
+    RunFailedWorkflowEvent,
+    RunPausedWorkflowEvent,
     RunResult,
+    RunSplicedWorkflowEvent,
+    RunStartedWorkflowEvent,
+    Schedule,
+    ScheduleExecution,
     ScriptedToolCall,
     ScriptedTurn,
+    SecretInfo,
+    SecretReference,
     SessionData,
     SessionLimitReachedWebhookEvent,
     SessionLimits,
+    SessionLimitsUpdate,
+    SkillCustomization,
+    SkipStepFailurePolicy,
     Snapshot,
+    SpanActivityEvent,
+    StartedExecEvent,
+    StateActivityEvent,
+    StderrExecEvent,
+    StdoutExecEvent,
+    StepCompletedWorkflowEvent,
+    StepEstimate,
+    StepFailedWorkflowEvent,
+    StepSkippedWorkflowEvent,
+    StepStartedWorkflowEvent,
+    StepWaitingWorkflowEvent,
     StorageUsage,
+    StoredFile,
+    Task,
+    TeamAgentConfig,
+    TeamCancellation,
+    TeamData,
+    TeamMessage,
+    TeamRun,
+    TeamRunStarted,
     TestAccount,
+    TextChatEvent,
     TextEvent,
+    TextTeamEvent,
+    TextVisitorEvent,
     TokenUsage,
+    Tool,
     ToolCall,
+    ToolCallChatEvent,
     ToolCallEvent,
+    ToolCallTeamEvent,
+    ToolResult,
+    ToolResultChatEvent,
     ToolResultEvent,
+    ToolResultTeamEvent,
     TopUser,
+    Trace,
+    TraceDetail,
+    TraceSpan,
+    TransformWorkflowStep,
+    Trigger,
+    TriggerFiring,
     UsageDay,
     UsageExport,
     UsageReport,
     UsageSummary,
     UserUsage,
+    VisitorMessage,
+    VisitorMessageSent,
+    WaitWorkflowStep,
     Webhook,
+    WebhookToolHandler,
+    WebhookWorkflowStep,
+    Workflow,
+    WorkflowCreateOpts,
+    WorkflowEstimate,
+    WorkflowPolicy,
+    WorkflowRun,
+    WorkflowRunStepResult,
 )
 
 __all__ = [
+    "AbortStepFailurePolicy",
+    "AbortStepFailurePolicyDict",
+    "ActivityEvent",
+    "ActivityResource",
+    "ActivityResourceValue",
     "AgentCompletedWebhookEvent",
     "AgentData",
+    "AgentDefinition",
+    "AgentDefinitionConfig",
+    "AgentDefinitionConfigDict",
+    "AgentDefinitionVersion",
     "AgentEventData",
     "AgentFailedWebhookEvent",
+    "AgentFailureAction",
+    "AgentFailureActionValue",
+    "AgentLogEvent",
+    "AgentModelConfig",
+    "AgentModelConfigDict",
+    "AgentOverrides",
+    "AgentOverridesDict",
+    "AgentProgressData",
+    "AgentProgressStatus",
+    "AgentProgressStatusValue",
     "AgentStatus",
     "AgentStatusInfo",
     "AgentStatusValue",
+    "AgentWorkflowStep",
+    "AgentWorkflowStepDict",
+    "ApiKey",
+    "ApiKeyCreated",
+    "ApiKeyEnvironment",
+    "ApiKeyEnvironmentValue",
+    "Approval",
     "ApprovalApprovedWebhookEvent",
+    "ApprovalChannel",
+    "ApprovalChannelValue",
+    "ApprovalConfig",
+    "ApprovalConfigDict",
+    "ApprovalDefault",
+    "ApprovalDefaultAction",
+    "ApprovalDefaultActionValue",
+    "ApprovalDefaultValue",
     "ApprovalDeniedWebhookEvent",
     "ApprovalEventData",
     "ApprovalExpiredWebhookEvent",
     "ApprovalRequestedWebhookEvent",
+    "ApprovalResult",
+    "ApprovalStatus",
+    "ApprovalStatusValue",
+    "ApprovalWorkflowStep",
+    "ApprovalWorkflowStepDict",
+    "AskHookAction",
+    "AskHookActionDict",
+    "AutoPause",
+    "AutoPauseDict",
+    "BearerStepAuth",
+    "BearerStepAuthDict",
+    "BillingBudgetConfig",
+    "BillingBudgetConfigDict",
+    "BillingBudgetStatus",
+    "BillingPage",
+    "BillingPlan",
+    "BillingPlanValue",
+    "BillingSubscription",
+    "BlockHookAction",
+    "BlockHookActionDict",
+    "BranchOpts",
+    "BranchOptsDict",
+    "BranchTarget",
+    "BranchTargetInput",
+    "BridgeSpanStatus",
+    "BridgeSpanStatusValue",
+    "BudgetAlert",
+    "BudgetAlertAction",
+    "BudgetAlertActionValue",
+    "BudgetAlertChannel",
+    "BudgetAlertChannelValue",
+    "BudgetAlertDict",
+    "BudgetAlertStatus",
     "BudgetAlertWebhookEvent",
     "BudgetEventData",
+    "BulkApprovalResult",
+    "Channel",
+    "ChannelConversation",
+    "ChannelPosition",
+    "ChannelPositionValue",
+    "ChannelTestResult",
+    "ChannelTheme",
+    "ChannelThemeDict",
+    "ChannelType",
+    "ChannelTypeValue",
     "Charge",
     "ChargeKind",
     "ChargeKindValue",
+    "ChatContextConfig",
+    "ChatContextConfigDict",
+    "ChatContextRole",
+    "ChatContextRoleValue",
+    "ChatContextState",
+    "ChatContextStrategy",
+    "ChatContextStrategyValue",
+    "ChatConversation",
+    "ChatHandoff",
+    "ChatHandoffStatus",
+    "ChatHandoffStatusValue",
+    "ChatListStatus",
+    "ChatListStatusValue",
+    "ChatMessage",
+    "ChatMessageOrder",
+    "ChatMessageOrderValue",
+    "ChatMessageRole",
+    "ChatMessageRoleValue",
+    "ChatSearchResult",
+    "ChatStatus",
+    "ChatStatusValue",
+    "ChatStreamEvent",
+    "ChatThread",
+    "ChatToolCall",
+    "CheckpointData",
     "ClockState",
+    "ComputeChoiceInput",
+    "ComputeConfig",
+    "ComputeConfigDict",
+    "ComputeProviderConfig",
+    "ComputeProviderConfigDict",
+    "ComputeProviderLimits",
+    "ComputeProviderLimitsDict",
+    "ComputeProviders",
+    "ComputeProvidersDict",
     "ComputeRuntime",
     "ComputeRuntimeValue",
     "ComputeUsage",
+    "ConditionWorkflowStep",
+    "ConditionWorkflowStepDict",
+    "ConnectedFleetEvent",
+    "ContentFilter",
+    "ContentFilterValue",
     "Cost",
     "CostDict",
     "CostLimit",
     "CostLimitDict",
     "CostLimitStatus",
+    "CostRange",
+    "CreditBalance",
+    "Customization",
+    "CustomizationAttachment",
+    "CustomizationKind",
+    "CustomizationKindValue",
+    "DailyBudgetStatus",
     "DailyPeriod",
     "DailyPeriodValue",
     "DailyUsage",
+    "DelayWorkflowStep",
+    "DelayWorkflowStepDict",
+    "DoneChatEvent",
     "DoneEvent",
+    "DoneTeamEvent",
     "Duration",
+    "EmittedEvent",
     "Environment",
     "EnvironmentValue",
     "ErrorBody",
+    "ErrorChatEvent",
     "ErrorCode",
     "ErrorCodeValue",
     "ErrorDetail",
     "ErrorEvent",
+    "ErrorExecEvent",
+    "ErrorTeamEvent",
+    "EstimateConfidence",
+    "EstimateConfidenceValue",
+    "ExecEvent",
     "ExecResult",
+    "ExecSignal",
+    "ExecSignalValue",
+    "ExitExecEvent",
     "ExportFormat",
     "ExportFormatValue",
+    "ExposedPort",
+    "FailureVisitorEvent",
     "FaultKind",
     "FaultKindValue",
     "FieldProblem",
@@ -128,56 +461,284 @@ __all__ = [
     "FileEncoding",
     "FileEncodingValue",
     "FileEntry",
+    "FilePurpose",
+    "FilePurposeValue",
+    "FileUrl",
+    "FleetCancelledFleetEvent",
+    "FleetCompletedFleetEvent",
     "FleetCompletedWebhookEvent",
+    "FleetData",
     "FleetEventData",
+    "FleetFailurePolicy",
+    "FleetFailurePolicyValue",
+    "FleetItemResult",
+    "FleetItemStatus",
+    "FleetItemStatusValue",
+    "FleetPausedFleetEvent",
+    "FleetProgress",
+    "FleetProgressFleetEvent",
+    "FleetState",
+    "FleetStateValue",
+    "FleetStatus",
+    "FleetStreamEvent",
+    "GotoStepFailurePolicy",
+    "GotoStepFailurePolicyDict",
+    "GuardrailAction",
+    "GuardrailActionValue",
+    "GuardrailConfig",
+    "GuardrailConfigDict",
+    "GuardrailSeverity",
+    "GuardrailSeverityValue",
+    "GuardrailViolation",
+    "GuardrailViolationType",
+    "GuardrailViolationTypeValue",
     "Health",
+    "HeartbeatAgentLogEvent",
+    "HookAction",
+    "HookActionInput",
+    "HookCustomization",
+    "HookEvent",
+    "HookEventValue",
+    "InjectContextHookAction",
+    "InjectContextHookActionDict",
+    "InstructionCustomization",
     "Isolation",
     "IsolationLevel",
     "IsolationLevelValue",
+    "ItemCompletedFleetEvent",
+    "ItemFailedFleetEvent",
+    "ItemFailurePolicy",
+    "ItemFailurePolicyValue",
+    "KnowledgeChoiceInput",
+    "KnowledgeFile",
+    "KnowledgeFileDict",
+    "KnowledgeFileResult",
+    "KnowledgeMetadata",
+    "KnowledgeResult",
+    "KnowledgeScope",
+    "KnowledgeScopeValue",
+    "KnowledgeSourceData",
+    "KnowledgeSourceStatus",
+    "KnowledgeSourceStatusValue",
+    "KnowledgeSourceType",
+    "KnowledgeSourceTypeValue",
+    "KnowledgeStats",
+    "KnowledgeSyncSource",
+    "KnowledgeSyncSourceDict",
+    "KnowledgeUpload",
+    "LedgerEntry",
+    "LedgerKind",
+    "LedgerKindValue",
+    "LifecycleConfig",
+    "LifecycleConfigDict",
     "LimitEventData",
     "LimitStatus",
     "LimitsStatus",
+    "LogActivityEvent",
+    "LogAgentLogEvent",
     "LogEntry",
     "LogLevel",
     "LogLevelValue",
     "LogSource",
     "LogSourceValue",
+    "LongRunningOpts",
+    "LongRunningOptsDict",
+    "MapWorkflowStep",
+    "MapWorkflowStepDict",
+    "McpChoiceInput",
+    "McpConnectOpts",
+    "McpConnectOptsDict",
+    "McpConnection",
+    "McpCredentialsType",
+    "McpCredentialsTypeValue",
+    "McpExpose",
+    "McpExposeInput",
+    "McpHealth",
+    "McpRefreshResult",
+    "McpServerAuth",
+    "McpServerAuthValue",
+    "McpServerConfigResponse",
+    "McpStatus",
+    "McpStatusValue",
+    "McpTool",
+    "McpTransport",
+    "McpTransportValue",
+    "McpUpdateOpts",
+    "McpUpdateOptsDict",
+    "MemberCompletedTeamEvent",
+    "MemberStartedTeamEvent",
+    "MessageTeamEvent",
+    "MessageVisitorEvent",
+    "MetadataExtraction",
+    "MetadataExtractionDict",
+    "MetricActivityEvent",
+    "MetricDataPoint",
+    "MetricName",
+    "MetricNameValue",
+    "MetricsSummary",
     "MinutesLimitStatus",
+    "Model",
+    "ModelCapability",
+    "ModelCapabilityValue",
+    "ModelChoiceInput",
+    "ModelCost",
+    "ModelEstimate",
+    "ModelProviderConfig",
+    "ModelProviderConfigDict",
     "ModelUsage",
     "NULL",
     "Null",
     "OrchestrationUsage",
+    "OtherActivityEvent",
+    "OtherAgentLogEvent",
+    "OtherChatEvent",
+    "OtherCustomization",
     "OtherEvent",
+    "OtherExecEvent",
+    "OtherFleetEvent",
+    "OtherHookAction",
+    "OtherStepAuth",
+    "OtherStepFailurePolicy",
+    "OtherTeamEvent",
+    "OtherToolHandler",
+    "OtherVisitorEvent",
     "OtherWebhookEvent",
+    "OtherWorkflowEvent",
+    "OtherWorkflowStep",
+    "ParallelWorkflowStep",
+    "ParallelWorkflowStepDict",
+    "PauseStepFailurePolicy",
+    "PauseStepFailurePolicyDict",
     "Period",
     "PeriodValue",
+    "PlannerPolicy",
+    "PlannerPolicyDict",
+    "PlannerWorkflowStep",
+    "PlannerWorkflowStepDict",
+    "ProcessInfo",
     "ProgressEvent",
+    "PromptCustomization",
+    "PromptVariable",
+    "PromptVariableDict",
+    "ProviderConfig",
+    "ProviderConfigDict",
+    "ProviderData",
     "ProviderHealth",
+    "ProviderKind",
+    "ProviderKindValue",
     "RecordedRequest",
+    "RenderedCustomization",
+    "RetryBackoff",
+    "RetryBackoffValue",
+    "RetryConfig",
+    "RetryConfigDict",
+    "RetryStepFailurePolicy",
+    "RetryStepFailurePolicyDict",
+    "RunCancelledWorkflowEvent",
+    "RunCompletedWorkflowEvent",
     "RunData",
+    "RunFailedWorkflowEvent",
+    "RunPausedWorkflowEvent",
     "RunResult",
+    "RunSplicedWorkflowEvent",
+    "RunStartedWorkflowEvent",
     "RunStatus",
     "RunStatusValue",
+    "Schedule",
+    "ScheduleExecution",
+    "ScheduleExecutionStatus",
+    "ScheduleExecutionStatusValue",
     "ScriptedToolCall",
     "ScriptedToolCallDict",
     "ScriptedTurn",
     "ScriptedTurnDict",
+    "SecretInfo",
+    "SecretReference",
+    "SecretReferenceDict",
     "SessionData",
     "SessionLimitReachedWebhookEvent",
     "SessionLimits",
     "SessionLimitsDict",
+    "SessionLimitsUpdate",
+    "SessionLimitsUpdateDict",
     "SessionStatus",
     "SessionStatusValue",
+    "SkillCustomization",
+    "SkipStepFailurePolicy",
+    "SkipStepFailurePolicyDict",
     "Snapshot",
+    "SpanActivityEvent",
+    "SpanKind",
+    "SpanKindValue",
+    "StartedExecEvent",
+    "StateActivityEvent",
+    "StderrExecEvent",
+    "StdoutExecEvent",
+    "StepAuth",
+    "StepAuthInput",
+    "StepCompletedWorkflowEvent",
+    "StepEnvValue",
+    "StepEnvValueInput",
+    "StepEstimate",
+    "StepFailedWorkflowEvent",
+    "StepFailurePolicy",
+    "StepFailurePolicyInput",
+    "StepHttpMethod",
+    "StepHttpMethodValue",
+    "StepSkippedWorkflowEvent",
+    "StepStartedWorkflowEvent",
+    "StepWaitingWorkflowEvent",
     "StorageUsage",
+    "StoredFile",
     "StreamEvent",
+    "SubscriptionStatus",
+    "SubscriptionStatusValue",
+    "Task",
+    "TaskPriority",
+    "TaskPriorityValue",
+    "TaskStatus",
+    "TaskStatusValue",
+    "TeamAgentConfig",
+    "TeamAgentConfigDict",
+    "TeamCancellation",
+    "TeamCoordination",
+    "TeamCoordinationValue",
+    "TeamData",
+    "TeamMessage",
+    "TeamRun",
+    "TeamRunStarted",
+    "TeamRunStatus",
+    "TeamRunStatusValue",
+    "TeamStreamEvent",
     "TestAccount",
+    "TextChatEvent",
     "TextEvent",
+    "TextTeamEvent",
+    "TextVisitorEvent",
     "TokenUsage",
+    "Tool",
     "ToolCall",
+    "ToolCallChatEvent",
     "ToolCallEvent",
+    "ToolCallTeamEvent",
+    "ToolHandler",
+    "ToolHandlerInput",
+    "ToolResult",
+    "ToolResultChatEvent",
     "ToolResultEvent",
+    "ToolResultTeamEvent",
     "TopUser",
+    "Trace",
+    "TraceDetail",
+    "TraceSpan",
+    "TraceStatus",
+    "TraceStatusValue",
+    "TransformWorkflowStep",
+    "TransformWorkflowStepDict",
+    "Trigger",
+    "TriggerFiring",
+    "TriggerType",
+    "TriggerTypeValue",
     "UsageDay",
     "UsageExport",
     "UsagePeriod",
@@ -185,8 +746,40 @@ __all__ = [
     "UsageReport",
     "UsageSummary",
     "UserUsage",
+    "ValidationFailurePolicy",
+    "ValidationFailurePolicyValue",
+    "VisitorMessage",
+    "VisitorMessageSent",
+    "VisitorStreamEvent",
+    "WaitTimeout",
+    "WaitTimeoutValue",
+    "WaitWorkflowStep",
+    "WaitWorkflowStepDict",
     "Webhook",
     "WebhookEvent",
+    "WebhookToolHandler",
+    "WebhookToolHandlerDict",
+    "WebhookWorkflowStep",
+    "WebhookWorkflowStepDict",
+    "Workflow",
+    "WorkflowCreateOpts",
+    "WorkflowCreateOptsDict",
+    "WorkflowEstimate",
+    "WorkflowFailurePolicy",
+    "WorkflowFailurePolicyValue",
+    "WorkflowPolicy",
+    "WorkflowPolicyDict",
+    "WorkflowRun",
+    "WorkflowRunStatus",
+    "WorkflowRunStatusValue",
+    "WorkflowRunStepResult",
+    "WorkflowStep",
+    "WorkflowStepInput",
+    "WorkflowStepStatus",
+    "WorkflowStepStatusValue",
+    "WorkflowStepType",
+    "WorkflowStepTypeValue",
+    "WorkflowStreamEvent",
 ]
 
 Duration = Union[timedelta, int, str, Mapping[str, float]]
@@ -228,6 +821,40 @@ ComputeRuntimeValue = Union[
     str,
 ]
 
+ApprovalChannelValue = Union[
+    Literal[
+        "webhook",
+    ],
+    str,
+]
+
+ApprovalDefaultActionValue = Union[
+    Literal[
+        "approve",
+        "deny",
+    ],
+    str,
+]
+
+ContentFilterValue = Union[
+    Literal[
+        "off",
+        "light",
+        "moderate",
+        "strict",
+    ],
+    str,
+]
+
+AgentFailureActionValue = Union[
+    Literal[
+        "retry",
+        "pause",
+        "terminate",
+    ],
+    str,
+]
+
 AgentStatusValue = Union[
     Literal[
         "booting",
@@ -259,6 +886,7 @@ ErrorCodeValue = Union[
         "rate_limited",
         "session_limit_exceeded",
         "fleet_cost_limit",
+        "providers_required",
         "no_providers_available",
         "provider_error",
         "invalid_request",
@@ -276,13 +904,45 @@ ErrorCodeValue = Union[
         "redis_required",
         "redis_unavailable",
         "idempotency_key_reused",
-        "providers_required",
         "interrupted",
         "cancelled",
         "not_implemented",
         "internal_error",
         "timeout",
         "connection_error",
+    ],
+    str,
+]
+
+AgentProgressStatusValue = Union[
+    Literal[
+        "active",
+        "hibernated",
+        "terminated",
+    ],
+    str,
+]
+
+CustomizationKindValue = Union[
+    Literal[
+        "instruction",
+        "prompt",
+        "skill",
+        "hook",
+    ],
+    str,
+]
+
+HookEventValue = Union[
+    Literal[
+        "session_start",
+        "user_prompt",
+        "pre_tool_use",
+        "post_tool_use",
+        "pre_compact",
+        "subagent_start",
+        "subagent_stop",
+        "stop",
     ],
     str,
 ]
@@ -295,6 +955,19 @@ FileEncodingValue = Union[
     str,
 ]
 
+ExecSignalValue = Union[
+    Literal[
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGKILL",
+        "SIGTERM",
+        "SIGUSR1",
+        "SIGUSR2",
+    ],
+    str,
+]
+
 RunStatusValue = Union[
     Literal[
         "queued",
@@ -303,6 +976,430 @@ RunStatusValue = Union[
         "completed",
         "failed",
         "cancelled",
+    ],
+    str,
+]
+
+TaskPriorityValue = Union[
+    Literal[
+        "low",
+        "normal",
+        "high",
+    ],
+    str,
+]
+
+TaskStatusValue = Union[
+    Literal[
+        "queued",
+        "running",
+        "completed",
+        "failed",
+        "cancelled",
+    ],
+    str,
+]
+
+FleetFailurePolicyValue = Union[
+    Literal[
+        "continue",
+        "abort",
+        "pause",
+    ],
+    str,
+]
+
+FleetStateValue = Union[
+    Literal[
+        "dispatching",
+        "running",
+        "paused",
+        "completed",
+        "failed",
+        "cancelled",
+        "cost_limited",
+    ],
+    str,
+]
+
+FleetItemStatusValue = Union[
+    Literal[
+        "pending",
+        "running",
+        "completed",
+        "failed",
+        "cancelled",
+    ],
+    str,
+]
+
+TeamCoordinationValue = Union[
+    Literal[
+        "sequential",
+        "collaborative",
+        "hierarchical",
+    ],
+    str,
+]
+
+TeamRunStatusValue = Union[
+    Literal[
+        "running",
+        "paused",
+        "completed",
+        "failed",
+        "cancelled",
+    ],
+    str,
+]
+
+ChatContextStrategyValue = Union[
+    Literal[
+        "full",
+        "sliding_window",
+        "summarize",
+    ],
+    str,
+]
+
+ChatStatusValue = Union[
+    Literal[
+        "active",
+        "archived",
+        "handed_off",
+    ],
+    str,
+]
+
+ChatListStatusValue = Union[
+    Literal[
+        "active",
+        "archived",
+        "handed_off",
+        "all",
+    ],
+    str,
+]
+
+ChatContextRoleValue = Union[
+    Literal[
+        "system",
+    ],
+    str,
+]
+
+ChatHandoffStatusValue = Union[
+    Literal[
+        "pending",
+        "accepted",
+        "resolved",
+        "cancelled",
+    ],
+    str,
+]
+
+ChatMessageRoleValue = Union[
+    Literal[
+        "user",
+        "assistant",
+        "system",
+        "tool",
+    ],
+    str,
+]
+
+ChatMessageOrderValue = Union[
+    Literal[
+        "asc",
+        "desc",
+    ],
+    str,
+]
+
+KnowledgeScopeValue = Union[
+    Literal[
+        "user",
+        "session",
+    ],
+    str,
+]
+
+KnowledgeSourceTypeValue = Union[
+    Literal[
+        "upload",
+        "notion",
+        "google_drive",
+        "confluence",
+        "github",
+        "url",
+    ],
+    str,
+]
+
+KnowledgeSourceStatusValue = Union[
+    Literal[
+        "active",
+        "syncing",
+        "error",
+    ],
+    str,
+]
+
+ValidationFailurePolicyValue = Union[
+    Literal[
+        "retry",
+        "fail",
+        "warn",
+        "coerce",
+    ],
+    str,
+]
+
+ItemFailurePolicyValue = Union[
+    Literal[
+        "skip",
+        "abort",
+        "retry",
+    ],
+    str,
+]
+
+ApprovalDefaultValue = Union[
+    Literal[
+        "approve",
+        "deny",
+    ],
+    str,
+]
+
+StepHttpMethodValue = Union[
+    Literal[
+        "GET",
+        "POST",
+    ],
+    str,
+]
+
+WorkflowStepTypeValue = Union[
+    Literal[
+        "agent",
+        "parallel",
+        "condition",
+        "transform",
+        "map",
+        "delay",
+        "approval",
+        "webhook",
+        "planner",
+        "wait",
+    ],
+    str,
+]
+
+WaitTimeoutValue = Union[
+    Literal[
+        "fail",
+        "skip",
+    ],
+    str,
+]
+
+WorkflowFailurePolicyValue = Union[
+    Literal[
+        "pause",
+        "retry",
+        "skip",
+        "abort",
+    ],
+    str,
+]
+
+RetryBackoffValue = Union[
+    Literal[
+        "fixed",
+        "exponential",
+    ],
+    str,
+]
+
+EstimateConfidenceValue = Union[
+    Literal[
+        "low",
+        "medium",
+        "high",
+    ],
+    str,
+]
+
+WorkflowRunStatusValue = Union[
+    Literal[
+        "pending",
+        "running",
+        "completed",
+        "partial",
+        "failed",
+        "paused",
+        "cancelled",
+    ],
+    str,
+]
+
+WorkflowStepStatusValue = Union[
+    Literal[
+        "pending",
+        "running",
+        "completed",
+        "failed",
+        "skipped",
+        "paused",
+        "waiting",
+        "cancelled",
+    ],
+    str,
+]
+
+ApprovalStatusValue = Union[
+    Literal[
+        "pending",
+        "approved",
+        "denied",
+        "expired",
+    ],
+    str,
+]
+
+ScheduleExecutionStatusValue = Union[
+    Literal[
+        "running",
+        "completed",
+        "failed",
+        "skipped",
+    ],
+    str,
+]
+
+TriggerTypeValue = Union[
+    Literal[
+        "webhook",
+        "event",
+    ],
+    str,
+]
+
+McpTransportValue = Union[
+    Literal[
+        "sse",
+        "streamable-http",
+        "stdio",
+    ],
+    str,
+]
+
+McpCredentialsTypeValue = Union[
+    Literal[
+        "platform",
+        "per_user",
+    ],
+    str,
+]
+
+McpStatusValue = Union[
+    Literal[
+        "connected",
+        "disconnected",
+        "error",
+        "configured",
+    ],
+    str,
+]
+
+McpServerAuthValue = Union[
+    Literal[
+        "api_key",
+    ],
+    str,
+]
+
+ChannelTypeValue = Union[
+    Literal[
+        "chat_embed",
+        "slack",
+        "email",
+        "phone",
+    ],
+    str,
+]
+
+ChannelPositionValue = Union[
+    Literal[
+        "bottom-right",
+        "bottom-left",
+    ],
+    str,
+]
+
+UsagePeriodValue = Union[
+    Literal[
+        "today",
+        "week",
+        "month",
+    ],
+    str,
+]
+
+GuardrailViolationTypeValue = Union[
+    Literal[
+        "pii_detected",
+        "content_blocked",
+        "injection_detected",
+        "domain_blocked",
+        "tool_limit",
+    ],
+    str,
+]
+
+GuardrailSeverityValue = Union[
+    Literal[
+        "low",
+        "medium",
+        "high",
+        "critical",
+    ],
+    str,
+]
+
+GuardrailActionValue = Union[
+    Literal[
+        "redacted",
+        "blocked",
+        "warned",
+        "logged",
+    ],
+    str,
+]
+
+FilePurposeValue = Union[
+    Literal[
+        "agent_input",
+        "agent_output",
+        "knowledge",
+    ],
+    str,
+]
+
+ProviderKindValue = Union[
+    Literal[
+        "compute",
+        "model",
+    ],
+    str,
+]
+
+ModelCapabilityValue = Union[
+    Literal[
+        "text",
+        "vision",
+        "tool_use",
     ],
     str,
 ]
@@ -327,11 +1424,52 @@ LogSourceValue = Union[
     str,
 ]
 
-UsagePeriodValue = Union[
+MetricNameValue = Union[
     Literal[
-        "today",
-        "week",
-        "month",
+        "agents.active",
+        "agents.boot_time",
+        "cost.total",
+        "error_rate",
+        "latency",
+    ],
+    str,
+]
+
+TraceStatusValue = Union[
+    Literal[
+        "running",
+        "completed",
+        "failed",
+    ],
+    str,
+]
+
+SpanKindValue = Union[
+    Literal[
+        "run",
+        "model",
+        "tool",
+        "file",
+        "exec",
+        "sandbox",
+        "custom",
+    ],
+    str,
+]
+
+ActivityResourceValue = Union[
+    Literal[
+        "session",
+        "agent",
+        "run",
+        "fleet",
+        "team_run",
+        "workflow_run",
+        "task",
+        "approval",
+        "schedule",
+        "conversation",
+        "mcp_connection",
     ],
     str,
 ]
@@ -349,6 +1487,67 @@ ExportFormatValue = Union[
         "stripe",
         "csv",
         "json",
+    ],
+    str,
+]
+
+LedgerKindValue = Union[
+    Literal[
+        "model",
+        "compute",
+        "orchestration",
+        "storage",
+        "adjustment",
+    ],
+    str,
+]
+
+BillingPlanValue = Union[
+    Literal[
+        "free",
+        "pro",
+        "enterprise",
+    ],
+    str,
+]
+
+SubscriptionStatusValue = Union[
+    Literal[
+        "active",
+        "trialing",
+        "past_due",
+        "cancelled",
+    ],
+    str,
+]
+
+BudgetAlertChannelValue = Union[
+    Literal[
+        "webhook",
+    ],
+    str,
+]
+
+BudgetAlertActionValue = Union[
+    Literal[
+        "pause_all",
+        "pause_user",
+    ],
+    str,
+]
+
+ApiKeyEnvironmentValue = Union[
+    Literal[
+        "live",
+        "test",
+    ],
+    str,
+]
+
+BridgeSpanStatusValue = Union[
+    Literal[
+        "completed",
+        "failed",
     ],
     str,
 ]
@@ -428,6 +1627,58 @@ class ComputeRuntime:
     """A POSIX shell."""
 
 
+class ApprovalChannel:
+    """How people learn that an approval waits.
+
+    The texts that this version knows as `ApprovalChannelValue`. A newer server may answer others.
+    """
+
+    WEBHOOK: Final = "webhook"
+    """By the webhook event `approval.requested`."""
+
+
+class ApprovalDefaultAction:
+    """What applies where nobody decides on an approval in time.
+
+    The texts that this version knows as `ApprovalDefaultActionValue`. A newer server may answer others.
+    """
+
+    APPROVE: Final = "approve"
+    """As if somebody had approved."""
+    DENY: Final = "deny"
+    """As if somebody had denied."""
+
+
+class ContentFilter:
+    """How much content is filtered.
+
+    The texts that this version knows as `ContentFilterValue`. A newer server may answer others.
+    """
+
+    OFF: Final = "off"
+    """Nothing is filtered; for tests of your own."""
+    LIGHT: Final = "light"
+    """What is clearly harmful."""
+    MODERATE: Final = "moderate"
+    """What is harmful, and sensitive subjects."""
+    STRICT: Final = "strict"
+    """Whatever may be sensitive."""
+
+
+class AgentFailureAction:
+    """What happens when a run of an agent fails.
+
+    The texts that this version knows as `AgentFailureActionValue`. A newer server may answer others.
+    """
+
+    RETRY: Final = "retry"
+    """The run is tried again."""
+    PAUSE: Final = "pause"
+    """The agent is paused."""
+    TERMINATE: Final = "terminate"
+    """The agent is ended."""
+
+
 class AgentStatus:
     """The state of an agent.
 
@@ -490,6 +1741,10 @@ class ErrorCode:
     """
     FLEET_COST_LIMIT: Final = "fleet_cost_limit"
     """A fleet reached its cost limit."""
+    PROVIDERS_REQUIRED: Final = "providers_required"
+    """The session does not have the providers of your own that `providers_digest` names; give
+    `compute` and `models`.
+    """
     NO_PROVIDERS_AVAILABLE: Final = "no_providers_available"
     """No provider can give what was asked for; `details` says why."""
     PROVIDER_ERROR: Final = "provider_error"
@@ -524,8 +1779,6 @@ class ErrorCode:
     """Redis could not be reached."""
     IDEMPOTENCY_KEY_REUSED: Final = "idempotency_key_reused"
     """The idempotency key was used before with a different request."""
-    PROVIDERS_REQUIRED: Final = "providers_required"
-    """The session has to be given the providers that the caller brings; send them."""
     INTERRUPTED: Final = "interrupted"
     """A program or an agent was in flight when its worker died; whether it took effect is not
     known.
@@ -544,6 +1797,62 @@ class ErrorCode:
     """The client could not reach the server, or the connection ended before the answer."""
 
 
+class AgentProgressStatus:
+    """Whether a long-running agent works.
+
+    The texts that this version knows as `AgentProgressStatusValue`. A newer server may answer others.
+    """
+
+    ACTIVE: Final = "active"
+    """Its sandbox runs."""
+    HIBERNATED: Final = "hibernated"
+    """It has a snapshot and no sandbox, and goes on when it is resumed or something is sent to
+    it.
+    """
+    TERMINATED: Final = "terminated"
+    """It has ended."""
+
+
+class CustomizationKind:
+    """The kind of a customization.
+
+    The texts that this version knows as `CustomizationKindValue`. A newer server may answer others.
+    """
+
+    INSTRUCTION: Final = "instruction"
+    """Text that goes into the system prompt."""
+    PROMPT: Final = "prompt"
+    """A text with variables."""
+    SKILL: Final = "skill"
+    """Something that an agent can do and reads about when it needs it."""
+    HOOK: Final = "hook"
+    """Something that is done when something happens in a run."""
+
+
+class HookEvent:
+    """What must happen in a run for a hook to do something.
+
+    The texts that this version knows as `HookEventValue`. A newer server may answer others.
+    """
+
+    SESSION_START: Final = "session_start"
+    """A session begins."""
+    USER_PROMPT: Final = "user_prompt"
+    """A task is given to an agent."""
+    PRE_TOOL_USE: Final = "pre_tool_use"
+    """A tool is about to be used."""
+    POST_TOOL_USE: Final = "post_tool_use"
+    """A tool was used."""
+    PRE_COMPACT: Final = "pre_compact"
+    """What the model remembers is about to be made shorter."""
+    SUBAGENT_START: Final = "subagent_start"
+    """An agent is started by another one."""
+    SUBAGENT_STOP: Final = "subagent_stop"
+    """An agent that was started by another one is done."""
+    STOP: Final = "stop"
+    """An agent is done with its task."""
+
+
 class FileEncoding:
     """How the content of a file stands in JSON.
 
@@ -554,6 +1863,28 @@ class FileEncoding:
     """As text."""
     BASE64: Final = "base64"
     """As base64, for any bytes."""
+
+
+class ExecSignal:
+    """A signal to a program.
+
+    The texts that this version knows as `ExecSignalValue`. A newer server may answer others.
+    """
+
+    HANGUP: Final = "SIGHUP"
+    """The terminal is gone."""
+    INTERRUPT: Final = "SIGINT"
+    """Stop, as by Ctrl+C."""
+    QUIT: Final = "SIGQUIT"
+    """Stop and leave a core dump."""
+    KILL: Final = "SIGKILL"
+    """Stop at once; the program cannot refuse."""
+    TERMINATE: Final = "SIGTERM"
+    """Stop, but in order."""
+    USER_ONE: Final = "SIGUSR1"
+    """Whatever the program makes of it."""
+    USER_TWO: Final = "SIGUSR2"
+    """Whatever the program makes of it."""
 
 
 class RunStatus:
@@ -574,6 +1905,690 @@ class RunStatus:
     """It ended with an error."""
     CANCELLED: Final = "cancelled"
     """It was cancelled."""
+
+
+class TaskPriority:
+    """Which tasks of a session come first when more wait than may run.
+
+    The texts that this version knows as `TaskPriorityValue`. A newer server may answer others.
+    """
+
+    LOW: Final = "low"
+    """After all others."""
+    NORMAL: Final = "normal"
+    """In the order in which they were handed in."""
+    HIGH: Final = "high"
+    """Before all others."""
+
+
+class TaskStatus:
+    """The state of a task.
+
+    The texts that this version knows as `TaskStatusValue`. A newer server may answer others.
+    """
+
+    QUEUED: Final = "queued"
+    """It waits for its turn."""
+    RUNNING: Final = "running"
+    """An agent works on it."""
+    COMPLETED: Final = "completed"
+    """It is done and has a result."""
+    FAILED: Final = "failed"
+    """It ended with an error."""
+    CANCELLED: Final = "cancelled"
+    """It was cancelled."""
+
+
+class FleetFailurePolicy:
+    """What becomes of a fleet when one of its items fails.
+
+    The texts that this version knows as `FleetFailurePolicyValue`. A newer server may answer others.
+    """
+
+    CONTINUE: Final = "continue"
+    """The failure is recorded, and the other items go on."""
+    ABORT: Final = "abort"
+    """Every item that is not done is cancelled at once, and the fleet has failed."""
+    PAUSE: Final = "pause"
+    """No other item begins, and the fleet is paused until it is resumed."""
+
+
+class FleetState:
+    """The state of a fleet.
+
+    The texts that this version knows as `FleetStateValue`. A newer server may answer others.
+    """
+
+    DISPATCHING: Final = "dispatching"
+    """Its items are being made."""
+    RUNNING: Final = "running"
+    """Its items are worked on."""
+    PAUSED: Final = "paused"
+    """No item begins until it is resumed."""
+    COMPLETED: Final = "completed"
+    """No item is left; some may have failed."""
+    FAILED: Final = "failed"
+    """An item failed, and the others were cancelled as the failure policy says."""
+    CANCELLED: Final = "cancelled"
+    """It was cancelled."""
+    COST_LIMITED: Final = "cost_limited"
+    """It reached its cost limit, and the items that were left were cancelled."""
+
+
+class FleetItemStatus:
+    """The state of an item of a fleet.
+
+    The texts that this version knows as `FleetItemStatusValue`. A newer server may answer others.
+    """
+
+    PENDING: Final = "pending"
+    """It has not begun."""
+    RUNNING: Final = "running"
+    """It is worked on."""
+    COMPLETED: Final = "completed"
+    """It has a result."""
+    FAILED: Final = "failed"
+    """It ended with an error."""
+    CANCELLED: Final = "cancelled"
+    """It was cancelled before it had a result."""
+
+
+class TeamCoordination:
+    """How the members of a team work together.
+
+    The texts that this version knows as `TeamCoordinationValue`. A newer server may answer others.
+    """
+
+    SEQUENTIAL: Final = "sequential"
+    """One after the other, in their order; each is given what the one before answered."""
+    COLLABORATIVE: Final = "collaborative"
+    """All at once, in rounds; in each they see what the others said, and after the last an
+    arbiter sums up.
+    """
+    HIERARCHICAL: Final = "hierarchical"
+    """The first is the manager: it gives parts of the task to the others and makes the result of
+    their answers.
+    """
+
+
+class TeamRunStatus:
+    """The state of a run of a team.
+
+    The texts that this version knows as `TeamRunStatusValue`. A newer server may answer others.
+    """
+
+    RUNNING: Final = "running"
+    """It is under way."""
+    PAUSED: Final = "paused"
+    """It stands still: a limit was reached, or its session was paused."""
+    COMPLETED: Final = "completed"
+    """It is done and has a result."""
+    FAILED: Final = "failed"
+    """It ended with an error."""
+    CANCELLED: Final = "cancelled"
+    """It was cancelled."""
+
+
+class ChatContextStrategy:
+    """What of a conversation the model has in view.
+
+    The texts that this version knows as `ChatContextStrategyValue`. A newer server may answer others.
+    """
+
+    FULL: Final = "full"
+    """All of it, as long as the model takes it."""
+    SLIDING_WINDOW: Final = "sliding_window"
+    """The newest messages that fit into `max_tokens`."""
+    SUMMARIZE: Final = "summarize"
+    """The newest messages, and a summary of those before."""
+
+
+class ChatStatus:
+    """The state of a conversation.
+
+    The texts that this version knows as `ChatStatusValue`. A newer server may answer others.
+    """
+
+    ACTIVE: Final = "active"
+    """It takes messages."""
+    ARCHIVED: Final = "archived"
+    """It takes no messages."""
+    HANDED_OFF: Final = "handed_off"
+    """It was handed over, and its own agent is silent."""
+
+
+class ChatListStatus:
+    """Which conversations to list.
+
+    The texts that this version knows as `ChatListStatusValue`. A newer server may answer others.
+    """
+
+    ACTIVE: Final = "active"
+    """Those that take messages."""
+    ARCHIVED: Final = "archived"
+    """Those that are archived."""
+    HANDED_OFF: Final = "handed_off"
+    """Those that were handed over."""
+    ALL: Final = "all"
+    """Every one."""
+
+
+class ChatContextRole:
+    """As whose words the model sees what is put into its view.
+
+    The texts that this version knows as `ChatContextRoleValue`. A newer server may answer others.
+    """
+
+    SYSTEM: Final = "system"
+    """As what it is told beside the messages."""
+
+
+class ChatHandoffStatus:
+    """The state of a handoff.
+
+    The texts that this version knows as `ChatHandoffStatusValue`. A newer server may answer others.
+    """
+
+    PENDING: Final = "pending"
+    """Nobody has taken the conversation over yet."""
+    ACCEPTED: Final = "accepted"
+    """Somebody has taken it over."""
+    RESOLVED: Final = "resolved"
+    """It is over, and the conversation's own agent answers again."""
+    CANCELLED: Final = "cancelled"
+    """It was taken back before anybody took the conversation over."""
+
+
+class ChatMessageRole:
+    """Who says a message.
+
+    The texts that this version knows as `ChatMessageRoleValue`. A newer server may answer others.
+    """
+
+    USER: Final = "user"
+    """The end user."""
+    ASSISTANT: Final = "assistant"
+    """The agent, or a person who took over from it."""
+    SYSTEM: Final = "system"
+    """Nobody: the model is told something."""
+    TOOL: Final = "tool"
+    """A tool."""
+
+
+class ChatMessageOrder:
+    """In which order messages are listed.
+
+    The texts that this version knows as `ChatMessageOrderValue`. A newer server may answer others.
+    """
+
+    ASC: Final = "asc"
+    """The oldest first."""
+    DESC: Final = "desc"
+    """The newest first."""
+
+
+class KnowledgeScope:
+    """Whose knowledge is meant.
+
+    The texts that this version knows as `KnowledgeScopeValue`. A newer server may answer others.
+    """
+
+    USER: Final = "user"
+    """The user's: all sessions of the user share it."""
+    SESSION: Final = "session"
+    """The session's own: no other session has it, and it goes with the session."""
+
+
+class KnowledgeSourceType:
+    """What kind of source knowledge comes from.
+
+    The texts that this version knows as `KnowledgeSourceTypeValue`. A newer server may answer others.
+    """
+
+    UPLOAD: Final = "upload"
+    """A file that was uploaded."""
+    NOTION: Final = "notion"
+    """Pages of Notion."""
+    GOOGLE_DRIVE: Final = "google_drive"
+    """Files of Google Drive."""
+    CONFLUENCE: Final = "confluence"
+    """Pages of Confluence."""
+    GITHUB: Final = "github"
+    """Files of a repository on GitHub."""
+    URL: Final = "url"
+    """A page of the web."""
+
+
+class KnowledgeSourceStatus:
+    """The state of a source of knowledge.
+
+    The texts that this version knows as `KnowledgeSourceStatusValue`. A newer server may answer others.
+    """
+
+    ACTIVE: Final = "active"
+    """What comes from it can be found."""
+    SYNCING: Final = "syncing"
+    """It is being read; what was read before can be found."""
+    ERROR: Final = "error"
+    """It could not be read the last time; what was read before can be found."""
+
+
+class ValidationFailurePolicy:
+    """What happens when the output of a step does not fit its schema.
+
+    The texts that this version knows as `ValidationFailurePolicyValue`. A newer server may answer others.
+    """
+
+    RETRY: Final = "retry"
+    """The step is tried again and told what was wrong."""
+    FAIL: Final = "fail"
+    """The step fails."""
+    WARN: Final = "warn"
+    """The output is kept, and a warning is logged."""
+    COERCE: Final = "coerce"
+    """The output is made to fit where that is possible; otherwise the step fails."""
+
+
+class ItemFailurePolicy:
+    """What happens when an item of a map fails.
+
+    The texts that this version knows as `ItemFailurePolicyValue`. A newer server may answer others.
+    """
+
+    SKIP: Final = "skip"
+    """The item's output is null, and the others go on."""
+    ABORT: Final = "abort"
+    """The step fails, and items that have not begun do not."""
+    RETRY: Final = "retry"
+    """The item is tried again, as the workflow's `retries` say; when that fails too, the step
+    fails.
+    """
+
+
+class ApprovalDefault:
+    """What counts when nobody decides in time.
+
+    The texts that this version knows as `ApprovalDefaultValue`. A newer server may answer others.
+    """
+
+    APPROVE: Final = "approve"
+    """It counts as approved."""
+    DENY: Final = "deny"
+    """It counts as denied."""
+
+
+class StepHttpMethod:
+    """The HTTP method of a step that calls an address.
+
+    The texts that this version knows as `StepHttpMethodValue`. A newer server may answer others.
+    """
+
+    GET: Final = "GET"
+    """Reads."""
+    POST: Final = "POST"
+    """Sends the body."""
+
+
+class WorkflowStepType:
+    """The kind of a step.
+
+    The texts that this version knows as `WorkflowStepTypeValue`. A newer server may answer others.
+    """
+
+    AGENT: Final = "agent"
+    """Gives an agent a task."""
+    PARALLEL: Final = "parallel"
+    """Runs steps at the same time."""
+    CONDITION: Final = "condition"
+    """Decides how the workflow goes on."""
+    TRANSFORM: Final = "transform"
+    """Computes values."""
+    MAP: Final = "map"
+    """Runs one step for each item of a list."""
+    DELAY: Final = "delay"
+    """Waits."""
+    APPROVAL: Final = "approval"
+    """Waits until somebody approves."""
+    WEBHOOK: Final = "webhook"
+    """Calls an address."""
+    PLANNER: Final = "planner"
+    """Lets an agent plan."""
+    WAIT: Final = "wait"
+    """Waits for an event."""
+
+
+class WaitTimeout:
+    """What happens when an event did not come in time: one of these, or the id of the step that the workflow goes on with.
+
+    The texts that this version knows as `WaitTimeoutValue`. A newer server may answer others.
+    """
+
+    FAIL: Final = "fail"
+    """The step fails."""
+    SKIP: Final = "skip"
+    """The step counts as skipped, and what depends on it goes on."""
+
+
+class WorkflowFailurePolicy:
+    """What happens to a run when a step fails and is not tried again.
+
+    The texts that this version knows as `WorkflowFailurePolicyValue`. A newer server may answer others.
+    """
+
+    PAUSE: Final = "pause"
+    """The run is paused until it is retried, resumed or cancelled."""
+    RETRY: Final = "retry"
+    """The step is tried again, as `retries` say or 3 times in all; when that fails too, the run
+    fails.
+    """
+    SKIP: Final = "skip"
+    """The step counts as skipped, what depends on it goes on, and the run ends as `partial`."""
+    ABORT: Final = "abort"
+    """The run fails. Steps that are under way are cancelled."""
+
+
+class RetryBackoff:
+    """How the delay between tries grows.
+
+    The texts that this version knows as `RetryBackoffValue`. A newer server may answer others.
+    """
+
+    FIXED: Final = "fixed"
+    """It stays the same."""
+    EXPONENTIAL: Final = "exponential"
+    """It doubles each time."""
+
+
+class EstimateConfidence:
+    """How far an estimate is to be trusted.
+
+    The texts that this version knows as `EstimateConfidenceValue`. A newer server may answer others.
+    """
+
+    LOW: Final = "low"
+    """There was no run yet, or the runs differ much."""
+    MEDIUM: Final = "medium"
+    """There were a few runs."""
+    HIGH: Final = "high"
+    """There were many runs that cost about the same."""
+
+
+class WorkflowRunStatus:
+    """The state of a run of a workflow.
+
+    The texts that this version knows as `WorkflowRunStatusValue`. A newer server may answer others.
+    """
+
+    PENDING: Final = "pending"
+    """It has not begun: it waits for a worker, or for other runs of the workflow."""
+    RUNNING: Final = "running"
+    """Steps work."""
+    COMPLETED: Final = "completed"
+    """It is over, and every step that was to run is completed."""
+    PARTIAL: Final = "partial"
+    """It is over, and steps failed or were skipped because of that."""
+    FAILED: Final = "failed"
+    """It ended with an error."""
+    PAUSED: Final = "paused"
+    """It stands still: a step waits for an approval or an event, or a step failed and somebody
+    has to look.
+    """
+    CANCELLED: Final = "cancelled"
+    """It was cancelled."""
+
+
+class WorkflowStepStatus:
+    """The state of a step in a run.
+
+    The texts that this version knows as `WorkflowStepStatusValue`. A newer server may answer others.
+    """
+
+    PENDING: Final = "pending"
+    """It has not begun."""
+    RUNNING: Final = "running"
+    """It works."""
+    COMPLETED: Final = "completed"
+    """It is done and has an output."""
+    FAILED: Final = "failed"
+    """It failed."""
+    SKIPPED: Final = "skipped"
+    """It did not run: a condition did not choose it, or a step that it depends on failed."""
+    PAUSED: Final = "paused"
+    """It stands still: a limit was reached, or its session was paused."""
+    WAITING: Final = "waiting"
+    """It waits: for an approval, for an event, or for a time."""
+    CANCELLED: Final = "cancelled"
+    """It was cancelled with its run."""
+
+
+class ApprovalStatus:
+    """The state of an approval.
+
+    The texts that this version knows as `ApprovalStatusValue`. A newer server may answer others.
+    """
+
+    PENDING: Final = "pending"
+    """Nobody has decided yet."""
+    APPROVED: Final = "approved"
+    """Somebody approved, or nobody decided in time and that counts as approved."""
+    DENIED: Final = "denied"
+    """Somebody denied."""
+    EXPIRED: Final = "expired"
+    """Nobody decided in time, and that counts as denied."""
+
+
+class ScheduleExecutionStatus:
+    """The state of one execution of a schedule.
+
+    The texts that this version knows as `ScheduleExecutionStatusValue`. A newer server may answer others.
+    """
+
+    RUNNING: Final = "running"
+    """It is under way."""
+    COMPLETED: Final = "completed"
+    """It is done."""
+    FAILED: Final = "failed"
+    """It ended with an error."""
+    SKIPPED: Final = "skipped"
+    """It did not begin, because the one before was still active."""
+
+
+class TriggerType:
+    """What sets a trigger off.
+
+    The texts that this version knows as `TriggerTypeValue`. A newer server may answer others.
+    """
+
+    WEBHOOK: Final = "webhook"
+    """A call of its address."""
+    EVENT: Final = "event"
+    """An event that is emitted."""
+
+
+class McpTransport:
+    """How an MCP server is spoken to.
+
+    The texts that this version knows as `McpTransportValue`. A newer server may answer others.
+    """
+
+    SSE: Final = "sse"
+    """HTTP with server-sent events, as older servers have it."""
+    STREAMABLE_HTTP: Final = "streamable-http"
+    """Streamable HTTP, as servers have it today."""
+    STDIO: Final = "stdio"
+    """The input and output of a program that is started in each agent's sandbox."""
+
+
+class McpCredentialsType:
+    """Whose credentials a server is called with.
+
+    The texts that this version knows as `McpCredentialsTypeValue`. A newer server may answer others.
+    """
+
+    PLATFORM: Final = "platform"
+    """Those of the connection, for everyone."""
+    PER_USER: Final = "per_user"
+    """Those of the end user whose session the agent is in."""
+
+
+class McpStatus:
+    """The state of a connection.
+
+    The texts that this version knows as `McpStatusValue`. A newer server may answer others.
+    """
+
+    CONNECTED: Final = "connected"
+    """The server answers."""
+    DISCONNECTED: Final = "disconnected"
+    """The server was connected and does not answer."""
+    ERROR: Final = "error"
+    """The server could not be connected; `error` says why."""
+    CONFIGURED: Final = "configured"
+    """It is set up and not connected yet: it waits for OAuth, for a user's credentials, or for a
+    sandbox.
+    """
+
+
+class McpServerAuth:
+    """How programs outside prove who they are.
+
+    The texts that this version knows as `McpServerAuthValue`. A newer server may answer others.
+    """
+
+    API_KEY: Final = "api_key"
+    """By an API key of the account."""
+
+
+class ChannelType:
+    """How people reach an agent.
+
+    The texts that this version knows as `ChannelTypeValue`. A newer server may answer others.
+    """
+
+    CHAT_EMBED: Final = "chat_embed"
+    """A chat on a website."""
+    SLACK: Final = "slack"
+    """Slack."""
+    EMAIL: Final = "email"
+    """Mail."""
+    PHONE: Final = "phone"
+    """The telephone."""
+
+
+class ChannelPosition:
+    """Where the chat is on the website.
+
+    The texts that this version knows as `ChannelPositionValue`. A newer server may answer others.
+    """
+
+    BOTTOM_RIGHT: Final = "bottom-right"
+    """At the bottom, on the right."""
+    BOTTOM_LEFT: Final = "bottom-left"
+    """At the bottom, on the left."""
+
+
+class UsagePeriod:
+    """A period that ends now, by the UTC calendar.
+
+    The texts that this version knows as `UsagePeriodValue`. A newer server may answer others.
+    """
+
+    TODAY: Final = "today"
+    """Since midnight."""
+    WEEK: Final = "week"
+    """Since seven days ago."""
+    MONTH: Final = "month"
+    """Since the first of the month."""
+
+
+class GuardrailViolationType:
+    """What a guardrail found.
+
+    The texts that this version knows as `GuardrailViolationTypeValue`. A newer server may answer others.
+    """
+
+    PII_DETECTED: Final = "pii_detected"
+    """Personal data in an output."""
+    CONTENT_BLOCKED: Final = "content_blocked"
+    """Content that the filter does not let through."""
+    INJECTION_DETECTED: Final = "injection_detected"
+    """An input that tries to talk a model out of its instructions."""
+    DOMAIN_BLOCKED: Final = "domain_blocked"
+    """A call of a domain that is not allowed."""
+    TOOL_LIMIT: Final = "tool_limit"
+    """More calls of tools than a run may make."""
+
+
+class GuardrailSeverity:
+    """How bad a violation is.
+
+    The texts that this version knows as `GuardrailSeverityValue`. A newer server may answer others.
+    """
+
+    LOW: Final = "low"
+    """Worth knowing."""
+    MEDIUM: Final = "medium"
+    """Worth a look."""
+    HIGH: Final = "high"
+    """Worth a look soon."""
+    CRITICAL: Final = "critical"
+    """Worth a look at once."""
+
+
+class GuardrailAction:
+    """What was done about a violation.
+
+    The texts that this version knows as `GuardrailActionValue`. A newer server may answer others.
+    """
+
+    REDACTED: Final = "redacted"
+    """What was found was replaced by `[REDACTED]`."""
+    BLOCKED: Final = "blocked"
+    """The content was stopped."""
+    WARNED: Final = "warned"
+    """The content went through, with a warning."""
+    LOGGED: Final = "logged"
+    """The content went through."""
+
+
+class FilePurpose:
+    """What a file is for.
+
+    The texts that this version knows as `FilePurposeValue`. A newer server may answer others.
+    """
+
+    AGENT_INPUT: Final = "agent_input"
+    """A user gave it to agents."""
+    AGENT_OUTPUT: Final = "agent_output"
+    """An agent made it."""
+    KNOWLEDGE: Final = "knowledge"
+    """A document for knowledge."""
+
+
+class ProviderKind:
+    """What a provider provides.
+
+    The texts that this version knows as `ProviderKindValue`. A newer server may answer others.
+    """
+
+    COMPUTE: Final = "compute"
+    """Sandboxes."""
+    MODEL: Final = "model"
+    """Models."""
+
+
+class ModelCapability:
+    """What a model can do.
+
+    The texts that this version knows as `ModelCapabilityValue`. A newer server may answer others.
+    """
+
+    TEXT: Final = "text"
+    """It reads and writes text."""
+    VISION: Final = "vision"
+    """It sees images."""
+    TOOL_USE: Final = "tool_use"
+    """It calls tools."""
 
 
 class LogLevel:
@@ -608,18 +2623,88 @@ class LogSource:
     """A model."""
 
 
-class UsagePeriod:
-    """A period that ends now, by the UTC calendar.
+class MetricName:
+    """What is measured.
 
-    The texts that this version knows as `UsagePeriodValue`. A newer server may answer others.
+    The texts that this version knows as `MetricNameValue`. A newer server may answer others.
     """
 
-    TODAY: Final = "today"
-    """Since midnight."""
-    WEEK: Final = "week"
-    """Since seven days ago."""
-    MONTH: Final = "month"
-    """Since the first of the month."""
+    AGENTS_ACTIVE: Final = "agents.active"
+    """Agents that are neither paused nor ended."""
+    AGENTS_BOOT_TIME: Final = "agents.boot_time"
+    """How long sandboxes take until they are ready, in milliseconds."""
+    COST_TOTAL: Final = "cost.total"
+    """What was spent, in cents, with fractions of a cent."""
+    ERROR_RATE: Final = "error_rate"
+    """The part of the runs that failed, 0 to 1."""
+    LATENCY: Final = "latency"
+    """How long runs take, in milliseconds."""
+
+
+class TraceStatus:
+    """How a trace or a span stands.
+
+    The texts that this version knows as `TraceStatusValue`. A newer server may answer others.
+    """
+
+    RUNNING: Final = "running"
+    """It is under way."""
+    COMPLETED: Final = "completed"
+    """It did what it was to do."""
+    FAILED: Final = "failed"
+    """It failed; its error says why."""
+
+
+class SpanKind:
+    """What a span is of.
+
+    The texts that this version knows as `SpanKindValue`. A newer server may answer others.
+    """
+
+    RUN: Final = "run"
+    """A run as a whole."""
+    MODEL: Final = "model"
+    """A call of a model."""
+    TOOL: Final = "tool"
+    """A call of a tool, built-in, registered or of an MCP server."""
+    FILE: Final = "file"
+    """A file that was written or read."""
+    EXEC: Final = "exec"
+    """A program that ran in the sandbox."""
+    SANDBOX: Final = "sandbox"
+    """The sandbox itself: making, pausing, resuming and removing it."""
+    CUSTOM: Final = "custom"
+    """What a program in the sandbox reported of itself."""
+
+
+class ActivityResource:
+    """What has a state that changes.
+
+    The texts that this version knows as `ActivityResourceValue`. A newer server may answer others.
+    """
+
+    SESSION: Final = "session"
+    """A session."""
+    AGENT: Final = "agent"
+    """An agent."""
+    RUN: Final = "run"
+    """A run of an agent."""
+    FLEET: Final = "fleet"
+    """A fleet."""
+    TEAM_RUN: Final = "team_run"
+    """A run of a team."""
+    WORKFLOW_RUN: Final = "workflow_run"
+    """A run of a workflow."""
+    TASK: Final = "task"
+    """A task."""
+    APPROVAL: Final = "approval"
+    """An approval."""
+    SCHEDULE: Final = "schedule"
+    """A schedule."""
+    CONVERSATION: Final = "conversation"
+    """A conversation."""
+    MCP_CONNECTION: Final = "mcp_connection"
+    """A connection to an MCP server."""
 
 
 class DailyPeriod:
@@ -646,6 +2731,102 @@ class ExportFormat:
     """Comma-separated values."""
     JSON: Final = "json"
     """The charges as they are."""
+
+
+class LedgerKind:
+    """What an entry of the ledger is for.
+
+    The texts that this version knows as `LedgerKindValue`. A newer server may answer others.
+    """
+
+    MODEL: Final = "model"
+    """A call of a model."""
+    COMPUTE: Final = "compute"
+    """A sandbox that ran."""
+    ORCHESTRATION: Final = "orchestration"
+    """The control plane's own work."""
+    STORAGE: Final = "storage"
+    """Snapshots, knowledge and files that were kept."""
+    ADJUSTMENT: Final = "adjustment"
+    """A correction of an entry before; its amount may be below zero."""
+
+
+class BillingPlan:
+    """A plan.
+
+    The texts that this version knows as `BillingPlanValue`. A newer server may answer others.
+    """
+
+    FREE: Final = "free"
+    """Free of charge, with a few credits and no overages."""
+    PRO: Final = "pro"
+    """Paid by the month, with credits included and overages at the rate card. It was once called
+    `cloud`.
+    """
+    ENTERPRISE: Final = "enterprise"
+    """By agreement."""
+
+
+class SubscriptionStatus:
+    """The state of a subscription.
+
+    The texts that this version knows as `SubscriptionStatusValue`. A newer server may answer others.
+    """
+
+    ACTIVE: Final = "active"
+    """It is in force."""
+    TRIALING: Final = "trialing"
+    """It is in force and not paid for yet."""
+    PAST_DUE: Final = "past_due"
+    """A payment failed; it stays in force for a while."""
+    CANCELLED: Final = "cancelled"
+    """It has ended."""
+
+
+class BudgetAlertChannel:
+    """Where an alert of a budget is reported.
+
+    The texts that this version knows as `BudgetAlertChannelValue`. A newer server may answer others.
+    """
+
+    WEBHOOK: Final = "webhook"
+    """As the event `budget.alert` of webhooks."""
+
+
+class BudgetAlertAction:
+    """What an alert of a budget does beside reporting.
+
+    The texts that this version knows as `BudgetAlertActionValue`. A newer server may answer others.
+    """
+
+    PAUSE_ALL: Final = "pause_all"
+    """It pauses every session of the account."""
+    PAUSE_USER: Final = "pause_user"
+    """It pauses the sessions of the user who passed the threshold."""
+
+
+class ApiKeyEnvironment:
+    """The world that an API key acts in.
+
+    The texts that this version knows as `ApiKeyEnvironmentValue`. A newer server may answer others.
+    """
+
+    LIVE: Final = "live"
+    """The real one: sandboxes run, usage is billed."""
+    TEST: Final = "test"
+    """The simulated one: nothing runs at a provider, nothing is billed."""
+
+
+class BridgeSpanStatus:
+    """How a span of a program ended.
+
+    The texts that this version knows as `BridgeSpanStatusValue`. A newer server may answer others.
+    """
+
+    COMPLETED: Final = "completed"
+    """As it should."""
+    FAILED: Final = "failed"
+    """With an error."""
 
 
 class FaultKind:
@@ -696,6 +2877,41 @@ class CostLimitDict(_CostLimitRequired, total=False):
     currency: str | None
 
 
+class ComputeProvidersDict(TypedDict):
+    """A dict that is taken for a `ComputeProviders`."""
+
+    providers: Sequence[ComputeProviderConfig | ComputeProviderConfigDict]
+
+
+class _ComputeProviderConfigRequired(TypedDict):
+    provider: str
+
+
+class ComputeProviderConfigDict(_ComputeProviderConfigRequired, total=False):
+    """A dict that is taken for a `ComputeProviderConfig`."""
+
+    credentials: Mapping[str, str] | None
+    credential_ref: str | None
+    endpoint: str | None
+    priority: int | None
+    limits: ComputeProviderLimits | ComputeProviderLimitsDict | None
+
+
+class ComputeProviderLimitsDict(TypedDict, total=False):
+    """A dict that is taken for a `ComputeProviderLimits`."""
+
+    max_concurrent: int | None
+
+
+class ModelProviderConfigDict(TypedDict, total=False):
+    """A dict that is taken for a `ModelProviderConfig`."""
+
+    provider: str | None
+    credentials: Mapping[str, str] | None
+    base_url: str | None
+    credential_ref: str | None
+
+
 class _CostRequired(TypedDict):
     amount: int
 
@@ -705,6 +2921,308 @@ class CostDict(_CostRequired, total=False):
 
     currency: str | None
     micro_cents: int | None
+
+
+class SessionLimitsUpdateDict(TypedDict, total=False):
+    """A dict that is taken for a `SessionLimitsUpdate`."""
+
+    max_cost: CostLimit | CostLimitDict | Null | None
+    max_agents: int | Null | None
+    max_compute_minutes: float | Null | None
+    max_duration: Duration | Null | None
+
+
+class _ComputeConfigRequired(TypedDict):
+    provider: str
+
+
+class ComputeConfigDict(_ComputeConfigRequired, total=False):
+    """A dict that is taken for a `ComputeConfig`."""
+
+    runtime: ComputeRuntimeValue | None
+    region: str | None
+    credential_ref: str | None
+    credentials: Mapping[str, str] | None
+    endpoint: str | None
+
+
+class AgentModelConfigDict(TypedDict, total=False):
+    """A dict that is taken for a `AgentModelConfig`."""
+
+    provider: str | None
+    base_url: str | None
+    credential_ref: str | None
+    name: str | None
+
+
+class _ApprovalConfigRequired(TypedDict):
+    require: Sequence[str]
+
+
+class ApprovalConfigDict(_ApprovalConfigRequired, total=False):
+    """A dict that is taken for a `ApprovalConfig`."""
+
+    notify_via: ApprovalChannelValue | None
+    timeout: Duration | None
+    default_action: ApprovalDefaultActionValue | None
+
+
+class MetadataExtractionDict(TypedDict, total=False):
+    """A dict that is taken for a `MetadataExtraction`."""
+
+    extract: Sequence[str] | None
+    custom: Mapping[str, str] | None
+
+
+class GuardrailConfigDict(TypedDict, total=False):
+    """A dict that is taken for a `GuardrailConfig`."""
+
+    content_filter: ContentFilterValue | None
+    block_pii: bool | None
+    prompt_injection: bool | None
+    allowed_domains: Sequence[str] | None
+    blocked_domains: Sequence[str] | None
+    max_output_tokens: int | None
+    max_tool_calls: int | None
+
+
+class LifecycleConfigDict(TypedDict, total=False):
+    """A dict that is taken for a `LifecycleConfig`."""
+
+    auto_pause: AutoPause | AutoPauseDict | None
+    on_failure: AgentFailureActionValue | None
+    max_retries: int | None
+    retry_delay: Duration | None
+
+
+class AutoPauseDict(TypedDict):
+    """A dict that is taken for a `AutoPause`."""
+
+    after_idle: Duration
+
+
+class LongRunningOptsDict(TypedDict, total=False):
+    """A dict that is taken for a `LongRunningOpts`."""
+
+    long_running: bool | None
+    checkpoint_interval: Duration | None
+    max_duration: Duration | None
+    hibernate_after_idle: Duration | None
+    auto_resume: bool | None
+
+
+class AgentOverridesDict(TypedDict, total=False):
+    """A dict that is taken for a `AgentOverrides`."""
+
+    name: str | None
+    compute: ComputeChoiceInput | None
+    browser: bool | None
+    storage: str | None
+    gpu: str | None
+    model: ModelChoiceInput | None
+    instructions: str | None
+    tools: Sequence[str] | None
+    mcp: McpChoiceInput | None
+    knowledge: KnowledgeChoiceInput | None
+    timeout: Duration | None
+    cost_cap: Cost | CostDict | None
+    provider: str | None
+    provider_fallback: str | None
+    region: str | None
+    approvals: ApprovalConfig | ApprovalConfigDict | None
+    metadata: MetadataExtraction | MetadataExtractionDict | None
+    guardrails: GuardrailConfig | GuardrailConfigDict | None
+    lifecycle: LifecycleConfig | LifecycleConfigDict | None
+    long_running: LongRunningOpts | LongRunningOptsDict | None
+    secrets: Sequence[str] | None
+
+
+class AgentDefinitionConfigDict(TypedDict, total=False):
+    """A dict that is taken for a `AgentDefinitionConfig`."""
+
+    temperature: float | None
+    max_tokens: int | None
+    max_retries: int | None
+    cost_cap: Cost | CostDict | None
+
+
+class _PromptVariableRequired(TypedDict):
+    name: str
+
+
+class PromptVariableDict(_PromptVariableRequired, total=False):
+    """A dict that is taken for a `PromptVariable`."""
+
+    description: str | None
+    required: bool | None
+    default_value: str | None
+
+
+class _TeamAgentConfigRequired(TypedDict):
+    role: str
+    agent: str
+
+
+class TeamAgentConfigDict(_TeamAgentConfigRequired, total=False):
+    """A dict that is taken for a `TeamAgentConfig`."""
+
+    instructions: str | None
+
+
+class ChatContextConfigDict(TypedDict, total=False):
+    """A dict that is taken for a `ChatContextConfig`."""
+
+    strategy: ChatContextStrategyValue | None
+    max_tokens: int | None
+    summarize_after: int | None
+
+
+class _KnowledgeFileRequired(TypedDict):
+    filename: str
+
+
+class KnowledgeFileDict(_KnowledgeFileRequired, total=False):
+    """A dict that is taken for a `KnowledgeFile`."""
+
+    data: str | None
+    url: str | None
+    mime_type: str | None
+
+
+class KnowledgeSyncSourceDict(TypedDict):
+    """A dict that is taken for a `KnowledgeSyncSource`."""
+
+    type: KnowledgeSourceTypeValue
+    config: Mapping[str, Any]
+
+
+class _WorkflowCreateOptsRequired(TypedDict):
+    steps: Sequence[WorkflowStepInput]
+
+
+class WorkflowCreateOptsDict(_WorkflowCreateOptsRequired, total=False):
+    """A dict that is taken for a `WorkflowCreateOpts`."""
+
+    name: str | None
+    description: str | None
+    timeout: Duration | None
+    input_schema: Mapping[str, Any] | None
+    output_schema: Mapping[str, Any] | None
+    policy: WorkflowPolicy | WorkflowPolicyDict | None
+    on_failure: WorkflowFailurePolicyValue | None
+    retries: RetryConfig | RetryConfigDict | None
+    concurrency: int | None
+    planner_policy: PlannerPolicy | PlannerPolicyDict | None
+
+
+class SecretReferenceDict(TypedDict):
+    """A dict that is taken for a `SecretReference`."""
+
+    secret_ref: str
+
+
+class BranchOptsDict(TypedDict, total=False):
+    """A dict that is taken for a `BranchOpts`."""
+
+    agent: str | None
+    delay: Duration | None
+    next: str | None
+
+
+class WorkflowPolicyDict(TypedDict, total=False):
+    """A dict that is taken for a `WorkflowPolicy`."""
+
+    allow_tools: Sequence[str] | None
+    deny_tools: Sequence[str] | None
+    require_approval_for: Sequence[str] | None
+    max_cost_per_step: Cost | CostDict | None
+    max_total_cost: Cost | CostDict | None
+    max_steps_total: int | None
+    max_parallel: int | None
+
+
+class _RetryConfigRequired(TypedDict):
+    max_attempts: int
+
+
+class RetryConfigDict(_RetryConfigRequired, total=False):
+    """A dict that is taken for a `RetryConfig`."""
+
+    delay: Duration | None
+    backoff: RetryBackoffValue | None
+
+
+class PlannerPolicyDict(TypedDict, total=False):
+    """A dict that is taken for a `PlannerPolicy`."""
+
+    max_steps: int | None
+    allowed_step_types: Sequence[WorkflowStepTypeValue] | None
+    require_approval: bool | None
+    require_approval_after_steps: int | None
+    max_spawned_cost: Cost | CostDict | None
+
+
+class _McpConnectOptsRequired(TypedDict):
+    name: str
+    transport: McpTransportValue
+
+
+class McpConnectOptsDict(_McpConnectOptsRequired, total=False):
+    """A dict that is taken for a `McpConnectOpts`."""
+
+    url: str | None
+    headers: Mapping[str, str] | None
+    command: str | None
+    args: Sequence[str] | None
+    tool_filter: Sequence[str] | None
+    requires_approval: Sequence[str] | None
+    credentials_type: McpCredentialsTypeValue | None
+
+
+class McpUpdateOptsDict(TypedDict, total=False):
+    """A dict that is taken for a `McpUpdateOpts`."""
+
+    headers: Mapping[str, str] | None
+    tool_filter: Sequence[str] | Null | None
+    requires_approval: Sequence[str] | None
+
+
+class _ChannelThemeRequired(TypedDict):
+    primary_color: str
+    title: str
+
+
+class ChannelThemeDict(_ChannelThemeRequired, total=False):
+    """A dict that is taken for a `ChannelTheme`."""
+
+    position: ChannelPositionValue | None
+    placeholder: str | None
+
+
+class ProviderConfigDict(TypedDict, total=False):
+    """A dict that is taken for a `ProviderConfig`."""
+
+    base_url: str | None
+    endpoint: str | None
+
+
+class BillingBudgetConfigDict(TypedDict, total=False):
+    """A dict that is taken for a `BillingBudgetConfig`."""
+
+    monthly: Cost | CostDict | None
+    daily: Cost | CostDict | None
+    alerts: Sequence[BudgetAlert | BudgetAlertDict] | None
+
+
+class _BudgetAlertRequired(TypedDict):
+    threshold: float
+
+
+class BudgetAlertDict(_BudgetAlertRequired, total=False):
+    """A dict that is taken for a `BudgetAlert`."""
+
+    channel: BudgetAlertChannelValue | None
+    action: BudgetAlertActionValue | None
 
 
 class ScriptedTurnDict(TypedDict, total=False):
@@ -726,6 +3244,255 @@ class ScriptedToolCallDict(_ScriptedToolCallRequired, total=False):
 
     input: Mapping[str, Any] | None
 
+
+class BlockHookActionDict(TypedDict):
+    """A dict that is taken for a `BlockHookAction`."""
+
+    type: Literal["block"]
+    reason: str
+
+
+class AskHookActionDict(TypedDict):
+    """A dict that is taken for a `AskHookAction`."""
+
+    type: Literal["ask"]
+    reason: str
+
+
+class InjectContextHookActionDict(TypedDict):
+    """A dict that is taken for a `InjectContextHookAction`."""
+
+    type: Literal["inject_context"]
+    message: str
+
+
+class _AgentWorkflowStepRequired(TypedDict):
+    type: Literal["agent"]
+    id: str
+    agent: str
+
+
+class AgentWorkflowStepDict(_AgentWorkflowStepRequired, total=False):
+    """A dict that is taken for a `AgentWorkflowStep`."""
+
+    depends_on: Sequence[str] | None
+    on_step_failure: StepFailurePolicyInput | None
+    output_schema: Mapping[str, Any] | None
+    on_validation_failure: ValidationFailurePolicyValue | None
+    task: str | None
+    input_map: Mapping[str, str] | None
+    trigger: str | None
+    timeout: Duration | None
+    env: Mapping[str, StepEnvValueInput] | None
+    state_writes: Sequence[str] | None
+    state_reads: Sequence[str] | None
+
+
+class _ParallelWorkflowStepRequired(TypedDict):
+    type: Literal["parallel"]
+    id: str
+    branches: Sequence[WorkflowStepInput]
+
+
+class ParallelWorkflowStepDict(_ParallelWorkflowStepRequired, total=False):
+    """A dict that is taken for a `ParallelWorkflowStep`."""
+
+    depends_on: Sequence[str] | None
+    on_step_failure: StepFailurePolicyInput | None
+    output_schema: Mapping[str, Any] | None
+    on_validation_failure: ValidationFailurePolicyValue | None
+
+
+class _ConditionWorkflowStepRequired(TypedDict):
+    type: Literal["condition"]
+    id: str
+    expression: str
+
+
+class ConditionWorkflowStepDict(_ConditionWorkflowStepRequired, total=False):
+    """A dict that is taken for a `ConditionWorkflowStep`."""
+
+    depends_on: Sequence[str] | None
+    on_step_failure: StepFailurePolicyInput | None
+    output_schema: Mapping[str, Any] | None
+    on_validation_failure: ValidationFailurePolicyValue | None
+    then: BranchTargetInput | None
+    otherwise: BranchTargetInput | None
+
+
+class _TransformWorkflowStepRequired(TypedDict):
+    type: Literal["transform"]
+    id: str
+    expression: Mapping[str, str]
+
+
+class TransformWorkflowStepDict(_TransformWorkflowStepRequired, total=False):
+    """A dict that is taken for a `TransformWorkflowStep`."""
+
+    depends_on: Sequence[str] | None
+    on_step_failure: StepFailurePolicyInput | None
+    output_schema: Mapping[str, Any] | None
+    on_validation_failure: ValidationFailurePolicyValue | None
+
+
+class _MapWorkflowStepRequired(TypedDict):
+    type: Literal["map"]
+    id: str
+    over: str
+    step: WorkflowStepInput
+
+
+class MapWorkflowStepDict(_MapWorkflowStepRequired, total=False):
+    """A dict that is taken for a `MapWorkflowStep`."""
+
+    depends_on: Sequence[str] | None
+    on_step_failure: StepFailurePolicyInput | None
+    output_schema: Mapping[str, Any] | None
+    on_validation_failure: ValidationFailurePolicyValue | None
+    concurrency: int | None
+    on_item_failure: ItemFailurePolicyValue | None
+
+
+class _DelayWorkflowStepRequired(TypedDict):
+    type: Literal["delay"]
+    id: str
+    duration: Duration
+
+
+class DelayWorkflowStepDict(_DelayWorkflowStepRequired, total=False):
+    """A dict that is taken for a `DelayWorkflowStep`."""
+
+    depends_on: Sequence[str] | None
+    on_step_failure: StepFailurePolicyInput | None
+    output_schema: Mapping[str, Any] | None
+    on_validation_failure: ValidationFailurePolicyValue | None
+
+
+class _ApprovalWorkflowStepRequired(TypedDict):
+    type: Literal["approval"]
+    id: str
+    action: str
+
+
+class ApprovalWorkflowStepDict(_ApprovalWorkflowStepRequired, total=False):
+    """A dict that is taken for a `ApprovalWorkflowStep`."""
+
+    depends_on: Sequence[str] | None
+    on_step_failure: StepFailurePolicyInput | None
+    output_schema: Mapping[str, Any] | None
+    on_validation_failure: ValidationFailurePolicyValue | None
+    params: Mapping[str, Any] | None
+    timeout: Duration | None
+    default_action: ApprovalDefaultValue | None
+
+
+class _WebhookWorkflowStepRequired(TypedDict):
+    type: Literal["webhook"]
+    id: str
+    url: str
+
+
+class WebhookWorkflowStepDict(_WebhookWorkflowStepRequired, total=False):
+    """A dict that is taken for a `WebhookWorkflowStep`."""
+
+    depends_on: Sequence[str] | None
+    on_step_failure: StepFailurePolicyInput | None
+    output_schema: Mapping[str, Any] | None
+    on_validation_failure: ValidationFailurePolicyValue | None
+    method: StepHttpMethodValue | None
+    headers: Mapping[str, str] | None
+    body: Mapping[str, Any] | None
+    auth: StepAuthInput | None
+    timeout: Duration | None
+
+
+class _PlannerWorkflowStepRequired(TypedDict):
+    type: Literal["planner"]
+    id: str
+    agent: str
+
+
+class PlannerWorkflowStepDict(_PlannerWorkflowStepRequired, total=False):
+    """A dict that is taken for a `PlannerWorkflowStep`."""
+
+    depends_on: Sequence[str] | None
+    on_step_failure: StepFailurePolicyInput | None
+    output_schema: Mapping[str, Any] | None
+    on_validation_failure: ValidationFailurePolicyValue | None
+    description: str | None
+    max_steps: int | None
+    allowed_step_types: Sequence[WorkflowStepTypeValue] | None
+    require_approval: bool | None
+    require_approval_after_steps: int | None
+    max_spawned_cost: Cost | CostDict | None
+
+
+class _WaitWorkflowStepRequired(TypedDict):
+    type: Literal["wait"]
+    id: str
+    event: str
+
+
+class WaitWorkflowStepDict(_WaitWorkflowStepRequired, total=False):
+    """A dict that is taken for a `WaitWorkflowStep`."""
+
+    depends_on: Sequence[str] | None
+    on_step_failure: StepFailurePolicyInput | None
+    output_schema: Mapping[str, Any] | None
+    on_validation_failure: ValidationFailurePolicyValue | None
+    timeout: Duration | None
+    on_timeout: WaitTimeoutValue | None
+
+
+class GotoStepFailurePolicyDict(TypedDict):
+    """A dict that is taken for a `GotoStepFailurePolicy`."""
+
+    action: Literal["goto"]
+    target: str
+
+
+class RetryStepFailurePolicyDict(TypedDict):
+    """A dict that is taken for a `RetryStepFailurePolicy`."""
+
+    action: Literal["retry"]
+
+
+class SkipStepFailurePolicyDict(TypedDict):
+    """A dict that is taken for a `SkipStepFailurePolicy`."""
+
+    action: Literal["skip"]
+
+
+class PauseStepFailurePolicyDict(TypedDict):
+    """A dict that is taken for a `PauseStepFailurePolicy`."""
+
+    action: Literal["pause"]
+
+
+class AbortStepFailurePolicyDict(TypedDict):
+    """A dict that is taken for a `AbortStepFailurePolicy`."""
+
+    action: Literal["abort"]
+
+
+class BearerStepAuthDict(TypedDict):
+    """A dict that is taken for a `BearerStepAuth`."""
+
+    type: Literal["bearer"]
+    secret_ref: str
+
+
+class _WebhookToolHandlerRequired(TypedDict):
+    type: Literal["webhook"]
+    url: str
+
+
+class WebhookToolHandlerDict(_WebhookToolHandlerRequired, total=False):
+    """A dict that is taken for a `WebhookToolHandler`."""
+
+    headers: Mapping[str, str] | None
+    timeout: Duration | None
+
 StreamEvent = Union[
     TextEvent,
     ToolCallEvent,
@@ -734,6 +3501,131 @@ StreamEvent = Union[
     DoneEvent,
     ErrorEvent,
     OtherEvent,
+]
+
+HookAction = Union[
+    BlockHookAction,
+    AskHookAction,
+    InjectContextHookAction,
+    OtherHookAction,
+]
+
+Customization = Union[
+    InstructionCustomization,
+    PromptCustomization,
+    SkillCustomization,
+    HookCustomization,
+    OtherCustomization,
+]
+
+ExecEvent = Union[
+    StartedExecEvent,
+    StdoutExecEvent,
+    StderrExecEvent,
+    ExitExecEvent,
+    ErrorExecEvent,
+    OtherExecEvent,
+]
+
+FleetStreamEvent = Union[
+    ConnectedFleetEvent,
+    FleetProgressFleetEvent,
+    ItemCompletedFleetEvent,
+    ItemFailedFleetEvent,
+    FleetPausedFleetEvent,
+    FleetCompletedFleetEvent,
+    FleetCancelledFleetEvent,
+    OtherFleetEvent,
+]
+
+TeamStreamEvent = Union[
+    MemberStartedTeamEvent,
+    TextTeamEvent,
+    ToolCallTeamEvent,
+    ToolResultTeamEvent,
+    MessageTeamEvent,
+    MemberCompletedTeamEvent,
+    DoneTeamEvent,
+    ErrorTeamEvent,
+    OtherTeamEvent,
+]
+
+ChatStreamEvent = Union[
+    TextChatEvent,
+    ToolCallChatEvent,
+    ToolResultChatEvent,
+    DoneChatEvent,
+    ErrorChatEvent,
+    OtherChatEvent,
+]
+
+WorkflowStep = Union[
+    AgentWorkflowStep,
+    ParallelWorkflowStep,
+    ConditionWorkflowStep,
+    TransformWorkflowStep,
+    MapWorkflowStep,
+    DelayWorkflowStep,
+    ApprovalWorkflowStep,
+    WebhookWorkflowStep,
+    PlannerWorkflowStep,
+    WaitWorkflowStep,
+    OtherWorkflowStep,
+]
+
+StepFailurePolicy = Union[
+    GotoStepFailurePolicy,
+    RetryStepFailurePolicy,
+    SkipStepFailurePolicy,
+    PauseStepFailurePolicy,
+    AbortStepFailurePolicy,
+    OtherStepFailurePolicy,
+]
+
+StepAuth = Union[
+    BearerStepAuth,
+    OtherStepAuth,
+]
+
+WorkflowStreamEvent = Union[
+    RunStartedWorkflowEvent,
+    StepStartedWorkflowEvent,
+    StepCompletedWorkflowEvent,
+    StepFailedWorkflowEvent,
+    StepSkippedWorkflowEvent,
+    StepWaitingWorkflowEvent,
+    RunSplicedWorkflowEvent,
+    RunPausedWorkflowEvent,
+    RunCompletedWorkflowEvent,
+    RunFailedWorkflowEvent,
+    RunCancelledWorkflowEvent,
+    OtherWorkflowEvent,
+]
+
+ToolHandler = Union[
+    WebhookToolHandler,
+    OtherToolHandler,
+]
+
+VisitorStreamEvent = Union[
+    TextVisitorEvent,
+    MessageVisitorEvent,
+    FailureVisitorEvent,
+    OtherVisitorEvent,
+]
+
+AgentLogEvent = Union[
+    LogAgentLogEvent,
+    HeartbeatAgentLogEvent,
+    OtherAgentLogEvent,
+]
+
+ActivityEvent = Union[
+    LogActivityEvent,
+    SpanActivityEvent,
+    MetricActivityEvent,
+    StateActivityEvent,
+    OtherActivityEvent,
 ]
 
 WebhookEvent = Union[
@@ -748,3 +3640,80 @@ WebhookEvent = Union[
     BudgetAlertWebhookEvent,
     OtherWebhookEvent,
 ]
+
+HookActionInput = Union[
+    BlockHookAction,
+    BlockHookActionDict,
+    AskHookAction,
+    AskHookActionDict,
+    InjectContextHookAction,
+    InjectContextHookActionDict,
+    OtherHookAction,
+]
+
+WorkflowStepInput = Union[
+    AgentWorkflowStep,
+    AgentWorkflowStepDict,
+    ParallelWorkflowStep,
+    ParallelWorkflowStepDict,
+    ConditionWorkflowStep,
+    ConditionWorkflowStepDict,
+    TransformWorkflowStep,
+    TransformWorkflowStepDict,
+    MapWorkflowStep,
+    MapWorkflowStepDict,
+    DelayWorkflowStep,
+    DelayWorkflowStepDict,
+    ApprovalWorkflowStep,
+    ApprovalWorkflowStepDict,
+    WebhookWorkflowStep,
+    WebhookWorkflowStepDict,
+    PlannerWorkflowStep,
+    PlannerWorkflowStepDict,
+    WaitWorkflowStep,
+    WaitWorkflowStepDict,
+    OtherWorkflowStep,
+]
+
+StepFailurePolicyInput = Union[
+    GotoStepFailurePolicy,
+    GotoStepFailurePolicyDict,
+    RetryStepFailurePolicy,
+    RetryStepFailurePolicyDict,
+    SkipStepFailurePolicy,
+    SkipStepFailurePolicyDict,
+    PauseStepFailurePolicy,
+    PauseStepFailurePolicyDict,
+    AbortStepFailurePolicy,
+    AbortStepFailurePolicyDict,
+    OtherStepFailurePolicy,
+]
+
+StepAuthInput = Union[
+    BearerStepAuth,
+    BearerStepAuthDict,
+    OtherStepAuth,
+]
+
+ToolHandlerInput = Union[
+    WebhookToolHandler,
+    WebhookToolHandlerDict,
+    OtherToolHandler,
+]
+
+KnowledgeChoiceInput = Union[bool, str, Sequence[str]]
+
+McpChoiceInput = Union[str, Sequence[str]]
+
+ComputeChoiceInput = Union[ComputeRuntimeValue, ComputeConfig, ComputeConfigDict]
+
+ModelChoiceInput = Union[str, AgentModelConfig, AgentModelConfigDict]
+
+StepEnvValue = Union[str, SecretReference]
+StepEnvValueInput = Union[str, SecretReference, SecretReferenceDict]
+
+BranchTarget = Union[str, BranchOpts]
+BranchTargetInput = Union[str, BranchOpts, BranchOptsDict]
+
+McpExpose = Union[str, list[str]]
+McpExposeInput = Union[str, Sequence[str]]

@@ -12,6 +12,9 @@ pub static SESSION_CREATE_OPTS: Shape = Shape {
         Field { name: "environment", wire: "environment", kind: Kind::Text, required: false },
         Field { name: "limits", wire: "limits", kind: Kind::Struct(&SESSION_LIMITS), required: false },
         Field { name: "metadata", wire: "metadata", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "compute", wire: "compute", kind: Kind::Struct(&COMPUTE_PROVIDERS), required: false },
+        Field { name: "models", wire: "models", kind: Kind::Struct(&MODEL_PROVIDER_CONFIG), required: false },
+        Field { name: "providers_digest", wire: "providersDigest", kind: Kind::Text, required: false },
     ],
     native: |_| None,
 };
@@ -37,11 +40,56 @@ pub static COST_LIMIT: Shape = Shape {
     native: |value| Some(json_of(&value.cast::<values::CostLimit>().ok()?.get().0)),
 };
 
+pub static COMPUTE_PROVIDERS: Shape = Shape {
+    name: "ComputeProviders",
+    fields: &[Field {
+        name: "providers",
+        wire: "providers",
+        kind: Kind::List(&Kind::Struct(&COMPUTE_PROVIDER_CONFIG)),
+        required: true,
+    }],
+    native: |value| Some(json_of(&value.cast::<values::ComputeProviders>().ok()?.get().0)),
+};
+
+pub static COMPUTE_PROVIDER_CONFIG: Shape = Shape {
+    name: "ComputeProviderConfig",
+    fields: &[
+        Field { name: "provider", wire: "provider", kind: Kind::Text, required: true },
+        Field { name: "credentials", wire: "credentials", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "credential_ref", wire: "credentialRef", kind: Kind::Text, required: false },
+        Field { name: "endpoint", wire: "endpoint", kind: Kind::Text, required: false },
+        Field { name: "priority", wire: "priority", kind: Kind::Integer, required: false },
+        Field { name: "limits", wire: "limits", kind: Kind::Struct(&COMPUTE_PROVIDER_LIMITS), required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::ComputeProviderConfig>().ok()?.get().0)),
+};
+
+pub static COMPUTE_PROVIDER_LIMITS: Shape = Shape {
+    name: "ComputeProviderLimits",
+    fields: &[Field { name: "max_concurrent", wire: "maxConcurrent", kind: Kind::Integer, required: false }],
+    native: |value| Some(json_of(&value.cast::<values::ComputeProviderLimits>().ok()?.get().0)),
+};
+
+pub static MODEL_PROVIDER_CONFIG: Shape = Shape {
+    name: "ModelProviderConfig",
+    fields: &[
+        Field { name: "provider", wire: "provider", kind: Kind::Text, required: false },
+        Field { name: "credentials", wire: "credentials", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "base_url", wire: "baseUrl", kind: Kind::Text, required: false },
+        Field { name: "credential_ref", wire: "credentialRef", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::ModelProviderConfig>().ok()?.get().0)),
+};
+
 pub static SESSION_FOR_USER_OPTS: Shape = Shape {
     name: "SessionForUserOpts",
     fields: &[
+        Field { name: "environment", wire: "environment", kind: Kind::Text, required: false },
         Field { name: "limits", wire: "limits", kind: Kind::Struct(&SESSION_LIMITS), required: false },
         Field { name: "metadata", wire: "metadata", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "compute", wire: "compute", kind: Kind::Struct(&COMPUTE_PROVIDERS), required: false },
+        Field { name: "models", wire: "models", kind: Kind::Struct(&MODEL_PROVIDER_CONFIG), required: false },
+        Field { name: "providers_digest", wire: "providersDigest", kind: Kind::Text, required: false },
     ],
     native: |_| None,
 };
@@ -67,6 +115,13 @@ pub static SESSION_RUN_OPTS: Shape = Shape {
         Field { name: "max_cost", wire: "maxCost", kind: Kind::Struct(&COST), required: false },
         Field { name: "model", wire: "model", kind: Kind::Text, required: false },
         Field { name: "provider", wire: "provider", kind: Kind::Text, required: false },
+        Field {
+            name: "knowledge",
+            wire: "knowledge",
+            kind: Kind::Choice(&[Kind::Bool, Kind::Text, Kind::List(&Kind::Text)]),
+            required: false,
+        },
+        Field { name: "mcp", wire: "mcp", kind: Kind::Choice(&[Kind::Text, Kind::List(&Kind::Text)]), required: false },
     ],
     native: |_| None,
 };
@@ -81,21 +136,195 @@ pub static COST: Shape = Shape {
     native: |value| Some(json_of(&value.cast::<values::Cost>().ok()?.get().0)),
 };
 
+pub static SESSION_LIMITS_UPDATE: Shape = Shape {
+    name: "SessionLimitsUpdate",
+    fields: &[
+        Field { name: "max_cost", wire: "maxCost", kind: Kind::Patch(&Kind::Struct(&COST_LIMIT)), required: false },
+        Field { name: "max_agents", wire: "maxAgents", kind: Kind::Patch(&Kind::Integer), required: false },
+        Field {
+            name: "max_compute_minutes",
+            wire: "maxComputeMinutes",
+            kind: Kind::Patch(&Kind::Number),
+            required: false,
+        },
+        Field { name: "max_duration", wire: "maxDuration", kind: Kind::Patch(&Kind::Duration), required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::SessionLimitsUpdate>().ok()?.get().0)),
+};
+
 pub static AGENT_CREATE_OPTS: Shape = Shape {
     name: "AgentCreateOpts",
     fields: &[
         Field { name: "name", wire: "name", kind: Kind::Text, required: false },
-        Field { name: "compute", wire: "compute", kind: Kind::Text, required: false },
+        Field {
+            name: "compute",
+            wire: "compute",
+            kind: Kind::Choice(&[Kind::Text, Kind::Struct(&COMPUTE_CONFIG)]),
+            required: false,
+        },
         Field { name: "browser", wire: "browser", kind: Kind::Bool, required: false },
-        Field { name: "model", wire: "model", kind: Kind::Text, required: false },
+        Field { name: "storage", wire: "storage", kind: Kind::Text, required: false },
+        Field { name: "gpu", wire: "gpu", kind: Kind::Text, required: false },
+        Field {
+            name: "model",
+            wire: "model",
+            kind: Kind::Choice(&[Kind::Text, Kind::Struct(&AGENT_MODEL_CONFIG)]),
+            required: false,
+        },
         Field { name: "instructions", wire: "instructions", kind: Kind::Text, required: false },
         Field { name: "tools", wire: "tools", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "mcp", wire: "mcp", kind: Kind::Choice(&[Kind::Text, Kind::List(&Kind::Text)]), required: false },
+        Field {
+            name: "knowledge",
+            wire: "knowledge",
+            kind: Kind::Choice(&[Kind::Bool, Kind::Text, Kind::List(&Kind::Text)]),
+            required: false,
+        },
         Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
         Field { name: "cost_cap", wire: "costCap", kind: Kind::Struct(&COST), required: false },
         Field { name: "provider", wire: "provider", kind: Kind::Text, required: false },
+        Field { name: "provider_fallback", wire: "providerFallback", kind: Kind::Text, required: false },
         Field { name: "region", wire: "region", kind: Kind::Text, required: false },
+        Field { name: "approvals", wire: "approvals", kind: Kind::Struct(&APPROVAL_CONFIG), required: false },
+        Field { name: "metadata", wire: "metadata", kind: Kind::Struct(&METADATA_EXTRACTION), required: false },
+        Field { name: "guardrails", wire: "guardrails", kind: Kind::Struct(&GUARDRAIL_CONFIG), required: false },
+        Field { name: "lifecycle", wire: "lifecycle", kind: Kind::Struct(&LIFECYCLE_CONFIG), required: false },
+        Field { name: "long_running", wire: "longRunning", kind: Kind::Struct(&LONG_RUNNING_OPTS), required: false },
+        Field { name: "secrets", wire: "secrets", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "definition", wire: "definition", kind: Kind::Text, required: false },
+        Field { name: "overrides", wire: "overrides", kind: Kind::Struct(&AGENT_OVERRIDES), required: false },
     ],
     native: |_| None,
+};
+
+pub static COMPUTE_CONFIG: Shape = Shape {
+    name: "ComputeConfig",
+    fields: &[
+        Field { name: "provider", wire: "provider", kind: Kind::Text, required: true },
+        Field { name: "runtime", wire: "runtime", kind: Kind::Text, required: false },
+        Field { name: "region", wire: "region", kind: Kind::Text, required: false },
+        Field { name: "credential_ref", wire: "credentialRef", kind: Kind::Text, required: false },
+        Field { name: "credentials", wire: "credentials", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "endpoint", wire: "endpoint", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::ComputeConfig>().ok()?.get().0)),
+};
+
+pub static AGENT_MODEL_CONFIG: Shape = Shape {
+    name: "AgentModelConfig",
+    fields: &[
+        Field { name: "provider", wire: "provider", kind: Kind::Text, required: false },
+        Field { name: "base_url", wire: "baseUrl", kind: Kind::Text, required: false },
+        Field { name: "credential_ref", wire: "credentialRef", kind: Kind::Text, required: false },
+        Field { name: "name", wire: "name", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::AgentModelConfig>().ok()?.get().0)),
+};
+
+pub static APPROVAL_CONFIG: Shape = Shape {
+    name: "ApprovalConfig",
+    fields: &[
+        Field { name: "require", wire: "require", kind: Kind::List(&Kind::Text), required: true },
+        Field { name: "notify_via", wire: "notifyVia", kind: Kind::Text, required: false },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field { name: "default_action", wire: "defaultAction", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::ApprovalConfig>().ok()?.get().0)),
+};
+
+pub static METADATA_EXTRACTION: Shape = Shape {
+    name: "MetadataExtraction",
+    fields: &[
+        Field { name: "extract", wire: "extract", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "custom", wire: "custom", kind: Kind::Map(&Kind::Text), required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::MetadataExtraction>().ok()?.get().0)),
+};
+
+pub static GUARDRAIL_CONFIG: Shape = Shape {
+    name: "GuardrailConfig",
+    fields: &[
+        Field { name: "content_filter", wire: "contentFilter", kind: Kind::Text, required: false },
+        Field { name: "block_pii", wire: "blockPii", kind: Kind::Bool, required: false },
+        Field { name: "prompt_injection", wire: "promptInjection", kind: Kind::Bool, required: false },
+        Field { name: "allowed_domains", wire: "allowedDomains", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "blocked_domains", wire: "blockedDomains", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "max_output_tokens", wire: "maxOutputTokens", kind: Kind::Integer, required: false },
+        Field { name: "max_tool_calls", wire: "maxToolCalls", kind: Kind::Integer, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::GuardrailConfig>().ok()?.get().0)),
+};
+
+pub static LIFECYCLE_CONFIG: Shape = Shape {
+    name: "LifecycleConfig",
+    fields: &[
+        Field { name: "auto_pause", wire: "autoPause", kind: Kind::Struct(&AUTO_PAUSE), required: false },
+        Field { name: "on_failure", wire: "onFailure", kind: Kind::Text, required: false },
+        Field { name: "max_retries", wire: "maxRetries", kind: Kind::Integer, required: false },
+        Field { name: "retry_delay", wire: "retryDelay", kind: Kind::Duration, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::LifecycleConfig>().ok()?.get().0)),
+};
+
+pub static AUTO_PAUSE: Shape = Shape {
+    name: "AutoPause",
+    fields: &[Field { name: "after_idle", wire: "afterIdle", kind: Kind::Duration, required: true }],
+    native: |value| Some(json_of(&value.cast::<values::AutoPause>().ok()?.get().0)),
+};
+
+pub static LONG_RUNNING_OPTS: Shape = Shape {
+    name: "LongRunningOpts",
+    fields: &[
+        Field { name: "long_running", wire: "longRunning", kind: Kind::Bool, required: false },
+        Field { name: "checkpoint_interval", wire: "checkpointInterval", kind: Kind::Duration, required: false },
+        Field { name: "max_duration", wire: "maxDuration", kind: Kind::Duration, required: false },
+        Field { name: "hibernate_after_idle", wire: "hibernateAfterIdle", kind: Kind::Duration, required: false },
+        Field { name: "auto_resume", wire: "autoResume", kind: Kind::Bool, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::LongRunningOpts>().ok()?.get().0)),
+};
+
+pub static AGENT_OVERRIDES: Shape = Shape {
+    name: "AgentOverrides",
+    fields: &[
+        Field { name: "name", wire: "name", kind: Kind::Text, required: false },
+        Field {
+            name: "compute",
+            wire: "compute",
+            kind: Kind::Choice(&[Kind::Text, Kind::Struct(&COMPUTE_CONFIG)]),
+            required: false,
+        },
+        Field { name: "browser", wire: "browser", kind: Kind::Bool, required: false },
+        Field { name: "storage", wire: "storage", kind: Kind::Text, required: false },
+        Field { name: "gpu", wire: "gpu", kind: Kind::Text, required: false },
+        Field {
+            name: "model",
+            wire: "model",
+            kind: Kind::Choice(&[Kind::Text, Kind::Struct(&AGENT_MODEL_CONFIG)]),
+            required: false,
+        },
+        Field { name: "instructions", wire: "instructions", kind: Kind::Text, required: false },
+        Field { name: "tools", wire: "tools", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "mcp", wire: "mcp", kind: Kind::Choice(&[Kind::Text, Kind::List(&Kind::Text)]), required: false },
+        Field {
+            name: "knowledge",
+            wire: "knowledge",
+            kind: Kind::Choice(&[Kind::Bool, Kind::Text, Kind::List(&Kind::Text)]),
+            required: false,
+        },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field { name: "cost_cap", wire: "costCap", kind: Kind::Struct(&COST), required: false },
+        Field { name: "provider", wire: "provider", kind: Kind::Text, required: false },
+        Field { name: "provider_fallback", wire: "providerFallback", kind: Kind::Text, required: false },
+        Field { name: "region", wire: "region", kind: Kind::Text, required: false },
+        Field { name: "approvals", wire: "approvals", kind: Kind::Struct(&APPROVAL_CONFIG), required: false },
+        Field { name: "metadata", wire: "metadata", kind: Kind::Struct(&METADATA_EXTRACTION), required: false },
+        Field { name: "guardrails", wire: "guardrails", kind: Kind::Struct(&GUARDRAIL_CONFIG), required: false },
+        Field { name: "lifecycle", wire: "lifecycle", kind: Kind::Struct(&LIFECYCLE_CONFIG), required: false },
+        Field { name: "long_running", wire: "longRunning", kind: Kind::Struct(&LONG_RUNNING_OPTS), required: false },
+        Field { name: "secrets", wire: "secrets", kind: Kind::List(&Kind::Text), required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::AgentOverrides>().ok()?.get().0)),
 };
 
 pub static SESSION_AGENT_LIST_FILTERS: Shape = Shape {
@@ -133,18 +362,214 @@ pub static RUN_OPTS: Shape = Shape {
     native: |_| None,
 };
 
-pub static EXEC_OPTS: Shape = Shape {
-    name: "ExecOpts",
+pub static RESUME_OPTS: Shape = Shape {
+    name: "ResumeOpts",
     fields: &[
-        Field { name: "language", wire: "language", kind: Kind::Text, required: true },
-        Field { name: "code", wire: "code", kind: Kind::Text, required: true },
-        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
-        Field { name: "repeatable", wire: "repeatable", kind: Kind::Bool, required: false },
+        Field { name: "checkpoint", wire: "checkpoint", kind: Kind::Text, required: false },
+        Field { name: "provider", wire: "provider", kind: Kind::Text, required: false },
+        Field { name: "region", wire: "region", kind: Kind::Text, required: false },
     ],
     native: |_| None,
 };
 
-pub static RESUME_OPTS: Shape = Shape { name: "ResumeOpts", fields: &[], native: |_| None };
+pub static SEND_INPUT_OPTS: Shape = Shape {
+    name: "SendInputOpts",
+    fields: &[
+        Field { name: "content", wire: "content", kind: Kind::Text, required: true },
+        Field { name: "type", wire: "type", kind: Kind::Text, required: false },
+        Field { name: "metadata", wire: "metadata", kind: Kind::Object, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static AGENT_DEFINITION_OPTS: Shape = Shape {
+    name: "AgentDefinitionOpts",
+    fields: &[
+        Field { name: "name", wire: "name", kind: Kind::Text, required: true },
+        Field { name: "description", wire: "description", kind: Kind::Text, required: false },
+        Field { name: "model", wire: "model", kind: Kind::Text, required: false },
+        Field { name: "system_prompt", wire: "systemPrompt", kind: Kind::Text, required: false },
+        Field { name: "compute", wire: "compute", kind: Kind::Text, required: false },
+        Field { name: "provider", wire: "provider", kind: Kind::Text, required: false },
+        Field { name: "region", wire: "region", kind: Kind::Text, required: false },
+        Field { name: "tools", wire: "tools", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "browser", wire: "browser", kind: Kind::Bool, required: false },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field { name: "config", wire: "config", kind: Kind::Struct(&AGENT_DEFINITION_CONFIG), required: false },
+    ],
+    native: |_| None,
+};
+
+pub static AGENT_DEFINITION_CONFIG: Shape = Shape {
+    name: "AgentDefinitionConfig",
+    fields: &[
+        Field { name: "temperature", wire: "temperature", kind: Kind::Number, required: false },
+        Field { name: "max_tokens", wire: "maxTokens", kind: Kind::Integer, required: false },
+        Field { name: "max_retries", wire: "maxRetries", kind: Kind::Integer, required: false },
+        Field { name: "cost_cap", wire: "costCap", kind: Kind::Struct(&COST), required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::AgentDefinitionConfig>().ok()?.get().0)),
+};
+
+pub static AGENT_DEFINITION_LIST_OPTS: Shape = Shape {
+    name: "AgentDefinitionListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static AGENT_DEFINITION_GET_OPTS: Shape = Shape {
+    name: "AgentDefinitionGetOpts",
+    fields: &[Field { name: "version", wire: "version", kind: Kind::Integer, required: false }],
+    native: |_| None,
+};
+
+pub static AGENT_DEFINITION_UPDATE: Shape = Shape {
+    name: "AgentDefinitionUpdate",
+    fields: &[
+        Field { name: "name", wire: "name", kind: Kind::Text, required: false },
+        Field { name: "description", wire: "description", kind: Kind::Text, required: false },
+        Field { name: "model", wire: "model", kind: Kind::Text, required: false },
+        Field { name: "system_prompt", wire: "systemPrompt", kind: Kind::Text, required: false },
+        Field { name: "compute", wire: "compute", kind: Kind::Text, required: false },
+        Field { name: "provider", wire: "provider", kind: Kind::Patch(&Kind::Text), required: false },
+        Field { name: "region", wire: "region", kind: Kind::Patch(&Kind::Text), required: false },
+        Field { name: "tools", wire: "tools", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "browser", wire: "browser", kind: Kind::Bool, required: false },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Patch(&Kind::Duration), required: false },
+        Field { name: "config", wire: "config", kind: Kind::Struct(&AGENT_DEFINITION_CONFIG), required: false },
+        Field { name: "changelog", wire: "changelog", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static AGENT_DEFINITION_ROLLBACK_OPTS: Shape = Shape {
+    name: "AgentDefinitionRollbackOpts",
+    fields: &[Field { name: "version", wire: "version", kind: Kind::Integer, required: true }],
+    native: |_| None,
+};
+
+pub static AGENT_DEFINITION_DUPLICATE_OPTS: Shape = Shape {
+    name: "AgentDefinitionDuplicateOpts",
+    fields: &[Field { name: "name", wire: "name", kind: Kind::Text, required: false }],
+    native: |_| None,
+};
+
+pub static CUSTOMIZATION_ATTACH_OPTS: Shape = Shape {
+    name: "CustomizationAttachOpts",
+    fields: &[
+        Field { name: "customization_id", wire: "customizationId", kind: Kind::Text, required: true },
+        Field { name: "order", wire: "order", kind: Kind::Integer, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CUSTOMIZATION_DETACH_OPTS: Shape = Shape {
+    name: "CustomizationDetachOpts",
+    fields: &[Field { name: "customization_id", wire: "customizationId", kind: Kind::Text, required: true }],
+    native: |_| None,
+};
+
+pub static ATTACHMENT_LIST_OPTS: Shape = Shape {
+    name: "AttachmentListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CUSTOMIZATION_CREATE_OPTS: Shape = Shape {
+    name: "CustomizationCreateOpts",
+    fields: &[
+        Field { name: "kind", wire: "kind", kind: Kind::Text, required: true },
+        Field { name: "name", wire: "name", kind: Kind::Text, required: true },
+        Field { name: "description", wire: "description", kind: Kind::Text, required: false },
+        Field { name: "body", wire: "body", kind: Kind::Text, required: false },
+        Field { name: "priority", wire: "priority", kind: Kind::Integer, required: false },
+        Field { name: "template", wire: "template", kind: Kind::Text, required: false },
+        Field {
+            name: "variables",
+            wire: "variables",
+            kind: Kind::List(&Kind::Struct(&PROMPT_VARIABLE)),
+            required: false,
+        },
+        Field { name: "instructions", wire: "instructions", kind: Kind::Text, required: false },
+        Field { name: "tool_ids", wire: "toolIds", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "event", wire: "event", kind: Kind::Text, required: false },
+        Field { name: "action", wire: "action", kind: Kind::Union(&HOOK_ACTION), required: false },
+    ],
+    native: |_| None,
+};
+
+pub static PROMPT_VARIABLE: Shape = Shape {
+    name: "PromptVariable",
+    fields: &[
+        Field { name: "name", wire: "name", kind: Kind::Text, required: true },
+        Field { name: "description", wire: "description", kind: Kind::Text, required: false },
+        Field { name: "required", wire: "required", kind: Kind::Bool, required: false },
+        Field { name: "default_value", wire: "defaultValue", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::PromptVariable>().ok()?.get().0)),
+};
+
+pub static BLOCK_HOOK_ACTION: Shape = Shape {
+    name: "BlockHookAction",
+    fields: &[Field { name: "reason", wire: "reason", kind: Kind::Text, required: true }],
+    native: |_| None,
+};
+
+pub static ASK_HOOK_ACTION: Shape = Shape {
+    name: "AskHookAction",
+    fields: &[Field { name: "reason", wire: "reason", kind: Kind::Text, required: true }],
+    native: |_| None,
+};
+
+pub static INJECT_CONTEXT_HOOK_ACTION: Shape = Shape {
+    name: "InjectContextHookAction",
+    fields: &[Field { name: "message", wire: "message", kind: Kind::Text, required: true }],
+    native: |_| None,
+};
+
+pub static CUSTOMIZATION_LIST_OPTS: Shape = Shape {
+    name: "CustomizationListOpts",
+    fields: &[
+        Field { name: "kind", wire: "kind", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CUSTOMIZATION_UPDATE: Shape = Shape {
+    name: "CustomizationUpdate",
+    fields: &[
+        Field { name: "name", wire: "name", kind: Kind::Text, required: false },
+        Field { name: "description", wire: "description", kind: Kind::Text, required: false },
+        Field { name: "body", wire: "body", kind: Kind::Text, required: false },
+        Field { name: "priority", wire: "priority", kind: Kind::Integer, required: false },
+        Field { name: "template", wire: "template", kind: Kind::Text, required: false },
+        Field {
+            name: "variables",
+            wire: "variables",
+            kind: Kind::List(&Kind::Struct(&PROMPT_VARIABLE)),
+            required: false,
+        },
+        Field { name: "instructions", wire: "instructions", kind: Kind::Text, required: false },
+        Field { name: "tool_ids", wire: "toolIds", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "event", wire: "event", kind: Kind::Text, required: false },
+        Field { name: "action", wire: "action", kind: Kind::Union(&HOOK_ACTION), required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CUSTOMIZATION_RENDER_OPTS: Shape = Shape {
+    name: "CustomizationRenderOpts",
+    fields: &[Field { name: "variables", wire: "variables", kind: Kind::Object, required: false }],
+    native: |_| None,
+};
 
 pub static FILE_WRITE_OPTS: Shape = Shape {
     name: "FileWriteOpts",
@@ -159,6 +584,128 @@ pub static FILE_WRITE_OPTS: Shape = Shape {
 pub static FILE_LIST_OPTS: Shape = Shape {
     name: "FileListOpts",
     fields: &[Field { name: "dir", wire: "dir", kind: Kind::Text, required: false }],
+    native: |_| None,
+};
+
+pub static FILE_DELETE_OPTS: Shape = Shape {
+    name: "FileDeleteOpts",
+    fields: &[Field { name: "recursive", wire: "recursive", kind: Kind::Bool, required: false }],
+    native: |_| None,
+};
+
+pub static FILE_MOVE_OPTS: Shape = Shape {
+    name: "FileMoveOpts",
+    fields: &[
+        Field { name: "source", wire: "source", kind: Kind::Text, required: true },
+        Field { name: "target", wire: "target", kind: Kind::Text, required: true },
+        Field { name: "overwrite", wire: "overwrite", kind: Kind::Bool, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static FOLDER_MAKE_OPTS: Shape = Shape {
+    name: "FolderMakeOpts",
+    fields: &[Field { name: "path", wire: "path", kind: Kind::Text, required: true }],
+    native: |_| None,
+};
+
+pub static EXEC_OPTS: Shape = Shape {
+    name: "ExecOpts",
+    fields: &[
+        Field { name: "language", wire: "language", kind: Kind::Text, required: true },
+        Field { name: "code", wire: "code", kind: Kind::Text, required: true },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field { name: "repeatable", wire: "repeatable", kind: Kind::Bool, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static EXEC_STREAM_OPTS: Shape = Shape {
+    name: "ExecStreamOpts",
+    fields: &[
+        Field { name: "language", wire: "language", kind: Kind::Text, required: true },
+        Field { name: "code", wire: "code", kind: Kind::Text, required: true },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field { name: "stdin", wire: "stdin", kind: Kind::Bool, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static EXEC_INPUT_OPTS: Shape = Shape {
+    name: "ExecInputOpts",
+    fields: &[
+        Field { name: "data", wire: "data", kind: Kind::Text, required: true },
+        Field { name: "encoding", wire: "encoding", kind: Kind::Text, required: false },
+        Field { name: "close", wire: "close", kind: Kind::Bool, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static EXEC_KILL_OPTS: Shape = Shape {
+    name: "ExecKillOpts",
+    fields: &[Field { name: "signal", wire: "signal", kind: Kind::Text, required: false }],
+    native: |_| None,
+};
+
+pub static PROCESS_LIST_OPTS: Shape = Shape {
+    name: "ProcessListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static PORT_EXPOSE_OPTS: Shape = Shape {
+    name: "PortExposeOpts",
+    fields: &[Field { name: "port", wire: "port", kind: Kind::Integer, required: true }],
+    native: |_| None,
+};
+
+pub static PORT_LIST_OPTS: Shape = Shape {
+    name: "PortListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHECKPOINT_LIST_OPTS: Shape = Shape {
+    name: "CheckpointListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHECKPOINT_CREATE_OPTS: Shape = Shape {
+    name: "CheckpointCreateOpts",
+    fields: &[
+        Field { name: "phase", wire: "phase", kind: Kind::Text, required: false },
+        Field { name: "progress", wire: "progress", kind: Kind::Number, required: false },
+        Field { name: "metadata", wire: "metadata", kind: Kind::Object, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static SNAPSHOT_LIST_OPTS: Shape = Shape {
+    name: "SnapshotListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static SNAPSHOT_FORK_OPTS: Shape = Shape {
+    name: "SnapshotForkOpts",
+    fields: &[
+        Field { name: "name", wire: "name", kind: Kind::Text, required: false },
+        Field { name: "provider", wire: "provider", kind: Kind::Text, required: false },
+        Field { name: "region", wire: "region", kind: Kind::Text, required: false },
+    ],
     native: |_| None,
 };
 
@@ -177,6 +724,1133 @@ pub static RUN_STREAM_OPTS: Shape = Shape {
     fields: &[
         Field { name: "task", wire: "task", kind: Kind::Text, required: true },
         Field { name: "max_cost", wire: "maxCost", kind: Kind::Struct(&COST), required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TASK_SUBMIT_OPTS: Shape = Shape {
+    name: "TaskSubmitOpts",
+    fields: &[
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: true },
+        Field { name: "input", wire: "input", kind: Kind::Object, required: true },
+        Field { name: "webhook", wire: "webhook", kind: Kind::Text, required: false },
+        Field { name: "priority", wire: "priority", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TASK_LIST_FILTERS: Shape = Shape {
+    name: "TaskListFilters",
+    fields: &[
+        Field { name: "status", wire: "status", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TASK_WAIT_OPTS: Shape = Shape {
+    name: "TaskWaitOpts",
+    fields: &[Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false }],
+    native: |_| None,
+};
+
+pub static FLEET_DISPATCH_OPTS: Shape = Shape {
+    name: "FleetDispatchOpts",
+    fields: &[
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: true },
+        Field { name: "inputs", wire: "inputs", kind: Kind::List(&Kind::Object), required: true },
+        Field { name: "concurrency", wire: "concurrency", kind: Kind::Integer, required: false },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field { name: "max_cost", wire: "maxCost", kind: Kind::Struct(&COST), required: false },
+        Field { name: "failure_policy", wire: "failurePolicy", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static FLEET_LIST_FILTERS: Shape = Shape {
+    name: "FleetListFilters",
+    fields: &[
+        Field { name: "status", wire: "status", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static FLEET_RESULTS_FILTERS: Shape = Shape {
+    name: "FleetResultsFilters",
+    fields: &[
+        Field { name: "status", wire: "status", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TEAM_CREATE_OPTS: Shape = Shape {
+    name: "TeamCreateOpts",
+    fields: &[
+        Field { name: "agents", wire: "agents", kind: Kind::List(&Kind::Struct(&TEAM_AGENT_CONFIG)), required: true },
+        Field { name: "name", wire: "name", kind: Kind::Text, required: false },
+        Field { name: "coordination", wire: "coordination", kind: Kind::Text, required: false },
+        Field { name: "shared_context", wire: "sharedContext", kind: Kind::Bool, required: false },
+        Field { name: "max_rounds", wire: "maxRounds", kind: Kind::Integer, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TEAM_AGENT_CONFIG: Shape = Shape {
+    name: "TeamAgentConfig",
+    fields: &[
+        Field { name: "role", wire: "role", kind: Kind::Text, required: true },
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: true },
+        Field { name: "instructions", wire: "instructions", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::TeamAgentConfig>().ok()?.get().0)),
+};
+
+pub static TEAM_LIST_FILTERS: Shape = Shape {
+    name: "TeamListFilters",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TEAM_RUN_OPTS: Shape = Shape {
+    name: "TeamRunOpts",
+    fields: &[Field { name: "task", wire: "task", kind: Kind::Text, required: true }],
+    native: |_| None,
+};
+
+pub static TEAM_RUN_LIST_FILTERS: Shape = Shape {
+    name: "TeamRunListFilters",
+    fields: &[
+        Field { name: "status", wire: "status", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHAT_CREATE_OPTS: Shape = Shape {
+    name: "ChatCreateOpts",
+    fields: &[
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: false },
+        Field { name: "title", wire: "title", kind: Kind::Text, required: false },
+        Field { name: "system_prompt", wire: "systemPrompt", kind: Kind::Text, required: false },
+        Field { name: "knowledge", wire: "knowledge", kind: Kind::Text, required: false },
+        Field { name: "metadata", wire: "metadata", kind: Kind::Object, required: false },
+        Field { name: "context", wire: "context", kind: Kind::Struct(&CHAT_CONTEXT_CONFIG), required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHAT_CONTEXT_CONFIG: Shape = Shape {
+    name: "ChatContextConfig",
+    fields: &[
+        Field { name: "strategy", wire: "strategy", kind: Kind::Text, required: false },
+        Field { name: "max_tokens", wire: "maxTokens", kind: Kind::Integer, required: false },
+        Field { name: "summarize_after", wire: "summarizeAfter", kind: Kind::Integer, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::ChatContextConfig>().ok()?.get().0)),
+};
+
+pub static CHAT_LIST_OPTS: Shape = Shape {
+    name: "ChatListOpts",
+    fields: &[
+        Field { name: "status", wire: "status", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHAT_UPDATE_OPTS: Shape = Shape {
+    name: "ChatUpdateOpts",
+    fields: &[
+        Field { name: "title", wire: "title", kind: Kind::Patch(&Kind::Text), required: false },
+        Field { name: "metadata", wire: "metadata", kind: Kind::Object, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHAT_CONTEXT_INJECTION: Shape = Shape {
+    name: "ChatContextInjection",
+    fields: &[
+        Field { name: "content", wire: "content", kind: Kind::Text, required: true },
+        Field { name: "role", wire: "role", kind: Kind::Text, required: false },
+        Field { name: "pinned", wire: "pinned", kind: Kind::Bool, required: false },
+        Field { name: "order", wire: "order", kind: Kind::Integer, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHAT_HANDOFF_OPTS: Shape = Shape {
+    name: "ChatHandoffOpts",
+    fields: &[
+        Field { name: "reason", wire: "reason", kind: Kind::Text, required: true },
+        Field { name: "to", wire: "to", kind: Kind::Text, required: true },
+        Field { name: "metadata", wire: "metadata", kind: Kind::Object, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHAT_SEND_OPTS: Shape = Shape {
+    name: "ChatSendOpts",
+    fields: &[
+        Field { name: "content", wire: "content", kind: Kind::Text, required: true },
+        Field { name: "attachments", wire: "attachments", kind: Kind::List(&Kind::Text), required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHAT_MESSAGE_LIST_OPTS: Shape = Shape {
+    name: "ChatMessageListOpts",
+    fields: &[
+        Field { name: "order", wire: "order", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHAT_THREAD_CREATE_OPTS: Shape = Shape {
+    name: "ChatThreadCreateOpts",
+    fields: &[
+        Field { name: "parent_message_id", wire: "parentMessageId", kind: Kind::Text, required: true },
+        Field { name: "title", wire: "title", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHAT_THREAD_LIST_OPTS: Shape = Shape {
+    name: "ChatThreadListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHAT_SEARCH_OPTS: Shape = Shape {
+    name: "ChatSearchOpts",
+    fields: &[
+        Field { name: "query", wire: "query", kind: Kind::Text, required: true },
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: false },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "conversation_id", wire: "conversationId", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static KNOWLEDGE_UPLOAD_OPTS: Shape = Shape {
+    name: "KnowledgeUploadOpts",
+    fields: &[
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: true },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "scope", wire: "scope", kind: Kind::Text, required: false },
+        Field { name: "files", wire: "files", kind: Kind::List(&Kind::Struct(&KNOWLEDGE_FILE)), required: true },
+        Field { name: "collection", wire: "collection", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static KNOWLEDGE_FILE: Shape = Shape {
+    name: "KnowledgeFile",
+    fields: &[
+        Field { name: "filename", wire: "filename", kind: Kind::Text, required: true },
+        Field { name: "data", wire: "data", kind: Kind::Text, required: false },
+        Field { name: "url", wire: "url", kind: Kind::Text, required: false },
+        Field { name: "mime_type", wire: "mimeType", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::KnowledgeFile>().ok()?.get().0)),
+};
+
+pub static KNOWLEDGE_QUERY_OPTS: Shape = Shape {
+    name: "KnowledgeQueryOpts",
+    fields: &[
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: true },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "scope", wire: "scope", kind: Kind::Text, required: false },
+        Field { name: "query", wire: "query", kind: Kind::Text, required: true },
+        Field { name: "collection", wire: "collection", kind: Kind::Text, required: false },
+        Field { name: "top_k", wire: "topK", kind: Kind::Integer, required: false },
+        Field { name: "threshold", wire: "threshold", kind: Kind::Number, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static KNOWLEDGE_SCOPE_OPTS: Shape = Shape {
+    name: "KnowledgeScopeOpts",
+    fields: &[
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: true },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "scope", wire: "scope", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static KNOWLEDGE_SYNC_OPTS: Shape = Shape {
+    name: "KnowledgeSyncOpts",
+    fields: &[
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: true },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "scope", wire: "scope", kind: Kind::Text, required: false },
+        Field { name: "source", wire: "source", kind: Kind::Struct(&KNOWLEDGE_SYNC_SOURCE), required: true },
+        Field { name: "collection", wire: "collection", kind: Kind::Text, required: false },
+        Field { name: "sync_schedule", wire: "syncSchedule", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static KNOWLEDGE_SYNC_SOURCE: Shape = Shape {
+    name: "KnowledgeSyncSource",
+    fields: &[
+        Field { name: "type", wire: "type", kind: Kind::Text, required: true },
+        Field { name: "config", wire: "config", kind: Kind::Object, required: true },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::KnowledgeSyncSource>().ok()?.get().0)),
+};
+
+pub static KNOWLEDGE_SOURCE_LIST_OPTS: Shape = Shape {
+    name: "KnowledgeSourceListOpts",
+    fields: &[
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: true },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "scope", wire: "scope", kind: Kind::Text, required: false },
+        Field { name: "collection", wire: "collection", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static WORKFLOW_CREATE_OPTS: Shape = Shape {
+    name: "WorkflowCreateOpts",
+    fields: &[
+        Field { name: "steps", wire: "steps", kind: Kind::List(&Kind::Union(&WORKFLOW_STEP)), required: true },
+        Field { name: "name", wire: "name", kind: Kind::Text, required: false },
+        Field { name: "description", wire: "description", kind: Kind::Text, required: false },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field { name: "input_schema", wire: "inputSchema", kind: Kind::Object, required: false },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Object, required: false },
+        Field { name: "policy", wire: "policy", kind: Kind::Struct(&WORKFLOW_POLICY), required: false },
+        Field { name: "on_failure", wire: "onFailure", kind: Kind::Text, required: false },
+        Field { name: "retries", wire: "retries", kind: Kind::Struct(&RETRY_CONFIG), required: false },
+        Field { name: "concurrency", wire: "concurrency", kind: Kind::Integer, required: false },
+        Field { name: "planner_policy", wire: "plannerPolicy", kind: Kind::Struct(&PLANNER_POLICY), required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::WorkflowCreateOpts>().ok()?.get().0)),
+};
+
+pub static AGENT_WORKFLOW_STEP: Shape = Shape {
+    name: "AgentWorkflowStep",
+    fields: &[
+        Field { name: "id", wire: "id", kind: Kind::Text, required: true },
+        Field { name: "depends_on", wire: "dependsOn", kind: Kind::List(&Kind::Text), required: false },
+        Field {
+            name: "on_step_failure",
+            wire: "onStepFailure",
+            kind: Kind::Union(&STEP_FAILURE_POLICY),
+            required: false,
+        },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Object, required: false },
+        Field { name: "on_validation_failure", wire: "onValidationFailure", kind: Kind::Text, required: false },
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: true },
+        Field { name: "task", wire: "task", kind: Kind::Text, required: false },
+        Field { name: "input_map", wire: "inputMap", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "trigger", wire: "trigger", kind: Kind::Text, required: false },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field {
+            name: "env",
+            wire: "env",
+            kind: Kind::Map(&Kind::Choice(&[Kind::Text, Kind::Struct(&SECRET_REFERENCE)])),
+            required: false,
+        },
+        Field { name: "state_writes", wire: "stateWrites", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "state_reads", wire: "stateReads", kind: Kind::List(&Kind::Text), required: false },
+    ],
+    native: |_| None,
+};
+
+pub static PARALLEL_WORKFLOW_STEP: Shape = Shape {
+    name: "ParallelWorkflowStep",
+    fields: &[
+        Field { name: "id", wire: "id", kind: Kind::Text, required: true },
+        Field { name: "depends_on", wire: "dependsOn", kind: Kind::List(&Kind::Text), required: false },
+        Field {
+            name: "on_step_failure",
+            wire: "onStepFailure",
+            kind: Kind::Union(&STEP_FAILURE_POLICY),
+            required: false,
+        },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Object, required: false },
+        Field { name: "on_validation_failure", wire: "onValidationFailure", kind: Kind::Text, required: false },
+        Field { name: "branches", wire: "branches", kind: Kind::List(&Kind::Union(&WORKFLOW_STEP)), required: true },
+    ],
+    native: |_| None,
+};
+
+pub static CONDITION_WORKFLOW_STEP: Shape = Shape {
+    name: "ConditionWorkflowStep",
+    fields: &[
+        Field { name: "id", wire: "id", kind: Kind::Text, required: true },
+        Field { name: "depends_on", wire: "dependsOn", kind: Kind::List(&Kind::Text), required: false },
+        Field {
+            name: "on_step_failure",
+            wire: "onStepFailure",
+            kind: Kind::Union(&STEP_FAILURE_POLICY),
+            required: false,
+        },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Object, required: false },
+        Field { name: "on_validation_failure", wire: "onValidationFailure", kind: Kind::Text, required: false },
+        Field { name: "expression", wire: "expression", kind: Kind::Text, required: true },
+        Field {
+            name: "then",
+            wire: "then",
+            kind: Kind::Choice(&[Kind::Text, Kind::Struct(&BRANCH_OPTS)]),
+            required: false,
+        },
+        Field {
+            name: "otherwise",
+            wire: "otherwise",
+            kind: Kind::Choice(&[Kind::Text, Kind::Struct(&BRANCH_OPTS)]),
+            required: false,
+        },
+    ],
+    native: |_| None,
+};
+
+pub static TRANSFORM_WORKFLOW_STEP: Shape = Shape {
+    name: "TransformWorkflowStep",
+    fields: &[
+        Field { name: "id", wire: "id", kind: Kind::Text, required: true },
+        Field { name: "depends_on", wire: "dependsOn", kind: Kind::List(&Kind::Text), required: false },
+        Field {
+            name: "on_step_failure",
+            wire: "onStepFailure",
+            kind: Kind::Union(&STEP_FAILURE_POLICY),
+            required: false,
+        },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Object, required: false },
+        Field { name: "on_validation_failure", wire: "onValidationFailure", kind: Kind::Text, required: false },
+        Field { name: "expression", wire: "expression", kind: Kind::Map(&Kind::Text), required: true },
+    ],
+    native: |_| None,
+};
+
+pub static MAP_WORKFLOW_STEP: Shape = Shape {
+    name: "MapWorkflowStep",
+    fields: &[
+        Field { name: "id", wire: "id", kind: Kind::Text, required: true },
+        Field { name: "depends_on", wire: "dependsOn", kind: Kind::List(&Kind::Text), required: false },
+        Field {
+            name: "on_step_failure",
+            wire: "onStepFailure",
+            kind: Kind::Union(&STEP_FAILURE_POLICY),
+            required: false,
+        },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Object, required: false },
+        Field { name: "on_validation_failure", wire: "onValidationFailure", kind: Kind::Text, required: false },
+        Field { name: "over", wire: "over", kind: Kind::Text, required: true },
+        Field { name: "step", wire: "step", kind: Kind::Union(&WORKFLOW_STEP), required: true },
+        Field { name: "concurrency", wire: "concurrency", kind: Kind::Integer, required: false },
+        Field { name: "on_item_failure", wire: "onItemFailure", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static DELAY_WORKFLOW_STEP: Shape = Shape {
+    name: "DelayWorkflowStep",
+    fields: &[
+        Field { name: "id", wire: "id", kind: Kind::Text, required: true },
+        Field { name: "depends_on", wire: "dependsOn", kind: Kind::List(&Kind::Text), required: false },
+        Field {
+            name: "on_step_failure",
+            wire: "onStepFailure",
+            kind: Kind::Union(&STEP_FAILURE_POLICY),
+            required: false,
+        },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Object, required: false },
+        Field { name: "on_validation_failure", wire: "onValidationFailure", kind: Kind::Text, required: false },
+        Field { name: "duration", wire: "duration", kind: Kind::Duration, required: true },
+    ],
+    native: |_| None,
+};
+
+pub static APPROVAL_WORKFLOW_STEP: Shape = Shape {
+    name: "ApprovalWorkflowStep",
+    fields: &[
+        Field { name: "id", wire: "id", kind: Kind::Text, required: true },
+        Field { name: "depends_on", wire: "dependsOn", kind: Kind::List(&Kind::Text), required: false },
+        Field {
+            name: "on_step_failure",
+            wire: "onStepFailure",
+            kind: Kind::Union(&STEP_FAILURE_POLICY),
+            required: false,
+        },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Object, required: false },
+        Field { name: "on_validation_failure", wire: "onValidationFailure", kind: Kind::Text, required: false },
+        Field { name: "action", wire: "action", kind: Kind::Text, required: true },
+        Field { name: "params", wire: "params", kind: Kind::Object, required: false },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field { name: "default_action", wire: "defaultAction", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static WEBHOOK_WORKFLOW_STEP: Shape = Shape {
+    name: "WebhookWorkflowStep",
+    fields: &[
+        Field { name: "id", wire: "id", kind: Kind::Text, required: true },
+        Field { name: "depends_on", wire: "dependsOn", kind: Kind::List(&Kind::Text), required: false },
+        Field {
+            name: "on_step_failure",
+            wire: "onStepFailure",
+            kind: Kind::Union(&STEP_FAILURE_POLICY),
+            required: false,
+        },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Object, required: false },
+        Field { name: "on_validation_failure", wire: "onValidationFailure", kind: Kind::Text, required: false },
+        Field { name: "url", wire: "url", kind: Kind::Text, required: true },
+        Field { name: "method", wire: "method", kind: Kind::Text, required: false },
+        Field { name: "headers", wire: "headers", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "body", wire: "body", kind: Kind::Object, required: false },
+        Field { name: "auth", wire: "auth", kind: Kind::Union(&STEP_AUTH), required: false },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static PLANNER_WORKFLOW_STEP: Shape = Shape {
+    name: "PlannerWorkflowStep",
+    fields: &[
+        Field { name: "id", wire: "id", kind: Kind::Text, required: true },
+        Field { name: "depends_on", wire: "dependsOn", kind: Kind::List(&Kind::Text), required: false },
+        Field {
+            name: "on_step_failure",
+            wire: "onStepFailure",
+            kind: Kind::Union(&STEP_FAILURE_POLICY),
+            required: false,
+        },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Object, required: false },
+        Field { name: "on_validation_failure", wire: "onValidationFailure", kind: Kind::Text, required: false },
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: true },
+        Field { name: "description", wire: "description", kind: Kind::Text, required: false },
+        Field { name: "max_steps", wire: "maxSteps", kind: Kind::Integer, required: false },
+        Field { name: "allowed_step_types", wire: "allowedStepTypes", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "require_approval", wire: "requireApproval", kind: Kind::Bool, required: false },
+        Field {
+            name: "require_approval_after_steps",
+            wire: "requireApprovalAfterSteps",
+            kind: Kind::Integer,
+            required: false,
+        },
+        Field { name: "max_spawned_cost", wire: "maxSpawnedCost", kind: Kind::Struct(&COST), required: false },
+    ],
+    native: |_| None,
+};
+
+pub static WAIT_WORKFLOW_STEP: Shape = Shape {
+    name: "WaitWorkflowStep",
+    fields: &[
+        Field { name: "id", wire: "id", kind: Kind::Text, required: true },
+        Field { name: "depends_on", wire: "dependsOn", kind: Kind::List(&Kind::Text), required: false },
+        Field {
+            name: "on_step_failure",
+            wire: "onStepFailure",
+            kind: Kind::Union(&STEP_FAILURE_POLICY),
+            required: false,
+        },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Object, required: false },
+        Field { name: "on_validation_failure", wire: "onValidationFailure", kind: Kind::Text, required: false },
+        Field { name: "event", wire: "event", kind: Kind::Text, required: true },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field { name: "on_timeout", wire: "onTimeout", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static GOTO_STEP_FAILURE_POLICY: Shape = Shape {
+    name: "GotoStepFailurePolicy",
+    fields: &[Field { name: "target", wire: "target", kind: Kind::Text, required: true }],
+    native: |_| None,
+};
+
+pub static RETRY_STEP_FAILURE_POLICY: Shape = Shape { name: "RetryStepFailurePolicy", fields: &[], native: |_| None };
+
+pub static SKIP_STEP_FAILURE_POLICY: Shape = Shape { name: "SkipStepFailurePolicy", fields: &[], native: |_| None };
+
+pub static PAUSE_STEP_FAILURE_POLICY: Shape = Shape { name: "PauseStepFailurePolicy", fields: &[], native: |_| None };
+
+pub static ABORT_STEP_FAILURE_POLICY: Shape = Shape { name: "AbortStepFailurePolicy", fields: &[], native: |_| None };
+
+pub static SECRET_REFERENCE: Shape = Shape {
+    name: "SecretReference",
+    fields: &[Field { name: "secret_ref", wire: "secretRef", kind: Kind::Text, required: true }],
+    native: |value| Some(json_of(&value.cast::<values::SecretReference>().ok()?.get().0)),
+};
+
+pub static BRANCH_OPTS: Shape = Shape {
+    name: "BranchOpts",
+    fields: &[
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: false },
+        Field { name: "delay", wire: "delay", kind: Kind::Duration, required: false },
+        Field { name: "next", wire: "next", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::BranchOpts>().ok()?.get().0)),
+};
+
+pub static BEARER_STEP_AUTH: Shape = Shape {
+    name: "BearerStepAuth",
+    fields: &[Field { name: "secret_ref", wire: "secretRef", kind: Kind::Text, required: true }],
+    native: |_| None,
+};
+
+pub static WORKFLOW_POLICY: Shape = Shape {
+    name: "WorkflowPolicy",
+    fields: &[
+        Field { name: "allow_tools", wire: "allowTools", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "deny_tools", wire: "denyTools", kind: Kind::List(&Kind::Text), required: false },
+        Field {
+            name: "require_approval_for",
+            wire: "requireApprovalFor",
+            kind: Kind::List(&Kind::Text),
+            required: false,
+        },
+        Field { name: "max_cost_per_step", wire: "maxCostPerStep", kind: Kind::Struct(&COST), required: false },
+        Field { name: "max_total_cost", wire: "maxTotalCost", kind: Kind::Struct(&COST), required: false },
+        Field { name: "max_steps_total", wire: "maxStepsTotal", kind: Kind::Integer, required: false },
+        Field { name: "max_parallel", wire: "maxParallel", kind: Kind::Integer, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::WorkflowPolicy>().ok()?.get().0)),
+};
+
+pub static RETRY_CONFIG: Shape = Shape {
+    name: "RetryConfig",
+    fields: &[
+        Field { name: "max_attempts", wire: "maxAttempts", kind: Kind::Integer, required: true },
+        Field { name: "delay", wire: "delay", kind: Kind::Duration, required: false },
+        Field { name: "backoff", wire: "backoff", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::RetryConfig>().ok()?.get().0)),
+};
+
+pub static PLANNER_POLICY: Shape = Shape {
+    name: "PlannerPolicy",
+    fields: &[
+        Field { name: "max_steps", wire: "maxSteps", kind: Kind::Integer, required: false },
+        Field { name: "allowed_step_types", wire: "allowedStepTypes", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "require_approval", wire: "requireApproval", kind: Kind::Bool, required: false },
+        Field {
+            name: "require_approval_after_steps",
+            wire: "requireApprovalAfterSteps",
+            kind: Kind::Integer,
+            required: false,
+        },
+        Field { name: "max_spawned_cost", wire: "maxSpawnedCost", kind: Kind::Struct(&COST), required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::PlannerPolicy>().ok()?.get().0)),
+};
+
+pub static WORKFLOW_LIST_OPTS: Shape = Shape {
+    name: "WorkflowListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static WORKFLOW_UPDATE_OPTS: Shape = Shape {
+    name: "WorkflowUpdateOpts",
+    fields: &[
+        Field { name: "steps", wire: "steps", kind: Kind::List(&Kind::Union(&WORKFLOW_STEP)), required: false },
+        Field { name: "name", wire: "name", kind: Kind::Patch(&Kind::Text), required: false },
+        Field { name: "description", wire: "description", kind: Kind::Patch(&Kind::Text), required: false },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Patch(&Kind::Duration), required: false },
+        Field { name: "input_schema", wire: "inputSchema", kind: Kind::Patch(&Kind::Object), required: false },
+        Field { name: "output_schema", wire: "outputSchema", kind: Kind::Patch(&Kind::Object), required: false },
+        Field { name: "policy", wire: "policy", kind: Kind::Patch(&Kind::Struct(&WORKFLOW_POLICY)), required: false },
+        Field { name: "on_failure", wire: "onFailure", kind: Kind::Text, required: false },
+        Field { name: "retries", wire: "retries", kind: Kind::Patch(&Kind::Struct(&RETRY_CONFIG)), required: false },
+        Field { name: "concurrency", wire: "concurrency", kind: Kind::Patch(&Kind::Integer), required: false },
+        Field {
+            name: "planner_policy",
+            wire: "plannerPolicy",
+            kind: Kind::Patch(&Kind::Struct(&PLANNER_POLICY)),
+            required: false,
+        },
+    ],
+    native: |_| None,
+};
+
+pub static WORKFLOW_ESTIMATE_OPTS: Shape = Shape {
+    name: "WorkflowEstimateOpts",
+    fields: &[Field { name: "input", wire: "input", kind: Kind::Object, required: false }],
+    native: |_| None,
+};
+
+pub static WORKFLOW_SCHEDULE_OPTS: Shape = Shape {
+    name: "WorkflowScheduleOpts",
+    fields: &[
+        Field { name: "cron", wire: "cron", kind: Kind::Text, required: true },
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: true },
+        Field { name: "input", wire: "input", kind: Kind::Object, required: false },
+        Field { name: "timezone", wire: "timezone", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static WORKFLOW_RUN_OPTS: Shape = Shape {
+    name: "WorkflowRunOpts",
+    fields: &[
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: false },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "input", wire: "input", kind: Kind::Object, required: false },
+        Field { name: "run_key", wire: "runKey", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static WORKFLOW_RUN_FILTERS: Shape = Shape {
+    name: "WorkflowRunFilters",
+    fields: &[
+        Field { name: "workflow_id", wire: "workflowId", kind: Kind::Text, required: false },
+        Field { name: "status", wire: "status", kind: Kind::Text, required: false },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static WORKFLOW_RESUME_OPTS: Shape = Shape {
+    name: "WorkflowResumeOpts",
+    fields: &[
+        Field { name: "event", wire: "event", kind: Kind::Text, required: false },
+        Field { name: "payload", wire: "payload", kind: Kind::Object, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static APPROVAL_LIST_FILTERS: Shape = Shape {
+    name: "ApprovalListFilters",
+    fields: &[
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "status", wire: "status", kind: Kind::Text, required: false },
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static APPROVE_OPTS: Shape = Shape {
+    name: "ApproveOpts",
+    fields: &[
+        Field { name: "modifications", wire: "modifications", kind: Kind::Object, required: false },
+        Field { name: "decided_by", wire: "decidedBy", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static DENY_OPTS: Shape = Shape {
+    name: "DenyOpts",
+    fields: &[
+        Field { name: "reason", wire: "reason", kind: Kind::Text, required: false },
+        Field { name: "decided_by", wire: "decidedBy", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static BULK_APPROVE_OPTS: Shape = Shape {
+    name: "BulkApproveOpts",
+    fields: &[
+        Field { name: "ids", wire: "ids", kind: Kind::List(&Kind::Text), required: true },
+        Field { name: "decided_by", wire: "decidedBy", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static BULK_DENY_OPTS: Shape = Shape {
+    name: "BulkDenyOpts",
+    fields: &[
+        Field { name: "ids", wire: "ids", kind: Kind::List(&Kind::Text), required: true },
+        Field { name: "reason", wire: "reason", kind: Kind::Text, required: false },
+        Field { name: "decided_by", wire: "decidedBy", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static SCHEDULE_CREATE_OPTS: Shape = Shape {
+    name: "ScheduleCreateOpts",
+    fields: &[
+        Field { name: "cron", wire: "cron", kind: Kind::Text, required: true },
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: true },
+        Field { name: "name", wire: "name", kind: Kind::Text, required: false },
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: false },
+        Field { name: "workflow_id", wire: "workflowId", kind: Kind::Text, required: false },
+        Field { name: "timezone", wire: "timezone", kind: Kind::Text, required: false },
+        Field { name: "input", wire: "input", kind: Kind::Object, required: false },
+        Field { name: "enabled", wire: "enabled", kind: Kind::Bool, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static SCHEDULE_LIST_OPTS: Shape = Shape {
+    name: "ScheduleListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static SCHEDULE_UPDATE_OPTS: Shape = Shape {
+    name: "ScheduleUpdateOpts",
+    fields: &[
+        Field { name: "cron", wire: "cron", kind: Kind::Text, required: false },
+        Field { name: "timezone", wire: "timezone", kind: Kind::Patch(&Kind::Text), required: false },
+        Field { name: "name", wire: "name", kind: Kind::Patch(&Kind::Text), required: false },
+        Field { name: "input", wire: "input", kind: Kind::Patch(&Kind::Object), required: false },
+        Field { name: "enabled", wire: "enabled", kind: Kind::Bool, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static SCHEDULE_HISTORY_OPTS: Shape = Shape {
+    name: "ScheduleHistoryOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TRIGGER_CREATE_OPTS: Shape = Shape {
+    name: "TriggerCreateOpts",
+    fields: &[
+        Field { name: "name", wire: "name", kind: Kind::Text, required: true },
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: true },
+        Field { name: "type", wire: "type", kind: Kind::Text, required: false },
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: false },
+        Field { name: "workflow_id", wire: "workflowId", kind: Kind::Text, required: false },
+        Field { name: "event", wire: "event", kind: Kind::Text, required: false },
+        Field { name: "filter", wire: "filter", kind: Kind::Object, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TRIGGER_LIST_OPTS: Shape = Shape {
+    name: "TriggerListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static EVENT_EMIT_OPTS: Shape = Shape {
+    name: "EventEmitOpts",
+    fields: &[
+        Field { name: "event", wire: "event", kind: Kind::Text, required: true },
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: false },
+        Field { name: "payload", wire: "payload", kind: Kind::Object, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TOOL_REGISTER_OPTS: Shape = Shape {
+    name: "ToolRegisterOpts",
+    fields: &[
+        Field { name: "name", wire: "name", kind: Kind::Text, required: true },
+        Field { name: "description", wire: "description", kind: Kind::Text, required: true },
+        Field { name: "parameters", wire: "parameters", kind: Kind::Object, required: true },
+        Field { name: "handler", wire: "handler", kind: Kind::Union(&TOOL_HANDLER), required: true },
+        Field { name: "requires_approval", wire: "requiresApproval", kind: Kind::Bool, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static WEBHOOK_TOOL_HANDLER: Shape = Shape {
+    name: "WebhookToolHandler",
+    fields: &[
+        Field { name: "url", wire: "url", kind: Kind::Text, required: true },
+        Field { name: "headers", wire: "headers", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TOOL_LIST_OPTS: Shape = Shape {
+    name: "ToolListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TOOL_UPDATE_OPTS: Shape = Shape {
+    name: "ToolUpdateOpts",
+    fields: &[
+        Field { name: "description", wire: "description", kind: Kind::Text, required: false },
+        Field { name: "parameters", wire: "parameters", kind: Kind::Object, required: false },
+        Field { name: "handler", wire: "handler", kind: Kind::Union(&TOOL_HANDLER), required: false },
+        Field { name: "requires_approval", wire: "requiresApproval", kind: Kind::Bool, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static MCP_CONNECT_OPTS: Shape = Shape {
+    name: "McpConnectOpts",
+    fields: &[
+        Field { name: "name", wire: "name", kind: Kind::Text, required: true },
+        Field { name: "transport", wire: "transport", kind: Kind::Text, required: true },
+        Field { name: "url", wire: "url", kind: Kind::Text, required: false },
+        Field { name: "headers", wire: "headers", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "command", wire: "command", kind: Kind::Text, required: false },
+        Field { name: "args", wire: "args", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "tool_filter", wire: "toolFilter", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "requires_approval", wire: "requiresApproval", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "credentials_type", wire: "credentialsType", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::McpConnectOpts>().ok()?.get().0)),
+};
+
+pub static MCP_CONNECTION_LIST_OPTS: Shape = Shape {
+    name: "McpConnectionListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static MCP_TOOL_LIST_OPTS: Shape = Shape {
+    name: "McpToolListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static MCP_UPDATE_OPTS: Shape = Shape {
+    name: "McpUpdateOpts",
+    fields: &[
+        Field { name: "headers", wire: "headers", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "tool_filter", wire: "toolFilter", kind: Kind::Patch(&Kind::List(&Kind::Text)), required: false },
+        Field { name: "requires_approval", wire: "requiresApproval", kind: Kind::List(&Kind::Text), required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::McpUpdateOpts>().ok()?.get().0)),
+};
+
+pub static MCP_USER_CREDENTIALS_OPTS: Shape = Shape {
+    name: "McpUserCredentialsOpts",
+    fields: &[Field { name: "headers", wire: "headers", kind: Kind::Map(&Kind::Text), required: true }],
+    native: |_| None,
+};
+
+pub static MCP_SERVER_CONFIG: Shape = Shape {
+    name: "McpServerConfig",
+    fields: &[
+        Field {
+            name: "expose",
+            wire: "expose",
+            kind: Kind::Choice(&[Kind::Text, Kind::List(&Kind::Text)]),
+            required: true,
+        },
+        Field { name: "auth", wire: "auth", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHANNEL_CREATE_OPTS: Shape = Shape {
+    name: "ChannelCreateOpts",
+    fields: &[
+        Field { name: "type", wire: "type", kind: Kind::Text, required: true },
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: true },
+        Field { name: "theme", wire: "theme", kind: Kind::Struct(&CHANNEL_THEME), required: false },
+        Field { name: "workspace", wire: "workspace", kind: Kind::Text, required: false },
+        Field { name: "bot_name", wire: "botName", kind: Kind::Text, required: false },
+        Field { name: "channels", wire: "channels", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "address", wire: "address", kind: Kind::Text, required: false },
+        Field { name: "phone_number", wire: "phoneNumber", kind: Kind::Text, required: false },
+        Field { name: "voice", wire: "voice", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHANNEL_THEME: Shape = Shape {
+    name: "ChannelTheme",
+    fields: &[
+        Field { name: "primary_color", wire: "primaryColor", kind: Kind::Text, required: true },
+        Field { name: "title", wire: "title", kind: Kind::Text, required: true },
+        Field { name: "position", wire: "position", kind: Kind::Text, required: false },
+        Field { name: "placeholder", wire: "placeholder", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::ChannelTheme>().ok()?.get().0)),
+};
+
+pub static CHANNEL_LIST_OPTS: Shape = Shape {
+    name: "ChannelListOpts",
+    fields: &[
+        Field { name: "type", wire: "type", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHANNEL_UPDATE_OPTS: Shape = Shape {
+    name: "ChannelUpdateOpts",
+    fields: &[
+        Field { name: "config", wire: "config", kind: Kind::Object, required: false },
+        Field { name: "enabled", wire: "enabled", kind: Kind::Bool, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static CHANNEL_CONVERSATION_LIST_OPTS: Shape = Shape {
+    name: "ChannelConversationListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static VISITOR_MESSAGE_OPTS: Shape = Shape {
+    name: "VisitorMessageOpts",
+    fields: &[
+        Field { name: "visitor_id", wire: "visitorId", kind: Kind::Text, required: true },
+        Field { name: "message", wire: "message", kind: Kind::Text, required: true },
+    ],
+    native: |_| None,
+};
+
+pub static VISITOR_MESSAGE_LIST_OPTS: Shape = Shape {
+    name: "VisitorMessageListOpts",
+    fields: &[
+        Field { name: "visitor_id", wire: "visitorId", kind: Kind::Text, required: true },
+        Field { name: "order", wire: "order", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static VISITOR_STREAM_OPTS: Shape = Shape {
+    name: "VisitorStreamOpts",
+    fields: &[Field { name: "visitor_id", wire: "visitorId", kind: Kind::Text, required: true }],
+    native: |_| None,
+};
+
+pub static GUARDRAIL_VIOLATION_FILTERS: Shape = Shape {
+    name: "GuardrailViolationFilters",
+    fields: &[
+        Field { name: "period", wire: "period", kind: Kind::Text, required: false },
+        Field { name: "type", wire: "type", kind: Kind::Text, required: false },
+        Field { name: "severity", wire: "severity", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static FILE_UPLOAD_OPTS: Shape = Shape {
+    name: "FileUploadOpts",
+    fields: &[
+        Field { name: "filename", wire: "filename", kind: Kind::Text, required: true },
+        Field { name: "data", wire: "data", kind: Kind::Text, required: true },
+        Field { name: "purpose", wire: "purpose", kind: Kind::Text, required: true },
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: true },
+        Field { name: "mime_type", wire: "mimeType", kind: Kind::Text, required: false },
+        Field { name: "auto_ingest", wire: "autoIngest", kind: Kind::Bool, required: false },
+        Field { name: "collection", wire: "collection", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static FILE_LIST_FILTERS: Shape = Shape {
+    name: "FileListFilters",
+    fields: &[
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: false },
+        Field { name: "purpose", wire: "purpose", kind: Kind::Text, required: false },
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: false },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static FILE_URL_OPTS: Shape = Shape {
+    name: "FileUrlOpts",
+    fields: &[Field { name: "expires_in", wire: "expiresIn", kind: Kind::Duration, required: false }],
+    native: |_| None,
+};
+
+pub static SECRET_LIST_OPTS: Shape = Shape {
+    name: "SecretListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static PROVIDER_SET_OPTS: Shape = Shape {
+    name: "ProviderSetOpts",
+    fields: &[
+        Field { name: "credential_ref", wire: "credentialRef", kind: Kind::Text, required: false },
+        Field { name: "config", wire: "config", kind: Kind::Struct(&PROVIDER_CONFIG), required: false },
+    ],
+    native: |_| None,
+};
+
+pub static PROVIDER_CONFIG: Shape = Shape {
+    name: "ProviderConfig",
+    fields: &[
+        Field { name: "base_url", wire: "baseUrl", kind: Kind::Text, required: false },
+        Field { name: "endpoint", wire: "endpoint", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::ProviderConfig>().ok()?.get().0)),
+};
+
+pub static PROVIDER_LIST_OPTS: Shape = Shape {
+    name: "ProviderListOpts",
+    fields: &[
+        Field { name: "kind", wire: "kind", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static MODEL_LIST_OPTS: Shape = Shape {
+    name: "ModelListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static MODEL_ESTIMATE_OPTS: Shape = Shape {
+    name: "ModelEstimateOpts",
+    fields: &[
+        Field { name: "model", wire: "model", kind: Kind::Text, required: true },
+        Field { name: "input_tokens", wire: "inputTokens", kind: Kind::Integer, required: true },
+        Field { name: "output_tokens", wire: "outputTokens", kind: Kind::Integer, required: true },
     ],
     native: |_| None,
 };
@@ -206,6 +1880,57 @@ pub static LOG_STREAM_FILTERS: Shape = Shape {
     native: |_| None,
 };
 
+pub static AGENT_LOG_FILTERS: Shape = Shape {
+    name: "AgentLogFilters",
+    fields: &[Field { name: "level", wire: "level", kind: Kind::Text, required: false }],
+    native: |_| None,
+};
+
+pub static LOG_SOCKET_FILTERS: Shape = Shape {
+    name: "LogSocketFilters",
+    fields: &[
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: false },
+        Field { name: "level", wire: "level", kind: Kind::Text, required: false },
+        Field { name: "since", wire: "since", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static METRIC_QUERY_OPTS: Shape = Shape {
+    name: "MetricQueryOpts",
+    fields: &[
+        Field { name: "metric", wire: "metric", kind: Kind::Text, required: true },
+        Field { name: "since", wire: "since", kind: Kind::Timestamp, required: false },
+        Field { name: "until", wire: "until", kind: Kind::Timestamp, required: false },
+        Field { name: "interval", wire: "interval", kind: Kind::Duration, required: false },
+        Field { name: "tags", wire: "tags", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static TRACE_LIST_FILTERS: Shape = Shape {
+    name: "TraceListFilters",
+    fields: &[
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: false },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static ACTIVITY_FILTERS: Shape = Shape {
+    name: "ActivityFilters",
+    fields: &[
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: false },
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: false },
+        Field { name: "kinds", wire: "kinds", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
 pub static USAGE_PERIOD_OPTS: Shape = Shape {
     name: "UsagePeriodOpts",
     fields: &[Field { name: "period", wire: "period", kind: Kind::Text, required: false }],
@@ -227,6 +1952,68 @@ pub static USAGE_EXPORT_OPTS: Shape = Shape {
     native: |_| None,
 };
 
+pub static LEDGER_FILTERS: Shape = Shape {
+    name: "LedgerFilters",
+    fields: &[
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: false },
+        Field { name: "run_id", wire: "runId", kind: Kind::Text, required: false },
+        Field { name: "since", wire: "since", kind: Kind::Timestamp, required: false },
+        Field { name: "until", wire: "until", kind: Kind::Timestamp, required: false },
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static BILLING_CHECKOUT_OPTS: Shape = Shape {
+    name: "BillingCheckoutOpts",
+    fields: &[
+        Field { name: "plan", wire: "plan", kind: Kind::Text, required: true },
+        Field { name: "success_url", wire: "successUrl", kind: Kind::Text, required: true },
+        Field { name: "cancel_url", wire: "cancelUrl", kind: Kind::Text, required: true },
+    ],
+    native: |_| None,
+};
+
+pub static BILLING_BUDGET_CONFIG: Shape = Shape {
+    name: "BillingBudgetConfig",
+    fields: &[
+        Field { name: "monthly", wire: "monthly", kind: Kind::Struct(&COST), required: false },
+        Field { name: "daily", wire: "daily", kind: Kind::Struct(&COST), required: false },
+        Field { name: "alerts", wire: "alerts", kind: Kind::List(&Kind::Struct(&BUDGET_ALERT)), required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::BillingBudgetConfig>().ok()?.get().0)),
+};
+
+pub static BUDGET_ALERT: Shape = Shape {
+    name: "BudgetAlert",
+    fields: &[
+        Field { name: "threshold", wire: "threshold", kind: Kind::Number, required: true },
+        Field { name: "channel", wire: "channel", kind: Kind::Text, required: false },
+        Field { name: "action", wire: "action", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::BudgetAlert>().ok()?.get().0)),
+};
+
+pub static API_KEY_CREATE_OPTS: Shape = Shape {
+    name: "ApiKeyCreateOpts",
+    fields: &[
+        Field { name: "name", wire: "name", kind: Kind::Text, required: true },
+        Field { name: "environment", wire: "environment", kind: Kind::Text, required: true },
+    ],
+    native: |_| None,
+};
+
+pub static API_KEY_LIST_OPTS: Shape = Shape {
+    name: "ApiKeyListOpts",
+    fields: &[
+        Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
+        Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
 pub static WEBHOOK_CREATE_OPTS: Shape = Shape {
     name: "WebhookCreateOpts",
     fields: &[
@@ -242,6 +2029,81 @@ pub static WEBHOOK_LIST_OPTS: Shape = Shape {
     fields: &[
         Field { name: "limit", wire: "limit", kind: Kind::Integer, required: false },
         Field { name: "cursor", wire: "cursor", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static BRIDGE_LOG: Shape = Shape {
+    name: "BridgeLog",
+    fields: &[
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: true },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: true },
+        Field { name: "level", wire: "level", kind: Kind::Text, required: true },
+        Field { name: "message", wire: "message", kind: Kind::Text, required: true },
+        Field { name: "metadata", wire: "metadata", kind: Kind::Object, required: false },
+        Field { name: "timestamp", wire: "timestamp", kind: Kind::Timestamp, required: false },
+        Field { name: "trace_id", wire: "traceId", kind: Kind::Text, required: false },
+        Field { name: "span_id", wire: "spanId", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static BRIDGE_MODEL_CALL: Shape = Shape {
+    name: "BridgeModelCall",
+    fields: &[
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: true },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: true },
+        Field { name: "model", wire: "model", kind: Kind::Text, required: true },
+        Field { name: "input_tokens", wire: "inputTokens", kind: Kind::Integer, required: true },
+        Field { name: "output_tokens", wire: "outputTokens", kind: Kind::Integer, required: true },
+        Field { name: "cost", wire: "cost", kind: Kind::Struct(&COST), required: false },
+        Field { name: "timestamp", wire: "timestamp", kind: Kind::Timestamp, required: false },
+        Field { name: "trace_id", wire: "traceId", kind: Kind::Text, required: false },
+        Field { name: "span_id", wire: "spanId", kind: Kind::Text, required: false },
+        Field { name: "parent_span_id", wire: "parentSpanId", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static BRIDGE_SPAN: Shape = Shape {
+    name: "BridgeSpan",
+    fields: &[
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: true },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: true },
+        Field { name: "name", wire: "name", kind: Kind::Text, required: true },
+        Field { name: "start_time", wire: "startTime", kind: Kind::Timestamp, required: true },
+        Field { name: "end_time", wire: "endTime", kind: Kind::Timestamp, required: true },
+        Field { name: "duration_ms", wire: "durationMs", kind: Kind::Integer, required: true },
+        Field { name: "status", wire: "status", kind: Kind::Text, required: true },
+        Field { name: "error", wire: "error", kind: Kind::Text, required: false },
+        Field { name: "attributes", wire: "attributes", kind: Kind::Object, required: false },
+        Field { name: "trace_id", wire: "traceId", kind: Kind::Text, required: false },
+        Field { name: "span_id", wire: "spanId", kind: Kind::Text, required: false },
+        Field { name: "parent_span_id", wire: "parentSpanId", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static BRIDGE_PROGRESS: Shape = Shape {
+    name: "BridgeProgress",
+    fields: &[
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: true },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: true },
+        Field { name: "percentage", wire: "percentage", kind: Kind::Number, required: true },
+        Field { name: "message", wire: "message", kind: Kind::Text, required: true },
+        Field { name: "timestamp", wire: "timestamp", kind: Kind::Timestamp, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static BRIDGE_COMPLETION: Shape = Shape {
+    name: "BridgeCompletion",
+    fields: &[
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: true },
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: true },
+        Field { name: "output", wire: "output", kind: Kind::Text, required: true },
+        Field { name: "artifacts", wire: "artifacts", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "timestamp", wire: "timestamp", kind: Kind::Timestamp, required: false },
     ],
     native: |_| None,
 };
@@ -298,4 +2160,60 @@ pub static FAULT: Shape = Shape {
         Field { name: "operation", wire: "operation", kind: Kind::Text, required: false },
     ],
     native: |_| None,
+};
+
+pub static HOOK_ACTION: UnionShape = UnionShape {
+    name: "HookAction",
+    tag: "type",
+    variants: &[
+        ("block", &BLOCK_HOOK_ACTION),
+        ("ask", &ASK_HOOK_ACTION),
+        ("inject_context", &INJECT_CONTEXT_HOOK_ACTION),
+    ],
+    native: values::hook_action_json,
+};
+
+pub static WORKFLOW_STEP: UnionShape = UnionShape {
+    name: "WorkflowStep",
+    tag: "type",
+    variants: &[
+        ("agent", &AGENT_WORKFLOW_STEP),
+        ("parallel", &PARALLEL_WORKFLOW_STEP),
+        ("condition", &CONDITION_WORKFLOW_STEP),
+        ("transform", &TRANSFORM_WORKFLOW_STEP),
+        ("map", &MAP_WORKFLOW_STEP),
+        ("delay", &DELAY_WORKFLOW_STEP),
+        ("approval", &APPROVAL_WORKFLOW_STEP),
+        ("webhook", &WEBHOOK_WORKFLOW_STEP),
+        ("planner", &PLANNER_WORKFLOW_STEP),
+        ("wait", &WAIT_WORKFLOW_STEP),
+    ],
+    native: values::workflow_step_json,
+};
+
+pub static STEP_FAILURE_POLICY: UnionShape = UnionShape {
+    name: "StepFailurePolicy",
+    tag: "action",
+    variants: &[
+        ("goto", &GOTO_STEP_FAILURE_POLICY),
+        ("retry", &RETRY_STEP_FAILURE_POLICY),
+        ("skip", &SKIP_STEP_FAILURE_POLICY),
+        ("pause", &PAUSE_STEP_FAILURE_POLICY),
+        ("abort", &ABORT_STEP_FAILURE_POLICY),
+    ],
+    native: values::step_failure_policy_json,
+};
+
+pub static STEP_AUTH: UnionShape = UnionShape {
+    name: "StepAuth",
+    tag: "type",
+    variants: &[("bearer", &BEARER_STEP_AUTH)],
+    native: values::step_auth_json,
+};
+
+pub static TOOL_HANDLER: UnionShape = UnionShape {
+    name: "ToolHandler",
+    tag: "type",
+    variants: &[("webhook", &WEBHOOK_TOOL_HANDLER)],
+    native: values::tool_handler_json,
 };

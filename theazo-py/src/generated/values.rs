@@ -14,6 +14,10 @@ use crate::{
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<SessionLimits>()?;
     module.add_class::<CostLimit>()?;
+    module.add_class::<ComputeProviders>()?;
+    module.add_class::<ComputeProviderConfig>()?;
+    module.add_class::<ComputeProviderLimits>()?;
+    module.add_class::<ModelProviderConfig>()?;
     module.add_class::<SessionData>()?;
     module.add_class::<Cost>()?;
     module.add_class::<RunResult>()?;
@@ -23,16 +27,112 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<CostLimitStatus>()?;
     module.add_class::<LimitStatus>()?;
     module.add_class::<MinutesLimitStatus>()?;
+    module.add_class::<SessionLimitsUpdate>()?;
+    module.add_class::<ComputeConfig>()?;
+    module.add_class::<AgentModelConfig>()?;
+    module.add_class::<ApprovalConfig>()?;
+    module.add_class::<MetadataExtraction>()?;
+    module.add_class::<GuardrailConfig>()?;
+    module.add_class::<LifecycleConfig>()?;
+    module.add_class::<AutoPause>()?;
+    module.add_class::<LongRunningOpts>()?;
+    module.add_class::<AgentOverrides>()?;
     module.add_class::<AgentData>()?;
     module.add_class::<Isolation>()?;
     module.add_class::<ErrorDetail>()?;
-    module.add_class::<ExecResult>()?;
     module.add_class::<AgentStatusInfo>()?;
     module.add_class::<Snapshot>()?;
+    module.add_class::<AgentProgressData>()?;
+    module.add_class::<AgentDefinitionConfig>()?;
+    module.add_class::<AgentDefinition>()?;
+    module.add_class::<AgentDefinitionVersion>()?;
+    module.add_class::<CustomizationAttachment>()?;
+    module.add_class::<PromptVariable>()?;
+    module.add_class::<RenderedCustomization>()?;
     module.add_class::<FileContent>()?;
     module.add_class::<FileEntry>()?;
+    module.add_class::<ExecResult>()?;
+    module.add_class::<ProcessInfo>()?;
+    module.add_class::<ExposedPort>()?;
+    module.add_class::<CheckpointData>()?;
     module.add_class::<RunData>()?;
+    module.add_class::<Task>()?;
+    module.add_class::<FleetData>()?;
+    module.add_class::<FleetStatus>()?;
+    module.add_class::<FleetProgress>()?;
+    module.add_class::<FleetItemResult>()?;
+    module.add_class::<TeamAgentConfig>()?;
+    module.add_class::<TeamData>()?;
+    module.add_class::<TeamRun>()?;
+    module.add_class::<TeamMessage>()?;
+    module.add_class::<TeamRunStarted>()?;
+    module.add_class::<TeamCancellation>()?;
+    module.add_class::<ChatContextConfig>()?;
+    module.add_class::<ChatConversation>()?;
+    module.add_class::<ChatContextState>()?;
+    module.add_class::<ChatHandoff>()?;
+    module.add_class::<ChatMessage>()?;
+    module.add_class::<ChatToolCall>()?;
+    module.add_class::<ChatThread>()?;
+    module.add_class::<ChatSearchResult>()?;
+    module.add_class::<KnowledgeFile>()?;
+    module.add_class::<KnowledgeUpload>()?;
+    module.add_class::<KnowledgeFileResult>()?;
+    module.add_class::<KnowledgeResult>()?;
+    module.add_class::<KnowledgeMetadata>()?;
+    module.add_class::<KnowledgeStats>()?;
+    module.add_class::<KnowledgeSyncSource>()?;
+    module.add_class::<KnowledgeSourceData>()?;
+    module.add_class::<WorkflowCreateOpts>()?;
+    module.add_class::<SecretReference>()?;
+    module.add_class::<BranchOpts>()?;
+    module.add_class::<WorkflowPolicy>()?;
+    module.add_class::<RetryConfig>()?;
+    module.add_class::<PlannerPolicy>()?;
+    module.add_class::<Workflow>()?;
+    module.add_class::<WorkflowEstimate>()?;
+    module.add_class::<CostRange>()?;
+    module.add_class::<StepEstimate>()?;
+    module.add_class::<Schedule>()?;
+    module.add_class::<WorkflowRun>()?;
+    module.add_class::<WorkflowRunStepResult>()?;
+    module.add_class::<Approval>()?;
+    module.add_class::<BulkApprovalResult>()?;
+    module.add_class::<ApprovalResult>()?;
+    module.add_class::<ScheduleExecution>()?;
+    module.add_class::<Trigger>()?;
+    module.add_class::<TriggerFiring>()?;
+    module.add_class::<EmittedEvent>()?;
+    module.add_class::<Tool>()?;
+    module.add_class::<ToolResult>()?;
+    module.add_class::<McpConnectOpts>()?;
+    module.add_class::<McpConnection>()?;
+    module.add_class::<McpTool>()?;
+    module.add_class::<McpRefreshResult>()?;
+    module.add_class::<McpUpdateOpts>()?;
+    module.add_class::<McpHealth>()?;
+    module.add_class::<McpServerConfigResponse>()?;
+    module.add_class::<ChannelTheme>()?;
+    module.add_class::<Channel>()?;
+    module.add_class::<ChannelConversation>()?;
+    module.add_class::<ChannelTestResult>()?;
+    module.add_class::<VisitorMessageSent>()?;
+    module.add_class::<VisitorMessage>()?;
+    module.add_class::<GuardrailViolation>()?;
+    module.add_class::<StoredFile>()?;
+    module.add_class::<FileUrl>()?;
+    module.add_class::<SecretInfo>()?;
+    module.add_class::<ProviderConfig>()?;
+    module.add_class::<ProviderData>()?;
+    module.add_class::<Model>()?;
+    module.add_class::<ModelEstimate>()?;
+    module.add_class::<ModelCost>()?;
     module.add_class::<LogEntry>()?;
+    module.add_class::<MetricsSummary>()?;
+    module.add_class::<MetricDataPoint>()?;
+    module.add_class::<Trace>()?;
+    module.add_class::<TraceDetail>()?;
+    module.add_class::<TraceSpan>()?;
     module.add_class::<UsageSummary>()?;
     module.add_class::<TopUser>()?;
     module.add_class::<UserUsage>()?;
@@ -44,6 +144,17 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<UsageDay>()?;
     module.add_class::<DailyUsage>()?;
     module.add_class::<UsageExport>()?;
+    module.add_class::<LedgerEntry>()?;
+    module.add_class::<BillingSubscription>()?;
+    module.add_class::<BillingPage>()?;
+    module.add_class::<CreditBalance>()?;
+    module.add_class::<BillingBudgetConfig>()?;
+    module.add_class::<BudgetAlert>()?;
+    module.add_class::<BillingBudgetStatus>()?;
+    module.add_class::<BudgetAlertStatus>()?;
+    module.add_class::<DailyBudgetStatus>()?;
+    module.add_class::<ApiKeyCreated>()?;
+    module.add_class::<ApiKey>()?;
     module.add_class::<Webhook>()?;
     module.add_class::<Health>()?;
     module.add_class::<ProviderHealth>()?;
@@ -67,6 +178,89 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<DoneEvent>()?;
     module.add_class::<ErrorEvent>()?;
     module.add_class::<OtherEvent>()?;
+    module.add_class::<BlockHookAction>()?;
+    module.add_class::<AskHookAction>()?;
+    module.add_class::<InjectContextHookAction>()?;
+    module.add_class::<OtherHookAction>()?;
+    module.add_class::<InstructionCustomization>()?;
+    module.add_class::<PromptCustomization>()?;
+    module.add_class::<SkillCustomization>()?;
+    module.add_class::<HookCustomization>()?;
+    module.add_class::<OtherCustomization>()?;
+    module.add_class::<StartedExecEvent>()?;
+    module.add_class::<StdoutExecEvent>()?;
+    module.add_class::<StderrExecEvent>()?;
+    module.add_class::<ExitExecEvent>()?;
+    module.add_class::<ErrorExecEvent>()?;
+    module.add_class::<OtherExecEvent>()?;
+    module.add_class::<ConnectedFleetEvent>()?;
+    module.add_class::<FleetProgressFleetEvent>()?;
+    module.add_class::<ItemCompletedFleetEvent>()?;
+    module.add_class::<ItemFailedFleetEvent>()?;
+    module.add_class::<FleetPausedFleetEvent>()?;
+    module.add_class::<FleetCompletedFleetEvent>()?;
+    module.add_class::<FleetCancelledFleetEvent>()?;
+    module.add_class::<OtherFleetEvent>()?;
+    module.add_class::<MemberStartedTeamEvent>()?;
+    module.add_class::<TextTeamEvent>()?;
+    module.add_class::<ToolCallTeamEvent>()?;
+    module.add_class::<ToolResultTeamEvent>()?;
+    module.add_class::<MessageTeamEvent>()?;
+    module.add_class::<MemberCompletedTeamEvent>()?;
+    module.add_class::<DoneTeamEvent>()?;
+    module.add_class::<ErrorTeamEvent>()?;
+    module.add_class::<OtherTeamEvent>()?;
+    module.add_class::<TextChatEvent>()?;
+    module.add_class::<ToolCallChatEvent>()?;
+    module.add_class::<ToolResultChatEvent>()?;
+    module.add_class::<DoneChatEvent>()?;
+    module.add_class::<ErrorChatEvent>()?;
+    module.add_class::<OtherChatEvent>()?;
+    module.add_class::<AgentWorkflowStep>()?;
+    module.add_class::<ParallelWorkflowStep>()?;
+    module.add_class::<ConditionWorkflowStep>()?;
+    module.add_class::<TransformWorkflowStep>()?;
+    module.add_class::<MapWorkflowStep>()?;
+    module.add_class::<DelayWorkflowStep>()?;
+    module.add_class::<ApprovalWorkflowStep>()?;
+    module.add_class::<WebhookWorkflowStep>()?;
+    module.add_class::<PlannerWorkflowStep>()?;
+    module.add_class::<WaitWorkflowStep>()?;
+    module.add_class::<OtherWorkflowStep>()?;
+    module.add_class::<GotoStepFailurePolicy>()?;
+    module.add_class::<RetryStepFailurePolicy>()?;
+    module.add_class::<SkipStepFailurePolicy>()?;
+    module.add_class::<PauseStepFailurePolicy>()?;
+    module.add_class::<AbortStepFailurePolicy>()?;
+    module.add_class::<OtherStepFailurePolicy>()?;
+    module.add_class::<BearerStepAuth>()?;
+    module.add_class::<OtherStepAuth>()?;
+    module.add_class::<RunStartedWorkflowEvent>()?;
+    module.add_class::<StepStartedWorkflowEvent>()?;
+    module.add_class::<StepCompletedWorkflowEvent>()?;
+    module.add_class::<StepFailedWorkflowEvent>()?;
+    module.add_class::<StepSkippedWorkflowEvent>()?;
+    module.add_class::<StepWaitingWorkflowEvent>()?;
+    module.add_class::<RunSplicedWorkflowEvent>()?;
+    module.add_class::<RunPausedWorkflowEvent>()?;
+    module.add_class::<RunCompletedWorkflowEvent>()?;
+    module.add_class::<RunFailedWorkflowEvent>()?;
+    module.add_class::<RunCancelledWorkflowEvent>()?;
+    module.add_class::<OtherWorkflowEvent>()?;
+    module.add_class::<WebhookToolHandler>()?;
+    module.add_class::<OtherToolHandler>()?;
+    module.add_class::<TextVisitorEvent>()?;
+    module.add_class::<MessageVisitorEvent>()?;
+    module.add_class::<FailureVisitorEvent>()?;
+    module.add_class::<OtherVisitorEvent>()?;
+    module.add_class::<LogAgentLogEvent>()?;
+    module.add_class::<HeartbeatAgentLogEvent>()?;
+    module.add_class::<OtherAgentLogEvent>()?;
+    module.add_class::<LogActivityEvent>()?;
+    module.add_class::<SpanActivityEvent>()?;
+    module.add_class::<MetricActivityEvent>()?;
+    module.add_class::<StateActivityEvent>()?;
+    module.add_class::<OtherActivityEvent>()?;
     module.add_class::<AgentCompletedWebhookEvent>()?;
     module.add_class::<AgentFailedWebhookEvent>()?;
     module.add_class::<SessionLimitReachedWebhookEvent>()?;
@@ -96,24 +290,114 @@ text!(
     SessionStatus,
     RunId,
     ComputeRuntime,
+    ApprovalChannel,
+    ApprovalDefaultAction,
+    ContentFilter,
+    AgentFailureAction,
+    AgentDefinitionId,
     AgentId,
     AgentStatus,
     IsolationLevel,
     ErrorCode,
     SnapshotId,
+    CheckpointId,
+    AgentProgressStatus,
+    CustomizationId,
+    CustomizationKind,
+    ToolId,
+    HookEvent,
     FileEncoding,
+    ExecId,
+    ExecSignal,
     RunStatus,
+    TaskPriority,
+    TaskId,
+    TaskStatus,
+    FleetFailurePolicy,
+    FleetId,
+    FleetState,
+    FleetItemStatus,
+    FleetItemId,
+    TeamCoordination,
+    TeamId,
+    TeamRunId,
+    TeamRunStatus,
+    ChatContextStrategy,
+    ConversationId,
+    ChatStatus,
+    ChatListStatus,
+    ChatContextRole,
+    HandoffId,
+    ChatHandoffStatus,
+    FileId,
+    MessageId,
+    ThreadId,
+    ChatMessageRole,
+    ChatMessageOrder,
+    KnowledgeScope,
+    KnowledgeSourceId,
+    KnowledgeSourceType,
+    KnowledgeSourceStatus,
+    ValidationFailurePolicy,
+    ItemFailurePolicy,
+    ApprovalDefault,
+    StepHttpMethod,
+    WorkflowStepType,
+    WaitTimeout,
+    WorkflowFailurePolicy,
+    RetryBackoff,
+    WorkflowId,
+    EstimateConfidence,
+    ScheduleId,
+    WorkflowRunId,
+    WorkflowRunStatus,
+    WorkflowStepStatus,
+    ApprovalId,
+    ApprovalStatus,
+    ScheduleExecutionId,
+    ScheduleExecutionStatus,
+    TriggerType,
+    TriggerId,
+    EventId,
+    McpTransport,
+    McpCredentialsType,
+    McpConnectionId,
+    McpStatus,
+    McpServerAuth,
+    ChannelType,
+    ChannelPosition,
+    ChannelId,
+    UsagePeriod,
+    GuardrailViolationType,
+    GuardrailSeverity,
+    ViolationId,
+    GuardrailAction,
+    FilePurpose,
+    ProviderKind,
+    ModelCapability,
     LogLevel,
     LogId,
     LogSource,
-    UsagePeriod,
+    TraceId,
+    MetricName,
+    TraceStatus,
+    SpanId,
+    SpanKind,
+    ActivityResource,
     DailyPeriod,
     ExportFormat,
+    LedgerKind,
+    SubscriptionId,
+    BillingPlan,
+    SubscriptionStatus,
+    BudgetAlertChannel,
+    BudgetAlertAction,
+    ApiKeyEnvironment,
+    ApiKeyId,
     WebhookId,
+    BridgeSpanStatus,
     FaultKind,
-    ChargeKind,
-    ApprovalId,
-    FleetId
+    ChargeKind
 );
 
 macro_rules! class {
@@ -132,6 +416,10 @@ macro_rules! class {
 class!(
     SessionLimits,
     CostLimit,
+    ComputeProviders,
+    ComputeProviderConfig,
+    ComputeProviderLimits,
+    ModelProviderConfig,
     SessionData,
     Cost,
     RunResult,
@@ -141,16 +429,112 @@ class!(
     CostLimitStatus,
     LimitStatus,
     MinutesLimitStatus,
+    SessionLimitsUpdate,
+    ComputeConfig,
+    AgentModelConfig,
+    ApprovalConfig,
+    MetadataExtraction,
+    GuardrailConfig,
+    LifecycleConfig,
+    AutoPause,
+    LongRunningOpts,
+    AgentOverrides,
     AgentData,
     Isolation,
     ErrorDetail,
-    ExecResult,
     AgentStatusInfo,
     Snapshot,
+    AgentProgressData,
+    AgentDefinitionConfig,
+    AgentDefinition,
+    AgentDefinitionVersion,
+    CustomizationAttachment,
+    PromptVariable,
+    RenderedCustomization,
     FileContent,
     FileEntry,
+    ExecResult,
+    ProcessInfo,
+    ExposedPort,
+    CheckpointData,
     RunData,
+    Task,
+    FleetData,
+    FleetStatus,
+    FleetProgress,
+    FleetItemResult,
+    TeamAgentConfig,
+    TeamData,
+    TeamRun,
+    TeamMessage,
+    TeamRunStarted,
+    TeamCancellation,
+    ChatContextConfig,
+    ChatConversation,
+    ChatContextState,
+    ChatHandoff,
+    ChatMessage,
+    ChatToolCall,
+    ChatThread,
+    ChatSearchResult,
+    KnowledgeFile,
+    KnowledgeUpload,
+    KnowledgeFileResult,
+    KnowledgeResult,
+    KnowledgeMetadata,
+    KnowledgeStats,
+    KnowledgeSyncSource,
+    KnowledgeSourceData,
+    WorkflowCreateOpts,
+    SecretReference,
+    BranchOpts,
+    WorkflowPolicy,
+    RetryConfig,
+    PlannerPolicy,
+    Workflow,
+    WorkflowEstimate,
+    CostRange,
+    StepEstimate,
+    Schedule,
+    WorkflowRun,
+    WorkflowRunStepResult,
+    Approval,
+    BulkApprovalResult,
+    ApprovalResult,
+    ScheduleExecution,
+    Trigger,
+    TriggerFiring,
+    EmittedEvent,
+    Tool,
+    ToolResult,
+    McpConnectOpts,
+    McpConnection,
+    McpTool,
+    McpRefreshResult,
+    McpUpdateOpts,
+    McpHealth,
+    McpServerConfigResponse,
+    ChannelTheme,
+    Channel,
+    ChannelConversation,
+    ChannelTestResult,
+    VisitorMessageSent,
+    VisitorMessage,
+    GuardrailViolation,
+    StoredFile,
+    FileUrl,
+    SecretInfo,
+    ProviderConfig,
+    ProviderData,
+    Model,
+    ModelEstimate,
+    ModelCost,
     LogEntry,
+    MetricsSummary,
+    MetricDataPoint,
+    Trace,
+    TraceDetail,
+    TraceSpan,
     UsageSummary,
     TopUser,
     UserUsage,
@@ -162,6 +546,17 @@ class!(
     UsageDay,
     DailyUsage,
     UsageExport,
+    LedgerEntry,
+    BillingSubscription,
+    BillingPage,
+    CreditBalance,
+    BillingBudgetConfig,
+    BudgetAlert,
+    BillingBudgetStatus,
+    BudgetAlertStatus,
+    DailyBudgetStatus,
+    ApiKeyCreated,
+    ApiKey,
     Webhook,
     Health,
     ProviderHealth,
@@ -311,6 +706,254 @@ impl CostLimit {
     }
 }
 
+/// Whose machines a session's sandboxes run on: one or more providers of your own.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ComputeProviders(pub api::ComputeProviders);
+
+#[pymethods]
+impl ComputeProviders {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, providers)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::COMPUTE_PROVIDERS, fields).map(Self)
+    }
+
+    /// The providers. One that fails is left out for a while, and the next one takes its place.
+    #[getter]
+    fn providers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.providers.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ComputeProviders", &[("providers", self.providers(py)?)])
+    }
+}
+
+/// A provider of sandboxes with your own credentials.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ComputeProviderConfig(pub api::ComputeProviderConfig);
+
+#[pymethods]
+impl ComputeProviderConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, provider, credentials=None, credential_ref=None, endpoint=None, priority=None, limits=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::COMPUTE_PROVIDER_CONFIG, fields).map(Self)
+    }
+
+    /// The name of the provider, for example `e2b`.
+    #[getter]
+    fn provider<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.provider.to_python(py)
+    }
+
+    /// The credentials themselves, by the names that the provider gives them, for example `api_key`. They are sealed
+    /// and never returned.
+    #[getter]
+    fn credentials<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.credentials.to_python(py)
+    }
+
+    /// The name of the account's secret that has the key, in the place of `credentials`.
+    #[getter]
+    fn credential_ref<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.credential_ref.to_python(py)
+    }
+
+    /// The address that is called, where the provider is `webhook`.
+    #[getter]
+    fn endpoint<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.endpoint.to_python(py)
+    }
+
+    /// Which provider is tried first: the one with the smallest number; the order of the list by default.
+    #[getter]
+    fn priority<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.priority.to_python(py)
+    }
+
+    /// What the provider may be used for; no limits by default.
+    #[getter]
+    fn limits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.limits.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ComputeProviderConfig",
+            &[
+                ("provider", self.provider(py)?),
+                ("credentials", hidden(py)),
+                ("credential_ref", self.credential_ref(py)?),
+                ("endpoint", self.endpoint(py)?),
+                ("priority", self.priority(py)?),
+                ("limits", self.limits(py)?),
+            ],
+        )
+    }
+}
+
+/// What a provider of sandboxes may be used for. What is absent is not limited.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ComputeProviderLimits(pub api::ComputeProviderLimits);
+
+#[pymethods]
+impl ComputeProviderLimits {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, max_concurrent=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::COMPUTE_PROVIDER_LIMITS, fields).map(Self)
+    }
+
+    /// How many sandboxes it may run at once.
+    #[getter]
+    fn max_concurrent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_concurrent.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ComputeProviderLimits", &[("max_concurrent", self.max_concurrent(py)?)])
+    }
+}
+
+/// Whose models a session's agents ask: a provider or a gateway of your own.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ModelProviderConfig(pub api::ModelProviderConfig);
+
+#[pymethods]
+impl ModelProviderConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, provider=None, credentials=None, base_url=None, credential_ref=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::MODEL_PROVIDER_CONFIG, fields).map(Self)
+    }
+
+    /// The name of the provider, for example `anthropic`; a gateway at `base_url` needs none.
+    #[getter]
+    fn provider<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.provider.to_python(py)
+    }
+
+    /// The credentials themselves, by the names that the provider gives them, for example `api_key`. They are sealed
+    /// and never returned.
+    #[getter]
+    fn credentials<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.credentials.to_python(py)
+    }
+
+    /// The address of a gateway that speaks as OpenAI does; the provider's own by default.
+    #[getter]
+    fn base_url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.base_url.to_python(py)
+    }
+
+    /// The name of the account's secret that has the key, in the place of `credentials`.
+    #[getter]
+    fn credential_ref<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.credential_ref.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ModelProviderConfig",
+            &[
+                ("provider", self.provider(py)?),
+                ("credentials", hidden(py)),
+                ("base_url", self.base_url(py)?),
+                ("credential_ref", self.credential_ref(py)?),
+            ],
+        )
+    }
+}
+
 /// A session.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
@@ -352,6 +995,13 @@ impl SessionData {
     #[getter]
     fn limits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.limits.to_python(py)
+    }
+
+    /// The providers of your own that were sealed into it, as the `providers_digest` that came with them; absent if
+    /// there are none.
+    #[getter]
+    fn providers_digest<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.providers_digest.to_python(py)
     }
 
     /// When it was created.
@@ -403,6 +1053,7 @@ impl SessionData {
                 ("environment", self.environment(py)?),
                 ("metadata", self.metadata(py)?),
                 ("limits", self.limits(py)?),
+                ("providers_digest", self.providers_digest(py)?),
                 ("created_at", self.created_at(py)?),
                 ("paused_at", self.paused_at(py)?),
                 ("terminated_at", self.terminated_at(py)?),
@@ -982,6 +1633,837 @@ impl MinutesLimitStatus {
     }
 }
 
+/// A change to the limits of a session: what is absent stays, what is null is not limited any more.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct SessionLimitsUpdate(pub api::SessionLimitsUpdate);
+
+#[pymethods]
+impl SessionLimitsUpdate {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, max_cost=None, max_agents=None, max_compute_minutes=None, max_duration=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::SESSION_LIMITS_UPDATE, fields).map(Self)
+    }
+
+    /// What the user may spend in a period. It is held per user, so that a new session does not reset it.
+    #[getter]
+    fn max_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_cost.to_python(py)
+    }
+
+    /// How many agents may exist at once that are neither paused nor ended, one-shot ones included.
+    #[getter]
+    fn max_agents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_agents.to_python(py)
+    }
+
+    /// How many minutes sandboxes of the session may run in all.
+    #[getter]
+    fn max_compute_minutes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_compute_minutes.to_python(py)
+    }
+
+    /// How long the session may live; then it is terminated.
+    #[getter]
+    fn max_duration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_duration.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "SessionLimitsUpdate",
+            &[
+                ("max_cost", self.max_cost(py)?),
+                ("max_agents", self.max_agents(py)?),
+                ("max_compute_minutes", self.max_compute_minutes(py)?),
+                ("max_duration", self.max_duration(py)?),
+            ],
+        )
+    }
+}
+
+/// Whose machine a sandbox is on.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ComputeConfig(pub api::ComputeConfig);
+
+#[pymethods]
+impl ComputeConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, provider, runtime=None, region=None, credential_ref=None, credentials=None, endpoint=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::COMPUTE_CONFIG, fields).map(Self)
+    }
+
+    /// The name of the provider, for example `e2b`.
+    #[getter]
+    fn provider<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.provider.to_python(py)
+    }
+
+    /// The language of the sandbox; `python` by default.
+    #[getter]
+    fn runtime<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.runtime.to_python(py)
+    }
+
+    /// The region; the provider's default if it is left out.
+    #[getter]
+    fn region<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.region.to_python(py)
+    }
+
+    /// The name of the account's secret that has the key; the account's own key for the provider by default.
+    #[getter]
+    fn credential_ref<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.credential_ref.to_python(py)
+    }
+
+    /// The credentials themselves, by the names that the provider gives them, for example `api_key`. They are sealed
+    /// and never returned.
+    #[getter]
+    fn credentials<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.credentials.to_python(py)
+    }
+
+    /// The address that is called, where the provider is `webhook`.
+    #[getter]
+    fn endpoint<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.endpoint.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ComputeConfig",
+            &[
+                ("provider", self.provider(py)?),
+                ("runtime", self.runtime(py)?),
+                ("region", self.region(py)?),
+                ("credential_ref", self.credential_ref(py)?),
+                ("credentials", hidden(py)),
+                ("endpoint", self.endpoint(py)?),
+            ],
+        )
+    }
+}
+
+/// A model at a provider or a gateway of your own.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AgentModelConfig(pub api::AgentModelConfig);
+
+#[pymethods]
+impl AgentModelConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, provider=None, base_url=None, credential_ref=None, name=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::AGENT_MODEL_CONFIG, fields).map(Self)
+    }
+
+    /// The name of the provider, for example `anthropic`; a gateway at `base_url` needs none.
+    #[getter]
+    fn provider<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.provider.to_python(py)
+    }
+
+    /// The address of a gateway that speaks as OpenAI does; the provider's own by default.
+    #[getter]
+    fn base_url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.base_url.to_python(py)
+    }
+
+    /// The name of the account's secret that has the key; the account's own key for the provider by default.
+    #[getter]
+    fn credential_ref<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.credential_ref.to_python(py)
+    }
+
+    /// The id of the model there; the plane's default if it is left out.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "AgentModelConfig",
+            &[
+                ("provider", self.provider(py)?),
+                ("base_url", self.base_url(py)?),
+                ("credential_ref", self.credential_ref(py)?),
+                ("name", self.name(py)?),
+            ],
+        )
+    }
+}
+
+/// What an agent must ask for before it does it.
+///
+/// The agent waits, without its sandbox, until somebody decides.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ApprovalConfig(pub api::ApprovalConfig);
+
+#[pymethods]
+impl ApprovalConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, require, notify_via=None, timeout=None, default_action=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::APPROVAL_CONFIG, fields).map(Self)
+    }
+
+    /// The names of the tools and actions that need an approval.
+    #[getter]
+    fn require<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.require.to_python(py)
+    }
+
+    /// How people learn that an approval waits; by `webhook` by default.
+    #[getter]
+    fn notify_via<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.notify_via.to_python(py)
+    }
+
+    /// How long an approval waits before `default_action` applies; 24 hours by default.
+    #[getter]
+    fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.timeout.to_python(py)
+    }
+
+    /// What applies where nobody decides in time; `deny` by default.
+    #[getter]
+    fn default_action<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.default_action.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ApprovalConfig",
+            &[
+                ("require", self.require(py)?),
+                ("notify_via", self.notify_via(py)?),
+                ("timeout", self.timeout(py)?),
+                ("default_action", self.default_action(py)?),
+            ],
+        )
+    }
+}
+
+/// What is read out of an agent's answers, as metadata of its runs.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct MetadataExtraction(pub api::MetadataExtraction);
+
+#[pymethods]
+impl MetadataExtraction {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, extract=None, custom=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::METADATA_EXTRACTION, fields).map(Self)
+    }
+
+    /// What to read out of an answer, by name, for example `sentiment`.
+    #[getter]
+    fn extract<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.extract.to_python(py)
+    }
+
+    /// What else to read out of it: by its name, what it is, in your own words.
+    #[getter]
+    fn custom<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.custom.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("MetadataExtraction", &[("extract", self.extract(py)?), ("custom", self.custom(py)?)])
+    }
+}
+
+/// What may go into models and come out of them.
+///
+/// In the options of an agent, what is left out is as the account has it.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct GuardrailConfig(pub api::GuardrailConfig);
+
+#[pymethods]
+impl GuardrailConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, content_filter=None, block_pii=None, prompt_injection=None, allowed_domains=None, blocked_domains=None, max_output_tokens=None, max_tool_calls=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::GUARDRAIL_CONFIG, fields).map(Self)
+    }
+
+    /// How much content is filtered, of inputs as of outputs; `moderate` by default.
+    #[getter]
+    fn content_filter<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.content_filter.to_python(py)
+    }
+
+    /// Whether personal data, keys and tokens in outputs are replaced by `[REDACTED]`; false by default. What was there
+    /// is neither kept nor returned.
+    #[getter]
+    fn block_pii<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.block_pii.to_python(py)
+    }
+
+    /// Whether inputs that try to talk a model out of its instructions are stopped; false by default.
+    #[getter]
+    fn prompt_injection<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.prompt_injection.to_python(py)
+    }
+
+    /// The domains that tools may call; all by default. `*.example.com` is all domains under `example.com`, `*` is all.
+    #[getter]
+    fn allowed_domains<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.allowed_domains.to_python(py)
+    }
+
+    /// The domains that tools must not call, also where `allowed_domains` has them; none by default.
+    #[getter]
+    fn blocked_domains<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.blocked_domains.to_python(py)
+    }
+
+    /// How many tokens one answer of a model may have; no limit but the model's by default.
+    #[getter]
+    fn max_output_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_output_tokens.to_python(py)
+    }
+
+    /// How many calls of tools one run may make; no limit by default.
+    #[getter]
+    fn max_tool_calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_tool_calls.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "GuardrailConfig",
+            &[
+                ("content_filter", self.content_filter(py)?),
+                ("block_pii", self.block_pii(py)?),
+                ("prompt_injection", self.prompt_injection(py)?),
+                ("allowed_domains", self.allowed_domains(py)?),
+                ("blocked_domains", self.blocked_domains(py)?),
+                ("max_output_tokens", self.max_output_tokens(py)?),
+                ("max_tool_calls", self.max_tool_calls(py)?),
+            ],
+        )
+    }
+}
+
+/// When an agent pauses by itself, and what happens when a run fails.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct LifecycleConfig(pub api::LifecycleConfig);
+
+#[pymethods]
+impl LifecycleConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, auto_pause=None, on_failure=None, max_retries=None, retry_delay=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::LIFECYCLE_CONFIG, fields).map(Self)
+    }
+
+    /// When the agent pauses by itself; never by default.
+    #[getter]
+    fn auto_pause<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.auto_pause.to_python(py)
+    }
+
+    /// What happens when a run fails; by default nothing: the agent waits for another task.
+    #[getter]
+    fn on_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.on_failure.to_python(py)
+    }
+
+    /// How often a run is tried again where `on_failure` is `retry`; 2 by default, 100 at most.
+    #[getter]
+    fn max_retries<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_retries.to_python(py)
+    }
+
+    /// How long to wait before a run is tried again; 30 seconds by default.
+    #[getter]
+    fn retry_delay<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.retry_delay.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "LifecycleConfig",
+            &[
+                ("auto_pause", self.auto_pause(py)?),
+                ("on_failure", self.on_failure(py)?),
+                ("max_retries", self.max_retries(py)?),
+                ("retry_delay", self.retry_delay(py)?),
+            ],
+        )
+    }
+}
+
+/// When an agent pauses by itself.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AutoPause(pub api::AutoPause);
+
+#[pymethods]
+impl AutoPause {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, after_idle)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::AUTO_PAUSE, fields).map(Self)
+    }
+
+    /// How long it had nothing to do.
+    #[getter]
+    fn after_idle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.after_idle.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("AutoPause", &[("after_idle", self.after_idle(py)?)])
+    }
+}
+
+/// How an agent works for hours or days.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct LongRunningOpts(pub api::LongRunningOpts);
+
+#[pymethods]
+impl LongRunningOpts {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, long_running=None, checkpoint_interval=None, max_duration=None, hibernate_after_idle=None, auto_resume=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::LONG_RUNNING_OPTS, fields).map(Self)
+    }
+
+    /// Whether the agent works for that long; true by default, and false leaves the other options without effect.
+    #[getter]
+    fn long_running<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.long_running.to_python(py)
+    }
+
+    /// How often a checkpoint is made by itself; never by default.
+    #[getter]
+    fn checkpoint_interval<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.checkpoint_interval.to_python(py)
+    }
+
+    /// How long the agent may live; then it is ended. No limit by default.
+    #[getter]
+    fn max_duration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_duration.to_python(py)
+    }
+
+    /// How long it must have had nothing to do to hibernate: a snapshot is made and the sandbox goes. Never by default.
+    #[getter]
+    fn hibernate_after_idle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.hibernate_after_idle.to_python(py)
+    }
+
+    /// Whether it goes on from its last checkpoint by itself when its sandbox is lost; true by default.
+    #[getter]
+    fn auto_resume<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.auto_resume.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "LongRunningOpts",
+            &[
+                ("long_running", self.long_running(py)?),
+                ("checkpoint_interval", self.checkpoint_interval(py)?),
+                ("max_duration", self.max_duration(py)?),
+                ("hibernate_after_idle", self.hibernate_after_idle(py)?),
+                ("auto_resume", self.auto_resume(py)?),
+            ],
+        )
+    }
+}
+
+/// What goes over the definition that an agent is made from.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AgentOverrides(pub api::AgentOverrides);
+
+#[pymethods]
+impl AgentOverrides {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, name=None, compute=None, browser=None, storage=None, gpu=None, model=None, instructions=None, tools=None, mcp=None, knowledge=None, timeout=None, cost_cap=None, provider=None, provider_fallback=None, region=None, approvals=None, metadata=None, guardrails=None, lifecycle=None, long_running=None, secrets=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::AGENT_OVERRIDES, fields).map(Self)
+    }
+
+    /// The name of the agent, used in logs and to pick its script on a test plane.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// The language of the sandbox, or whose machine it is on as well.
+    #[getter]
+    fn compute<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.compute.to_python(py)
+    }
+
+    /// Whether the agent needs a browser.
+    #[getter]
+    fn browser<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.browser.to_python(py)
+    }
+
+    /// How much room the sandbox has for files, for example `10GB`.
+    #[getter]
+    fn storage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.storage.to_python(py)
+    }
+
+    /// The graphics processor of the sandbox, as the provider names it.
+    #[getter]
+    fn gpu<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.gpu.to_python(py)
+    }
+
+    /// The model.
+    #[getter]
+    fn model<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.model.to_python(py)
+    }
+
+    /// The system prompt.
+    #[getter]
+    fn instructions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.instructions.to_python(py)
+    }
+
+    /// The tools that the model may use.
+    #[getter]
+    fn tools<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tools.to_python(py)
+    }
+
+    /// The MCP servers whose tools the model may use.
+    #[getter]
+    fn mcp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.mcp.to_python(py)
+    }
+
+    /// The knowledge that the agent may search.
+    #[getter]
+    fn knowledge<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.knowledge.to_python(py)
+    }
+
+    /// How long one run of the agent may take.
+    #[getter]
+    fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.timeout.to_python(py)
+    }
+
+    /// What each run of the agent may cost.
+    #[getter]
+    fn cost_cap<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost_cap.to_python(py)
+    }
+
+    /// The provider of the sandbox.
+    #[getter]
+    fn provider<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.provider.to_python(py)
+    }
+
+    /// The provider of the sandbox where `provider` has none to give.
+    #[getter]
+    fn provider_fallback<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.provider_fallback.to_python(py)
+    }
+
+    /// The region.
+    #[getter]
+    fn region<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.region.to_python(py)
+    }
+
+    /// What the agent must ask for before it does it.
+    #[getter]
+    fn approvals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.approvals.to_python(py)
+    }
+
+    /// What is read out of the agent's answers.
+    #[getter]
+    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.metadata.to_python(py)
+    }
+
+    /// What may go into the model and come out of it.
+    #[getter]
+    fn guardrails<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.guardrails.to_python(py)
+    }
+
+    /// When the agent pauses by itself, and what happens when a run fails.
+    #[getter]
+    fn lifecycle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.lifecycle.to_python(py)
+    }
+
+    /// How the agent works for hours or days.
+    #[getter]
+    fn long_running<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.long_running.to_python(py)
+    }
+
+    /// The names of the secrets that the sandbox finds in its environment.
+    #[getter]
+    fn secrets<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.secrets.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "AgentOverrides",
+            &[
+                ("name", self.name(py)?),
+                ("compute", self.compute(py)?),
+                ("browser", self.browser(py)?),
+                ("storage", self.storage(py)?),
+                ("gpu", self.gpu(py)?),
+                ("model", self.model(py)?),
+                ("instructions", self.instructions(py)?),
+                ("tools", self.tools(py)?),
+                ("mcp", self.mcp(py)?),
+                ("knowledge", self.knowledge(py)?),
+                ("timeout", self.timeout(py)?),
+                ("cost_cap", self.cost_cap(py)?),
+                ("provider", self.provider(py)?),
+                ("provider_fallback", self.provider_fallback(py)?),
+                ("region", self.region(py)?),
+                ("approvals", self.approvals(py)?),
+                ("metadata", self.metadata(py)?),
+                ("guardrails", self.guardrails(py)?),
+                ("lifecycle", self.lifecycle(py)?),
+                ("long_running", self.long_running(py)?),
+                ("secrets", self.secrets(py)?),
+            ],
+        )
+    }
+}
+
 /// An agent.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
@@ -1199,78 +2681,6 @@ impl ErrorDetail {
     }
 }
 
-/// What a program did.
-#[pyclass(frozen, eq, module = "theazo.types")]
-#[derive(Clone, PartialEq)]
-pub struct ExecResult(pub api::ExecResult);
-
-#[pymethods]
-impl ExecResult {
-    /// What it printed; bytes that are not UTF-8 are replaced.
-    #[getter]
-    fn stdout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.stdout.to_python(py)
-    }
-
-    /// What it printed as errors; bytes that are not UTF-8 are replaced.
-    #[getter]
-    fn stderr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.stderr.to_python(py)
-    }
-
-    /// The exit code; 128 plus the signal if one ended it.
-    #[getter]
-    fn exit_code<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.exit_code.to_python(py)
-    }
-
-    /// Whether output was cut at the limit.
-    #[getter]
-    fn truncated<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.truncated.to_python(py)
-    }
-
-    /// How long it ran, in milliseconds.
-    #[getter]
-    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.duration_ms.to_python(py)
-    }
-
-    /// The value as a dict, with the names of the wire.
-    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
-    }
-
-    /// The value as JSON text.
-    fn to_json(&self) -> String {
-        to_json(&self.0)
-    }
-
-    /// Reads a value from the text that `to_json` makes.
-    #[staticmethod]
-    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
-    }
-
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        reduce(slf.as_any(), slf.get().to_json())
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let _ = py;
-        repr(
-            "ExecResult",
-            &[
-                ("stdout", self.stdout(py)?),
-                ("stderr", self.stderr(py)?),
-                ("exit_code", self.exit_code(py)?),
-                ("truncated", self.truncated(py)?),
-                ("duration_ms", self.duration_ms(py)?),
-            ],
-        )
-    }
-}
-
 /// The state of an agent.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
@@ -1375,6 +2785,18 @@ impl Snapshot {
         self.0.provider.to_python(py)
     }
 
+    /// Its size in bytes; absent where the provider does not say it.
+    #[getter]
+    fn size_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.size_bytes.to_python(py)
+    }
+
+    /// When it was made; absent where that is not known.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_dict(py, &self.0)
@@ -1397,7 +2819,579 @@ impl Snapshot {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let _ = py;
-        repr("Snapshot", &[("id", self.id(py)?), ("size", self.size(py)?), ("provider", self.provider(py)?)])
+        repr(
+            "Snapshot",
+            &[
+                ("id", self.id(py)?),
+                ("size", self.size(py)?),
+                ("provider", self.provider(py)?),
+                ("size_bytes", self.size_bytes(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// How far a long-running agent is.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AgentProgressData(pub api::AgentProgressData);
+
+#[pymethods]
+impl AgentProgressData {
+    /// The phase of its last checkpoint.
+    #[getter]
+    fn phase<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.phase.to_python(py)
+    }
+
+    /// How far it is, 0 to 100, as its program or its last checkpoint says; absent if neither said it.
+    #[getter]
+    fn percentage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.percentage.to_python(py)
+    }
+
+    /// What its program last said about that; absent if it said nothing.
+    #[getter]
+    fn message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.message.to_python(py)
+    }
+
+    /// How many checkpoints it has.
+    #[getter]
+    fn checkpoints<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.checkpoints.to_python(py)
+    }
+
+    /// How long the agent has existed, for people.
+    #[getter]
+    fn total_duration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.total_duration.to_python(py)
+    }
+
+    /// How long the agent has existed, in milliseconds.
+    #[getter]
+    fn total_duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.total_duration_ms.to_python(py)
+    }
+
+    /// How long it was active, for people: without the time in which it was paused or hibernated.
+    #[getter]
+    fn active_duration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.active_duration.to_python(py)
+    }
+
+    /// How long it was active, in milliseconds.
+    #[getter]
+    fn active_duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.active_duration_ms.to_python(py)
+    }
+
+    /// Whether it works.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// When it made its last checkpoint.
+    #[getter]
+    fn last_checkpoint_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.last_checkpoint_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "AgentProgressData",
+            &[
+                ("phase", self.phase(py)?),
+                ("percentage", self.percentage(py)?),
+                ("message", self.message(py)?),
+                ("checkpoints", self.checkpoints(py)?),
+                ("total_duration", self.total_duration(py)?),
+                ("total_duration_ms", self.total_duration_ms(py)?),
+                ("active_duration", self.active_duration(py)?),
+                ("active_duration_ms", self.active_duration_ms(py)?),
+                ("status", self.status(py)?),
+                ("last_checkpoint_at", self.last_checkpoint_at(py)?),
+            ],
+        )
+    }
+}
+
+/// How a model is asked, and what runs may cost.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AgentDefinitionConfig(pub api::AgentDefinitionConfig);
+
+#[pymethods]
+impl AgentDefinitionConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, temperature=None, max_tokens=None, max_retries=None, cost_cap=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::AGENT_DEFINITION_CONFIG, fields).map(Self)
+    }
+
+    /// How freely the model chooses its words, 0 to 2; the model's default if it is left out.
+    #[getter]
+    fn temperature<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.temperature.to_python(py)
+    }
+
+    /// How many tokens one answer of the model may have; the model's limit by default.
+    #[getter]
+    fn max_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_tokens.to_python(py)
+    }
+
+    /// How often a run that failed is tried again; never by default, 100 times at most.
+    #[getter]
+    fn max_retries<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_retries.to_python(py)
+    }
+
+    /// What each run of an agent may cost; no limit by default.
+    #[getter]
+    fn cost_cap<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost_cap.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "AgentDefinitionConfig",
+            &[
+                ("temperature", self.temperature(py)?),
+                ("max_tokens", self.max_tokens(py)?),
+                ("max_retries", self.max_retries(py)?),
+                ("cost_cap", self.cost_cap(py)?),
+            ],
+        )
+    }
+}
+
+/// An agent definition in one of its versions.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AgentDefinition(pub api::AgentDefinition);
+
+#[pymethods]
+impl AgentDefinition {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The name.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// What the agent is for, for people.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.description.to_python(py)
+    }
+
+    /// The version: 1, and one more with each change.
+    #[getter]
+    fn version<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.version.to_python(py)
+    }
+
+    /// The model.
+    #[getter]
+    fn model<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.model.to_python(py)
+    }
+
+    /// The system prompt.
+    #[getter]
+    fn system_prompt<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.system_prompt.to_python(py)
+    }
+
+    /// The language of the sandbox.
+    #[getter]
+    fn compute<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.compute.to_python(py)
+    }
+
+    /// The provider of the sandbox; absent if it is the plane's default.
+    #[getter]
+    fn provider<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.provider.to_python(py)
+    }
+
+    /// The region; absent if it is the provider's default.
+    #[getter]
+    fn region<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.region.to_python(py)
+    }
+
+    /// The tools that the model may use.
+    #[getter]
+    fn tools<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tools.to_python(py)
+    }
+
+    /// Whether agents need a browser.
+    #[getter]
+    fn browser<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.browser.to_python(py)
+    }
+
+    /// How long one run of an agent may take, for people; empty if there is no limit.
+    #[getter]
+    fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.timeout.to_python(py)
+    }
+
+    /// How long one run of an agent may take, in milliseconds; absent if there is no limit.
+    #[getter]
+    fn timeout_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.timeout_ms.to_python(py)
+    }
+
+    /// How the model is asked, and what runs may cost.
+    #[getter]
+    fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.config.to_python(py)
+    }
+
+    /// When it was defined.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When this version was made; absent where that is not known.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.updated_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "AgentDefinition",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("description", self.description(py)?),
+                ("version", self.version(py)?),
+                ("model", self.model(py)?),
+                ("system_prompt", self.system_prompt(py)?),
+                ("compute", self.compute(py)?),
+                ("provider", self.provider(py)?),
+                ("region", self.region(py)?),
+                ("tools", self.tools(py)?),
+                ("browser", self.browser(py)?),
+                ("timeout", self.timeout(py)?),
+                ("timeout_ms", self.timeout_ms(py)?),
+                ("config", self.config(py)?),
+                ("created_at", self.created_at(py)?),
+                ("updated_at", self.updated_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A version of an agent definition; `agents.get_definition` fetches what it says.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AgentDefinitionVersion(pub api::AgentDefinitionVersion);
+
+#[pymethods]
+impl AgentDefinitionVersion {
+    /// The version.
+    #[getter]
+    fn version<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.version.to_python(py)
+    }
+
+    /// What changed and why, for people.
+    #[getter]
+    fn changelog<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.changelog.to_python(py)
+    }
+
+    /// When it was made.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "AgentDefinitionVersion",
+            &[("version", self.version(py)?), ("changelog", self.changelog(py)?), ("created_at", self.created_at(py)?)],
+        )
+    }
+}
+
+/// A customization that is attached to an agent definition.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct CustomizationAttachment(pub api::CustomizationAttachment);
+
+#[pymethods]
+impl CustomizationAttachment {
+    /// The customization.
+    #[getter]
+    fn customization_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.customization_id.to_python(py)
+    }
+
+    /// What kind of customization it is.
+    #[getter]
+    fn kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.kind.to_python(py)
+    }
+
+    /// Its name.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// Its place: those with smaller numbers apply first.
+    #[getter]
+    fn order<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.order.to_python(py)
+    }
+
+    /// When it was attached.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "CustomizationAttachment",
+            &[
+                ("customization_id", self.customization_id(py)?),
+                ("kind", self.kind(py)?),
+                ("name", self.name(py)?),
+                ("order", self.order(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A variable of a prompt.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct PromptVariable(pub api::PromptVariable);
+
+#[pymethods]
+impl PromptVariable {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, name, description=None, required=None, default_value=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::PROMPT_VARIABLE, fields).map(Self)
+    }
+
+    /// The name, as it stands in the template.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// What it is, for people; nothing by default.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.description.to_python(py)
+    }
+
+    /// Whether it must have a value; false by default: then it is empty where it has none.
+    #[getter]
+    fn required<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.required.to_python(py)
+    }
+
+    /// Its value where none is given; nothing by default.
+    #[getter]
+    fn default_value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.default_value.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "PromptVariable",
+            &[
+                ("name", self.name(py)?),
+                ("description", self.description(py)?),
+                ("required", self.required(py)?),
+                ("default_value", self.default_value(py)?),
+            ],
+        )
+    }
+}
+
+/// The text of a customization.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct RenderedCustomization(pub api::RenderedCustomization);
+
+#[pymethods]
+impl RenderedCustomization {
+    /// The text.
+    #[getter]
+    fn text<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.text.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("RenderedCustomization", &[("text", self.text(py)?)])
     }
 }
 
@@ -1506,6 +3500,301 @@ impl FileEntry {
                 ("size", self.size(py)?),
                 ("modified", self.modified(py)?),
                 ("directory", self.directory(py)?),
+            ],
+        )
+    }
+}
+
+/// What a program did.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ExecResult(pub api::ExecResult);
+
+#[pymethods]
+impl ExecResult {
+    /// What it printed; bytes that are not UTF-8 are replaced.
+    #[getter]
+    fn stdout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.stdout.to_python(py)
+    }
+
+    /// What it printed as errors; bytes that are not UTF-8 are replaced.
+    #[getter]
+    fn stderr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.stderr.to_python(py)
+    }
+
+    /// The exit code; 128 plus the signal if one ended it.
+    #[getter]
+    fn exit_code<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.exit_code.to_python(py)
+    }
+
+    /// Whether output was cut at the limit.
+    #[getter]
+    fn truncated<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.truncated.to_python(py)
+    }
+
+    /// How long it ran, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.duration_ms.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ExecResult",
+            &[
+                ("stdout", self.stdout(py)?),
+                ("stderr", self.stderr(py)?),
+                ("exit_code", self.exit_code(py)?),
+                ("truncated", self.truncated(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+            ],
+        )
+    }
+}
+
+/// A process in a sandbox.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ProcessInfo(pub api::ProcessInfo);
+
+#[pymethods]
+impl ProcessInfo {
+    /// Its number in the sandbox.
+    #[getter]
+    fn pid<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.pid.to_python(py)
+    }
+
+    /// The number of the process that started it; 0 if none in the sandbox did.
+    #[getter]
+    fn parent_pid<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.parent_pid.to_python(py)
+    }
+
+    /// The execution that it belongs to; absent if it belongs to none.
+    #[getter]
+    fn exec_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.exec_id.to_python(py)
+    }
+
+    /// The program with its arguments, at most 1024 bytes of it.
+    #[getter]
+    fn command<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.command.to_python(py)
+    }
+
+    /// How long it used a processor, in milliseconds.
+    #[getter]
+    fn cpu_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cpu_ms.to_python(py)
+    }
+
+    /// Bytes of memory that it holds.
+    #[getter]
+    fn memory_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.memory_bytes.to_python(py)
+    }
+
+    /// When it started.
+    #[getter]
+    fn started_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.started_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ProcessInfo",
+            &[
+                ("pid", self.pid(py)?),
+                ("parent_pid", self.parent_pid(py)?),
+                ("exec_id", self.exec_id(py)?),
+                ("command", self.command(py)?),
+                ("cpu_ms", self.cpu_ms(py)?),
+                ("memory_bytes", self.memory_bytes(py)?),
+                ("started_at", self.started_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A port that is reachable from outside.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ExposedPort(pub api::ExposedPort);
+
+#[pymethods]
+impl ExposedPort {
+    /// The number of the port in the sandbox.
+    #[getter]
+    fn port<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.port.to_python(py)
+    }
+
+    /// The address at which it is reached.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.url.to_python(py)
+    }
+
+    /// Since when it is reachable; absent where that is not known.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ExposedPort", &[("port", self.port(py)?), ("url", self.url(py)?), ("created_at", self.created_at(py)?)])
+    }
+}
+
+/// A checkpoint.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct CheckpointData(pub api::CheckpointData);
+
+#[pymethods]
+impl CheckpointData {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The agent.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// The snapshot of its sandbox.
+    #[getter]
+    fn snapshot_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.snapshot_id.to_python(py)
+    }
+
+    /// What the agent was at.
+    #[getter]
+    fn phase<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.phase.to_python(py)
+    }
+
+    /// How far the agent was, 0 to 100.
+    #[getter]
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.progress.to_python(py)
+    }
+
+    /// Your own notes.
+    #[getter]
+    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.metadata.to_python(py)
+    }
+
+    /// When it was made.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "CheckpointData",
+            &[
+                ("id", self.id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("snapshot_id", self.snapshot_id(py)?),
+                ("phase", self.phase(py)?),
+                ("progress", self.progress(py)?),
+                ("metadata", self.metadata(py)?),
+                ("created_at", self.created_at(py)?),
             ],
         )
     }
@@ -1639,6 +3928,5841 @@ impl RunData {
     }
 }
 
+/// A task.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct Task(pub api::Task);
+
+#[pymethods]
+impl Task {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The session.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The name of the agent, or the id of its definition.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent.to_python(py)
+    }
+
+    /// What the agent is given.
+    #[getter]
+    fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.input.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// Which tasks come first when more wait than may run.
+    #[getter]
+    fn priority<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.priority.to_python(py)
+    }
+
+    /// The address that is called when it is over.
+    #[getter]
+    fn webhook<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.webhook.to_python(py)
+    }
+
+    /// The run that works on it; absent until it has begun.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.run_id.to_python(py)
+    }
+
+    /// How far it is, 0 to 1; absent if the agent does not say.
+    #[getter]
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.progress.to_python(py)
+    }
+
+    /// What the agent does, in its own words; absent if it does not say.
+    #[getter]
+    fn progress_message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.progress_message.to_python(py)
+    }
+
+    /// What the agent answered; absent until it is completed.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.output.to_python(py)
+    }
+
+    /// What it cost so far; absent until it has begun.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// Why it failed.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// When it was handed in.
+    #[getter]
+    fn queued_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.queued_at.to_python(py)
+    }
+
+    /// When it began.
+    #[getter]
+    fn started_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.started_at.to_python(py)
+    }
+
+    /// When it was over.
+    #[getter]
+    fn completed_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.completed_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "Task",
+            &[
+                ("id", self.id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("agent", self.agent(py)?),
+                ("input", self.input(py)?),
+                ("status", self.status(py)?),
+                ("priority", self.priority(py)?),
+                ("webhook", self.webhook(py)?),
+                ("run_id", self.run_id(py)?),
+                ("progress", self.progress(py)?),
+                ("progress_message", self.progress_message(py)?),
+                ("output", self.output(py)?),
+                ("cost", self.cost(py)?),
+                ("error", self.error(py)?),
+                ("queued_at", self.queued_at(py)?),
+                ("started_at", self.started_at(py)?),
+                ("completed_at", self.completed_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A fleet: one agent on many inputs.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FleetData(pub api::FleetData);
+
+#[pymethods]
+impl FleetData {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The session.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The end user; empty in an anonymous session.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The name of the agent, or the id of its definition.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent.to_python(py)
+    }
+
+    /// How many items it has.
+    #[getter]
+    fn total_items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.total_items.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// How many items are worked on at once.
+    #[getter]
+    fn concurrency<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.concurrency.to_python(py)
+    }
+
+    /// What becomes of it when an item fails.
+    #[getter]
+    fn failure_policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.failure_policy.to_python(py)
+    }
+
+    /// What all items may cost together; absent if that is not limited.
+    #[getter]
+    fn max_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_cost.to_python(py)
+    }
+
+    /// When it was dispatched.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When nothing was left to do.
+    #[getter]
+    fn completed_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.completed_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "FleetData",
+            &[
+                ("id", self.id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("agent", self.agent(py)?),
+                ("total_items", self.total_items(py)?),
+                ("status", self.status(py)?),
+                ("concurrency", self.concurrency(py)?),
+                ("failure_policy", self.failure_policy(py)?),
+                ("max_cost", self.max_cost(py)?),
+                ("created_at", self.created_at(py)?),
+                ("completed_at", self.completed_at(py)?),
+            ],
+        )
+    }
+}
+
+/// How far a fleet is.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FleetStatus(pub api::FleetStatus);
+
+#[pymethods]
+impl FleetStatus {
+    /// The fleet.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// The name of the agent, or the id of its definition.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent.to_python(py)
+    }
+
+    /// How many items are in which state.
+    #[getter]
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.progress.to_python(py)
+    }
+
+    /// What the items cost so far.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// How many items are worked on at once.
+    #[getter]
+    fn concurrency<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.concurrency.to_python(py)
+    }
+
+    /// When it was dispatched.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When nothing was left to do.
+    #[getter]
+    fn completed_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.completed_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "FleetStatus",
+            &[
+                ("id", self.id(py)?),
+                ("status", self.status(py)?),
+                ("agent", self.agent(py)?),
+                ("progress", self.progress(py)?),
+                ("cost", self.cost(py)?),
+                ("concurrency", self.concurrency(py)?),
+                ("created_at", self.created_at(py)?),
+                ("completed_at", self.completed_at(py)?),
+            ],
+        )
+    }
+}
+
+/// How many items of a fleet are in which state.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FleetProgress(pub api::FleetProgress);
+
+#[pymethods]
+impl FleetProgress {
+    /// All items.
+    #[getter]
+    fn total<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.total.to_python(py)
+    }
+
+    /// Items that have a result.
+    #[getter]
+    fn completed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.completed.to_python(py)
+    }
+
+    /// Items that ended with an error.
+    #[getter]
+    fn failed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.failed.to_python(py)
+    }
+
+    /// Items that are worked on.
+    #[getter]
+    fn running<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.running.to_python(py)
+    }
+
+    /// Items that have not begun.
+    #[getter]
+    fn pending<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.pending.to_python(py)
+    }
+
+    /// Items that were cancelled before they had a result.
+    #[getter]
+    fn cancelled<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cancelled.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "FleetProgress",
+            &[
+                ("total", self.total(py)?),
+                ("completed", self.completed(py)?),
+                ("failed", self.failed(py)?),
+                ("running", self.running(py)?),
+                ("pending", self.pending(py)?),
+                ("cancelled", self.cancelled(py)?),
+            ],
+        )
+    }
+}
+
+/// An item of a fleet and what came of it.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FleetItemResult(pub api::FleetItemResult);
+
+#[pymethods]
+impl FleetItemResult {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The place of its input among the inputs, from 0.
+    #[getter]
+    fn item_index<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.item_index.to_python(py)
+    }
+
+    /// The agent that works on it; absent until there is one.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// The input.
+    #[getter]
+    fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.input.to_python(py)
+    }
+
+    /// What the agent answered; null until it is completed.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.output.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// What it cost so far.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// How long it was worked on, for people: `4.2s`.
+    #[getter]
+    fn duration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.duration.to_python(py)
+    }
+
+    /// How long it was worked on, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.duration_ms.to_python(py)
+    }
+
+    /// Why it failed.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "FleetItemResult",
+            &[
+                ("id", self.id(py)?),
+                ("item_index", self.item_index(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("input", self.input(py)?),
+                ("output", self.output(py)?),
+                ("status", self.status(py)?),
+                ("cost", self.cost(py)?),
+                ("duration", self.duration(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+                ("error", self.error(py)?),
+            ],
+        )
+    }
+}
+
+/// A member of a team.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TeamAgentConfig(pub api::TeamAgentConfig);
+
+#[pymethods]
+impl TeamAgentConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, role, agent, instructions=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::TEAM_AGENT_CONFIG, fields).map(Self)
+    }
+
+    /// The role: the name of the member in the team, which no other member has.
+    #[getter]
+    fn role<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.role.to_python(py)
+    }
+
+    /// The name of the agent, or the id of a definition.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent.to_python(py)
+    }
+
+    /// What the member is told beside the task.
+    #[getter]
+    fn instructions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.instructions.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "TeamAgentConfig",
+            &[("role", self.role(py)?), ("agent", self.agent(py)?), ("instructions", self.instructions(py)?)],
+        )
+    }
+}
+
+/// A team: several agents that work on one task together.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TeamData(pub api::TeamData);
+
+#[pymethods]
+impl TeamData {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The session.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The end user; empty in an anonymous session.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The name; empty if it has none.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// The members, in their order.
+    #[getter]
+    fn agents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agents.to_python(py)
+    }
+
+    /// How the members work together.
+    #[getter]
+    fn coordination<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.coordination.to_python(py)
+    }
+
+    /// Whether each member sees what all others answered.
+    #[getter]
+    fn shared_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.shared_context.to_python(py)
+    }
+
+    /// How many rounds a run has at most.
+    #[getter]
+    fn max_rounds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_rounds.to_python(py)
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "TeamData",
+            &[
+                ("id", self.id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("name", self.name(py)?),
+                ("agents", self.agents(py)?),
+                ("coordination", self.coordination(py)?),
+                ("shared_context", self.shared_context(py)?),
+                ("max_rounds", self.max_rounds(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A run of a team, and what it came to.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TeamRun(pub api::TeamRun);
+
+#[pymethods]
+impl TeamRun {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The team.
+    #[getter]
+    fn team_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.team_id.to_python(py)
+    }
+
+    /// The task.
+    #[getter]
+    fn task<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.task.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// What the team answered; null until it is completed.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.output.to_python(py)
+    }
+
+    /// What each member answered last, by its role.
+    #[getter]
+    fn agent_outputs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_outputs.to_python(py)
+    }
+
+    /// What the members said to one another, in order.
+    #[getter]
+    fn messages<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.messages.to_python(py)
+    }
+
+    /// What all members cost so far.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// How long it took, for people: `3m 12s`; until it is over, how long it has taken so far.
+    #[getter]
+    fn duration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.duration.to_python(py)
+    }
+
+    /// How long it took, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.duration_ms.to_python(py)
+    }
+
+    /// When its first member began.
+    #[getter]
+    fn started_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.started_at.to_python(py)
+    }
+
+    /// When it was over.
+    #[getter]
+    fn completed_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.completed_at.to_python(py)
+    }
+
+    /// Why it failed, or why it is paused.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "TeamRun",
+            &[
+                ("id", self.id(py)?),
+                ("team_id", self.team_id(py)?),
+                ("task", self.task(py)?),
+                ("status", self.status(py)?),
+                ("output", self.output(py)?),
+                ("agent_outputs", self.agent_outputs(py)?),
+                ("messages", self.messages(py)?),
+                ("cost", self.cost(py)?),
+                ("duration", self.duration(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+                ("started_at", self.started_at(py)?),
+                ("completed_at", self.completed_at(py)?),
+                ("error", self.error(py)?),
+            ],
+        )
+    }
+}
+
+/// What a member of a team said.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TeamMessage(pub api::TeamMessage);
+
+#[pymethods]
+impl TeamMessage {
+    /// The role of the member who said it; `arbiter` where the arbiter of a collaborative team sums up.
+    #[getter]
+    fn role<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.role.to_python(py)
+    }
+
+    /// The role of the member to whom it was said; absent if it was said to all.
+    #[getter]
+    fn to<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.to.to_python(py)
+    }
+
+    /// What was said.
+    #[getter]
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.content.to_python(py)
+    }
+
+    /// In which round, from 1.
+    #[getter]
+    fn round<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.round.to_python(py)
+    }
+
+    /// When.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "TeamMessage",
+            &[
+                ("role", self.role(py)?),
+                ("to", self.to(py)?),
+                ("content", self.content(py)?),
+                ("round", self.round(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A run of a team that has begun.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TeamRunStarted(pub api::TeamRunStarted);
+
+#[pymethods]
+impl TeamRunStarted {
+    /// The run.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.run_id.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("TeamRunStarted", &[("run_id", self.run_id(py)?), ("status", self.status(py)?)])
+    }
+}
+
+/// Which runs of a team were cancelled.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TeamCancellation(pub api::TeamCancellation);
+
+#[pymethods]
+impl TeamCancellation {
+    /// The runs that were cancelled; empty if all were over.
+    #[getter]
+    fn cancelled<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cancelled.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("TeamCancellation", &[("cancelled", self.cancelled(py)?)])
+    }
+}
+
+/// What of a conversation the model has in view.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ChatContextConfig(pub api::ChatContextConfig);
+
+#[pymethods]
+impl ChatContextConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, strategy=None, max_tokens=None, summarize_after=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::CHAT_CONTEXT_CONFIG, fields).map(Self)
+    }
+
+    /// How it is chosen; `full` by default.
+    #[getter]
+    fn strategy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.strategy.to_python(py)
+    }
+
+    /// How many tokens it has at most; 8192 by default, where the strategy is not `full`.
+    #[getter]
+    fn max_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_tokens.to_python(py)
+    }
+
+    /// After how many messages older ones are summarised; 20 by default, where the strategy is `summarize`.
+    #[getter]
+    fn summarize_after<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.summarize_after.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ChatContextConfig",
+            &[
+                ("strategy", self.strategy(py)?),
+                ("max_tokens", self.max_tokens(py)?),
+                ("summarize_after", self.summarize_after(py)?),
+            ],
+        )
+    }
+}
+
+/// A conversation with an agent.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ChatConversation(pub api::ChatConversation);
+
+#[pymethods]
+impl ChatConversation {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The session.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The end user; empty in an anonymous session.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The name of the agent that answers, or the id of its definition; empty for a general agent.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent.to_python(py)
+    }
+
+    /// The agent that answers; null until there is one.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// The title.
+    #[getter]
+    fn title<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.title.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// What the agent was told before the first message.
+    #[getter]
+    fn system_prompt<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.system_prompt.to_python(py)
+    }
+
+    /// The collection of knowledge in which the agent looks things up.
+    #[getter]
+    fn knowledge<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.knowledge.to_python(py)
+    }
+
+    /// What of the conversation the model has in view.
+    #[getter]
+    fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.context.to_python(py)
+    }
+
+    /// Your own notes.
+    #[getter]
+    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.metadata.to_python(py)
+    }
+
+    /// How many messages it has, those of threads included.
+    #[getter]
+    fn message_count<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.message_count.to_python(py)
+    }
+
+    /// What all answers cost.
+    #[getter]
+    fn total_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.total_cost.to_python(py)
+    }
+
+    /// When the newest message was written.
+    #[getter]
+    fn last_message_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.last_message_at.to_python(py)
+    }
+
+    /// When it began.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ChatConversation",
+            &[
+                ("id", self.id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("agent", self.agent(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("title", self.title(py)?),
+                ("status", self.status(py)?),
+                ("system_prompt", self.system_prompt(py)?),
+                ("knowledge", self.knowledge(py)?),
+                ("context", self.context(py)?),
+                ("metadata", self.metadata(py)?),
+                ("message_count", self.message_count(py)?),
+                ("total_cost", self.total_cost(py)?),
+                ("last_message_at", self.last_message_at(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// What of a conversation the model has in view.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ChatContextState(pub api::ChatContextState);
+
+#[pymethods]
+impl ChatContextState {
+    /// How many messages the conversation has.
+    #[getter]
+    fn total_messages<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.total_messages.to_python(py)
+    }
+
+    /// How many of them the model has in view, what was injected included.
+    #[getter]
+    fn context_messages<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.context_messages.to_python(py)
+    }
+
+    /// How many tokens that is.
+    #[getter]
+    fn context_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.context_tokens.to_python(py)
+    }
+
+    /// The summary of the messages before; null if there is none.
+    #[getter]
+    fn summary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.summary.to_python(py)
+    }
+
+    /// How it is chosen.
+    #[getter]
+    fn strategy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.strategy.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ChatContextState",
+            &[
+                ("total_messages", self.total_messages(py)?),
+                ("context_messages", self.context_messages(py)?),
+                ("context_tokens", self.context_tokens(py)?),
+                ("summary", self.summary(py)?),
+                ("strategy", self.strategy(py)?),
+            ],
+        )
+    }
+}
+
+/// A handoff of a conversation.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ChatHandoff(pub api::ChatHandoff);
+
+#[pymethods]
+impl ChatHandoff {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The conversation.
+    #[getter]
+    fn conversation_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.conversation_id.to_python(py)
+    }
+
+    /// Why.
+    #[getter]
+    fn reason<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.reason.to_python(py)
+    }
+
+    /// To whom: `human`, or `agent:` and the id of a definition.
+    #[getter]
+    fn to<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.to.to_python(py)
+    }
+
+    /// What else the one who takes it over should know.
+    #[getter]
+    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.metadata.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// When it was asked for.
+    #[getter]
+    fn requested_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.requested_at.to_python(py)
+    }
+
+    /// When it was over.
+    #[getter]
+    fn resolved_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.resolved_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ChatHandoff",
+            &[
+                ("id", self.id(py)?),
+                ("conversation_id", self.conversation_id(py)?),
+                ("reason", self.reason(py)?),
+                ("to", self.to(py)?),
+                ("metadata", self.metadata(py)?),
+                ("status", self.status(py)?),
+                ("requested_at", self.requested_at(py)?),
+                ("resolved_at", self.resolved_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A message of a conversation.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ChatMessage(pub api::ChatMessage);
+
+#[pymethods]
+impl ChatMessage {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The conversation.
+    #[getter]
+    fn conversation_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.conversation_id.to_python(py)
+    }
+
+    /// The thread; absent if it is in none.
+    #[getter]
+    fn thread_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.thread_id.to_python(py)
+    }
+
+    /// Who says it.
+    #[getter]
+    fn role<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.role.to_python(py)
+    }
+
+    /// What is said; null where a message is only calls of tools.
+    #[getter]
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.content.to_python(py)
+    }
+
+    /// The tools that the model called for it, in order.
+    #[getter]
+    fn tool_calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tool_calls.to_python(py)
+    }
+
+    /// The files that came with it.
+    #[getter]
+    fn attachments<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.attachments.to_python(py)
+    }
+
+    /// What it cost; nothing for a message of the user.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// How many tokens it has; null where nobody counted.
+    #[getter]
+    fn token_count<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.token_count.to_python(py)
+    }
+
+    /// When it was written.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ChatMessage",
+            &[
+                ("id", self.id(py)?),
+                ("conversation_id", self.conversation_id(py)?),
+                ("thread_id", self.thread_id(py)?),
+                ("role", self.role(py)?),
+                ("content", self.content(py)?),
+                ("tool_calls", self.tool_calls(py)?),
+                ("attachments", self.attachments(py)?),
+                ("cost", self.cost(py)?),
+                ("token_count", self.token_count(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A call of a tool behind a message.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ChatToolCall(pub api::ChatToolCall);
+
+#[pymethods]
+impl ChatToolCall {
+    /// The id of the call; absent where the model gave none.
+    #[getter]
+    fn tool_call_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tool_call_id.to_python(py)
+    }
+
+    /// The name of the tool.
+    #[getter]
+    fn tool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tool.to_python(py)
+    }
+
+    /// What it was given.
+    #[getter]
+    fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.input.to_python(py)
+    }
+
+    /// What it returned; absent if it did not return.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.output.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ChatToolCall",
+            &[
+                ("tool_call_id", self.tool_call_id(py)?),
+                ("tool", self.tool(py)?),
+                ("input", self.input(py)?),
+                ("output", self.output(py)?),
+            ],
+        )
+    }
+}
+
+/// A thread below a message of a conversation.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ChatThread(pub api::ChatThread);
+
+#[pymethods]
+impl ChatThread {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The conversation.
+    #[getter]
+    fn conversation_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.conversation_id.to_python(py)
+    }
+
+    /// The message below which it begins.
+    #[getter]
+    fn parent_message_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.parent_message_id.to_python(py)
+    }
+
+    /// The title.
+    #[getter]
+    fn title<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.title.to_python(py)
+    }
+
+    /// How many messages it has.
+    #[getter]
+    fn message_count<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.message_count.to_python(py)
+    }
+
+    /// When it began.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ChatThread",
+            &[
+                ("id", self.id(py)?),
+                ("conversation_id", self.conversation_id(py)?),
+                ("parent_message_id", self.parent_message_id(py)?),
+                ("title", self.title(py)?),
+                ("message_count", self.message_count(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A message that fits a search.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ChatSearchResult(pub api::ChatSearchResult);
+
+#[pymethods]
+impl ChatSearchResult {
+    /// The conversation.
+    #[getter]
+    fn conversation_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.conversation_id.to_python(py)
+    }
+
+    /// The message.
+    #[getter]
+    fn message_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.message_id.to_python(py)
+    }
+
+    /// What it says.
+    #[getter]
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.content.to_python(py)
+    }
+
+    /// How well it fits, 0 to 1.
+    #[getter]
+    fn score<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.score.to_python(py)
+    }
+
+    /// When it was written.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ChatSearchResult",
+            &[
+                ("conversation_id", self.conversation_id(py)?),
+                ("message_id", self.message_id(py)?),
+                ("content", self.content(py)?),
+                ("score", self.score(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A file of an upload: its content, or the address that has it.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct KnowledgeFile(pub api::KnowledgeFile);
+
+#[pymethods]
+impl KnowledgeFile {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, filename, data=None, url=None, mime_type=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::KNOWLEDGE_FILE, fields).map(Self)
+    }
+
+    /// The name, which results show as their source.
+    #[getter]
+    fn filename<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.filename.to_python(py)
+    }
+
+    /// The content as base64; left out where `url` is given.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.data.to_python(py)
+    }
+
+    /// The address that has the content: `https`, and reachable from the internet; left out where `data` is given.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.url.to_python(py)
+    }
+
+    /// What kind of file it is, for example `text/markdown`; told from the name if it is left out.
+    #[getter]
+    fn mime_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.mime_type.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "KnowledgeFile",
+            &[
+                ("filename", self.filename(py)?),
+                ("data", self.data(py)?),
+                ("url", self.url(py)?),
+                ("mime_type", self.mime_type(py)?),
+            ],
+        )
+    }
+}
+
+/// What became of an upload.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct KnowledgeUpload(pub api::KnowledgeUpload);
+
+#[pymethods]
+impl KnowledgeUpload {
+    /// The collection.
+    #[getter]
+    fn collection<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.collection.to_python(py)
+    }
+
+    /// How many chunks were added.
+    #[getter]
+    fn chunks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.chunks.to_python(py)
+    }
+
+    /// How many files were added as sources.
+    #[getter]
+    fn sources<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.sources.to_python(py)
+    }
+
+    /// What became of each file, in the order of the upload.
+    #[getter]
+    fn files<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.files.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "KnowledgeUpload",
+            &[
+                ("collection", self.collection(py)?),
+                ("chunks", self.chunks(py)?),
+                ("sources", self.sources(py)?),
+                ("files", self.files(py)?),
+            ],
+        )
+    }
+}
+
+/// What became of a file of an upload.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct KnowledgeFileResult(pub api::KnowledgeFileResult);
+
+#[pymethods]
+impl KnowledgeFileResult {
+    /// The name.
+    #[getter]
+    fn filename<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.filename.to_python(py)
+    }
+
+    /// The source that it became; absent if it could not be read.
+    #[getter]
+    fn source_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.source_id.to_python(py)
+    }
+
+    /// How many chunks it was cut into.
+    #[getter]
+    fn chunks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.chunks.to_python(py)
+    }
+
+    /// Why it could not be read, for people.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "KnowledgeFileResult",
+            &[
+                ("filename", self.filename(py)?),
+                ("source_id", self.source_id(py)?),
+                ("chunks", self.chunks(py)?),
+                ("error", self.error(py)?),
+            ],
+        )
+    }
+}
+
+/// A chunk of a document that fits a question.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct KnowledgeResult(pub api::KnowledgeResult);
+
+#[pymethods]
+impl KnowledgeResult {
+    /// The text of the chunk.
+    #[getter]
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.content.to_python(py)
+    }
+
+    /// How well it fits, 0 to 1.
+    #[getter]
+    fn score<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.score.to_python(py)
+    }
+
+    /// The document that it is from, for people.
+    #[getter]
+    fn source<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.source.to_python(py)
+    }
+
+    /// Which chunk of the document it is, from 0.
+    #[getter]
+    fn chunk<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.chunk.to_python(py)
+    }
+
+    /// The source that it is from.
+    #[getter]
+    fn source_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.source_id.to_python(py)
+    }
+
+    /// The collection that it is from; empty where the server does not say.
+    #[getter]
+    fn collection<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.collection.to_python(py)
+    }
+
+    /// Where in the document it is, as far as that is known.
+    #[getter]
+    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.metadata.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "KnowledgeResult",
+            &[
+                ("content", self.content(py)?),
+                ("score", self.score(py)?),
+                ("source", self.source(py)?),
+                ("chunk", self.chunk(py)?),
+                ("source_id", self.source_id(py)?),
+                ("collection", self.collection(py)?),
+                ("metadata", self.metadata(py)?),
+            ],
+        )
+    }
+}
+
+/// Where a chunk is from, as far as that is known.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct KnowledgeMetadata(pub api::KnowledgeMetadata);
+
+#[pymethods]
+impl KnowledgeMetadata {
+    /// The name of the file.
+    #[getter]
+    fn filename<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.filename.to_python(py)
+    }
+
+    /// The page, from 1.
+    #[getter]
+    fn page<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.page.to_python(py)
+    }
+
+    /// The heading that it is under.
+    #[getter]
+    fn section<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.section.to_python(py)
+    }
+
+    /// The address of the document.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.url.to_python(py)
+    }
+
+    /// A hash of the document's content, which changes with it.
+    #[getter]
+    fn content_hash<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.content_hash.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "KnowledgeMetadata",
+            &[
+                ("filename", self.filename(py)?),
+                ("page", self.page(py)?),
+                ("section", self.section(py)?),
+                ("url", self.url(py)?),
+                ("content_hash", self.content_hash(py)?),
+            ],
+        )
+    }
+}
+
+/// How much knowledge there is.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct KnowledgeStats(pub api::KnowledgeStats);
+
+#[pymethods]
+impl KnowledgeStats {
+    /// How many collections there are.
+    #[getter]
+    fn collections<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.collections.to_python(py)
+    }
+
+    /// How many chunks are in them.
+    #[getter]
+    fn total_chunks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.total_chunks.to_python(py)
+    }
+
+    /// How many tokens are in them.
+    #[getter]
+    fn total_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.total_tokens.to_python(py)
+    }
+
+    /// How much storage they take, in gigabytes.
+    #[getter]
+    fn storage_gb<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.storage_gb.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "KnowledgeStats",
+            &[
+                ("collections", self.collections(py)?),
+                ("total_chunks", self.total_chunks(py)?),
+                ("total_tokens", self.total_tokens(py)?),
+                ("storage_gb", self.storage_gb(py)?),
+            ],
+        )
+    }
+}
+
+/// A source elsewhere, and how it is read.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct KnowledgeSyncSource(pub api::KnowledgeSyncSource);
+
+#[pymethods]
+impl KnowledgeSyncSource {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, type, config)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::KNOWLEDGE_SYNC_SOURCE, fields).map(Self)
+    }
+
+    /// What kind of source it is: any but `upload`.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.r#type.to_python(py)
+    }
+
+    /// What is needed to read it, depending on its type. Name the secret that has a credential, as `credential_ref`.
+    #[getter]
+    fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.config.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("KnowledgeSyncSource", &[("type", self.r#type(py)?), ("config", self.config(py)?)])
+    }
+}
+
+/// A source of knowledge: a file that was uploaded, or a sync.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct KnowledgeSourceData(pub api::KnowledgeSourceData);
+
+#[pymethods]
+impl KnowledgeSourceData {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// What kind of source it is.
+    #[getter]
+    fn source<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.source.to_python(py)
+    }
+
+    /// The name of the file; empty for a sync.
+    #[getter]
+    fn filename<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.filename.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// The collection.
+    #[getter]
+    fn collection<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.collection.to_python(py)
+    }
+
+    /// When it is read again, as five cron fields in UTC; absent if it never is.
+    #[getter]
+    fn sync_schedule<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.sync_schedule.to_python(py)
+    }
+
+    /// How many chunks come from it.
+    #[getter]
+    fn chunk_count<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.chunk_count.to_python(py)
+    }
+
+    /// When it was last read.
+    #[getter]
+    fn synced_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.synced_at.to_python(py)
+    }
+
+    /// Why it could not be read the last time.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// When it was added.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "KnowledgeSourceData",
+            &[
+                ("id", self.id(py)?),
+                ("source", self.source(py)?),
+                ("filename", self.filename(py)?),
+                ("status", self.status(py)?),
+                ("collection", self.collection(py)?),
+                ("sync_schedule", self.sync_schedule(py)?),
+                ("chunk_count", self.chunk_count(py)?),
+                ("synced_at", self.synced_at(py)?),
+                ("error", self.error(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// What a new workflow is made of.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct WorkflowCreateOpts(pub api::WorkflowCreateOpts);
+
+#[pymethods]
+impl WorkflowCreateOpts {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, steps, name=None, description=None, timeout=None, input_schema=None, output_schema=None, policy=None, on_failure=None, retries=None, concurrency=None, planner_policy=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::WORKFLOW_CREATE_OPTS, fields).map(Self)
+    }
+
+    /// The steps, at most 500 with those inside of others. They need not be in the order in which they run.
+    #[getter]
+    fn steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.steps.to_python(py)
+    }
+
+    /// The name, for people; none by default.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// What the workflow is for.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.description.to_python(py)
+    }
+
+    /// How long a run may take; no limit by default. The time in which a run is paused does not count.
+    #[getter]
+    fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.timeout.to_python(py)
+    }
+
+    /// The JSON Schema that the input of a run must fit; any object by default. It is checked before anything starts.
+    #[getter]
+    fn input_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.input_schema.to_python(py)
+    }
+
+    /// The JSON Schema that the output of a run must fit; anything by default. It is checked before a run is completed.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.output_schema.to_python(py)
+    }
+
+    /// What the steps may do, and what they may cost; no limits by default.
+    #[getter]
+    fn policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.policy.to_python(py)
+    }
+
+    /// What happens when a step fails that does not say so itself; `abort` by default.
+    #[getter]
+    fn on_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.on_failure.to_python(py)
+    }
+
+    /// How often a failed step is tried again before it counts as failed; not at all by default.
+    #[getter]
+    fn retries<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.retries.to_python(py)
+    }
+
+    /// How many runs of the workflow work at once; further ones stay `pending` until one is over. No limit by default.
+    #[getter]
+    fn concurrency<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.concurrency.to_python(py)
+    }
+
+    /// What planner steps may do at most, whatever they say themselves; no limits by default.
+    #[getter]
+    fn planner_policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.planner_policy.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "WorkflowCreateOpts",
+            &[
+                ("steps", self.steps(py)?),
+                ("name", self.name(py)?),
+                ("description", self.description(py)?),
+                ("timeout", self.timeout(py)?),
+                ("input_schema", self.input_schema(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("policy", self.policy(py)?),
+                ("on_failure", self.on_failure(py)?),
+                ("retries", self.retries(py)?),
+                ("concurrency", self.concurrency(py)?),
+                ("planner_policy", self.planner_policy(py)?),
+            ],
+        )
+    }
+}
+
+/// The name of a secret, in the place of its value.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct SecretReference(pub api::SecretReference);
+
+#[pymethods]
+impl SecretReference {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, secret_ref)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::SECRET_REFERENCE, fields).map(Self)
+    }
+
+    /// The name of a secret of the session or of the account.
+    #[getter]
+    fn secret_ref<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.secret_ref.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("SecretReference", &[("secret_ref", self.secret_ref(py)?)])
+    }
+}
+
+/// How a condition goes on where it does not only name a step. What is given happens in this order: delay, agent, next.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BranchOpts(pub api::BranchOpts);
+
+#[pymethods]
+impl BranchOpts {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, agent=None, delay=None, next=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::BRANCH_OPTS, fields).map(Self)
+    }
+
+    /// The agent that is given the run's input as its task.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent.to_python(py)
+    }
+
+    /// How long it waits first.
+    #[getter]
+    fn delay<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.delay.to_python(py)
+    }
+
+    /// The id of the step that it goes on with.
+    #[getter]
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.next.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("BranchOpts", &[("agent", self.agent(py)?), ("delay", self.delay(py)?), ("next", self.next(py)?)])
+    }
+}
+
+/// What the steps of a workflow may do, and what they may cost. What is absent is not limited.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct WorkflowPolicy(pub api::WorkflowPolicy);
+
+#[pymethods]
+impl WorkflowPolicy {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, allow_tools=None, deny_tools=None, require_approval_for=None, max_cost_per_step=None, max_total_cost=None, max_steps_total=None, max_parallel=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::WORKFLOW_POLICY, fields).map(Self)
+    }
+
+    /// The only tools that agents may use; all by default.
+    #[getter]
+    fn allow_tools<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.allow_tools.to_python(py)
+    }
+
+    /// Tools that agents may not use.
+    #[getter]
+    fn deny_tools<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.deny_tools.to_python(py)
+    }
+
+    /// Tools that agents may use only when somebody approved.
+    #[getter]
+    fn require_approval_for<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.require_approval_for.to_python(py)
+    }
+
+    /// What each step may cost.
+    #[getter]
+    fn max_cost_per_step<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_cost_per_step.to_python(py)
+    }
+
+    /// What a run may cost.
+    #[getter]
+    fn max_total_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_total_cost.to_python(py)
+    }
+
+    /// How many steps a run may have, with those that planners add.
+    #[getter]
+    fn max_steps_total<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_steps_total.to_python(py)
+    }
+
+    /// How many steps of a run work at once.
+    #[getter]
+    fn max_parallel<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_parallel.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "WorkflowPolicy",
+            &[
+                ("allow_tools", self.allow_tools(py)?),
+                ("deny_tools", self.deny_tools(py)?),
+                ("require_approval_for", self.require_approval_for(py)?),
+                ("max_cost_per_step", self.max_cost_per_step(py)?),
+                ("max_total_cost", self.max_total_cost(py)?),
+                ("max_steps_total", self.max_steps_total(py)?),
+                ("max_parallel", self.max_parallel(py)?),
+            ],
+        )
+    }
+}
+
+/// How often a failed step is tried again, and when.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct RetryConfig(pub api::RetryConfig);
+
+#[pymethods]
+impl RetryConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, max_attempts, delay=None, backoff=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::RETRY_CONFIG, fields).map(Self)
+    }
+
+    /// How often a step is tried in all, the first time included: 1 to 100.
+    #[getter]
+    fn max_attempts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_attempts.to_python(py)
+    }
+
+    /// How long it waits before it is tried again; a second by default.
+    #[getter]
+    fn delay<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.delay.to_python(py)
+    }
+
+    /// How the delay grows; `fixed` by default.
+    #[getter]
+    fn backoff<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.backoff.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "RetryConfig",
+            &[("max_attempts", self.max_attempts(py)?), ("delay", self.delay(py)?), ("backoff", self.backoff(py)?)],
+        )
+    }
+}
+
+/// What planner steps may do at most. What is absent is not limited here.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct PlannerPolicy(pub api::PlannerPolicy);
+
+#[pymethods]
+impl PlannerPolicy {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, max_steps=None, allowed_step_types=None, require_approval=None, require_approval_after_steps=None, max_spawned_cost=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::PLANNER_POLICY, fields).map(Self)
+    }
+
+    /// How many steps a planner may add.
+    #[getter]
+    fn max_steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_steps.to_python(py)
+    }
+
+    /// The kinds of steps that a planner may add.
+    #[getter]
+    fn allowed_step_types<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.allowed_step_types.to_python(py)
+    }
+
+    /// Whether somebody must approve each plan; false by default.
+    #[getter]
+    fn require_approval<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.require_approval.to_python(py)
+    }
+
+    /// After how many of a planner's steps somebody must approve that it goes on; never by default.
+    #[getter]
+    fn require_approval_after_steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.require_approval_after_steps.to_python(py)
+    }
+
+    /// What the steps of a planner may cost together.
+    #[getter]
+    fn max_spawned_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_spawned_cost.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "PlannerPolicy",
+            &[
+                ("max_steps", self.max_steps(py)?),
+                ("allowed_step_types", self.allowed_step_types(py)?),
+                ("require_approval", self.require_approval(py)?),
+                ("require_approval_after_steps", self.require_approval_after_steps(py)?),
+                ("max_spawned_cost", self.max_spawned_cost(py)?),
+            ],
+        )
+    }
+}
+
+/// A workflow.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct Workflow(pub api::Workflow);
+
+#[pymethods]
+impl Workflow {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The name; empty if it has none.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// The version: 1 when it is created, and one more with each update.
+    #[getter]
+    fn version<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.version.to_python(py)
+    }
+
+    /// The steps.
+    #[getter]
+    fn steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.steps.to_python(py)
+    }
+
+    /// What happens when a step fails that does not say so itself.
+    #[getter]
+    fn on_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.on_failure.to_python(py)
+    }
+
+    /// What the workflow is for.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.description.to_python(py)
+    }
+
+    /// How long a run may take.
+    #[getter]
+    fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.timeout.to_python(py)
+    }
+
+    /// The JSON Schema that the input of a run must fit.
+    #[getter]
+    fn input_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.input_schema.to_python(py)
+    }
+
+    /// The JSON Schema that the output of a run must fit.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.output_schema.to_python(py)
+    }
+
+    /// What the steps may do, and what they may cost.
+    #[getter]
+    fn policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.policy.to_python(py)
+    }
+
+    /// How often a failed step is tried again before it counts as failed.
+    #[getter]
+    fn retries<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.retries.to_python(py)
+    }
+
+    /// How many runs of the workflow work at once.
+    #[getter]
+    fn concurrency<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.concurrency.to_python(py)
+    }
+
+    /// What planner steps may do at most.
+    #[getter]
+    fn planner_policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.planner_policy.to_python(py)
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When it was last changed.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.updated_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "Workflow",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("version", self.version(py)?),
+                ("steps", self.steps(py)?),
+                ("on_failure", self.on_failure(py)?),
+                ("description", self.description(py)?),
+                ("timeout", self.timeout(py)?),
+                ("input_schema", self.input_schema(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("policy", self.policy(py)?),
+                ("retries", self.retries(py)?),
+                ("concurrency", self.concurrency(py)?),
+                ("planner_policy", self.planner_policy(py)?),
+                ("created_at", self.created_at(py)?),
+                ("updated_at", self.updated_at(py)?),
+            ],
+        )
+    }
+}
+
+/// What a run of a workflow would cost.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct WorkflowEstimate(pub api::WorkflowEstimate);
+
+#[pymethods]
+impl WorkflowEstimate {
+    /// The whole run.
+    #[getter]
+    fn estimated<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.estimated.to_python(py)
+    }
+
+    /// How far the estimate is to be trusted.
+    #[getter]
+    fn confidence<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.confidence.to_python(py)
+    }
+
+    /// Each step, in the order of the workflow.
+    #[getter]
+    fn breakdown<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.breakdown.to_python(py)
+    }
+
+    /// How many runs of the past it is based on.
+    #[getter]
+    fn based_on<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.based_on.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "WorkflowEstimate",
+            &[
+                ("estimated", self.estimated(py)?),
+                ("confidence", self.confidence(py)?),
+                ("breakdown", self.breakdown(py)?),
+                ("based_on", self.based_on(py)?),
+            ],
+        )
+    }
+}
+
+/// What something costs at least and at most.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct CostRange(pub api::CostRange);
+
+#[pymethods]
+impl CostRange {
+    /// The least, in cents.
+    #[getter]
+    fn min<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.min.to_python(py)
+    }
+
+    /// The most, in cents.
+    #[getter]
+    fn max<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max.to_python(py)
+    }
+
+    /// The currency, `usd`.
+    #[getter]
+    fn currency<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.currency.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("CostRange", &[("min", self.min(py)?), ("max", self.max(py)?), ("currency", self.currency(py)?)])
+    }
+}
+
+/// What one step would cost.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct StepEstimate(pub api::StepEstimate);
+
+#[pymethods]
+impl StepEstimate {
+    /// The id of the step.
+    #[getter]
+    fn step_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.step_id.to_python(py)
+    }
+
+    /// The kind of the step.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.r#type.to_python(py)
+    }
+
+    /// What it would cost.
+    #[getter]
+    fn estimated<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.estimated.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "StepEstimate",
+            &[("step_id", self.step_id(py)?), ("type", self.r#type(py)?), ("estimated", self.estimated(py)?)],
+        )
+    }
+}
+
+/// A schedule of an agent or a workflow.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct Schedule(pub api::Schedule);
+
+#[pymethods]
+impl Schedule {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The name; absent if it has none.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// The agent that is run; absent for a workflow.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent.to_python(py)
+    }
+
+    /// The workflow that is run; absent for an agent.
+    #[getter]
+    fn workflow_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.workflow_id.to_python(py)
+    }
+
+    /// The end user that the runs are for.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The times: minute, hour, day of the month, month and day of the week.
+    #[getter]
+    fn cron<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cron.to_python(py)
+    }
+
+    /// The time zone in which the times are meant.
+    #[getter]
+    fn timezone<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.timezone.to_python(py)
+    }
+
+    /// What the agent is told, or the input of the workflow.
+    #[getter]
+    fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.input.to_python(py)
+    }
+
+    /// Whether it is active; false while it is paused.
+    #[getter]
+    fn enabled<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.enabled.to_python(py)
+    }
+
+    /// When it last ran; null if it never did.
+    #[getter]
+    fn last_run_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.last_run_at.to_python(py)
+    }
+
+    /// When it runs next; null while it is paused.
+    #[getter]
+    fn next_run_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.next_run_at.to_python(py)
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "Schedule",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("agent", self.agent(py)?),
+                ("workflow_id", self.workflow_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("cron", self.cron(py)?),
+                ("timezone", self.timezone(py)?),
+                ("input", self.input(py)?),
+                ("enabled", self.enabled(py)?),
+                ("last_run_at", self.last_run_at(py)?),
+                ("next_run_at", self.next_run_at(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A run of a workflow.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct WorkflowRun(pub api::WorkflowRun);
+
+#[pymethods]
+impl WorkflowRun {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The workflow.
+    #[getter]
+    fn workflow_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.workflow_id.to_python(py)
+    }
+
+    /// The version of the workflow that it began with.
+    #[getter]
+    fn workflow_version<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.workflow_version.to_python(py)
+    }
+
+    /// The end user; empty in an anonymous session.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The session in which its agents work.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// The input.
+    #[getter]
+    fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.input.to_python(py)
+    }
+
+    /// What it returned: the output of its last step, or the outputs of its last steps by their ids; null before it is
+    /// over.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.output.to_python(py)
+    }
+
+    /// Why it failed, or why it is paused.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// The step that works or waits; the one that began last if there are several.
+    #[getter]
+    fn current_step_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.current_step_id.to_python(py)
+    }
+
+    /// What became of each step, by its id. Steps that a planner added are in it too.
+    #[getter]
+    fn step_results<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.step_results.to_python(py)
+    }
+
+    /// What its steps share, by name.
+    #[getter]
+    fn shared_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.shared_state.to_python(py)
+    }
+
+    /// What it cost so far.
+    #[getter]
+    fn total_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.total_cost.to_python(py)
+    }
+
+    /// The step at which `workflows.retry_run` would take it up again.
+    #[getter]
+    fn can_retry_from<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.can_retry_from.to_python(py)
+    }
+
+    /// Your own key for the run.
+    #[getter]
+    fn run_key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.run_key.to_python(py)
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When its first step began.
+    #[getter]
+    fn started_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.started_at.to_python(py)
+    }
+
+    /// When it was over.
+    #[getter]
+    fn completed_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.completed_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "WorkflowRun",
+            &[
+                ("id", self.id(py)?),
+                ("workflow_id", self.workflow_id(py)?),
+                ("workflow_version", self.workflow_version(py)?),
+                ("user_id", self.user_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("status", self.status(py)?),
+                ("input", self.input(py)?),
+                ("output", self.output(py)?),
+                ("error", self.error(py)?),
+                ("current_step_id", self.current_step_id(py)?),
+                ("step_results", self.step_results(py)?),
+                ("shared_state", self.shared_state(py)?),
+                ("total_cost", self.total_cost(py)?),
+                ("can_retry_from", self.can_retry_from(py)?),
+                ("run_key", self.run_key(py)?),
+                ("created_at", self.created_at(py)?),
+                ("started_at", self.started_at(py)?),
+                ("completed_at", self.completed_at(py)?),
+            ],
+        )
+    }
+}
+
+/// What became of a step in a run.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct WorkflowRunStepResult(pub api::WorkflowRunStepResult);
+
+#[pymethods]
+impl WorkflowRunStepResult {
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// What it returned; absent before it is completed.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.output.to_python(py)
+    }
+
+    /// What it cost so far: cents, rounded half up.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// What it cost so far, exactly, in millionths of a cent.
+    #[getter]
+    fn micro_cents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.micro_cents.to_python(py)
+    }
+
+    /// How long it took, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.duration_ms.to_python(py)
+    }
+
+    /// How often it was tried.
+    #[getter]
+    fn attempts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.attempts.to_python(py)
+    }
+
+    /// The agent that worked on it.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// The approval that it waits for or waited for.
+    #[getter]
+    fn approval_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.approval_id.to_python(py)
+    }
+
+    /// Why it failed, for people.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// Why it failed, as a code that programs branch on.
+    #[getter]
+    fn error_code<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error_code.to_python(py)
+    }
+
+    /// When it began.
+    #[getter]
+    fn started_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.started_at.to_python(py)
+    }
+
+    /// When it was over.
+    #[getter]
+    fn completed_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.completed_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "WorkflowRunStepResult",
+            &[
+                ("status", self.status(py)?),
+                ("output", self.output(py)?),
+                ("cost", self.cost(py)?),
+                ("micro_cents", self.micro_cents(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+                ("attempts", self.attempts(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("approval_id", self.approval_id(py)?),
+                ("error", self.error(py)?),
+                ("error_code", self.error_code(py)?),
+                ("started_at", self.started_at(py)?),
+                ("completed_at", self.completed_at(py)?),
+            ],
+        )
+    }
+}
+
+/// An approval: an action that waits until somebody allows it.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct Approval(pub api::Approval);
+
+#[pymethods]
+impl Approval {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The agent that waits; null for a step of a workflow.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// The session of what waits.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The run of the agent that waits; null for a step of a workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.run_id.to_python(py)
+    }
+
+    /// The run of the workflow that waits, if one does.
+    #[getter]
+    fn workflow_run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.workflow_run_id.to_python(py)
+    }
+
+    /// The step of the workflow that waits, if one does.
+    #[getter]
+    fn step_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.step_id.to_python(py)
+    }
+
+    /// The name of the action.
+    #[getter]
+    fn action<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.action.to_python(py)
+    }
+
+    /// What the action is to be done with.
+    #[getter]
+    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.params.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// How long there is to decide.
+    #[getter]
+    fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.timeout.to_python(py)
+    }
+
+    /// What counts when nobody decides in time.
+    #[getter]
+    fn default_action<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.default_action.to_python(py)
+    }
+
+    /// When it was asked for.
+    #[getter]
+    fn requested_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.requested_at.to_python(py)
+    }
+
+    /// When it is too late to decide.
+    #[getter]
+    fn expires_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.expires_at.to_python(py)
+    }
+
+    /// When it was decided, or expired; absent while it is pending.
+    #[getter]
+    fn decided_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.decided_at.to_python(py)
+    }
+
+    /// Who decided, by the id that your own system uses; absent where nobody is named.
+    #[getter]
+    fn decided_by<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.decided_by.to_python(py)
+    }
+
+    /// Members of `params` that were changed by who approved.
+    #[getter]
+    fn modifications<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.modifications.to_python(py)
+    }
+
+    /// Why it was denied.
+    #[getter]
+    fn reason<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.reason.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "Approval",
+            &[
+                ("id", self.id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("run_id", self.run_id(py)?),
+                ("workflow_run_id", self.workflow_run_id(py)?),
+                ("step_id", self.step_id(py)?),
+                ("action", self.action(py)?),
+                ("params", self.params(py)?),
+                ("status", self.status(py)?),
+                ("timeout", self.timeout(py)?),
+                ("default_action", self.default_action(py)?),
+                ("requested_at", self.requested_at(py)?),
+                ("expires_at", self.expires_at(py)?),
+                ("decided_at", self.decided_at(py)?),
+                ("decided_by", self.decided_by(py)?),
+                ("modifications", self.modifications(py)?),
+                ("reason", self.reason(py)?),
+            ],
+        )
+    }
+}
+
+/// What became of several approvals.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BulkApprovalResult(pub api::BulkApprovalResult);
+
+#[pymethods]
+impl BulkApprovalResult {
+    /// What became of each, in the order in which they were named.
+    #[getter]
+    fn results<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.results.to_python(py)
+    }
+
+    /// How many were decided as was asked.
+    #[getter]
+    fn succeeded<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.succeeded.to_python(py)
+    }
+
+    /// How many were not.
+    #[getter]
+    fn failed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.failed.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "BulkApprovalResult",
+            &[("results", self.results(py)?), ("succeeded", self.succeeded(py)?), ("failed", self.failed(py)?)],
+        )
+    }
+}
+
+/// What became of one of several approvals: it, or an error.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ApprovalResult(pub api::ApprovalResult);
+
+#[pymethods]
+impl ApprovalResult {
+    /// The id that was named.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The approval, if it is decided as was asked.
+    #[getter]
+    fn approval<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.approval.to_python(py)
+    }
+
+    /// Why it is not.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ApprovalResult", &[("id", self.id(py)?), ("approval", self.approval(py)?), ("error", self.error(py)?)])
+    }
+}
+
+/// One execution of a schedule.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ScheduleExecution(pub api::ScheduleExecution);
+
+#[pymethods]
+impl ScheduleExecution {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The schedule.
+    #[getter]
+    fn schedule_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.schedule_id.to_python(py)
+    }
+
+    /// The session that it worked in; null if it did not begin.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The agent that worked; null for a workflow, and if it did not begin.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// The run of the agent; null for a workflow, and if it did not begin.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.run_id.to_python(py)
+    }
+
+    /// The run of the workflow; null for an agent, and if it did not begin.
+    #[getter]
+    fn workflow_run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.workflow_run_id.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// What it cost so far.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// Why it failed or was skipped.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// When it began, or should have.
+    #[getter]
+    fn started_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.started_at.to_python(py)
+    }
+
+    /// When it was over.
+    #[getter]
+    fn completed_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.completed_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ScheduleExecution",
+            &[
+                ("id", self.id(py)?),
+                ("schedule_id", self.schedule_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("run_id", self.run_id(py)?),
+                ("workflow_run_id", self.workflow_run_id(py)?),
+                ("status", self.status(py)?),
+                ("cost", self.cost(py)?),
+                ("error", self.error(py)?),
+                ("started_at", self.started_at(py)?),
+                ("completed_at", self.completed_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A trigger of an agent or a workflow.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct Trigger(pub api::Trigger);
+
+#[pymethods]
+impl Trigger {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The name.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// What sets it off.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.r#type.to_python(py)
+    }
+
+    /// The agent that is run; absent for a workflow.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent.to_python(py)
+    }
+
+    /// The workflow that is run; absent for an agent.
+    #[getter]
+    fn workflow_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.workflow_id.to_python(py)
+    }
+
+    /// The end user that the runs are for.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The address that is called to fire it; absent for the type `event`.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.url.to_python(py)
+    }
+
+    /// The secret that calls are signed with; only in the answer that creates a trigger of the type `webhook`.
+    #[getter]
+    fn secret<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.secret.to_python(py)
+    }
+
+    /// The name of the event; absent for the type `webhook`.
+    #[getter]
+    fn event<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.event.to_python(py)
+    }
+
+    /// Members that the event's payload must have with these values.
+    #[getter]
+    fn filter<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.filter.to_python(py)
+    }
+
+    /// Whether it can be fired.
+    #[getter]
+    fn enabled<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.enabled.to_python(py)
+    }
+
+    /// When it was last fired; null if it never was.
+    #[getter]
+    fn last_fired_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.last_fired_at.to_python(py)
+    }
+
+    /// When it was created; null where a server does not say.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "Trigger",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("type", self.r#type(py)?),
+                ("agent", self.agent(py)?),
+                ("workflow_id", self.workflow_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("url", self.url(py)?),
+                ("secret", hidden(py)),
+                ("event", self.event(py)?),
+                ("filter", self.filter(py)?),
+                ("enabled", self.enabled(py)?),
+                ("last_fired_at", self.last_fired_at(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// That a trigger was fired.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TriggerFiring(pub api::TriggerFiring);
+
+#[pymethods]
+impl TriggerFiring {
+    /// Whether what the trigger runs begins; false while the trigger is not enabled.
+    #[getter]
+    fn accepted<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.accepted.to_python(py)
+    }
+
+    /// The id of the event, which the runs that begin and the logs name.
+    #[getter]
+    fn event_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.event_id.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("TriggerFiring", &[("accepted", self.accepted(py)?), ("event_id", self.event_id(py)?)])
+    }
+}
+
+/// An event that was emitted.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct EmittedEvent(pub api::EmittedEvent);
+
+#[pymethods]
+impl EmittedEvent {
+    /// The id, which the runs that begin and the logs name.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The name.
+    #[getter]
+    fn event<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.event.to_python(py)
+    }
+
+    /// The end user that it concerns; null for all.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// How many triggers it fires.
+    #[getter]
+    fn triggers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.triggers.to_python(py)
+    }
+
+    /// How many workflow runs waited for it and go on.
+    #[getter]
+    fn resumed_runs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.resumed_runs.to_python(py)
+    }
+
+    /// When it was emitted.
+    #[getter]
+    fn emitted_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.emitted_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "EmittedEvent",
+            &[
+                ("id", self.id(py)?),
+                ("event", self.event(py)?),
+                ("user_id", self.user_id(py)?),
+                ("triggers", self.triggers(py)?),
+                ("resumed_runs", self.resumed_runs(py)?),
+                ("emitted_at", self.emitted_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A tool.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct Tool(pub api::Tool);
+
+#[pymethods]
+impl Tool {
+    /// The id; absent for a built-in tool.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The name by which models call it.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// What it does and when to use it.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.description.to_python(py)
+    }
+
+    /// Whether it is built in.
+    #[getter]
+    fn builtin<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.builtin.to_python(py)
+    }
+
+    /// What it is given: a JSON Schema of an object.
+    #[getter]
+    fn parameters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.parameters.to_python(py)
+    }
+
+    /// What does its work, without its headers; absent for a built-in tool.
+    #[getter]
+    fn handler<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.handler.to_python(py)
+    }
+
+    /// Whether a person must approve each call.
+    #[getter]
+    fn requires_approval<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.requires_approval.to_python(py)
+    }
+
+    /// The secret that calls of the handler are signed with: in the answer that registers the tool, never again.
+    #[getter]
+    fn signing_secret<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.signing_secret.to_python(py)
+    }
+
+    /// When it was registered; absent for a built-in tool.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When it was last changed; absent for a built-in tool.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.updated_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "Tool",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("description", self.description(py)?),
+                ("builtin", self.builtin(py)?),
+                ("parameters", self.parameters(py)?),
+                ("handler", self.handler(py)?),
+                ("requires_approval", self.requires_approval(py)?),
+                ("signing_secret", hidden(py)),
+                ("created_at", self.created_at(py)?),
+                ("updated_at", self.updated_at(py)?),
+            ],
+        )
+    }
+}
+
+/// What came of a test of a tool.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ToolResult(pub api::ToolResult);
+
+#[pymethods]
+impl ToolResult {
+    /// The name of the tool.
+    #[getter]
+    fn tool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tool.to_python(py)
+    }
+
+    /// What it was given.
+    #[getter]
+    fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.input.to_python(py)
+    }
+
+    /// What it returned; null if it failed.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.output.to_python(py)
+    }
+
+    /// Whether it did its work.
+    #[getter]
+    fn success<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.success.to_python(py)
+    }
+
+    /// Why it failed; absent if it did its work.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// How long it took, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.duration_ms.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ToolResult",
+            &[
+                ("tool", self.tool(py)?),
+                ("input", self.input(py)?),
+                ("output", self.output(py)?),
+                ("success", self.success(py)?),
+                ("error", self.error(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+            ],
+        )
+    }
+}
+
+/// An MCP server to connect.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct McpConnectOpts(pub api::McpConnectOpts);
+
+#[pymethods]
+impl McpConnectOpts {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, name, transport, url=None, headers=None, command=None, args=None, tool_filter=None, requires_approval=None, credentials_type=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::MCP_CONNECT_OPTS, fields).map(Self)
+    }
+
+    /// The name, with which the names of its tools begin: 1 to 32 letters, digits, `_` and `-`.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// How it is spoken to.
+    #[getter]
+    fn transport<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.transport.to_python(py)
+    }
+
+    /// The address of the server; needed for `sse` and `streamable-http`.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.url.to_python(py)
+    }
+
+    /// Headers that are sent with each request, by their names. They are kept sealed and never shown.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.headers.to_python(py)
+    }
+
+    /// The program to start; needed for `stdio`.
+    #[getter]
+    fn command<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.command.to_python(py)
+    }
+
+    /// The arguments of the program; none by default.
+    #[getter]
+    fn args<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.args.to_python(py)
+    }
+
+    /// The server's own names of the tools that agents may use; all by default.
+    #[getter]
+    fn tool_filter<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tool_filter.to_python(py)
+    }
+
+    /// The server's own names of the tools of which a person must approve each call; none by default.
+    #[getter]
+    fn requires_approval<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.requires_approval.to_python(py)
+    }
+
+    /// Whose credentials the server is called with; `platform` by default.
+    #[getter]
+    fn credentials_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.credentials_type.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "McpConnectOpts",
+            &[
+                ("name", self.name(py)?),
+                ("transport", self.transport(py)?),
+                ("url", self.url(py)?),
+                ("headers", hidden(py)),
+                ("command", self.command(py)?),
+                ("args", self.args(py)?),
+                ("tool_filter", self.tool_filter(py)?),
+                ("requires_approval", self.requires_approval(py)?),
+                ("credentials_type", self.credentials_type(py)?),
+            ],
+        )
+    }
+}
+
+/// A connection to an MCP server.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct McpConnection(pub api::McpConnection);
+
+#[pymethods]
+impl McpConnection {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The name, with which the names of its tools begin.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// How the server is spoken to.
+    #[getter]
+    fn transport<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.transport.to_python(py)
+    }
+
+    /// The address of the server; null for `stdio`.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.url.to_python(py)
+    }
+
+    /// The program that is started; null for other transports than `stdio`.
+    #[getter]
+    fn command<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.command.to_python(py)
+    }
+
+    /// The arguments of the program; null for other transports than `stdio`.
+    #[getter]
+    fn args<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.args.to_python(py)
+    }
+
+    /// The server's own names of the tools that agents may use; null if they may use all.
+    #[getter]
+    fn tool_filter<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tool_filter.to_python(py)
+    }
+
+    /// The server's own names of the tools of which a person must approve each call.
+    #[getter]
+    fn requires_approval<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.requires_approval.to_python(py)
+    }
+
+    /// Whose credentials the server is called with.
+    #[getter]
+    fn credentials_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.credentials_type.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// Why it is not connected; null if it is.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// How many tools the server has, those that are filtered out included.
+    #[getter]
+    fn tool_count<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tool_count.to_python(py)
+    }
+
+    /// The tools that agents can use.
+    #[getter]
+    fn discovered_tools<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.discovered_tools.to_python(py)
+    }
+
+    /// When the server was last asked for a sign of life; null if it never was.
+    #[getter]
+    fn last_health_check<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.last_health_check.to_python(py)
+    }
+
+    /// Where a person must give consent before the server can be used; absent if nobody must.
+    #[getter]
+    fn auth_url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.auth_url.to_python(py)
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When it was last changed.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.updated_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "McpConnection",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("transport", self.transport(py)?),
+                ("url", self.url(py)?),
+                ("command", self.command(py)?),
+                ("args", self.args(py)?),
+                ("tool_filter", self.tool_filter(py)?),
+                ("requires_approval", self.requires_approval(py)?),
+                ("credentials_type", self.credentials_type(py)?),
+                ("status", self.status(py)?),
+                ("error", self.error(py)?),
+                ("tool_count", self.tool_count(py)?),
+                ("discovered_tools", self.discovered_tools(py)?),
+                ("last_health_check", self.last_health_check(py)?),
+                ("auth_url", self.auth_url(py)?),
+                ("created_at", self.created_at(py)?),
+                ("updated_at", self.updated_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A tool of an MCP server.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct McpTool(pub api::McpTool);
+
+#[pymethods]
+impl McpTool {
+    /// The server's own name of it. Agents call it by the name of the connection, `_` and this.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// What it does and when to use it.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.description.to_python(py)
+    }
+
+    /// What it is given: a JSON Schema of an object.
+    #[getter]
+    fn input_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.input_schema.to_python(py)
+    }
+
+    /// The connection.
+    #[getter]
+    fn server_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.server_id.to_python(py)
+    }
+
+    /// The name of the connection.
+    #[getter]
+    fn server_name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.server_name.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "McpTool",
+            &[
+                ("name", self.name(py)?),
+                ("description", self.description(py)?),
+                ("input_schema", self.input_schema(py)?),
+                ("server_id", self.server_id(py)?),
+                ("server_name", self.server_name(py)?),
+            ],
+        )
+    }
+}
+
+/// What came of asking a server again which tools it has.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct McpRefreshResult(pub api::McpRefreshResult);
+
+#[pymethods]
+impl McpRefreshResult {
+    /// The tools that agents can use now.
+    #[getter]
+    fn tools<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tools.to_python(py)
+    }
+
+    /// The names of those that were not there before.
+    #[getter]
+    fn added<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.added.to_python(py)
+    }
+
+    /// The names of those that are gone.
+    #[getter]
+    fn removed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.removed.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "McpRefreshResult",
+            &[("tools", self.tools(py)?), ("added", self.added(py)?), ("removed", self.removed(py)?)],
+        )
+    }
+}
+
+/// A change of a connection. What is left out stays.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct McpUpdateOpts(pub api::McpUpdateOpts);
+
+#[pymethods]
+impl McpUpdateOpts {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, headers=None, tool_filter=None, requires_approval=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::MCP_UPDATE_OPTS, fields).map(Self)
+    }
+
+    /// Headers that are sent with each request, in place of all those before.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.headers.to_python(py)
+    }
+
+    /// The server's own names of the tools that agents may use; null lets them use all.
+    #[getter]
+    fn tool_filter<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tool_filter.to_python(py)
+    }
+
+    /// The server's own names of the tools of which a person must approve each call, in place of those before.
+    #[getter]
+    fn requires_approval<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.requires_approval.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "McpUpdateOpts",
+            &[
+                ("headers", hidden(py)),
+                ("tool_filter", self.tool_filter(py)?),
+                ("requires_approval", self.requires_approval(py)?),
+            ],
+        )
+    }
+}
+
+/// Whether the server of a connection is alive.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct McpHealth(pub api::McpHealth);
+
+#[pymethods]
+impl McpHealth {
+    /// The state of the connection.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// How long the server took to answer, in milliseconds; if it did not, how long it was waited for.
+    #[getter]
+    fn latency_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.latency_ms.to_python(py)
+    }
+
+    /// When it was asked.
+    #[getter]
+    fn last_ping_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.last_ping_at.to_python(py)
+    }
+
+    /// Why it did not answer; absent if it did.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "McpHealth",
+            &[
+                ("status", self.status(py)?),
+                ("latency_ms", self.latency_ms(py)?),
+                ("last_ping_at", self.last_ping_at(py)?),
+                ("error", self.error(py)?),
+            ],
+        )
+    }
+}
+
+/// What the account's MCP server offers, and where it is.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct McpServerConfigResponse(pub api::McpServerConfigResponse);
+
+#[pymethods]
+impl McpServerConfigResponse {
+    /// The names of the registered tools that are offered, or `*` for all; an empty list offers nothing.
+    #[getter]
+    fn expose<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.expose.to_python(py)
+    }
+
+    /// How programs outside prove who they are.
+    #[getter]
+    fn auth<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.auth.to_python(py)
+    }
+
+    /// The address of the account's MCP server, for streamable HTTP.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.url.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "McpServerConfigResponse",
+            &[("expose", self.expose(py)?), ("auth", self.auth(py)?), ("url", self.url(py)?)],
+        )
+    }
+}
+
+/// How the chat on a website looks.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ChannelTheme(pub api::ChannelTheme);
+
+#[pymethods]
+impl ChannelTheme {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, primary_color, title, position=None, placeholder=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::CHANNEL_THEME, fields).map(Self)
+    }
+
+    /// The main colour as CSS writes it, for example `#4f46e5`.
+    #[getter]
+    fn primary_color<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.primary_color.to_python(py)
+    }
+
+    /// What stands above the chat.
+    #[getter]
+    fn title<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.title.to_python(py)
+    }
+
+    /// Where the chat is; `bottom-right` by default.
+    #[getter]
+    fn position<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.position.to_python(py)
+    }
+
+    /// What stands in the field for a message while it is empty.
+    #[getter]
+    fn placeholder<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.placeholder.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ChannelTheme",
+            &[
+                ("primary_color", self.primary_color(py)?),
+                ("title", self.title(py)?),
+                ("position", self.position(py)?),
+                ("placeholder", self.placeholder(py)?),
+            ],
+        )
+    }
+}
+
+/// A channel through which people reach an agent.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct Channel(pub api::Channel);
+
+#[pymethods]
+impl Channel {
+    /// The id. Whoever knows it may write to the channel.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The id of the agent's definition, or the name of an agent that has none.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent.to_python(py)
+    }
+
+    /// How people reach the agent.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.r#type.to_python(py)
+    }
+
+    /// The settings that its type has: `theme`; `workspace`, `bot_name` and `channels`; `address`; or `phone_number`
+    /// and `voice`.
+    #[getter]
+    fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.config.to_python(py)
+    }
+
+    /// Whether people reach the agent through it.
+    #[getter]
+    fn enabled<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.enabled.to_python(py)
+    }
+
+    /// How many conversations it has had.
+    #[getter]
+    fn conversation_count<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.conversation_count.to_python(py)
+    }
+
+    /// The element that puts the chat into a website; only for `chat_embed`.
+    #[getter]
+    fn script_tag<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.script_tag.to_python(py)
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When it was last changed.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.updated_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "Channel",
+            &[
+                ("id", self.id(py)?),
+                ("agent", self.agent(py)?),
+                ("type", self.r#type(py)?),
+                ("config", self.config(py)?),
+                ("enabled", self.enabled(py)?),
+                ("conversation_count", self.conversation_count(py)?),
+                ("script_tag", self.script_tag(py)?),
+                ("created_at", self.created_at(py)?),
+                ("updated_at", self.updated_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A conversation of a channel.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ChannelConversation(pub api::ChannelConversation);
+
+#[pymethods]
+impl ChannelConversation {
+    /// The id, by which `session.chat` has the conversation too.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The channel.
+    #[getter]
+    fn channel_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.channel_id.to_python(py)
+    }
+
+    /// Who writes: the visitor, or the user of Slack, the mail address, the number that calls.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The agent that answers.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// How many messages it has.
+    #[getter]
+    fn message_count<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.message_count.to_python(py)
+    }
+
+    /// When it began.
+    #[getter]
+    fn started_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.started_at.to_python(py)
+    }
+
+    /// When the newest message was written.
+    #[getter]
+    fn last_message_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.last_message_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ChannelConversation",
+            &[
+                ("id", self.id(py)?),
+                ("channel_id", self.channel_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("message_count", self.message_count(py)?),
+                ("started_at", self.started_at(py)?),
+                ("last_message_at", self.last_message_at(py)?),
+            ],
+        )
+    }
+}
+
+/// Whether a channel works.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ChannelTestResult(pub api::ChannelTestResult);
+
+#[pymethods]
+impl ChannelTestResult {
+    /// Whether it works.
+    #[getter]
+    fn ok<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.ok.to_python(py)
+    }
+
+    /// What was found, for people.
+    #[getter]
+    fn message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.message.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ChannelTestResult", &[("ok", self.ok(py)?), ("message", self.message(py)?)])
+    }
+}
+
+/// A message of a visitor that was taken.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct VisitorMessageSent(pub api::VisitorMessageSent);
+
+#[pymethods]
+impl VisitorMessageSent {
+    /// The message.
+    #[getter]
+    fn message_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.message_id.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("VisitorMessageSent", &[("message_id", self.message_id(py)?)])
+    }
+}
+
+/// A message as a visitor sees it: without its cost and without the tools behind it.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct VisitorMessage(pub api::VisitorMessage);
+
+#[pymethods]
+impl VisitorMessage {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// Who wrote it: `user` is the visitor, `assistant` the agent.
+    #[getter]
+    fn role<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.role.to_python(py)
+    }
+
+    /// What was written.
+    #[getter]
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.content.to_python(py)
+    }
+
+    /// When it was written.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "VisitorMessage",
+            &[
+                ("id", self.id(py)?),
+                ("role", self.role(py)?),
+                ("content", self.content(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// Something that a guardrail stopped or reported.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct GuardrailViolation(pub api::GuardrailViolation);
+
+#[pymethods]
+impl GuardrailViolation {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The agent.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// Its session; absent where that is not known.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The run; absent if it was none.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.run_id.to_python(py)
+    }
+
+    /// What was found.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.r#type.to_python(py)
+    }
+
+    /// How bad it is; absent where that was not judged.
+    #[getter]
+    fn severity<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.severity.to_python(py)
+    }
+
+    /// What was done about it; absent where that is not known.
+    #[getter]
+    fn action<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.action.to_python(py)
+    }
+
+    /// What happened, for people; what was found is not in it.
+    #[getter]
+    fn message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.message.to_python(py)
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.timestamp.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "GuardrailViolation",
+            &[
+                ("id", self.id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("run_id", self.run_id(py)?),
+                ("type", self.r#type(py)?),
+                ("severity", self.severity(py)?),
+                ("action", self.action(py)?),
+                ("message", self.message(py)?),
+                ("timestamp", self.timestamp(py)?),
+            ],
+        )
+    }
+}
+
+/// A file of the account.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct StoredFile(pub api::StoredFile);
+
+#[pymethods]
+impl StoredFile {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The name, without folders.
+    #[getter]
+    fn filename<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.filename.to_python(py)
+    }
+
+    /// The kind of content; null if it is not known.
+    #[getter]
+    fn mime_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.mime_type.to_python(py)
+    }
+
+    /// Bytes.
+    #[getter]
+    fn size<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.size.to_python(py)
+    }
+
+    /// What it is for.
+    #[getter]
+    fn purpose<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.purpose.to_python(py)
+    }
+
+    /// The end user; empty where an agent in an anonymous session made it.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The agent that made it; null if none did.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// The session in which it was made; null if it was uploaded.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// When it was stored.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "StoredFile",
+            &[
+                ("id", self.id(py)?),
+                ("filename", self.filename(py)?),
+                ("mime_type", self.mime_type(py)?),
+                ("size", self.size(py)?),
+                ("purpose", self.purpose(py)?),
+                ("user_id", self.user_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("created_at", self.created_at(py)?),
+            ],
+        )
+    }
+}
+
+/// An address at which a file can be downloaded without a key.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FileUrl(pub api::FileUrl);
+
+#[pymethods]
+impl FileUrl {
+    /// The address. Whoever has it can read the file.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.url.to_python(py)
+    }
+
+    /// When it stops working; null if that is not known.
+    #[getter]
+    fn expires_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.expires_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("FileUrl", &[("url", self.url(py)?), ("expires_at", self.expires_at(py)?)])
+    }
+}
+
+/// What is told of a secret.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct SecretInfo(pub api::SecretInfo);
+
+#[pymethods]
+impl SecretInfo {
+    /// The name.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// When it was first set.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When it was last set; absent where that is not known.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.updated_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "SecretInfo",
+            &[("name", self.name(py)?), ("created_at", self.created_at(py)?), ("updated_at", self.updated_at(py)?)],
+        )
+    }
+}
+
+/// Where a provider is.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ProviderConfig(pub api::ProviderConfig);
+
+#[pymethods]
+impl ProviderConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, base_url=None, endpoint=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::PROVIDER_CONFIG, fields).map(Self)
+    }
+
+    /// The address of a gateway for models, for example `https://openrouter.ai/api/v1`.
+    #[getter]
+    fn base_url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.base_url.to_python(py)
+    }
+
+    /// The address that is called for sandboxes, where the provider is `webhook`.
+    #[getter]
+    fn endpoint<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.endpoint.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ProviderConfig", &[("base_url", self.base_url(py)?), ("endpoint", self.endpoint(py)?)])
+    }
+}
+
+/// One of the account's own providers.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ProviderData(pub api::ProviderData);
+
+#[pymethods]
+impl ProviderData {
+    /// The name, for example `e2b`.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// What it provides.
+    #[getter]
+    fn kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.kind.to_python(py)
+    }
+
+    /// The name of the account's secret that has the key; absent if it needs none.
+    #[getter]
+    fn credential_ref<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.credential_ref.to_python(py)
+    }
+
+    /// Where it is.
+    #[getter]
+    fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.config.to_python(py)
+    }
+
+    /// When it was first set.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When it was last set.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.updated_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ProviderData",
+            &[
+                ("name", self.name(py)?),
+                ("kind", self.kind(py)?),
+                ("credential_ref", self.credential_ref(py)?),
+                ("config", self.config(py)?),
+                ("created_at", self.created_at(py)?),
+                ("updated_at", self.updated_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A model.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct Model(pub api::Model);
+
+#[pymethods]
+impl Model {
+    /// The id, as agents name it: the provider, `/` and the provider's own name.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The name, for people.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// The provider.
+    #[getter]
+    fn provider<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.provider.to_python(py)
+    }
+
+    /// How many tokens a call can have, what goes in and what comes out together.
+    #[getter]
+    fn max_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_tokens.to_python(py)
+    }
+
+    /// What it can do.
+    #[getter]
+    fn capabilities<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.capabilities.to_python(py)
+    }
+
+    /// What a million tokens that go in cost, in cents, without the margin of managed models.
+    #[getter]
+    fn input_cost_per1_m<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.input_cost_per1_m.to_python(py)
+    }
+
+    /// What a million tokens that come out cost, in cents, without the margin of managed models.
+    #[getter]
+    fn output_cost_per1_m<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.output_cost_per1_m.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "Model",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("provider", self.provider(py)?),
+                ("max_tokens", self.max_tokens(py)?),
+                ("capabilities", self.capabilities(py)?),
+                ("input_cost_per1_m", self.input_cost_per1_m(py)?),
+                ("output_cost_per1_m", self.output_cost_per1_m(py)?),
+            ],
+        )
+    }
+}
+
+/// What a call of a model costs.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ModelEstimate(pub api::ModelEstimate);
+
+#[pymethods]
+impl ModelEstimate {
+    /// What it costs, part by part.
+    #[getter]
+    fn estimated_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.estimated_cost.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ModelEstimate", &[("estimated_cost", self.estimated_cost(py)?)])
+    }
+}
+
+/// What a call of a model costs, part by part.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ModelCost(pub api::ModelCost);
+
+#[pymethods]
+impl ModelCost {
+    /// What the provider takes.
+    #[getter]
+    fn model_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.model_cost.to_python(py)
+    }
+
+    /// What managed models cost on top: a tenth. Nothing for models of your own account with the provider.
+    #[getter]
+    fn theazo_margin<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.theazo_margin.to_python(py)
+    }
+
+    /// Both together.
+    #[getter]
+    fn total<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.total.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ModelCost",
+            &[
+                ("model_cost", self.model_cost(py)?),
+                ("theazo_margin", self.theazo_margin(py)?),
+                ("total", self.total(py)?),
+            ],
+        )
+    }
+}
+
 /// A log entry.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
@@ -1706,6 +9830,12 @@ impl LogEntry {
         self.0.metadata.to_python(py)
     }
 
+    /// The trace that it belongs to; absent where there is none.
+    #[getter]
+    fn trace_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.trace_id.to_python(py)
+    }
+
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_dict(py, &self.0)
@@ -1741,6 +9871,451 @@ impl LogEntry {
                 ("user_id", self.user_id(py)?),
                 ("provider", self.provider(py)?),
                 ("metadata", self.metadata(py)?),
+                ("trace_id", self.trace_id(py)?),
+            ],
+        )
+    }
+}
+
+/// How the account does right now.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct MetricsSummary(pub api::MetricsSummary);
+
+#[pymethods]
+impl MetricsSummary {
+    /// Agents that are neither paused nor ended.
+    #[getter]
+    fn active_agents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.active_agents.to_python(py)
+    }
+
+    /// Sessions that are active.
+    #[getter]
+    fn active_sessions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.active_sessions.to_python(py)
+    }
+
+    /// Agents that were created since midnight, UTC.
+    #[getter]
+    fn agents_created_today<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agents_created_today.to_python(py)
+    }
+
+    /// The part of the runs since midnight, UTC, that failed, 0 to 1.
+    #[getter]
+    fn error_rate<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error_rate.to_python(py)
+    }
+
+    /// What was spent since midnight, UTC.
+    #[getter]
+    fn cost_today<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost_today.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "MetricsSummary",
+            &[
+                ("active_agents", self.active_agents(py)?),
+                ("active_sessions", self.active_sessions(py)?),
+                ("agents_created_today", self.agents_created_today(py)?),
+                ("error_rate", self.error_rate(py)?),
+                ("cost_today", self.cost_today(py)?),
+            ],
+        )
+    }
+}
+
+/// A metric in one interval.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct MetricDataPoint(pub api::MetricDataPoint);
+
+#[pymethods]
+impl MetricDataPoint {
+    /// When the interval begins.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.timestamp.to_python(py)
+    }
+
+    /// The value: of a duration the mean, of a count the last one, of an amount the sum; null if nothing was measured.
+    #[getter]
+    fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.value.to_python(py)
+    }
+
+    /// What half of the measurements were at most; null for what is no duration, and if nothing was measured.
+    #[getter]
+    fn p50<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.p50.to_python(py)
+    }
+
+    /// What 95 percent of the measurements were at most; null as `p50` is.
+    #[getter]
+    fn p95<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.p95.to_python(py)
+    }
+
+    /// What 99 percent of the measurements were at most; null as `p50` is.
+    #[getter]
+    fn p99<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.p99.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "MetricDataPoint",
+            &[
+                ("timestamp", self.timestamp(py)?),
+                ("value", self.value(py)?),
+                ("p50", self.p50(py)?),
+                ("p95", self.p95(py)?),
+                ("p99", self.p99(py)?),
+            ],
+        )
+    }
+}
+
+/// A trace: what one run did.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct Trace(pub api::Trace);
+
+#[pymethods]
+impl Trace {
+    /// The id.
+    #[getter]
+    fn trace_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.trace_id.to_python(py)
+    }
+
+    /// The agent.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// The session; empty if it is not known.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The run; empty where programs ran without one.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.run_id.to_python(py)
+    }
+
+    /// How it stands; absent if it is not known.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// When it began; absent if it is not known.
+    #[getter]
+    fn started_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.started_at.to_python(py)
+    }
+
+    /// How long it took, or takes so far, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.duration_ms.to_python(py)
+    }
+
+    /// What it cost.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "Trace",
+            &[
+                ("trace_id", self.trace_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("run_id", self.run_id(py)?),
+                ("status", self.status(py)?),
+                ("started_at", self.started_at(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+                ("cost", self.cost(py)?),
+            ],
+        )
+    }
+}
+
+/// A trace with its spans.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TraceDetail(pub api::TraceDetail);
+
+#[pymethods]
+impl TraceDetail {
+    /// The id.
+    #[getter]
+    fn trace_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.trace_id.to_python(py)
+    }
+
+    /// The agent.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// The session; empty if it is not known.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The run; empty where programs ran without one.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.run_id.to_python(py)
+    }
+
+    /// How it stands; absent if it is not known.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// When it began; absent if it is not known.
+    #[getter]
+    fn started_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.started_at.to_python(py)
+    }
+
+    /// How long it took, or takes so far, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.duration_ms.to_python(py)
+    }
+
+    /// What it cost.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// The spans, by the times at which they began. A span comes after the one that it is part of.
+    #[getter]
+    fn spans<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.spans.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "TraceDetail",
+            &[
+                ("trace_id", self.trace_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("run_id", self.run_id(py)?),
+                ("status", self.status(py)?),
+                ("started_at", self.started_at(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+                ("cost", self.cost(py)?),
+                ("spans", self.spans(py)?),
+            ],
+        )
+    }
+}
+
+/// A span: one thing that was done in a trace, with its times.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TraceSpan(pub api::TraceSpan);
+
+#[pymethods]
+impl TraceSpan {
+    /// The id.
+    #[getter]
+    fn span_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.span_id.to_python(py)
+    }
+
+    /// The span that it is part of; null for the outermost.
+    #[getter]
+    fn parent_span_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.parent_span_id.to_python(py)
+    }
+
+    /// What was done, for people.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// What it is of.
+    #[getter]
+    fn kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.kind.to_python(py)
+    }
+
+    /// How it stands.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// Why it failed; absent if it did not.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error.to_python(py)
+    }
+
+    /// When it began.
+    #[getter]
+    fn start_time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.start_time.to_python(py)
+    }
+
+    /// When it ended; for one that is under way, the time of the answer.
+    #[getter]
+    fn end_time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.end_time.to_python(py)
+    }
+
+    /// How long it took, or takes so far, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.duration_ms.to_python(py)
+    }
+
+    /// More, by name: of a call of a model, for example, the tokens and what they cost.
+    #[getter]
+    fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.attributes.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "TraceSpan",
+            &[
+                ("span_id", self.span_id(py)?),
+                ("parent_span_id", self.parent_span_id(py)?),
+                ("name", self.name(py)?),
+                ("kind", self.kind(py)?),
+                ("status", self.status(py)?),
+                ("error", self.error(py)?),
+                ("start_time", self.start_time(py)?),
+                ("end_time", self.end_time(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+                ("attributes", self.attributes(py)?),
             ],
         )
     }
@@ -2330,6 +10905,847 @@ impl UsageExport {
                 ("total", self.total(py)?),
                 ("records", self.records(py)?),
                 ("csv", self.csv(py)?),
+            ],
+        )
+    }
+}
+
+/// An entry of the ledger: one amount that was spent.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct LedgerEntry(pub api::LedgerEntry);
+
+#[pymethods]
+impl LedgerEntry {
+    /// Stable and unique: an entry is never counted twice. Exports have it as the identifier.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// What it is for.
+    #[getter]
+    fn kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.kind.to_python(py)
+    }
+
+    /// How much.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// The end user; empty in an anonymous session.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The session; empty where none was involved.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The agent; empty where none was involved.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// The run; empty where none was involved.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.run_id.to_python(py)
+    }
+
+    /// The provider of the sandbox or the model; empty where none was involved.
+    #[getter]
+    fn provider<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.provider.to_python(py)
+    }
+
+    /// The model; empty where none was called.
+    #[getter]
+    fn model<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.model.to_python(py)
+    }
+
+    /// The tokens of a call of a model.
+    #[getter]
+    fn tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.tokens.to_python(py)
+    }
+
+    /// The minutes that a sandbox ran.
+    #[getter]
+    fn compute_minutes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.compute_minutes.to_python(py)
+    }
+
+    /// When it was spent.
+    #[getter]
+    fn at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "LedgerEntry",
+            &[
+                ("id", self.id(py)?),
+                ("kind", self.kind(py)?),
+                ("cost", self.cost(py)?),
+                ("user_id", self.user_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("run_id", self.run_id(py)?),
+                ("provider", self.provider(py)?),
+                ("model", self.model(py)?),
+                ("tokens", self.tokens(py)?),
+                ("compute_minutes", self.compute_minutes(py)?),
+                ("at", self.at(py)?),
+            ],
+        )
+    }
+}
+
+/// The account's subscription.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BillingSubscription(pub api::BillingSubscription);
+
+#[pymethods]
+impl BillingSubscription {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// The plan.
+    #[getter]
+    fn plan<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.plan.to_python(py)
+    }
+
+    /// The state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.status.to_python(py)
+    }
+
+    /// When the present period began; a period is a month.
+    #[getter]
+    fn current_period_start<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.current_period_start.to_python(py)
+    }
+
+    /// When the present period ends.
+    #[getter]
+    fn current_period_end<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.current_period_end.to_python(py)
+    }
+
+    /// Whether it ends with the present period.
+    #[getter]
+    fn cancel_at_period_end<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cancel_at_period_end.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "BillingSubscription",
+            &[
+                ("id", self.id(py)?),
+                ("plan", self.plan(py)?),
+                ("status", self.status(py)?),
+                ("current_period_start", self.current_period_start(py)?),
+                ("current_period_end", self.current_period_end(py)?),
+                ("cancel_at_period_end", self.cancel_at_period_end(py)?),
+            ],
+        )
+    }
+}
+
+/// A page of the payment service.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BillingPage(pub api::BillingPage);
+
+#[pymethods]
+impl BillingPage {
+    /// Its address, for the person who pays; it works for a short while.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.url.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("BillingPage", &[("url", self.url(py)?)])
+    }
+}
+
+/// How many credits the account has left. A credit is one cent.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct CreditBalance(pub api::CreditBalance);
+
+#[pymethods]
+impl CreditBalance {
+    /// Credits that are left, rounded half up; below zero where overages are allowed. Exactly: `cost`.
+    #[getter]
+    fn credits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.credits.to_python(py)
+    }
+
+    /// The currency, `usd`.
+    #[getter]
+    fn currency<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.currency.to_python(py)
+    }
+
+    /// The same as an amount of money.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cost.to_python(py)
+    }
+
+    /// What was consumed since midnight, UTC.
+    #[getter]
+    fn consumed_today<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.consumed_today.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "CreditBalance",
+            &[
+                ("credits", self.credits(py)?),
+                ("currency", self.currency(py)?),
+                ("cost", self.cost(py)?),
+                ("consumed_today", self.consumed_today(py)?),
+            ],
+        )
+    }
+}
+
+/// A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BillingBudgetConfig(pub api::BillingBudgetConfig);
+
+#[pymethods]
+impl BillingBudgetConfig {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, monthly=None, daily=None, alerts=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::BILLING_BUDGET_CONFIG, fields).map(Self)
+    }
+
+    /// What may be spent from the first of a month to the next.
+    #[getter]
+    fn monthly<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.monthly.to_python(py)
+    }
+
+    /// What may be spent from midnight to midnight.
+    #[getter]
+    fn daily<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.daily.to_python(py)
+    }
+
+    /// What happens on the way to the limit; nothing by default.
+    #[getter]
+    fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.alerts.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "BillingBudgetConfig",
+            &[("monthly", self.monthly(py)?), ("daily", self.daily(py)?), ("alerts", self.alerts(py)?)],
+        )
+    }
+}
+
+/// What happens when a part of a budget is spent. It happens once in a period.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BudgetAlert(pub api::BudgetAlert);
+
+#[pymethods]
+impl BudgetAlert {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, threshold, channel=None, action=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::BUDGET_ALERT, fields).map(Self)
+    }
+
+    /// The part, 0 to 1.
+    #[getter]
+    fn threshold<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.threshold.to_python(py)
+    }
+
+    /// Where it is reported; `webhook` by default.
+    #[getter]
+    fn channel<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.channel.to_python(py)
+    }
+
+    /// What it does beside reporting; nothing by default.
+    #[getter]
+    fn action<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.action.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "BudgetAlert",
+            &[("threshold", self.threshold(py)?), ("channel", self.channel(py)?), ("action", self.action(py)?)],
+        )
+    }
+}
+
+/// A budget and how far it is used: that of the month, or that of the day where only the day has one.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BillingBudgetStatus(pub api::BillingBudgetStatus);
+
+#[pymethods]
+impl BillingBudgetStatus {
+    /// The end user whose budget it is; empty for the account's own.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// Whether it is the default for every user, because this one has none of its own.
+    #[getter]
+    fn is_default<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.is_default.to_python(py)
+    }
+
+    /// The period, by the UTC calendar.
+    #[getter]
+    fn period<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.period.to_python(py)
+    }
+
+    /// What may be spent in the period.
+    #[getter]
+    fn budget<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.budget.to_python(py)
+    }
+
+    /// What was spent in the period.
+    #[getter]
+    fn spent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.spent.to_python(py)
+    }
+
+    /// What is left; steps in flight may have reserved a part of it.
+    #[getter]
+    fn remaining<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.remaining.to_python(py)
+    }
+
+    /// What steps in flight have reserved, in millionths of a cent.
+    #[getter]
+    fn reserved_micro_cents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.reserved_micro_cents.to_python(py)
+    }
+
+    /// How much of the budget is spent, 0 to 100.
+    #[getter]
+    fn percentage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.percentage.to_python(py)
+    }
+
+    /// The alerts, by their thresholds.
+    #[getter]
+    fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.alerts.to_python(py)
+    }
+
+    /// When the period ends and the whole budget is there again.
+    #[getter]
+    fn resets_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.resets_at.to_python(py)
+    }
+
+    /// The budget of the day, where both the month and the day have one.
+    #[getter]
+    fn daily<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.daily.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "BillingBudgetStatus",
+            &[
+                ("user_id", self.user_id(py)?),
+                ("is_default", self.is_default(py)?),
+                ("period", self.period(py)?),
+                ("budget", self.budget(py)?),
+                ("spent", self.spent(py)?),
+                ("remaining", self.remaining(py)?),
+                ("reserved_micro_cents", self.reserved_micro_cents(py)?),
+                ("percentage", self.percentage(py)?),
+                ("alerts", self.alerts(py)?),
+                ("resets_at", self.resets_at(py)?),
+                ("daily", self.daily(py)?),
+            ],
+        )
+    }
+}
+
+/// An alert of a budget, and whether it happened.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BudgetAlertStatus(pub api::BudgetAlertStatus);
+
+#[pymethods]
+impl BudgetAlertStatus {
+    /// The part of the budget, 0 to 1.
+    #[getter]
+    fn threshold<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.threshold.to_python(py)
+    }
+
+    /// Whether it happened in this period.
+    #[getter]
+    fn fired<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.fired.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("BudgetAlertStatus", &[("threshold", self.threshold(py)?), ("fired", self.fired(py)?)])
+    }
+}
+
+/// The budget of a day and how far it is used.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct DailyBudgetStatus(pub api::DailyBudgetStatus);
+
+#[pymethods]
+impl DailyBudgetStatus {
+    /// What may be spent in the day.
+    #[getter]
+    fn budget<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.budget.to_python(py)
+    }
+
+    /// What was spent in the day.
+    #[getter]
+    fn spent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.spent.to_python(py)
+    }
+
+    /// What is left; steps in flight may have reserved a part of it.
+    #[getter]
+    fn remaining<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.remaining.to_python(py)
+    }
+
+    /// How much of the budget is spent, 0 to 100.
+    #[getter]
+    fn percentage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.percentage.to_python(py)
+    }
+
+    /// The alerts, by their thresholds.
+    #[getter]
+    fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.alerts.to_python(py)
+    }
+
+    /// When the day ends and the whole budget is there again.
+    #[getter]
+    fn resets_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.resets_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "DailyBudgetStatus",
+            &[
+                ("budget", self.budget(py)?),
+                ("spent", self.spent(py)?),
+                ("remaining", self.remaining(py)?),
+                ("percentage", self.percentage(py)?),
+                ("alerts", self.alerts(py)?),
+                ("resets_at", self.resets_at(py)?),
+            ],
+        )
+    }
+}
+
+/// A new API key.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ApiKeyCreated(pub api::ApiKeyCreated);
+
+#[pymethods]
+impl ApiKeyCreated {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// What it is for, for people.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// The key itself. It is never shown again.
+    #[getter]
+    fn key<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.key.to_python(py)
+    }
+
+    /// The beginning of the key, by which people recognize it.
+    #[getter]
+    fn prefix<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.prefix.to_python(py)
+    }
+
+    /// The world that it acts in.
+    #[getter]
+    fn environment<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.environment.to_python(py)
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When it was last used: null, since it is new.
+    #[getter]
+    fn last_used_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.last_used_at.to_python(py)
+    }
+
+    /// When it was revoked: null, since it is new.
+    #[getter]
+    fn revoked_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.revoked_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ApiKeyCreated",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("key", hidden(py)),
+                ("prefix", self.prefix(py)?),
+                ("environment", self.environment(py)?),
+                ("created_at", self.created_at(py)?),
+                ("last_used_at", self.last_used_at(py)?),
+                ("revoked_at", self.revoked_at(py)?),
+            ],
+        )
+    }
+}
+
+/// An API key, without the key itself.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ApiKey(pub api::ApiKey);
+
+#[pymethods]
+impl ApiKey {
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// What it is for, for people.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.name.to_python(py)
+    }
+
+    /// The beginning of the key, by which people recognize it.
+    #[getter]
+    fn prefix<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.prefix.to_python(py)
+    }
+
+    /// The world that it acts in.
+    #[getter]
+    fn environment<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.environment.to_python(py)
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.created_at.to_python(py)
+    }
+
+    /// When it was last used, to the minute; null if it never was.
+    #[getter]
+    fn last_used_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.last_used_at.to_python(py)
+    }
+
+    /// When it was revoked; null if it is valid.
+    #[getter]
+    fn revoked_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.revoked_at.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ApiKey",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("prefix", self.prefix(py)?),
+                ("environment", self.environment(py)?),
+                ("created_at", self.created_at(py)?),
+                ("last_used_at", self.last_used_at(py)?),
+                ("revoked_at", self.revoked_at(py)?),
             ],
         )
     }
@@ -3372,6 +12788,70 @@ impl BudgetEventData {
     }
 }
 
+impl ToPython for api::KnowledgeChoice {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::All(value) => value.to_python(py),
+            Self::Collection(value) => value.to_python(py),
+            Self::Ids(value) => value.to_python(py),
+        }
+    }
+}
+
+impl ToPython for api::McpChoice {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::All(value) => value.to_python(py),
+            Self::Names(value) => value.to_python(py),
+        }
+    }
+}
+
+impl ToPython for api::ComputeChoice {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Runtime(value) => value.to_python(py),
+            Self::Config(value) => value.to_python(py),
+        }
+    }
+}
+
+impl ToPython for api::ModelChoice {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Id(value) => value.to_python(py),
+            Self::Config(value) => value.to_python(py),
+        }
+    }
+}
+
+impl ToPython for api::StepEnvValue {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Literal(value) => value.to_python(py),
+            Self::Reference(value) => value.to_python(py),
+        }
+    }
+}
+
+impl ToPython for api::BranchTarget {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Step(value) => value.to_python(py),
+            Self::Inline(value) => value.to_python(py),
+        }
+    }
+}
+
+impl ToPython for api::McpExpose {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::All(value) => value.to_python(py),
+            Self::Names(value) => value.to_python(py),
+        }
+    }
+}
+
 impl ToPython for api::StreamEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.clone().into_python(py)
@@ -3829,6 +13309,6845 @@ impl OtherEvent {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let _ = py;
         repr("OtherEvent", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::HookAction {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::HookAction::Block { .. } => Bound::new(py, BlockHookAction(value))?.into_any(),
+            value @ api::HookAction::Ask { .. } => Bound::new(py, AskHookAction(value))?.into_any(),
+            value @ api::HookAction::InjectContext { .. } => Bound::new(py, InjectContextHookAction(value))?.into_any(),
+            value => Bound::new(py, OtherHookAction(value))?.into_any(),
+        })
+    }
+}
+
+/// The JSON of a value of the union, if it is of one of its classes.
+pub fn hook_action_json(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
+    if let Ok(value) = value.cast::<BlockHookAction>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<AskHookAction>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<InjectContextHookAction>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    let value = value.cast::<OtherHookAction>().ok()?;
+    Some(crate::shape::json_of(&value.get().0))
+}
+
+/// Stops what is about to happen.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BlockHookAction(api::HookAction);
+
+#[pymethods]
+impl BlockHookAction {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, reason)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::BLOCK_HOOK_ACTION, ("type", "block"), fields).map(Self)
+    }
+
+    /// Which kind it is: `block`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "block"
+    }
+
+    /// Why; the agent is told.
+    #[getter]
+    fn reason<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::HookAction::Block { reason, .. } => reason.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("BlockHookAction", &[("reason", self.reason(py)?)])
+    }
+}
+
+/// Waits for an approval of what is about to happen.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AskHookAction(api::HookAction);
+
+#[pymethods]
+impl AskHookAction {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, reason)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::ASK_HOOK_ACTION, ("type", "ask"), fields).map(Self)
+    }
+
+    /// Which kind it is: `ask`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "ask"
+    }
+
+    /// Why; whoever decides is told.
+    #[getter]
+    fn reason<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::HookAction::Ask { reason, .. } => reason.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("AskHookAction", &[("reason", self.reason(py)?)])
+    }
+}
+
+/// Tells the agent something, and goes on.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct InjectContextHookAction(api::HookAction);
+
+#[pymethods]
+impl InjectContextHookAction {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, message)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::INJECT_CONTEXT_HOOK_ACTION, ("type", "inject_context"), fields).map(Self)
+    }
+
+    /// Which kind it is: `inject_context`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "inject_context"
+    }
+
+    /// What to tell it.
+    #[getter]
+    fn message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::HookAction::InjectContext { message, .. } => message.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("InjectContextHookAction", &[("message", self.message(py)?)])
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherHookAction(api::HookAction);
+
+#[pymethods]
+impl OtherHookAction {
+    /// Which kind it is.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::HookAction::Other(members) => members.get("type").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherHookAction", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::Customization {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::Customization::Instruction { .. } => {
+                Bound::new(py, InstructionCustomization(value))?.into_any()
+            }
+            value @ api::Customization::Prompt { .. } => Bound::new(py, PromptCustomization(value))?.into_any(),
+            value @ api::Customization::Skill { .. } => Bound::new(py, SkillCustomization(value))?.into_any(),
+            value @ api::Customization::Hook { .. } => Bound::new(py, HookCustomization(value))?.into_any(),
+            value => Bound::new(py, OtherCustomization(value))?.into_any(),
+        })
+    }
+}
+
+/// Text that goes into the system prompt.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct InstructionCustomization(api::Customization);
+
+#[pymethods]
+impl InstructionCustomization {
+    /// Which kind it is: `instruction`.
+    #[getter]
+    fn kind(&self) -> &'static str {
+        "instruction"
+    }
+
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Instruction { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Instruction { name, .. } => name.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it is for; for a skill, when to use it, which the agent reads.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Instruction { description, .. } => description.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Instruction { created_at, .. } => created_at.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// When it was last changed.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Instruction { updated_at, .. } => updated_at.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The text.
+    #[getter]
+    fn body<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Instruction { body, .. } => body.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Those with a higher priority come first.
+    #[getter]
+    fn priority<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Instruction { priority, .. } => priority.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "InstructionCustomization",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("description", self.description(py)?),
+                ("created_at", self.created_at(py)?),
+                ("updated_at", self.updated_at(py)?),
+                ("body", self.body(py)?),
+                ("priority", self.priority(py)?),
+            ],
+        )
+    }
+}
+
+/// A text with variables.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct PromptCustomization(api::Customization);
+
+#[pymethods]
+impl PromptCustomization {
+    /// Which kind it is: `prompt`.
+    #[getter]
+    fn kind(&self) -> &'static str {
+        "prompt"
+    }
+
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Prompt { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Prompt { name, .. } => name.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it is for; for a skill, when to use it, which the agent reads.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Prompt { description, .. } => description.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Prompt { created_at, .. } => created_at.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// When it was last changed.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Prompt { updated_at, .. } => updated_at.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The text, in which `{{ name }}` is the value of a variable.
+    #[getter]
+    fn template<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Prompt { template, .. } => template.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Its variables.
+    #[getter]
+    fn variables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Prompt { variables, .. } => variables.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "PromptCustomization",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("description", self.description(py)?),
+                ("created_at", self.created_at(py)?),
+                ("updated_at", self.updated_at(py)?),
+                ("template", self.template(py)?),
+                ("variables", self.variables(py)?),
+            ],
+        )
+    }
+}
+
+/// Something that an agent can do and reads about when it needs it.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct SkillCustomization(api::Customization);
+
+#[pymethods]
+impl SkillCustomization {
+    /// Which kind it is: `skill`.
+    #[getter]
+    fn kind(&self) -> &'static str {
+        "skill"
+    }
+
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Skill { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Skill { name, .. } => name.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it is for; for a skill, when to use it, which the agent reads.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Skill { description, .. } => description.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Skill { created_at, .. } => created_at.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// When it was last changed.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Skill { updated_at, .. } => updated_at.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How it is done.
+    #[getter]
+    fn instructions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Skill { instructions, .. } => instructions.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The tools that it needs.
+    #[getter]
+    fn tool_ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Skill { tool_ids, .. } => tool_ids.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "SkillCustomization",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("description", self.description(py)?),
+                ("created_at", self.created_at(py)?),
+                ("updated_at", self.updated_at(py)?),
+                ("instructions", self.instructions(py)?),
+                ("tool_ids", self.tool_ids(py)?),
+            ],
+        )
+    }
+}
+
+/// Something that is done when something happens in a run.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct HookCustomization(api::Customization);
+
+#[pymethods]
+impl HookCustomization {
+    /// Which kind it is: `hook`.
+    #[getter]
+    fn kind(&self) -> &'static str {
+        "hook"
+    }
+
+    /// The id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Hook { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Hook { name, .. } => name.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it is for; for a skill, when to use it, which the agent reads.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Hook { description, .. } => description.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// When it was created.
+    #[getter]
+    fn created_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Hook { created_at, .. } => created_at.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// When it was last changed.
+    #[getter]
+    fn updated_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Hook { updated_at, .. } => updated_at.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What must happen.
+    #[getter]
+    fn event<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Hook { event, .. } => event.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What is done then.
+    #[getter]
+    fn action<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Hook { action, .. } => action.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "HookCustomization",
+            &[
+                ("id", self.id(py)?),
+                ("name", self.name(py)?),
+                ("description", self.description(py)?),
+                ("created_at", self.created_at(py)?),
+                ("updated_at", self.updated_at(py)?),
+                ("event", self.event(py)?),
+                ("action", self.action(py)?),
+            ],
+        )
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherCustomization(api::Customization);
+
+#[pymethods]
+impl OtherCustomization {
+    /// Which kind it is.
+    #[getter]
+    fn kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::Customization::Other(members) => members.get("kind").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherCustomization", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::ExecEvent {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::ExecEvent::Started { .. } => Bound::new(py, StartedExecEvent(value))?.into_any(),
+            value @ api::ExecEvent::Stdout { .. } => Bound::new(py, StdoutExecEvent(value))?.into_any(),
+            value @ api::ExecEvent::Stderr { .. } => Bound::new(py, StderrExecEvent(value))?.into_any(),
+            value @ api::ExecEvent::Exit { .. } => Bound::new(py, ExitExecEvent(value))?.into_any(),
+            value @ api::ExecEvent::Error { .. } => Bound::new(py, ErrorExecEvent(value))?.into_any(),
+            value => Bound::new(py, OtherExecEvent(value))?.into_any(),
+        })
+    }
+}
+
+/// The program runs.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct StartedExecEvent(api::ExecEvent);
+
+#[pymethods]
+impl StartedExecEvent {
+    /// Which kind it is: `started`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "started"
+    }
+
+    /// The execution, for `agent.execs`.
+    #[getter]
+    fn exec_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ExecEvent::Started { exec_id, .. } => exec_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The number of its process in the sandbox; absent where the provider does not say it.
+    #[getter]
+    fn pid<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ExecEvent::Started { pid, .. } => pid.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("StartedExecEvent", &[("exec_id", self.exec_id(py)?), ("pid", self.pid(py)?)])
+    }
+}
+
+/// The program printed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct StdoutExecEvent(api::ExecEvent);
+
+#[pymethods]
+impl StdoutExecEvent {
+    /// Which kind it is: `stdout`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "stdout"
+    }
+
+    /// What it printed; bytes that are not UTF-8 are replaced.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ExecEvent::Stdout { data, .. } => data.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("StdoutExecEvent", &[("data", self.data(py)?)])
+    }
+}
+
+/// The program printed an error.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct StderrExecEvent(api::ExecEvent);
+
+#[pymethods]
+impl StderrExecEvent {
+    /// Which kind it is: `stderr`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "stderr"
+    }
+
+    /// What it printed; bytes that are not UTF-8 are replaced.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ExecEvent::Stderr { data, .. } => data.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("StderrExecEvent", &[("data", self.data(py)?)])
+    }
+}
+
+/// The program ended.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ExitExecEvent(api::ExecEvent);
+
+#[pymethods]
+impl ExitExecEvent {
+    /// Which kind it is: `exit`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "exit"
+    }
+
+    /// The exit code; 128 plus the signal if one ended it.
+    #[getter]
+    fn exit_code<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ExecEvent::Exit { exit_code, .. } => exit_code.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long it ran, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ExecEvent::Exit { duration_ms, .. } => duration_ms.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Whether output was left out because the program printed more than is kept.
+    #[getter]
+    fn truncated<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ExecEvent::Exit { truncated, .. } => truncated.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ExitExecEvent",
+            &[
+                ("exit_code", self.exit_code(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+                ("truncated", self.truncated(py)?),
+            ],
+        )
+    }
+}
+
+/// The program could not be started, was killed at its `timeout`, or was lost with its sandbox.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ErrorExecEvent(api::ExecEvent);
+
+#[pymethods]
+impl ErrorExecEvent {
+    /// Which kind it is: `error`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "error"
+    }
+
+    /// Why.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ExecEvent::Error { error, .. } => error.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ErrorExecEvent", &[("error", self.error(py)?)])
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherExecEvent(api::ExecEvent);
+
+#[pymethods]
+impl OtherExecEvent {
+    /// Which kind it is.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ExecEvent::Other(members) => members.get("type").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherExecEvent", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::FleetStreamEvent {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::FleetStreamEvent::Connected { .. } => Bound::new(py, ConnectedFleetEvent(value))?.into_any(),
+            value @ api::FleetStreamEvent::FleetProgress { .. } => {
+                Bound::new(py, FleetProgressFleetEvent(value))?.into_any()
+            }
+            value @ api::FleetStreamEvent::ItemCompleted { .. } => {
+                Bound::new(py, ItemCompletedFleetEvent(value))?.into_any()
+            }
+            value @ api::FleetStreamEvent::ItemFailed { .. } => Bound::new(py, ItemFailedFleetEvent(value))?.into_any(),
+            value @ api::FleetStreamEvent::FleetPaused { .. } => {
+                Bound::new(py, FleetPausedFleetEvent(value))?.into_any()
+            }
+            value @ api::FleetStreamEvent::FleetCompleted { .. } => {
+                Bound::new(py, FleetCompletedFleetEvent(value))?.into_any()
+            }
+            value @ api::FleetStreamEvent::FleetCancelled { .. } => {
+                Bound::new(py, FleetCancelledFleetEvent(value))?.into_any()
+            }
+            value => Bound::new(py, OtherFleetEvent(value))?.into_any(),
+        })
+    }
+}
+
+/// The stream is open. What happened before follows.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ConnectedFleetEvent(api::FleetStreamEvent);
+
+#[pymethods]
+impl ConnectedFleetEvent {
+    /// Which kind it is: `connected`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "connected"
+    }
+
+    /// The fleet.
+    #[getter]
+    fn fleet_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::Connected { fleet_id, .. } => fleet_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ConnectedFleetEvent", &[("fleet_id", self.fleet_id(py)?)])
+    }
+}
+
+/// The counts have changed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FleetProgressFleetEvent(api::FleetStreamEvent);
+
+#[pymethods]
+impl FleetProgressFleetEvent {
+    /// Which kind it is: `fleet.progress`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "fleet.progress"
+    }
+
+    /// How many items are in which state.
+    #[getter]
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::FleetProgress { progress, .. } => progress.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What the items cost so far.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::FleetProgress { cost, .. } => cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("FleetProgressFleetEvent", &[("progress", self.progress(py)?), ("cost", self.cost(py)?)])
+    }
+}
+
+/// An item has a result.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ItemCompletedFleetEvent(api::FleetStreamEvent);
+
+#[pymethods]
+impl ItemCompletedFleetEvent {
+    /// Which kind it is: `item.completed`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "item.completed"
+    }
+
+    /// The item.
+    #[getter]
+    fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::ItemCompleted { item, .. } => item.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ItemCompletedFleetEvent", &[("item", self.item(py)?)])
+    }
+}
+
+/// An item ended with an error.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ItemFailedFleetEvent(api::FleetStreamEvent);
+
+#[pymethods]
+impl ItemFailedFleetEvent {
+    /// Which kind it is: `item.failed`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "item.failed"
+    }
+
+    /// The item.
+    #[getter]
+    fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::ItemFailed { item, .. } => item.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ItemFailedFleetEvent", &[("item", self.item(py)?)])
+    }
+}
+
+/// No item begins until the fleet is resumed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FleetPausedFleetEvent(api::FleetStreamEvent);
+
+#[pymethods]
+impl FleetPausedFleetEvent {
+    /// Which kind it is: `fleet.paused`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "fleet.paused"
+    }
+
+    /// Why, for people.
+    #[getter]
+    fn reason<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::FleetPaused { reason, .. } => reason.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("FleetPausedFleetEvent", &[("reason", self.reason(py)?)])
+    }
+}
+
+/// No item is left.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FleetCompletedFleetEvent(api::FleetStreamEvent);
+
+#[pymethods]
+impl FleetCompletedFleetEvent {
+    /// Which kind it is: `fleet.completed`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "fleet.completed"
+    }
+
+    /// How many items are in which state.
+    #[getter]
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::FleetCompleted { progress, .. } => progress.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What the items cost.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::FleetCompleted { cost, .. } => cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long it took, for people: `3m 12s`.
+    #[getter]
+    fn duration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::FleetCompleted { duration, .. } => duration.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long it took, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::FleetCompleted { duration_ms, .. } => duration_ms.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "FleetCompletedFleetEvent",
+            &[
+                ("progress", self.progress(py)?),
+                ("cost", self.cost(py)?),
+                ("duration", self.duration(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+            ],
+        )
+    }
+}
+
+/// The items that were left were cancelled.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FleetCancelledFleetEvent(api::FleetStreamEvent);
+
+#[pymethods]
+impl FleetCancelledFleetEvent {
+    /// Which kind it is: `fleet.cancelled`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "fleet.cancelled"
+    }
+
+    /// How it ended: `cancelled`, `failed` or `cost_limited`.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::FleetCancelled { status, .. } => status.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How many items are in which state.
+    #[getter]
+    fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::FleetCancelled { progress, .. } => progress.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What the items cost.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::FleetCancelled { cost, .. } => cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "FleetCancelledFleetEvent",
+            &[("status", self.status(py)?), ("progress", self.progress(py)?), ("cost", self.cost(py)?)],
+        )
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherFleetEvent(api::FleetStreamEvent);
+
+#[pymethods]
+impl OtherFleetEvent {
+    /// Which kind it is.
+    #[getter]
+    fn event<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::FleetStreamEvent::Other(members) => members.get("event").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherFleetEvent", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::TeamStreamEvent {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::TeamStreamEvent::MemberStarted { .. } => {
+                Bound::new(py, MemberStartedTeamEvent(value))?.into_any()
+            }
+            value @ api::TeamStreamEvent::Text { .. } => Bound::new(py, TextTeamEvent(value))?.into_any(),
+            value @ api::TeamStreamEvent::ToolCall { .. } => Bound::new(py, ToolCallTeamEvent(value))?.into_any(),
+            value @ api::TeamStreamEvent::ToolResult { .. } => Bound::new(py, ToolResultTeamEvent(value))?.into_any(),
+            value @ api::TeamStreamEvent::Message { .. } => Bound::new(py, MessageTeamEvent(value))?.into_any(),
+            value @ api::TeamStreamEvent::MemberCompleted { .. } => {
+                Bound::new(py, MemberCompletedTeamEvent(value))?.into_any()
+            }
+            value @ api::TeamStreamEvent::Done { .. } => Bound::new(py, DoneTeamEvent(value))?.into_any(),
+            value @ api::TeamStreamEvent::Error { .. } => Bound::new(py, ErrorTeamEvent(value))?.into_any(),
+            value => Bound::new(py, OtherTeamEvent(value))?.into_any(),
+        })
+    }
+}
+
+/// A member begins.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct MemberStartedTeamEvent(api::TeamStreamEvent);
+
+#[pymethods]
+impl MemberStartedTeamEvent {
+    /// Which kind it is: `member_started`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "member_started"
+    }
+
+    /// The role of the member.
+    #[getter]
+    fn role<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::MemberStarted { role, .. } => role.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// In which round, from 1.
+    #[getter]
+    fn round<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::MemberStarted { round, .. } => round.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("MemberStartedTeamEvent", &[("role", self.role(py)?), ("round", self.round(py)?)])
+    }
+}
+
+/// The model of a member wrote a piece of text.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TextTeamEvent(api::TeamStreamEvent);
+
+#[pymethods]
+impl TextTeamEvent {
+    /// Which kind it is: `text`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "text"
+    }
+
+    /// The role of the member.
+    #[getter]
+    fn role<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Text { role, .. } => role.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The piece.
+    #[getter]
+    fn text<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Text { text, .. } => text.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("TextTeamEvent", &[("role", self.role(py)?), ("text", self.text(py)?)])
+    }
+}
+
+/// The model of a member called a tool.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ToolCallTeamEvent(api::TeamStreamEvent);
+
+#[pymethods]
+impl ToolCallTeamEvent {
+    /// Which kind it is: `tool_call`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "tool_call"
+    }
+
+    /// The role of the member.
+    #[getter]
+    fn role<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::ToolCall { role, .. } => role.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name of the tool.
+    #[getter]
+    fn tool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::ToolCall { tool, .. } => tool.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it is given.
+    #[getter]
+    fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::ToolCall { input, .. } => input.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ToolCallTeamEvent", &[("role", self.role(py)?), ("tool", self.tool(py)?), ("input", self.input(py)?)])
+    }
+}
+
+/// A tool returned.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ToolResultTeamEvent(api::TeamStreamEvent);
+
+#[pymethods]
+impl ToolResultTeamEvent {
+    /// Which kind it is: `tool_result`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "tool_result"
+    }
+
+    /// The role of the member that called it.
+    #[getter]
+    fn role<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::ToolResult { role, .. } => role.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name of the tool.
+    #[getter]
+    fn tool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::ToolResult { tool, .. } => tool.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it returned.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::ToolResult { output, .. } => output.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ToolResultTeamEvent", &[("role", self.role(py)?), ("tool", self.tool(py)?), ("output", self.output(py)?)])
+    }
+}
+
+/// A member said something to the others.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct MessageTeamEvent(api::TeamStreamEvent);
+
+#[pymethods]
+impl MessageTeamEvent {
+    /// Which kind it is: `message`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "message"
+    }
+
+    /// What it said.
+    #[getter]
+    fn message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Message { message, .. } => message.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("MessageTeamEvent", &[("message", self.message(py)?)])
+    }
+}
+
+/// A member has answered.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct MemberCompletedTeamEvent(api::TeamStreamEvent);
+
+#[pymethods]
+impl MemberCompletedTeamEvent {
+    /// Which kind it is: `member_completed`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "member_completed"
+    }
+
+    /// The role of the member.
+    #[getter]
+    fn role<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::MemberCompleted { role, .. } => role.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// In which round, from 1.
+    #[getter]
+    fn round<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::MemberCompleted { round, .. } => round.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it answered.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::MemberCompleted { output, .. } => output.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What its answer cost.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::MemberCompleted { cost, .. } => cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "MemberCompletedTeamEvent",
+            &[
+                ("role", self.role(py)?),
+                ("round", self.round(py)?),
+                ("output", self.output(py)?),
+                ("cost", self.cost(py)?),
+            ],
+        )
+    }
+}
+
+/// The run is completed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct DoneTeamEvent(api::TeamStreamEvent);
+
+#[pymethods]
+impl DoneTeamEvent {
+    /// Which kind it is: `done`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "done"
+    }
+
+    /// The run.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Done { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What the team answered.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Done { output, .. } => output.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What each member answered last, by its role.
+    #[getter]
+    fn agent_outputs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Done { agent_outputs, .. } => agent_outputs.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What all members cost.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Done { cost, .. } => cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long it took, for people: `3m 12s`.
+    #[getter]
+    fn duration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Done { duration, .. } => duration.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long it took, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Done { duration_ms, .. } => duration_ms.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "DoneTeamEvent",
+            &[
+                ("run_id", self.run_id(py)?),
+                ("output", self.output(py)?),
+                ("agent_outputs", self.agent_outputs(py)?),
+                ("cost", self.cost(py)?),
+                ("duration", self.duration(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+            ],
+        )
+    }
+}
+
+/// The run failed, was cancelled, or is paused at a limit.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ErrorTeamEvent(api::TeamStreamEvent);
+
+#[pymethods]
+impl ErrorTeamEvent {
+    /// Which kind it is: `error`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "error"
+    }
+
+    /// The run.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Error { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Why.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Error { error, .. } => error.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ErrorTeamEvent", &[("run_id", self.run_id(py)?), ("error", self.error(py)?)])
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherTeamEvent(api::TeamStreamEvent);
+
+#[pymethods]
+impl OtherTeamEvent {
+    /// Which kind it is.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::Other(members) => members.get("type").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherTeamEvent", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::ChatStreamEvent {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::ChatStreamEvent::Text { .. } => Bound::new(py, TextChatEvent(value))?.into_any(),
+            value @ api::ChatStreamEvent::ToolCall { .. } => Bound::new(py, ToolCallChatEvent(value))?.into_any(),
+            value @ api::ChatStreamEvent::ToolResult { .. } => Bound::new(py, ToolResultChatEvent(value))?.into_any(),
+            value @ api::ChatStreamEvent::Done { .. } => Bound::new(py, DoneChatEvent(value))?.into_any(),
+            value @ api::ChatStreamEvent::Error { .. } => Bound::new(py, ErrorChatEvent(value))?.into_any(),
+            value => Bound::new(py, OtherChatEvent(value))?.into_any(),
+        })
+    }
+}
+
+/// The model wrote a piece of the answer.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TextChatEvent(api::ChatStreamEvent);
+
+#[pymethods]
+impl TextChatEvent {
+    /// Which kind it is: `text`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "text"
+    }
+
+    /// The piece.
+    #[getter]
+    fn text<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::Text { text, .. } => text.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("TextChatEvent", &[("text", self.text(py)?)])
+    }
+}
+
+/// The model called a tool.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ToolCallChatEvent(api::ChatStreamEvent);
+
+#[pymethods]
+impl ToolCallChatEvent {
+    /// Which kind it is: `tool_call`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "tool_call"
+    }
+
+    /// The id of the call; null where the model gave none.
+    #[getter]
+    fn tool_call_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::ToolCall { tool_call_id, .. } => tool_call_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name of the tool.
+    #[getter]
+    fn tool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::ToolCall { tool, .. } => tool.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it is given.
+    #[getter]
+    fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::ToolCall { input, .. } => input.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ToolCallChatEvent",
+            &[("tool_call_id", self.tool_call_id(py)?), ("tool", self.tool(py)?), ("input", self.input(py)?)],
+        )
+    }
+}
+
+/// A tool returned.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ToolResultChatEvent(api::ChatStreamEvent);
+
+#[pymethods]
+impl ToolResultChatEvent {
+    /// Which kind it is: `tool_result`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "tool_result"
+    }
+
+    /// The id of the call; null where the model gave none.
+    #[getter]
+    fn tool_call_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::ToolResult { tool_call_id, .. } => tool_call_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name of the tool.
+    #[getter]
+    fn tool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::ToolResult { tool, .. } => tool.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it returned.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::ToolResult { output, .. } => output.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ToolResultChatEvent",
+            &[("tool_call_id", self.tool_call_id(py)?), ("tool", self.tool(py)?), ("output", self.output(py)?)],
+        )
+    }
+}
+
+/// The answer is complete.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct DoneChatEvent(api::ChatStreamEvent);
+
+#[pymethods]
+impl DoneChatEvent {
+    /// Which kind it is: `done`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "done"
+    }
+
+    /// The message that it became.
+    #[getter]
+    fn message_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::Done { message_id, .. } => message_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it cost.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::Done { cost, .. } => cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How many tokens it has.
+    #[getter]
+    fn token_count<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::Done { token_count, .. } => token_count.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "DoneChatEvent",
+            &[("message_id", self.message_id(py)?), ("cost", self.cost(py)?), ("token_count", self.token_count(py)?)],
+        )
+    }
+}
+
+/// There is no complete answer.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ErrorChatEvent(api::ChatStreamEvent);
+
+#[pymethods]
+impl ErrorChatEvent {
+    /// Which kind it is: `error`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "error"
+    }
+
+    /// Why.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::Error { error, .. } => error.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ErrorChatEvent", &[("error", self.error(py)?)])
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherChatEvent(api::ChatStreamEvent);
+
+#[pymethods]
+impl OtherChatEvent {
+    /// Which kind it is.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ChatStreamEvent::Other(members) => members.get("type").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherChatEvent", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::WorkflowStep {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::WorkflowStep::Agent { .. } => Bound::new(py, AgentWorkflowStep(value))?.into_any(),
+            value @ api::WorkflowStep::Parallel { .. } => Bound::new(py, ParallelWorkflowStep(value))?.into_any(),
+            value @ api::WorkflowStep::Condition { .. } => Bound::new(py, ConditionWorkflowStep(value))?.into_any(),
+            value @ api::WorkflowStep::Transform { .. } => Bound::new(py, TransformWorkflowStep(value))?.into_any(),
+            value @ api::WorkflowStep::Map { .. } => Bound::new(py, MapWorkflowStep(value))?.into_any(),
+            value @ api::WorkflowStep::Delay { .. } => Bound::new(py, DelayWorkflowStep(value))?.into_any(),
+            value @ api::WorkflowStep::Approval { .. } => Bound::new(py, ApprovalWorkflowStep(value))?.into_any(),
+            value @ api::WorkflowStep::Webhook { .. } => Bound::new(py, WebhookWorkflowStep(value))?.into_any(),
+            value @ api::WorkflowStep::Planner { .. } => Bound::new(py, PlannerWorkflowStep(value))?.into_any(),
+            value @ api::WorkflowStep::Wait { .. } => Bound::new(py, WaitWorkflowStep(value))?.into_any(),
+            value => Bound::new(py, OtherWorkflowStep(value))?.into_any(),
+        })
+    }
+}
+
+/// The JSON of a value of the union, if it is of one of its classes.
+pub fn workflow_step_json(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
+    if let Ok(value) = value.cast::<AgentWorkflowStep>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<ParallelWorkflowStep>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<ConditionWorkflowStep>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<TransformWorkflowStep>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<MapWorkflowStep>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<DelayWorkflowStep>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<ApprovalWorkflowStep>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<WebhookWorkflowStep>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<PlannerWorkflowStep>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<WaitWorkflowStep>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    let value = value.cast::<OtherWorkflowStep>().ok()?;
+    Some(crate::shape::json_of(&value.get().0))
+}
+
+/// Gives an agent a task. Its output is what the agent answered, as JSON where the answer is JSON.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AgentWorkflowStep(api::WorkflowStep);
+
+#[pymethods]
+impl AgentWorkflowStep {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, id, agent, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, task=None, input_map=None, trigger=None, timeout=None, env=None, state_writes=None, state_reads=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::AGENT_WORKFLOW_STEP, ("type", "agent"), fields).map(Self)
+    }
+
+    /// Which kind it is: `agent`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "agent"
+    }
+
+    /// The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps that must be done before this one starts; none by default. A step that was skipped counts as done.
+    #[getter]
+    fn depends_on<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { depends_on, .. } => depends_on.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the step fails; what the workflow's `on_failure` says by default.
+    #[getter]
+    fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { on_step_failure, .. } => on_step_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The JSON Schema that the output must fit; any output by default.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { output_schema, .. } => output_schema.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the output does not fit `output_schema`; `fail` by default.
+    #[getter]
+    fn on_validation_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { on_validation_failure, .. } => on_validation_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name of the agent, or the id of a definition. A name that was never defined is a general agent.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { agent, .. } => agent.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What the agent is to do; `{{ input.topic }}` in it is a member of the run's input. By default it is given what
+    /// `input_map` says, or the run's input.
+    #[getter]
+    fn task<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { task, .. } => task.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What the agent is told besides: references or text, by name.
+    #[getter]
+    fn input_map<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { input_map, .. } => input_map.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Your own note of what sets the step off. It is kept, and changes nothing.
+    #[getter]
+    fn trigger<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { trigger, .. } => trigger.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long the step may take; no limit by default.
+    #[getter]
+    fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { timeout, .. } => timeout.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Environment variables of the agent's sandbox, by name.
+    #[getter]
+    fn env<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { env, .. } => env.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The members of the run's shared state that the step may write; none by default.
+    #[getter]
+    fn state_writes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { state_writes, .. } => state_writes.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The members of the run's shared state that the step may read; none by default.
+    #[getter]
+    fn state_reads<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Agent { state_reads, .. } => state_reads.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "AgentWorkflowStep",
+            &[
+                ("id", self.id(py)?),
+                ("depends_on", self.depends_on(py)?),
+                ("on_step_failure", self.on_step_failure(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("on_validation_failure", self.on_validation_failure(py)?),
+                ("agent", self.agent(py)?),
+                ("task", self.task(py)?),
+                ("input_map", self.input_map(py)?),
+                ("trigger", self.trigger(py)?),
+                ("timeout", self.timeout(py)?),
+                ("env", self.env(py)?),
+                ("state_writes", self.state_writes(py)?),
+                ("state_reads", self.state_reads(py)?),
+            ],
+        )
+    }
+}
+
+/// Runs steps at the same time, and is done when all of them are. Its output is their outputs by their ids.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ParallelWorkflowStep(api::WorkflowStep);
+
+#[pymethods]
+impl ParallelWorkflowStep {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, id, branches, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::PARALLEL_WORKFLOW_STEP, ("type", "parallel"), fields).map(Self)
+    }
+
+    /// Which kind it is: `parallel`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "parallel"
+    }
+
+    /// The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Parallel { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps that must be done before this one starts; none by default. A step that was skipped counts as done.
+    #[getter]
+    fn depends_on<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Parallel { depends_on, .. } => depends_on.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the step fails; what the workflow's `on_failure` says by default.
+    #[getter]
+    fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Parallel { on_step_failure, .. } => on_step_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The JSON Schema that the output must fit; any output by default.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Parallel { output_schema, .. } => output_schema.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the output does not fit `output_schema`; `fail` by default.
+    #[getter]
+    fn on_validation_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Parallel { on_validation_failure, .. } => on_validation_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps.
+    #[getter]
+    fn branches<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Parallel { branches, .. } => branches.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ParallelWorkflowStep",
+            &[
+                ("id", self.id(py)?),
+                ("depends_on", self.depends_on(py)?),
+                ("on_step_failure", self.on_step_failure(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("on_validation_failure", self.on_validation_failure(py)?),
+                ("branches", self.branches(py)?),
+            ],
+        )
+    }
+}
+
+/// Decides how the workflow goes on. The branch that is not chosen is skipped.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ConditionWorkflowStep(api::WorkflowStep);
+
+#[pymethods]
+impl ConditionWorkflowStep {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, id, expression, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, then=None, otherwise=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::CONDITION_WORKFLOW_STEP, ("type", "condition"), fields).map(Self)
+    }
+
+    /// Which kind it is: `condition`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "condition"
+    }
+
+    /// The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Condition { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps that must be done before this one starts; none by default. A step that was skipped counts as done.
+    #[getter]
+    fn depends_on<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Condition { depends_on, .. } => depends_on.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the step fails; what the workflow's `on_failure` says by default.
+    #[getter]
+    fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Condition { on_step_failure, .. } => on_step_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The JSON Schema that the output must fit; any output by default.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Condition { output_schema, .. } => output_schema.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the output does not fit `output_schema`; `fail` by default.
+    #[getter]
+    fn on_validation_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Condition { on_validation_failure, .. } => on_validation_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What is decided: references, numbers, text in quotes, `==`, `!=`, `<`, `<=`, `>`, `>=`, `&&`, `||`, `!` and
+    /// brackets.
+    #[getter]
+    fn expression<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Condition { expression, .. } => expression.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How it goes on where the expression holds; nothing by default.
+    #[getter]
+    fn then<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Condition { then, .. } => then.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How it goes on where the expression does not hold; nothing by default.
+    #[getter]
+    fn otherwise<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Condition { otherwise, .. } => otherwise.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ConditionWorkflowStep",
+            &[
+                ("id", self.id(py)?),
+                ("depends_on", self.depends_on(py)?),
+                ("on_step_failure", self.on_step_failure(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("on_validation_failure", self.on_validation_failure(py)?),
+                ("expression", self.expression(py)?),
+                ("then", self.then(py)?),
+                ("otherwise", self.otherwise(py)?),
+            ],
+        )
+    }
+}
+
+/// Computes values without an agent. Its output is the values by their names; it costs nothing.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TransformWorkflowStep(api::WorkflowStep);
+
+#[pymethods]
+impl TransformWorkflowStep {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, id, expression, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::TRANSFORM_WORKFLOW_STEP, ("type", "transform"), fields).map(Self)
+    }
+
+    /// Which kind it is: `transform`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "transform"
+    }
+
+    /// The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Transform { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps that must be done before this one starts; none by default. A step that was skipped counts as done.
+    #[getter]
+    fn depends_on<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Transform { depends_on, .. } => depends_on.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the step fails; what the workflow's `on_failure` says by default.
+    #[getter]
+    fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Transform { on_step_failure, .. } => on_step_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The JSON Schema that the output must fit; any output by default.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Transform { output_schema, .. } => output_schema.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the output does not fit `output_schema`; `fail` by default.
+    #[getter]
+    fn on_validation_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Transform { on_validation_failure, .. } => on_validation_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The expressions of the values, by name.
+    #[getter]
+    fn expression<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Transform { expression, .. } => expression.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "TransformWorkflowStep",
+            &[
+                ("id", self.id(py)?),
+                ("depends_on", self.depends_on(py)?),
+                ("on_step_failure", self.on_step_failure(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("on_validation_failure", self.on_validation_failure(py)?),
+                ("expression", self.expression(py)?),
+            ],
+        )
+    }
+}
+
+/// Runs one step for each item of a list. Its output is the list of their outputs, in the order of the items.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct MapWorkflowStep(api::WorkflowStep);
+
+#[pymethods]
+impl MapWorkflowStep {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, id, over, step, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, concurrency=None, on_item_failure=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::MAP_WORKFLOW_STEP, ("type", "map"), fields).map(Self)
+    }
+
+    /// Which kind it is: `map`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "map"
+    }
+
+    /// The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Map { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps that must be done before this one starts; none by default. A step that was skipped counts as done.
+    #[getter]
+    fn depends_on<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Map { depends_on, .. } => depends_on.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the step fails; what the workflow's `on_failure` says by default.
+    #[getter]
+    fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Map { on_step_failure, .. } => on_step_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The JSON Schema that the output must fit; any output by default.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Map { output_schema, .. } => output_schema.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the output does not fit `output_schema`; `fail` by default.
+    #[getter]
+    fn on_validation_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Map { on_validation_failure, .. } => on_validation_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The list: a reference such as `$.fetch.output.tickets`.
+    #[getter]
+    fn over<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Map { over, .. } => over.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The step for each item: an agent step, in which `$.item` is the item.
+    #[getter]
+    fn step<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Map { step, .. } => step.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How many items are worked on at once; 10 by default.
+    #[getter]
+    fn concurrency<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Map { concurrency, .. } => concurrency.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when an item fails; `abort` by default.
+    #[getter]
+    fn on_item_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Map { on_item_failure, .. } => on_item_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "MapWorkflowStep",
+            &[
+                ("id", self.id(py)?),
+                ("depends_on", self.depends_on(py)?),
+                ("on_step_failure", self.on_step_failure(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("on_validation_failure", self.on_validation_failure(py)?),
+                ("over", self.over(py)?),
+                ("step", self.step(py)?),
+                ("concurrency", self.concurrency(py)?),
+                ("on_item_failure", self.on_item_failure(py)?),
+            ],
+        )
+    }
+}
+
+/// Waits. A run that waits costs nothing.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct DelayWorkflowStep(api::WorkflowStep);
+
+#[pymethods]
+impl DelayWorkflowStep {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, id, duration, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::DELAY_WORKFLOW_STEP, ("type", "delay"), fields).map(Self)
+    }
+
+    /// Which kind it is: `delay`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "delay"
+    }
+
+    /// The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Delay { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps that must be done before this one starts; none by default. A step that was skipped counts as done.
+    #[getter]
+    fn depends_on<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Delay { depends_on, .. } => depends_on.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the step fails; what the workflow's `on_failure` says by default.
+    #[getter]
+    fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Delay { on_step_failure, .. } => on_step_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The JSON Schema that the output must fit; any output by default.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Delay { output_schema, .. } => output_schema.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the output does not fit `output_schema`; `fail` by default.
+    #[getter]
+    fn on_validation_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Delay { on_validation_failure, .. } => on_validation_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long.
+    #[getter]
+    fn duration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Delay { duration, .. } => duration.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "DelayWorkflowStep",
+            &[
+                ("id", self.id(py)?),
+                ("depends_on", self.depends_on(py)?),
+                ("on_step_failure", self.on_step_failure(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("on_validation_failure", self.on_validation_failure(py)?),
+                ("duration", self.duration(py)?),
+            ],
+        )
+    }
+}
+
+/// Waits until somebody approves. The run is paused until then.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ApprovalWorkflowStep(api::WorkflowStep);
+
+#[pymethods]
+impl ApprovalWorkflowStep {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, id, action, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, params=None, timeout=None, default_action=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::APPROVAL_WORKFLOW_STEP, ("type", "approval"), fields).map(Self)
+    }
+
+    /// Which kind it is: `approval`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "approval"
+    }
+
+    /// The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Approval { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps that must be done before this one starts; none by default. A step that was skipped counts as done.
+    #[getter]
+    fn depends_on<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Approval { depends_on, .. } => depends_on.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the step fails; what the workflow's `on_failure` says by default.
+    #[getter]
+    fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Approval { on_step_failure, .. } => on_step_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The JSON Schema that the output must fit; any output by default.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Approval { output_schema, .. } => output_schema.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the output does not fit `output_schema`; `fail` by default.
+    #[getter]
+    fn on_validation_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Approval { on_validation_failure, .. } => on_validation_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name of the action that is to be approved.
+    #[getter]
+    fn action<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Approval { action, .. } => action.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What the action is to be done with.
+    #[getter]
+    fn params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Approval { params, .. } => params.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long somebody has to decide; 24 hours by default.
+    #[getter]
+    fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Approval { timeout, .. } => timeout.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What counts when nobody decided in time; `deny` by default.
+    #[getter]
+    fn default_action<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Approval { default_action, .. } => default_action.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ApprovalWorkflowStep",
+            &[
+                ("id", self.id(py)?),
+                ("depends_on", self.depends_on(py)?),
+                ("on_step_failure", self.on_step_failure(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("on_validation_failure", self.on_validation_failure(py)?),
+                ("action", self.action(py)?),
+                ("params", self.params(py)?),
+                ("timeout", self.timeout(py)?),
+                ("default_action", self.default_action(py)?),
+            ],
+        )
+    }
+}
+
+/// Calls an address. Its output is the body of the answer, as JSON where it is JSON.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct WebhookWorkflowStep(api::WorkflowStep);
+
+#[pymethods]
+impl WebhookWorkflowStep {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, id, url, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, method=None, headers=None, body=None, auth=None, timeout=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::WEBHOOK_WORKFLOW_STEP, ("type", "webhook"), fields).map(Self)
+    }
+
+    /// Which kind it is: `webhook`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "webhook"
+    }
+
+    /// The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Webhook { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps that must be done before this one starts; none by default. A step that was skipped counts as done.
+    #[getter]
+    fn depends_on<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Webhook { depends_on, .. } => depends_on.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the step fails; what the workflow's `on_failure` says by default.
+    #[getter]
+    fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Webhook { on_step_failure, .. } => on_step_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The JSON Schema that the output must fit; any output by default.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Webhook { output_schema, .. } => output_schema.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the output does not fit `output_schema`; `fail` by default.
+    #[getter]
+    fn on_validation_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Webhook { on_validation_failure, .. } => on_validation_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The address that is called.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Webhook { url, .. } => url.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The HTTP method; `POST` by default.
+    #[getter]
+    fn method<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Webhook { method, .. } => method.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Headers, by name.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Webhook { headers, .. } => headers.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The body, sent as JSON; the run's input by default.
+    #[getter]
+    fn body<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Webhook { body, .. } => body.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How the call says who it is; not at all by default.
+    #[getter]
+    fn auth<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Webhook { auth, .. } => auth.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long the call may take; 30 seconds by default.
+    #[getter]
+    fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Webhook { timeout, .. } => timeout.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "WebhookWorkflowStep",
+            &[
+                ("id", self.id(py)?),
+                ("depends_on", self.depends_on(py)?),
+                ("on_step_failure", self.on_step_failure(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("on_validation_failure", self.on_validation_failure(py)?),
+                ("url", self.url(py)?),
+                ("method", self.method(py)?),
+                ("headers", hidden(py)),
+                ("body", self.body(py)?),
+                ("auth", self.auth(py)?),
+                ("timeout", self.timeout(py)?),
+            ],
+        )
+    }
+}
+
+/// Lets an agent plan: the steps that it names become part of the run.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct PlannerWorkflowStep(api::WorkflowStep);
+
+#[pymethods]
+impl PlannerWorkflowStep {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, id, agent, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, description=None, max_steps=None, allowed_step_types=None, require_approval=None, require_approval_after_steps=None, max_spawned_cost=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::PLANNER_WORKFLOW_STEP, ("type", "planner"), fields).map(Self)
+    }
+
+    /// Which kind it is: `planner`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "planner"
+    }
+
+    /// The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps that must be done before this one starts; none by default. A step that was skipped counts as done.
+    #[getter]
+    fn depends_on<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { depends_on, .. } => depends_on.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the step fails; what the workflow's `on_failure` says by default.
+    #[getter]
+    fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { on_step_failure, .. } => on_step_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The JSON Schema that the output must fit; any output by default.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { output_schema, .. } => output_schema.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the output does not fit `output_schema`; `fail` by default.
+    #[getter]
+    fn on_validation_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { on_validation_failure, .. } => on_validation_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name of the agent, or the id of a definition.
+    #[getter]
+    fn agent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { agent, .. } => agent.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What is to be planned.
+    #[getter]
+    fn description<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { description, .. } => description.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How many steps it may add; what the workflow's `planner_policy` says, or 10, by default.
+    #[getter]
+    fn max_steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { max_steps, .. } => max_steps.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The kinds of steps that it may add; all by default.
+    #[getter]
+    fn allowed_step_types<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { allowed_step_types, .. } => allowed_step_types.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Whether somebody must approve its plan; false by default.
+    #[getter]
+    fn require_approval<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { require_approval, .. } => require_approval.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// After how many of its steps somebody must approve that it goes on; never by default.
+    #[getter]
+    fn require_approval_after_steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { require_approval_after_steps, .. } => {
+                require_approval_after_steps.to_python(py)
+            }
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What its steps may cost together; no limit by default.
+    #[getter]
+    fn max_spawned_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Planner { max_spawned_cost, .. } => max_spawned_cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "PlannerWorkflowStep",
+            &[
+                ("id", self.id(py)?),
+                ("depends_on", self.depends_on(py)?),
+                ("on_step_failure", self.on_step_failure(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("on_validation_failure", self.on_validation_failure(py)?),
+                ("agent", self.agent(py)?),
+                ("description", self.description(py)?),
+                ("max_steps", self.max_steps(py)?),
+                ("allowed_step_types", self.allowed_step_types(py)?),
+                ("require_approval", self.require_approval(py)?),
+                ("require_approval_after_steps", self.require_approval_after_steps(py)?),
+                ("max_spawned_cost", self.max_spawned_cost(py)?),
+            ],
+        )
+    }
+}
+
+/// Waits for an event. Its output is the event's payload; the run is paused until then.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct WaitWorkflowStep(api::WorkflowStep);
+
+#[pymethods]
+impl WaitWorkflowStep {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, id, event, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, timeout=None, on_timeout=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::WAIT_WORKFLOW_STEP, ("type", "wait"), fields).map(Self)
+    }
+
+    /// Which kind it is: `wait`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "wait"
+    }
+
+    /// The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Wait { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps that must be done before this one starts; none by default. A step that was skipped counts as done.
+    #[getter]
+    fn depends_on<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Wait { depends_on, .. } => depends_on.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the step fails; what the workflow's `on_failure` says by default.
+    #[getter]
+    fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Wait { on_step_failure, .. } => on_step_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The JSON Schema that the output must fit; any output by default.
+    #[getter]
+    fn output_schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Wait { output_schema, .. } => output_schema.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the output does not fit `output_schema`; `fail` by default.
+    #[getter]
+    fn on_validation_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Wait { on_validation_failure, .. } => on_validation_failure.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name of the event.
+    #[getter]
+    fn event<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Wait { event, .. } => event.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long it waits; without an end by default.
+    #[getter]
+    fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Wait { timeout, .. } => timeout.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happens when the event did not come in time; `fail` by default.
+    #[getter]
+    fn on_timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Wait { on_timeout, .. } => on_timeout.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "WaitWorkflowStep",
+            &[
+                ("id", self.id(py)?),
+                ("depends_on", self.depends_on(py)?),
+                ("on_step_failure", self.on_step_failure(py)?),
+                ("output_schema", self.output_schema(py)?),
+                ("on_validation_failure", self.on_validation_failure(py)?),
+                ("event", self.event(py)?),
+                ("timeout", self.timeout(py)?),
+                ("on_timeout", self.on_timeout(py)?),
+            ],
+        )
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherWorkflowStep(api::WorkflowStep);
+
+#[pymethods]
+impl OtherWorkflowStep {
+    /// Which kind it is.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStep::Other(members) => members.get("type").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherWorkflowStep", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::StepFailurePolicy {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::StepFailurePolicy::Goto { .. } => Bound::new(py, GotoStepFailurePolicy(value))?.into_any(),
+            value @ api::StepFailurePolicy::Retry { .. } => Bound::new(py, RetryStepFailurePolicy(value))?.into_any(),
+            value @ api::StepFailurePolicy::Skip { .. } => Bound::new(py, SkipStepFailurePolicy(value))?.into_any(),
+            value @ api::StepFailurePolicy::Pause { .. } => Bound::new(py, PauseStepFailurePolicy(value))?.into_any(),
+            value @ api::StepFailurePolicy::Abort { .. } => Bound::new(py, AbortStepFailurePolicy(value))?.into_any(),
+            value => Bound::new(py, OtherStepFailurePolicy(value))?.into_any(),
+        })
+    }
+}
+
+/// The JSON of a value of the union, if it is of one of its classes.
+pub fn step_failure_policy_json(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
+    if let Ok(value) = value.cast::<GotoStepFailurePolicy>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<RetryStepFailurePolicy>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<SkipStepFailurePolicy>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<PauseStepFailurePolicy>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    if let Ok(value) = value.cast::<AbortStepFailurePolicy>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    let value = value.cast::<OtherStepFailurePolicy>().ok()?;
+    Some(crate::shape::json_of(&value.get().0))
+}
+
+/// The workflow goes on with another step.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct GotoStepFailurePolicy(api::StepFailurePolicy);
+
+#[pymethods]
+impl GotoStepFailurePolicy {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, target)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::GOTO_STEP_FAILURE_POLICY, ("action", "goto"), fields).map(Self)
+    }
+
+    /// Which kind it is: `goto`.
+    #[getter]
+    fn action(&self) -> &'static str {
+        "goto"
+    }
+
+    /// The id of that step.
+    #[getter]
+    fn target<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::StepFailurePolicy::Goto { target, .. } => target.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("GotoStepFailurePolicy", &[("target", self.target(py)?)])
+    }
+}
+
+/// The step is tried again, as the workflow's `retries` say; when that fails too, the run fails.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct RetryStepFailurePolicy(api::StepFailurePolicy);
+
+#[pymethods]
+impl RetryStepFailurePolicy {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::RETRY_STEP_FAILURE_POLICY, ("action", "retry"), fields).map(Self)
+    }
+
+    /// Which kind it is: `retry`.
+    #[getter]
+    fn action(&self) -> &'static str {
+        "retry"
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("RetryStepFailurePolicy", &[])
+    }
+}
+
+/// The step counts as skipped, and what depends on it goes on.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct SkipStepFailurePolicy(api::StepFailurePolicy);
+
+#[pymethods]
+impl SkipStepFailurePolicy {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::SKIP_STEP_FAILURE_POLICY, ("action", "skip"), fields).map(Self)
+    }
+
+    /// Which kind it is: `skip`.
+    #[getter]
+    fn action(&self) -> &'static str {
+        "skip"
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("SkipStepFailurePolicy", &[])
+    }
+}
+
+/// The run is paused until it is retried or resumed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct PauseStepFailurePolicy(api::StepFailurePolicy);
+
+#[pymethods]
+impl PauseStepFailurePolicy {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::PAUSE_STEP_FAILURE_POLICY, ("action", "pause"), fields).map(Self)
+    }
+
+    /// Which kind it is: `pause`.
+    #[getter]
+    fn action(&self) -> &'static str {
+        "pause"
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("PauseStepFailurePolicy", &[])
+    }
+}
+
+/// The run fails.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct AbortStepFailurePolicy(api::StepFailurePolicy);
+
+#[pymethods]
+impl AbortStepFailurePolicy {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::ABORT_STEP_FAILURE_POLICY, ("action", "abort"), fields).map(Self)
+    }
+
+    /// Which kind it is: `abort`.
+    #[getter]
+    fn action(&self) -> &'static str {
+        "abort"
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("AbortStepFailurePolicy", &[])
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherStepFailurePolicy(api::StepFailurePolicy);
+
+#[pymethods]
+impl OtherStepFailurePolicy {
+    /// Which kind it is.
+    #[getter]
+    fn action<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::StepFailurePolicy::Other(members) => members.get("action").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherStepFailurePolicy", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::StepAuth {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::StepAuth::Bearer { .. } => Bound::new(py, BearerStepAuth(value))?.into_any(),
+            value => Bound::new(py, OtherStepAuth(value))?.into_any(),
+        })
+    }
+}
+
+/// The JSON of a value of the union, if it is of one of its classes.
+pub fn step_auth_json(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
+    if let Ok(value) = value.cast::<BearerStepAuth>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    let value = value.cast::<OtherStepAuth>().ok()?;
+    Some(crate::shape::json_of(&value.get().0))
+}
+
+/// By a token in the header `Authorization`.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct BearerStepAuth(api::StepAuth);
+
+#[pymethods]
+impl BearerStepAuth {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, secret_ref)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::BEARER_STEP_AUTH, ("type", "bearer"), fields).map(Self)
+    }
+
+    /// Which kind it is: `bearer`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "bearer"
+    }
+
+    /// The name of a secret that has the token.
+    #[getter]
+    fn secret_ref<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::StepAuth::Bearer { secret_ref, .. } => secret_ref.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("BearerStepAuth", &[("secret_ref", self.secret_ref(py)?)])
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherStepAuth(api::StepAuth);
+
+#[pymethods]
+impl OtherStepAuth {
+    /// Which kind it is.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::StepAuth::Other(members) => members.get("type").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherStepAuth", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::WorkflowStreamEvent {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::WorkflowStreamEvent::RunStarted { .. } => {
+                Bound::new(py, RunStartedWorkflowEvent(value))?.into_any()
+            }
+            value @ api::WorkflowStreamEvent::StepStarted { .. } => {
+                Bound::new(py, StepStartedWorkflowEvent(value))?.into_any()
+            }
+            value @ api::WorkflowStreamEvent::StepCompleted { .. } => {
+                Bound::new(py, StepCompletedWorkflowEvent(value))?.into_any()
+            }
+            value @ api::WorkflowStreamEvent::StepFailed { .. } => {
+                Bound::new(py, StepFailedWorkflowEvent(value))?.into_any()
+            }
+            value @ api::WorkflowStreamEvent::StepSkipped { .. } => {
+                Bound::new(py, StepSkippedWorkflowEvent(value))?.into_any()
+            }
+            value @ api::WorkflowStreamEvent::StepWaiting { .. } => {
+                Bound::new(py, StepWaitingWorkflowEvent(value))?.into_any()
+            }
+            value @ api::WorkflowStreamEvent::RunSpliced { .. } => {
+                Bound::new(py, RunSplicedWorkflowEvent(value))?.into_any()
+            }
+            value @ api::WorkflowStreamEvent::RunPaused { .. } => {
+                Bound::new(py, RunPausedWorkflowEvent(value))?.into_any()
+            }
+            value @ api::WorkflowStreamEvent::RunCompleted { .. } => {
+                Bound::new(py, RunCompletedWorkflowEvent(value))?.into_any()
+            }
+            value @ api::WorkflowStreamEvent::RunFailed { .. } => {
+                Bound::new(py, RunFailedWorkflowEvent(value))?.into_any()
+            }
+            value @ api::WorkflowStreamEvent::RunCancelled { .. } => {
+                Bound::new(py, RunCancelledWorkflowEvent(value))?.into_any()
+            }
+            value => Bound::new(py, OtherWorkflowEvent(value))?.into_any(),
+        })
+    }
+}
+
+/// The run began.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct RunStartedWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl RunStartedWorkflowEvent {
+    /// Which kind it is: `run.started`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "run.started"
+    }
+
+    /// The run of the workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunStarted { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The workflow.
+    #[getter]
+    fn workflow_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunStarted { workflow_id, .. } => workflow_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("RunStartedWorkflowEvent", &[("run_id", self.run_id(py)?), ("workflow_id", self.workflow_id(py)?)])
+    }
+}
+
+/// A step began.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct StepStartedWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl StepStartedWorkflowEvent {
+    /// Which kind it is: `step.started`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "step.started"
+    }
+
+    /// The run of the workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepStarted { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The step.
+    #[getter]
+    fn step_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepStarted { step_id, .. } => step_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The agent that works on it.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepStarted { agent_id, .. } => agent_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "StepStartedWorkflowEvent",
+            &[("run_id", self.run_id(py)?), ("step_id", self.step_id(py)?), ("agent_id", self.agent_id(py)?)],
+        )
+    }
+}
+
+/// A step is completed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct StepCompletedWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl StepCompletedWorkflowEvent {
+    /// Which kind it is: `step.completed`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "step.completed"
+    }
+
+    /// The run of the workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepCompleted { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The step.
+    #[getter]
+    fn step_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepCompleted { step_id, .. } => step_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it returned.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepCompleted { output, .. } => output.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it cost: cents, rounded half up.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepCompleted { cost, .. } => cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it cost, exactly, in millionths of a cent.
+    #[getter]
+    fn cost_micro_cents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepCompleted { cost_micro_cents, .. } => cost_micro_cents.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long it took, in milliseconds.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepCompleted { duration_ms, .. } => duration_ms.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "StepCompletedWorkflowEvent",
+            &[
+                ("run_id", self.run_id(py)?),
+                ("step_id", self.step_id(py)?),
+                ("output", self.output(py)?),
+                ("cost", self.cost(py)?),
+                ("cost_micro_cents", self.cost_micro_cents(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+            ],
+        )
+    }
+}
+
+/// A step failed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct StepFailedWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl StepFailedWorkflowEvent {
+    /// Which kind it is: `step.failed`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "step.failed"
+    }
+
+    /// The run of the workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepFailed { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The step.
+    #[getter]
+    fn step_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepFailed { step_id, .. } => step_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Why, for people.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepFailed { error, .. } => error.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Why, as a code that programs branch on.
+    #[getter]
+    fn code<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepFailed { code, .. } => code.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Whether it is tried again.
+    #[getter]
+    fn will_retry<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepFailed { will_retry, .. } => will_retry.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it cost: cents, rounded half up.
+    #[getter]
+    fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepFailed { cost, .. } => cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it cost, exactly, in millionths of a cent.
+    #[getter]
+    fn cost_micro_cents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepFailed { cost_micro_cents, .. } => cost_micro_cents.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "StepFailedWorkflowEvent",
+            &[
+                ("run_id", self.run_id(py)?),
+                ("step_id", self.step_id(py)?),
+                ("error", self.error(py)?),
+                ("code", self.code(py)?),
+                ("will_retry", self.will_retry(py)?),
+                ("cost", self.cost(py)?),
+                ("cost_micro_cents", self.cost_micro_cents(py)?),
+            ],
+        )
+    }
+}
+
+/// A step is not run.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct StepSkippedWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl StepSkippedWorkflowEvent {
+    /// Which kind it is: `step.skipped`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "step.skipped"
+    }
+
+    /// The run of the workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepSkipped { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The step.
+    #[getter]
+    fn step_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepSkipped { step_id, .. } => step_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Why, for people.
+    #[getter]
+    fn reason<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepSkipped { reason, .. } => reason.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "StepSkippedWorkflowEvent",
+            &[("run_id", self.run_id(py)?), ("step_id", self.step_id(py)?), ("reason", self.reason(py)?)],
+        )
+    }
+}
+
+/// A step waits: for an approval, for an event, or for a time.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct StepWaitingWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl StepWaitingWorkflowEvent {
+    /// Which kind it is: `step.waiting`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "step.waiting"
+    }
+
+    /// The run of the workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepWaiting { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The step.
+    #[getter]
+    fn step_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepWaiting { step_id, .. } => step_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The approval that it waits for.
+    #[getter]
+    fn approval_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepWaiting { approval_id, .. } => approval_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The name of the event that it waits for.
+    #[getter]
+    fn waits_for<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepWaiting { waits_for, .. } => waits_for.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Until when it waits; absent where there is no end.
+    #[getter]
+    fn until<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::StepWaiting { until, .. } => until.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "StepWaitingWorkflowEvent",
+            &[
+                ("run_id", self.run_id(py)?),
+                ("step_id", self.step_id(py)?),
+                ("approval_id", self.approval_id(py)?),
+                ("waits_for", self.waits_for(py)?),
+                ("until", self.until(py)?),
+            ],
+        )
+    }
+}
+
+/// A planner added steps to the run.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct RunSplicedWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl RunSplicedWorkflowEvent {
+    /// Which kind it is: `run.spliced`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "run.spliced"
+    }
+
+    /// The run of the workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunSpliced { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The planner.
+    #[getter]
+    fn step_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunSpliced { step_id, .. } => step_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The steps that it added.
+    #[getter]
+    fn steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunSpliced { steps, .. } => steps.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "RunSplicedWorkflowEvent",
+            &[("run_id", self.run_id(py)?), ("step_id", self.step_id(py)?), ("steps", self.steps(py)?)],
+        )
+    }
+}
+
+/// The run stands still, until somebody approves, resumes or retries it, or the event comes that it waits for.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct RunPausedWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl RunPausedWorkflowEvent {
+    /// Which kind it is: `run.paused`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "run.paused"
+    }
+
+    /// The run of the workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunPaused { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Why, for people.
+    #[getter]
+    fn reason<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunPaused { reason, .. } => reason.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The step because of which it is paused.
+    #[getter]
+    fn step_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunPaused { step_id, .. } => step_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The error because of which it is paused.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunPaused { error, .. } => error.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "RunPausedWorkflowEvent",
+            &[
+                ("run_id", self.run_id(py)?),
+                ("reason", self.reason(py)?),
+                ("step_id", self.step_id(py)?),
+                ("error", self.error(py)?),
+            ],
+        )
+    }
+}
+
+/// The run is completed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct RunCompletedWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl RunCompletedWorkflowEvent {
+    /// Which kind it is: `run.completed`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "run.completed"
+    }
+
+    /// The run of the workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunCompleted { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it returned.
+    #[getter]
+    fn output<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunCompleted { output, .. } => output.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Whether steps failed or were skipped because of that: the run is `partial`.
+    #[getter]
+    fn partial<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunCompleted { partial, .. } => partial.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it cost: cents, rounded half up.
+    #[getter]
+    fn total_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunCompleted { total_cost, .. } => total_cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it cost, exactly, in millionths of a cent.
+    #[getter]
+    fn total_cost_micro_cents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunCompleted { total_cost_micro_cents, .. } => {
+                total_cost_micro_cents.to_python(py)
+            }
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "RunCompletedWorkflowEvent",
+            &[
+                ("run_id", self.run_id(py)?),
+                ("output", self.output(py)?),
+                ("partial", self.partial(py)?),
+                ("total_cost", self.total_cost(py)?),
+                ("total_cost_micro_cents", self.total_cost_micro_cents(py)?),
+            ],
+        )
+    }
+}
+
+/// The run failed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct RunFailedWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl RunFailedWorkflowEvent {
+    /// Which kind it is: `run.failed`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "run.failed"
+    }
+
+    /// The run of the workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunFailed { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Why.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunFailed { error, .. } => error.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it cost: cents, rounded half up.
+    #[getter]
+    fn total_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunFailed { total_cost, .. } => total_cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it cost, exactly, in millionths of a cent.
+    #[getter]
+    fn total_cost_micro_cents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunFailed { total_cost_micro_cents, .. } => total_cost_micro_cents.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "RunFailedWorkflowEvent",
+            &[
+                ("run_id", self.run_id(py)?),
+                ("error", self.error(py)?),
+                ("total_cost", self.total_cost(py)?),
+                ("total_cost_micro_cents", self.total_cost_micro_cents(py)?),
+            ],
+        )
+    }
+}
+
+/// The run was cancelled.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct RunCancelledWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl RunCancelledWorkflowEvent {
+    /// Which kind it is: `run.cancelled`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "run.cancelled"
+    }
+
+    /// The run of the workflow.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunCancelled { run_id, .. } => run_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it cost: cents, rounded half up.
+    #[getter]
+    fn total_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunCancelled { total_cost, .. } => total_cost.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it cost, exactly, in millionths of a cent.
+    #[getter]
+    fn total_cost_micro_cents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::RunCancelled { total_cost_micro_cents, .. } => {
+                total_cost_micro_cents.to_python(py)
+            }
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "RunCancelledWorkflowEvent",
+            &[
+                ("run_id", self.run_id(py)?),
+                ("total_cost", self.total_cost(py)?),
+                ("total_cost_micro_cents", self.total_cost_micro_cents(py)?),
+            ],
+        )
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherWorkflowEvent(api::WorkflowStreamEvent);
+
+#[pymethods]
+impl OtherWorkflowEvent {
+    /// Which kind it is.
+    #[getter]
+    fn event<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::WorkflowStreamEvent::Other(members) => members.get("event").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherWorkflowEvent", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::ToolHandler {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::ToolHandler::Webhook { .. } => Bound::new(py, WebhookToolHandler(value))?.into_any(),
+            value => Bound::new(py, OtherToolHandler(value))?.into_any(),
+        })
+    }
+}
+
+/// The JSON of a value of the union, if it is of one of its classes.
+pub fn tool_handler_json(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
+    if let Ok(value) = value.cast::<WebhookToolHandler>() {
+        return Some(crate::shape::json_of(&value.get().0));
+    }
+    let value = value.cast::<OtherToolHandler>().ok()?;
+    Some(crate::shape::json_of(&value.get().0))
+}
+
+/// Your server: each call of the tool is a signed HTTP POST to it, and the tool returns what it answers.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct WebhookToolHandler(api::ToolHandler);
+
+#[pymethods]
+impl WebhookToolHandler {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, url, headers=None, timeout=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct_variant(py, &shapes::WEBHOOK_TOOL_HANDLER, ("type", "webhook"), fields).map(Self)
+    }
+
+    /// Which kind it is: `webhook`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "webhook"
+    }
+
+    /// The address that is called: `https`, and reachable from the control plane.
+    #[getter]
+    fn url<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ToolHandler::Webhook { url, .. } => url.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Headers that are sent with each call, by their names. They are kept sealed, and answers leave them out.
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ToolHandler::Webhook { headers, .. } => headers.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How long a call may take: 30 seconds by default, 10 minutes at most.
+    #[getter]
+    fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ToolHandler::Webhook { timeout, .. } => timeout.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("WebhookToolHandler", &[("url", self.url(py)?), ("headers", hidden(py)), ("timeout", self.timeout(py)?)])
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherToolHandler(api::ToolHandler);
+
+#[pymethods]
+impl OtherToolHandler {
+    /// Which kind it is.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ToolHandler::Other(members) => members.get("type").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherToolHandler", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::VisitorStreamEvent {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::VisitorStreamEvent::Text { .. } => Bound::new(py, TextVisitorEvent(value))?.into_any(),
+            value @ api::VisitorStreamEvent::Message { .. } => Bound::new(py, MessageVisitorEvent(value))?.into_any(),
+            value @ api::VisitorStreamEvent::Failure { .. } => Bound::new(py, FailureVisitorEvent(value))?.into_any(),
+            value => Bound::new(py, OtherVisitorEvent(value))?.into_any(),
+        })
+    }
+}
+
+/// The agent wrote a piece of its answer.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct TextVisitorEvent(api::VisitorStreamEvent);
+
+#[pymethods]
+impl TextVisitorEvent {
+    /// Which kind it is: `text`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "text"
+    }
+
+    /// The message that it is a piece of.
+    #[getter]
+    fn message_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::VisitorStreamEvent::Text { message_id, .. } => message_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The piece.
+    #[getter]
+    fn text<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::VisitorStreamEvent::Text { text, .. } => text.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("TextVisitorEvent", &[("message_id", self.message_id(py)?), ("text", self.text(py)?)])
+    }
+}
+
+/// A message is complete: the agent's answer, or what a person wrote who took over.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct MessageVisitorEvent(api::VisitorStreamEvent);
+
+#[pymethods]
+impl MessageVisitorEvent {
+    /// Which kind it is: `message`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "message"
+    }
+
+    /// The message.
+    #[getter]
+    fn message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::VisitorStreamEvent::Message { message, .. } => message.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("MessageVisitorEvent", &[("message", self.message(py)?)])
+    }
+}
+
+/// The agent could not answer. The stream goes on.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct FailureVisitorEvent(api::VisitorStreamEvent);
+
+#[pymethods]
+impl FailureVisitorEvent {
+    /// Which kind it is: `failure`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "failure"
+    }
+
+    /// What the visitor may be told.
+    #[getter]
+    fn reason<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::VisitorStreamEvent::Failure { reason, .. } => reason.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("FailureVisitorEvent", &[("reason", self.reason(py)?)])
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherVisitorEvent(api::VisitorStreamEvent);
+
+#[pymethods]
+impl OtherVisitorEvent {
+    /// Which kind it is.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::VisitorStreamEvent::Other(members) => members.get("type").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherVisitorEvent", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::AgentLogEvent {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::AgentLogEvent::Log { .. } => Bound::new(py, LogAgentLogEvent(value))?.into_any(),
+            value @ api::AgentLogEvent::Heartbeat { .. } => Bound::new(py, HeartbeatAgentLogEvent(value))?.into_any(),
+            value => Bound::new(py, OtherAgentLogEvent(value))?.into_any(),
+        })
+    }
+}
+
+/// Something was logged.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct LogAgentLogEvent(api::AgentLogEvent);
+
+#[pymethods]
+impl LogAgentLogEvent {
+    /// Which kind it is: `log`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "log"
+    }
+
+    /// The id. Its order is the order in which things happened.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Log { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Log { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// How much it matters.
+    #[getter]
+    fn level<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Log { level, .. } => level.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Where it comes from.
+    #[getter]
+    fn source<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Log { source, .. } => source.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happened, for people.
+    #[getter]
+    fn message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Log { message, .. } => message.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The agent.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Log { agent_id, .. } => agent_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The session.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Log { session_id, .. } => session_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The end user; empty in an anonymous session.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Log { user_id, .. } => user_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The provider; empty where none was involved.
+    #[getter]
+    fn provider<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Log { provider, .. } => provider.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What happened, for programs: the kind of event and its particulars.
+    #[getter]
+    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Log { metadata, .. } => metadata.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The trace that it belongs to; absent where there is none.
+    #[getter]
+    fn trace_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Log { trace_id, .. } => trace_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "LogAgentLogEvent",
+            &[
+                ("id", self.id(py)?),
+                ("timestamp", self.timestamp(py)?),
+                ("level", self.level(py)?),
+                ("source", self.source(py)?),
+                ("message", self.message(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("provider", self.provider(py)?),
+                ("metadata", self.metadata(py)?),
+                ("trace_id", self.trace_id(py)?),
+            ],
+        )
+    }
+}
+
+/// Nothing happened, and the stream is alive.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct HeartbeatAgentLogEvent(api::AgentLogEvent);
+
+#[pymethods]
+impl HeartbeatAgentLogEvent {
+    /// Which kind it is: `heartbeat`.
+    #[getter]
+    fn event(&self) -> &'static str {
+        "heartbeat"
+    }
+
+    /// The time on the server, in milliseconds since the start of 1970.
+    #[getter]
+    fn t<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Heartbeat { t, .. } => t.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("HeartbeatAgentLogEvent", &[("t", self.t(py)?)])
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherAgentLogEvent(api::AgentLogEvent);
+
+#[pymethods]
+impl OtherAgentLogEvent {
+    /// Which kind it is.
+    #[getter]
+    fn event<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::AgentLogEvent::Other(members) => members.get("event").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherAgentLogEvent", &[("data", self.data(py)?)])
+    }
+}
+
+impl ToPython for api::ActivityEvent {
+    fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py)
+    }
+
+    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        Ok(match self {
+            value @ api::ActivityEvent::Log { .. } => Bound::new(py, LogActivityEvent(value))?.into_any(),
+            value @ api::ActivityEvent::Span { .. } => Bound::new(py, SpanActivityEvent(value))?.into_any(),
+            value @ api::ActivityEvent::Metric { .. } => Bound::new(py, MetricActivityEvent(value))?.into_any(),
+            value @ api::ActivityEvent::State { .. } => Bound::new(py, StateActivityEvent(value))?.into_any(),
+            value => Bound::new(py, OtherActivityEvent(value))?.into_any(),
+        })
+    }
+}
+
+/// Something was logged.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct LogActivityEvent(api::ActivityEvent);
+
+#[pymethods]
+impl LogActivityEvent {
+    /// Which kind it is: `log`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "log"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Log { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The session; empty where none was involved.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Log { session_id, .. } => session_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The agent; empty where none was involved.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Log { agent_id, .. } => agent_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The end user; empty where none was involved.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Log { user_id, .. } => user_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The entry.
+    #[getter]
+    fn entry<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Log { entry, .. } => entry.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "LogActivityEvent",
+            &[
+                ("timestamp", self.timestamp(py)?),
+                ("session_id", self.session_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("entry", self.entry(py)?),
+            ],
+        )
+    }
+}
+
+/// Something that is traced began or ended. A span comes twice: while it is under way, and when it has ended.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct SpanActivityEvent(api::ActivityEvent);
+
+#[pymethods]
+impl SpanActivityEvent {
+    /// Which kind it is: `span`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "span"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Span { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The session; empty where none was involved.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Span { session_id, .. } => session_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The agent; empty where none was involved.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Span { agent_id, .. } => agent_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The end user; empty where none was involved.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Span { user_id, .. } => user_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The trace.
+    #[getter]
+    fn trace_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Span { trace_id, .. } => trace_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The span.
+    #[getter]
+    fn span<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Span { span, .. } => span.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "SpanActivityEvent",
+            &[
+                ("timestamp", self.timestamp(py)?),
+                ("session_id", self.session_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("trace_id", self.trace_id(py)?),
+                ("span", self.span(py)?),
+            ],
+        )
+    }
+}
+
+/// Something was measured.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct MetricActivityEvent(api::ActivityEvent);
+
+#[pymethods]
+impl MetricActivityEvent {
+    /// Which kind it is: `metric`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "metric"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Metric { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The session; empty where none was involved.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Metric { session_id, .. } => session_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The agent; empty where none was involved.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Metric { agent_id, .. } => agent_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The end user; empty where none was involved.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Metric { user_id, .. } => user_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The metric.
+    #[getter]
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Metric { name, .. } => name.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value, in the unit of the metric.
+    #[getter]
+    fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Metric { value, .. } => value.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "MetricActivityEvent",
+            &[
+                ("timestamp", self.timestamp(py)?),
+                ("session_id", self.session_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("name", self.name(py)?),
+                ("value", self.value(py)?),
+            ],
+        )
+    }
+}
+
+/// The state of something changed.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct StateActivityEvent(api::ActivityEvent);
+
+#[pymethods]
+impl StateActivityEvent {
+    /// Which kind it is: `state`.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        "state"
+    }
+
+    /// When it happened.
+    #[getter]
+    fn timestamp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::State { timestamp, .. } => timestamp.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The session; empty where none was involved.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::State { session_id, .. } => session_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The agent; empty where none was involved.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::State { agent_id, .. } => agent_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The end user; empty where none was involved.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::State { user_id, .. } => user_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What it is.
+    #[getter]
+    fn resource<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::State { resource, .. } => resource.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Its id.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::State { id, .. } => id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// Its new state.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::State { status, .. } => status.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "StateActivityEvent",
+            &[
+                ("timestamp", self.timestamp(py)?),
+                ("session_id", self.session_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("user_id", self.user_id(py)?),
+                ("resource", self.resource(py)?),
+                ("id", self.id(py)?),
+                ("status", self.status(py)?),
+            ],
+        )
+    }
+}
+
+/// One of a kind that this version does not know, kept as it came.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct OtherActivityEvent(api::ActivityEvent);
+
+#[pymethods]
+impl OtherActivityEvent {
+    /// Which kind it is.
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ActivityEvent::Other(members) => members.get("type").cloned().to_python(py),
+            _ => ().to_python(py),
+        }
+    }
+
+    /// All of it.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("OtherActivityEvent", &[("data", self.data(py)?)])
     }
 }
 

@@ -27,6 +27,58 @@ impl crate::Agent {
         WatchAgentRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
 
+    /// Reports the state of the agent, its present or last task, and what it cost so far.
+    pub fn status(&self) -> GetAgentStatusRequest {
+        GetAgentStatusRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
+    }
+
+    /// Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed.
+    pub fn pause(&self) -> PauseAgentRequest {
+        PauseAgentRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
+    }
+
+    /// Resumes a paused agent; a run that was paused with it goes on.
+    pub fn resume(&self) -> ResumeAgentRequest {
+        ResumeAgentRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![self.path_id()],
+                (),
+                api::ResumeOpts { checkpoint: None, provider: None, region: None },
+            ),
+            handle: self.clone(),
+        }
+    }
+
+    /// Runs the task of the agent's last failed run again.
+    pub fn retry(&self) -> RetryAgentRequest {
+        RetryAgentRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
+    }
+
+    /// Ends the agent and removes its sandbox with everything in it.
+    pub fn terminate(&self) -> TerminateAgentRequest {
+        TerminateAgentRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
+    }
+
+    /// Says something to the agent while it works, or wakes it if it hibernates.
+    ///
+    /// The agent reads it before its next step. An agent that has ended refuses it with `conflict`.
+    pub fn send(&self, content: impl Into<String>) -> SendToAgentRequest {
+        SendToAgentRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![self.path_id()],
+                (),
+                api::SendInputOpts { content: content.into(), r#type: None, metadata: None },
+            ),
+        }
+    }
+
+    /// Reports how far a long-running agent is: its phase, its checkpoints and how long it was active.
+    pub fn progress(&self) -> GetAgentProgressRequest {
+        GetAgentProgressRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
+    }
+
     /// Runs a program in the agent's sandbox and returns what it printed. Files stay between calls.
     ///
     /// The program has 120 seconds unless `timeout` says otherwise; then it is killed and the call fails with
@@ -42,32 +94,58 @@ impl crate::Agent {
         }
     }
 
-    /// Reports the state of the agent, its present or last task, and what it cost so far.
-    pub fn status(&self) -> GetAgentStatusRequest {
-        GetAgentStatusRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
-    }
-
-    /// Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed.
-    pub fn pause(&self) -> PauseAgentRequest {
-        PauseAgentRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
-    }
-
-    /// Resumes a paused agent; a run that was paused with it goes on.
-    pub fn resume(&self) -> ResumeAgentRequest {
-        ResumeAgentRequest {
-            draft: Draft::new(&self.transport, vec![self.path_id()], (), api::ResumeOpts {}),
-            handle: self.clone(),
+    /// Runs a program in the agent's sandbox and streams what it prints, as it prints it.
+    ///
+    /// `exit` ends a stream whose program ended, whatever its exit code; `error` ends one whose program could not be
+    /// started, was killed at its `timeout` or was lost with its sandbox. A stream that breaks resumes after the last
+    /// event that arrived; the program is not started again. Leaving the stream early kills the program.
+    pub fn exec_stream(&self, language: impl Into<api::ComputeRuntime>, code: impl Into<String>) -> StreamExecRequest {
+        StreamExecRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![self.path_id()],
+                (),
+                api::ExecStreamOpts { language: language.into(), code: code.into(), timeout: None, stdin: None },
+            ),
         }
     }
 
-    /// Runs the task of the agent's last failed run again.
-    pub fn retry(&self) -> RetryAgentRequest {
-        RetryAgentRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
+    /// Lists the processes in the agent's sandbox, by their numbers.
+    pub fn processes(&self) -> ListProcessesRequest {
+        ListProcessesRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![self.path_id()],
+                api::ProcessListOpts { limit: None, cursor: None },
+                (),
+            ),
+        }
     }
 
-    /// Ends the agent and removes its sandbox with everything in it.
-    pub fn terminate(&self) -> TerminateAgentRequest {
-        TerminateAgentRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
+    /// Lists the checkpoints of the agent, the newest first.
+    pub fn checkpoints(&self) -> ListCheckpointsRequest {
+        ListCheckpointsRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![self.path_id()],
+                api::CheckpointListOpts { limit: None, cursor: None },
+                (),
+            ),
+        }
+    }
+
+    /// Makes a checkpoint: a snapshot of the agent's sandbox with a note of how far it is.
+    ///
+    /// `agent.resume` goes on from it.
+    pub fn checkpoint(&self) -> CreateCheckpointRequest {
+        CreateCheckpointRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![self.path_id()],
+                (),
+                api::CheckpointCreateOpts { phase: None, progress: None, metadata: None },
+            ),
+        }
     }
 
     /// Starts a run of the agent and streams what happens until it is done.
@@ -82,6 +160,13 @@ impl crate::Agent {
                 (),
                 api::RunStreamOpts { task: task.into(), max_cost: None },
             ),
+        }
+    }
+
+    /// Streams the log entries of the agent as they happen, from now on, with a heartbeat every 15 seconds.
+    pub fn logs(&self) -> StreamAgentLogsRequest {
+        StreamAgentLogsRequest {
+            draft: Draft::new(&self.transport, vec![self.path_id()], api::AgentLogFilters { level: None }, ()),
         }
     }
 }
@@ -132,35 +217,6 @@ impl WatchAgentRequest {
 
 request_type!(WatchAgentRequest, events crate::TypedStream<api::StreamEvent>);
 
-/// Runs a program in the agent's sandbox and returns what it printed. Files stay between calls.
-///
-/// Made by [`Agent::exec`](crate::Agent::exec), sent when it is awaited.
-#[derive(Debug, Clone)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct ExecInAgentRequest {
-    draft: Draft<api::ExecInAgent>,
-}
-
-impl ExecInAgentRequest {
-    /// How long it may take; 120 seconds by default, an hour at most.
-    pub fn timeout(mut self, timeout: impl Into<api::DurationInput>) -> Self {
-        self.draft.body.timeout = Some(timeout.into());
-        self
-    }
-
-    /// Whether the program may be run again if its worker dies while it runs; false by default.
-    pub fn repeatable(mut self, repeatable: bool) -> Self {
-        self.draft.body.repeatable = Some(repeatable);
-        self
-    }
-
-    async fn answer(self) -> Result<(api::ExecResult, ResponseMeta), Error> {
-        self.draft.json().await
-    }
-}
-
-request_type!(ExecInAgentRequest, api::ExecResult);
-
 /// Reports the state of the agent, its present or last task, and what it cost so far.
 ///
 /// Made by [`Agent::status`](crate::Agent::status), sent when it is awaited.
@@ -206,6 +262,24 @@ pub struct ResumeAgentRequest {
 }
 
 impl ResumeAgentRequest {
+    /// The checkpoint to go on from; the state in which the agent was paused if it is left out.
+    pub fn checkpoint(mut self, checkpoint: impl Into<api::CheckpointId>) -> Self {
+        self.draft.body.checkpoint = Some(checkpoint.into());
+        self
+    }
+
+    /// The provider to go on with; the one that it had by default.
+    pub fn provider(mut self, provider: impl Into<String>) -> Self {
+        self.draft.body.provider = Some(provider.into());
+        self
+    }
+
+    /// The region to go on in; the one that it had by default.
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.draft.body.region = Some(region.into());
+        self
+    }
+
     async fn answer(self) -> Result<(crate::Agent, ResponseMeta), Error> {
         let (data, meta) = self.draft.json().await?;
         self.handle.refresh(data);
@@ -255,6 +329,231 @@ impl TerminateAgentRequest {
 
 request_type!(TerminateAgentRequest, crate::Agent);
 
+/// Says something to the agent while it works, or wakes it if it hibernates.
+///
+/// Made by [`Agent::send`](crate::Agent::send), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct SendToAgentRequest {
+    draft: Draft<api::SendToAgent>,
+}
+
+impl SendToAgentRequest {
+    /// What it is, in a word of your own, for example `new_failure`; `user_input` by default.
+    pub fn r#type(mut self, r#type: impl Into<String>) -> Self {
+        self.draft.body.r#type = Some(r#type.into());
+        self
+    }
+
+    /// What the agent may want to know about it.
+    pub fn metadata(mut self, metadata: serde_json::Map<String, serde_json::Value>) -> Self {
+        self.draft.body.metadata = Some(metadata);
+        self
+    }
+
+    async fn answer(self) -> Result<((), ResponseMeta), Error> {
+        self.draft.empty().await
+    }
+}
+
+request_type!(SendToAgentRequest, ());
+
+/// Reports how far a long-running agent is: its phase, its checkpoints and how long it was active.
+///
+/// Made by [`Agent::progress`](crate::Agent::progress), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct GetAgentProgressRequest {
+    draft: Draft<api::GetAgentProgress>,
+}
+
+impl GetAgentProgressRequest {
+    async fn answer(self) -> Result<(api::AgentProgressData, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(GetAgentProgressRequest, api::AgentProgressData);
+
+/// Runs a program in the agent's sandbox and returns what it printed. Files stay between calls.
+///
+/// Made by [`Agent::exec`](crate::Agent::exec), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct ExecInAgentRequest {
+    draft: Draft<api::ExecInAgent>,
+}
+
+impl ExecInAgentRequest {
+    /// How long it may take; 120 seconds by default, an hour at most.
+    pub fn timeout(mut self, timeout: impl Into<api::DurationInput>) -> Self {
+        self.draft.body.timeout = Some(timeout.into());
+        self
+    }
+
+    /// Whether the program may be run again if its worker dies while it runs; false by default.
+    pub fn repeatable(mut self, repeatable: bool) -> Self {
+        self.draft.body.repeatable = Some(repeatable);
+        self
+    }
+
+    async fn answer(self) -> Result<(api::ExecResult, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(ExecInAgentRequest, api::ExecResult);
+
+/// Runs a program in the agent's sandbox and streams what it prints, as it prints it.
+///
+/// Made by [`Agent::exec_stream`](crate::Agent::exec_stream), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct StreamExecRequest {
+    draft: Draft<api::StreamExec>,
+}
+
+impl StreamExecRequest {
+    /// How long it may take; 120 seconds by default, an hour at most.
+    pub fn timeout(mut self, timeout: impl Into<api::DurationInput>) -> Self {
+        self.draft.body.timeout = Some(timeout.into());
+        self
+    }
+
+    /// Whether its standard input stays open for `agent.execs.write`; false by default: then it is empty.
+    pub fn stdin(mut self, stdin: bool) -> Self {
+        self.draft.body.stdin = Some(stdin);
+        self
+    }
+
+    async fn answer(self) -> Result<crate::TypedStream<api::ExecEvent>, Error> {
+        self.draft.events().await
+    }
+}
+
+request_type!(StreamExecRequest, events crate::TypedStream<api::ExecEvent>);
+
+/// Lists the processes in the agent's sandbox, by their numbers.
+///
+/// Made by [`Agent::processes`](crate::Agent::processes), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct ListProcessesRequest {
+    draft: Draft<api::ListProcesses>,
+}
+
+impl ListProcessesRequest {
+    /// How many items a page has at most: 1 to 100, 20 by default.
+    pub fn limit(mut self, limit: i64) -> Self {
+        self.draft.query.limit = Some(limit);
+        self
+    }
+
+    /// The `cursor` of the page before.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.draft.query.cursor = Some(cursor.into());
+        self
+    }
+
+    /// All pages, from this one on, each fetched when it is asked for.
+    pub fn pages(self) -> crate::Pages<api::ProcessInfo> {
+        crate::Pages::new(
+            self,
+            |request| async move { Ok(request.answer().await?.0) },
+            |request, cursor| request.cursor(cursor),
+        )
+    }
+
+    /// All items, from this page on, each page fetched when it is needed.
+    pub fn items(self) -> crate::Items<api::ProcessInfo> {
+        self.pages().items()
+    }
+
+    async fn answer(self) -> Result<(api::Page<api::ProcessInfo>, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(ListProcessesRequest, api::Page<api::ProcessInfo>);
+
+/// Lists the checkpoints of the agent, the newest first.
+///
+/// Made by [`Agent::checkpoints`](crate::Agent::checkpoints), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct ListCheckpointsRequest {
+    draft: Draft<api::ListCheckpoints>,
+}
+
+impl ListCheckpointsRequest {
+    /// How many items a page has at most: 1 to 100, 20 by default.
+    pub fn limit(mut self, limit: i64) -> Self {
+        self.draft.query.limit = Some(limit);
+        self
+    }
+
+    /// The `cursor` of the page before.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.draft.query.cursor = Some(cursor.into());
+        self
+    }
+
+    /// All pages, from this one on, each fetched when it is asked for.
+    pub fn pages(self) -> crate::Pages<api::CheckpointData> {
+        crate::Pages::new(
+            self,
+            |request| async move { Ok(request.answer().await?.0) },
+            |request, cursor| request.cursor(cursor),
+        )
+    }
+
+    /// All items, from this page on, each page fetched when it is needed.
+    pub fn items(self) -> crate::Items<api::CheckpointData> {
+        self.pages().items()
+    }
+
+    async fn answer(self) -> Result<(api::Page<api::CheckpointData>, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(ListCheckpointsRequest, api::Page<api::CheckpointData>);
+
+/// Makes a checkpoint: a snapshot of the agent's sandbox with a note of how far it is.
+///
+/// Made by [`Agent::checkpoint`](crate::Agent::checkpoint), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct CreateCheckpointRequest {
+    draft: Draft<api::CreateCheckpoint>,
+}
+
+impl CreateCheckpointRequest {
+    /// What the agent is at, in a word of your own.
+    pub fn phase(mut self, phase: impl Into<String>) -> Self {
+        self.draft.body.phase = Some(phase.into());
+        self
+    }
+
+    /// How far the agent is, 0 to 100; as far as at the checkpoint before by default.
+    pub fn progress(mut self, progress: f64) -> Self {
+        self.draft.body.progress = Some(progress);
+        self
+    }
+
+    /// Your own notes.
+    pub fn metadata(mut self, metadata: serde_json::Map<String, serde_json::Value>) -> Self {
+        self.draft.body.metadata = Some(metadata);
+        self
+    }
+
+    async fn answer(self) -> Result<(api::CheckpointData, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(CreateCheckpointRequest, api::CheckpointData);
+
 /// Starts a run of the agent and streams what happens until it is done.
 ///
 /// Made by [`Agent::stream`](crate::Agent::stream), sent when it is awaited.
@@ -277,3 +576,26 @@ impl StreamAgentRunRequest {
 }
 
 request_type!(StreamAgentRunRequest, events crate::TypedStream<api::StreamEvent>);
+
+/// Streams the log entries of the agent as they happen, from now on, with a heartbeat every 15 seconds.
+///
+/// Made by [`Agent::logs`](crate::Agent::logs), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct StreamAgentLogsRequest {
+    draft: Draft<api::StreamAgentLogs>,
+}
+
+impl StreamAgentLogsRequest {
+    /// Only entries of this level.
+    pub fn level(mut self, level: impl Into<api::LogLevel>) -> Self {
+        self.draft.query.level = Some(level.into());
+        self
+    }
+
+    async fn answer(self) -> Result<crate::TypedStream<api::AgentLogEvent>, Error> {
+        self.draft.events().await
+    }
+}
+
+request_type!(StreamAgentLogsRequest, events crate::TypedStream<api::AgentLogEvent>);

@@ -13,6 +13,37 @@ impl crate::AgentFiles {
             draft: Draft::new(&self.transport, vec![self.path_id()], api::FileListOpts { dir: None }, ()),
         }
     }
+
+    /// Removes a file or folder from the agent's sandbox.
+    pub fn delete(&self, path: impl Into<String>) -> DeleteFileRequest {
+        DeleteFileRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![self.path_id(), path.into()],
+                api::FileDeleteOpts { recursive: None },
+                (),
+            ),
+        }
+    }
+
+    /// Moves a file or folder in the agent's sandbox, or gives it another name, and makes the folders that it needs.
+    pub fn rename(&self, source: impl Into<String>, target: impl Into<String>) -> MoveFileRequest {
+        MoveFileRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![self.path_id()],
+                (),
+                api::FileMoveOpts { source: source.into(), target: target.into(), overwrite: None },
+            ),
+        }
+    }
+
+    /// Makes a folder in the agent's sandbox, with those that it is in. A folder that is there already stays as it is.
+    pub fn make_dir(&self, path: impl Into<String>) -> MakeFolderRequest {
+        MakeFolderRequest {
+            draft: Draft::new(&self.transport, vec![self.path_id()], (), api::FolderMakeOpts { path: path.into() }),
+        }
+    }
 }
 
 /// Lists a folder of the agent's sandbox, by name.
@@ -37,3 +68,66 @@ impl ListFilesRequest {
 }
 
 request_type!(ListFilesRequest, Vec<api::FileEntry>);
+
+/// Removes a file or folder from the agent's sandbox.
+///
+/// Made by [`AgentFiles::delete`](crate::AgentFiles::delete), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct DeleteFileRequest {
+    draft: Draft<api::DeleteFile>,
+}
+
+impl DeleteFileRequest {
+    /// Whether a folder goes with all that is in it; false by default: then only an empty one goes.
+    pub fn recursive(mut self, recursive: bool) -> Self {
+        self.draft.query.recursive = Some(recursive);
+        self
+    }
+
+    async fn answer(self) -> Result<((), ResponseMeta), Error> {
+        self.draft.empty().await
+    }
+}
+
+request_type!(DeleteFileRequest, ());
+
+/// Moves a file or folder in the agent's sandbox, or gives it another name, and makes the folders that it needs.
+///
+/// Made by [`AgentFiles::rename`](crate::AgentFiles::rename), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct MoveFileRequest {
+    draft: Draft<api::MoveFile>,
+}
+
+impl MoveFileRequest {
+    /// Whether a file that is there already is replaced; false by default: then the call fails with `conflict`.
+    pub fn overwrite(mut self, overwrite: bool) -> Self {
+        self.draft.body.overwrite = Some(overwrite);
+        self
+    }
+
+    async fn answer(self) -> Result<(api::FileEntry, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(MoveFileRequest, api::FileEntry);
+
+/// Makes a folder in the agent's sandbox, with those that it is in. A folder that is there already stays as it is.
+///
+/// Made by [`AgentFiles::make_dir`](crate::AgentFiles::make_dir), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct MakeFolderRequest {
+    draft: Draft<api::MakeFolder>,
+}
+
+impl MakeFolderRequest {
+    async fn answer(self) -> Result<(api::FileEntry, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(MakeFolderRequest, api::FileEntry);

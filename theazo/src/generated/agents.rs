@@ -30,6 +30,175 @@ impl crate::Agents {
             ),
         }
     }
+
+    /// Defines an agent under a name: its first version.
+    ///
+    /// Wherever the name of an agent is asked for, the name or the id of a definition may be given. Of two definitions
+    /// with one name the newest counts.
+    pub fn define(&self, name: impl Into<String>) -> DefineAgentRequest {
+        DefineAgentRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![],
+                (),
+                api::AgentDefinitionOpts {
+                    name: name.into(),
+                    description: None,
+                    model: None,
+                    system_prompt: None,
+                    compute: None,
+                    provider: None,
+                    region: None,
+                    tools: None,
+                    browser: None,
+                    timeout: None,
+                    config: None,
+                },
+            ),
+        }
+    }
+
+    /// Lists the agent definitions, each in its newest version, the newest definition first.
+    pub fn definitions(&self) -> ListAgentDefinitionsRequest {
+        ListAgentDefinitionsRequest {
+            draft: Draft::new(&self.transport, vec![], api::AgentDefinitionListOpts { limit: None, cursor: None }, ()),
+        }
+    }
+
+    /// Fetches an agent definition, in its newest version or an earlier one.
+    pub fn get_definition(&self, definition_id: impl Into<api::AgentDefinitionId>) -> GetAgentDefinitionRequest {
+        GetAgentDefinitionRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![definition_id.into().to_string()],
+                api::AgentDefinitionGetOpts { version: None },
+                (),
+            ),
+        }
+    }
+
+    /// Changes what is given of an agent definition and keeps the rest, as a new version.
+    ///
+    /// Agents that were made from an earlier version stay as they are.
+    pub fn update_definition(&self, definition_id: impl Into<api::AgentDefinitionId>) -> UpdateAgentDefinitionRequest {
+        UpdateAgentDefinitionRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![definition_id.into().to_string()],
+                (),
+                api::AgentDefinitionUpdate {
+                    name: None,
+                    description: None,
+                    model: None,
+                    system_prompt: None,
+                    compute: None,
+                    provider: api::Patch::Keep,
+                    region: api::Patch::Keep,
+                    tools: None,
+                    browser: None,
+                    timeout: api::Patch::Keep,
+                    config: None,
+                    changelog: None,
+                },
+            ),
+        }
+    }
+
+    /// Goes back to an earlier version of an agent definition: what it says becomes a new version.
+    pub fn rollback(
+        &self,
+        definition_id: impl Into<api::AgentDefinitionId>,
+        version: i64,
+    ) -> RollBackAgentDefinitionRequest {
+        RollBackAgentDefinitionRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![definition_id.into().to_string()],
+                (),
+                api::AgentDefinitionRollbackOpts { version: version },
+            ),
+        }
+    }
+
+    /// Lists the versions of an agent definition, the newest first.
+    pub fn versions(&self, definition_id: impl Into<api::AgentDefinitionId>) -> ListAgentDefinitionVersionsRequest {
+        ListAgentDefinitionVersionsRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![definition_id.into().to_string()],
+                api::AgentDefinitionListOpts { limit: None, cursor: None },
+                (),
+            ),
+        }
+    }
+
+    /// Makes a definition of its own of what an agent definition says in its newest version.
+    pub fn duplicate_definition(
+        &self,
+        definition_id: impl Into<api::AgentDefinitionId>,
+    ) -> DuplicateAgentDefinitionRequest {
+        DuplicateAgentDefinitionRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![definition_id.into().to_string()],
+                (),
+                api::AgentDefinitionDuplicateOpts { name: None },
+            ),
+        }
+    }
+
+    /// Removes an agent definition with all its versions. Agents that were made from it go on.
+    pub fn delete_definition(&self, definition_id: impl Into<api::AgentDefinitionId>) -> DeleteAgentDefinitionRequest {
+        DeleteAgentDefinitionRequest {
+            draft: Draft::new(&self.transport, vec![definition_id.into().to_string()], (), ()),
+        }
+    }
+
+    /// Attaches a customization to an agent definition, or moves one that is attached to another place.
+    ///
+    /// It is no part of a version: agents have what is attached when they are made.
+    pub fn attach(
+        &self,
+        definition_id: impl Into<api::AgentDefinitionId>,
+        customization_id: impl Into<api::CustomizationId>,
+    ) -> AttachCustomizationRequest {
+        AttachCustomizationRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![definition_id.into().to_string()],
+                (),
+                api::CustomizationAttachOpts { customization_id: customization_id.into(), order: None },
+            ),
+        }
+    }
+
+    /// Detaches a customization from an agent definition. One that is not attached is no error.
+    pub fn detach(
+        &self,
+        definition_id: impl Into<api::AgentDefinitionId>,
+        customization_id: impl Into<api::CustomizationId>,
+    ) -> DetachCustomizationRequest {
+        DetachCustomizationRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![definition_id.into().to_string()],
+                (),
+                api::CustomizationDetachOpts { customization_id: customization_id.into() },
+            ),
+        }
+    }
+
+    /// Lists the customizations that are attached to an agent definition, in the order in which they apply.
+    pub fn attachments(&self, definition_id: impl Into<api::AgentDefinitionId>) -> ListAttachmentsRequest {
+        ListAttachmentsRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![definition_id.into().to_string()],
+                api::AttachmentListOpts { limit: None, cursor: None },
+                (),
+            ),
+        }
+    }
 }
 
 /// Fetches an agent.
@@ -119,3 +288,418 @@ impl ListAgentsRequest {
 }
 
 request_type!(ListAgentsRequest, api::Page<crate::Agent>);
+
+/// Defines an agent under a name: its first version.
+///
+/// Made by [`Agents::define`](crate::Agents::define), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct DefineAgentRequest {
+    draft: Draft<api::DefineAgent>,
+}
+
+impl DefineAgentRequest {
+    /// What the agent is for, for people; empty by default.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.draft.body.description = Some(description.into());
+        self
+    }
+
+    /// The model; the plane's default if it is left out.
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.draft.body.model = Some(model.into());
+        self
+    }
+
+    /// The system prompt; empty by default.
+    pub fn system_prompt(mut self, system_prompt: impl Into<String>) -> Self {
+        self.draft.body.system_prompt = Some(system_prompt.into());
+        self
+    }
+
+    /// The language of the sandbox; `python` by default.
+    pub fn compute(mut self, compute: impl Into<api::ComputeRuntime>) -> Self {
+        self.draft.body.compute = Some(compute.into());
+        self
+    }
+
+    /// The provider of the sandbox; the plane's default if it is left out.
+    pub fn provider(mut self, provider: impl Into<String>) -> Self {
+        self.draft.body.provider = Some(provider.into());
+        self
+    }
+
+    /// The region; the provider's default if it is left out.
+    pub fn region(mut self, region: impl Into<String>) -> Self {
+        self.draft.body.region = Some(region.into());
+        self
+    }
+
+    /// The tools that the model may use; all built-in ones by default.
+    pub fn tools(mut self, tools: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.draft.body.tools = Some(tools.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Whether agents need a browser; false by default.
+    pub fn browser(mut self, browser: bool) -> Self {
+        self.draft.body.browser = Some(browser);
+        self
+    }
+
+    /// How long one run of an agent may take; no limit by default.
+    pub fn timeout(mut self, timeout: impl Into<api::DurationInput>) -> Self {
+        self.draft.body.timeout = Some(timeout.into());
+        self
+    }
+
+    /// How the model is asked, and what runs may cost.
+    pub fn config(mut self, config: api::AgentDefinitionConfig) -> Self {
+        self.draft.body.config = Some(config);
+        self
+    }
+
+    async fn answer(self) -> Result<(api::AgentDefinition, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(DefineAgentRequest, api::AgentDefinition);
+
+/// Lists the agent definitions, each in its newest version, the newest definition first.
+///
+/// Made by [`Agents::definitions`](crate::Agents::definitions), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct ListAgentDefinitionsRequest {
+    draft: Draft<api::ListAgentDefinitions>,
+}
+
+impl ListAgentDefinitionsRequest {
+    /// How many items a page has at most: 1 to 100, 20 by default.
+    pub fn limit(mut self, limit: i64) -> Self {
+        self.draft.query.limit = Some(limit);
+        self
+    }
+
+    /// The `cursor` of the page before.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.draft.query.cursor = Some(cursor.into());
+        self
+    }
+
+    /// All pages, from this one on, each fetched when it is asked for.
+    pub fn pages(self) -> crate::Pages<api::AgentDefinition> {
+        crate::Pages::new(
+            self,
+            |request| async move { Ok(request.answer().await?.0) },
+            |request, cursor| request.cursor(cursor),
+        )
+    }
+
+    /// All items, from this page on, each page fetched when it is needed.
+    pub fn items(self) -> crate::Items<api::AgentDefinition> {
+        self.pages().items()
+    }
+
+    async fn answer(self) -> Result<(api::Page<api::AgentDefinition>, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(ListAgentDefinitionsRequest, api::Page<api::AgentDefinition>);
+
+/// Fetches an agent definition, in its newest version or an earlier one.
+///
+/// Made by [`Agents::get_definition`](crate::Agents::get_definition), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct GetAgentDefinitionRequest {
+    draft: Draft<api::GetAgentDefinition>,
+}
+
+impl GetAgentDefinitionRequest {
+    /// The version; the newest by default.
+    pub fn version(mut self, version: i64) -> Self {
+        self.draft.query.version = Some(version);
+        self
+    }
+
+    async fn answer(self) -> Result<(api::AgentDefinition, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(GetAgentDefinitionRequest, api::AgentDefinition);
+
+/// Changes what is given of an agent definition and keeps the rest, as a new version.
+///
+/// Made by [`Agents::update_definition`](crate::Agents::update_definition), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct UpdateAgentDefinitionRequest {
+    draft: Draft<api::UpdateAgentDefinition>,
+}
+
+impl UpdateAgentDefinitionRequest {
+    /// The name.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.draft.body.name = Some(name.into());
+        self
+    }
+
+    /// What the agent is for, for people.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.draft.body.description = Some(description.into());
+        self
+    }
+
+    /// The model.
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.draft.body.model = Some(model.into());
+        self
+    }
+
+    /// The system prompt.
+    pub fn system_prompt(mut self, system_prompt: impl Into<String>) -> Self {
+        self.draft.body.system_prompt = Some(system_prompt.into());
+        self
+    }
+
+    /// The language of the sandbox.
+    pub fn compute(mut self, compute: impl Into<api::ComputeRuntime>) -> Self {
+        self.draft.body.compute = Some(compute.into());
+        self
+    }
+
+    /// The provider of the sandbox; null for the plane's default.
+    pub fn provider(mut self, provider: impl Into<api::Patch<String>>) -> Self {
+        self.draft.body.provider = provider.into();
+        self
+    }
+
+    /// The region; null for the provider's default.
+    pub fn region(mut self, region: impl Into<api::Patch<String>>) -> Self {
+        self.draft.body.region = region.into();
+        self
+    }
+
+    /// The tools that the model may use.
+    pub fn tools(mut self, tools: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.draft.body.tools = Some(tools.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Whether agents need a browser.
+    pub fn browser(mut self, browser: bool) -> Self {
+        self.draft.body.browser = Some(browser);
+        self
+    }
+
+    /// How long one run of an agent may take; null for no limit.
+    pub fn timeout(mut self, timeout: impl Into<api::Patch<api::DurationInput>>) -> Self {
+        self.draft.body.timeout = timeout.into();
+        self
+    }
+
+    /// How the model is asked, and what runs may cost, in the place of what was there.
+    pub fn config(mut self, config: api::AgentDefinitionConfig) -> Self {
+        self.draft.body.config = Some(config);
+        self
+    }
+
+    /// What changes and why, for people; empty by default.
+    pub fn changelog(mut self, changelog: impl Into<String>) -> Self {
+        self.draft.body.changelog = Some(changelog.into());
+        self
+    }
+
+    async fn answer(self) -> Result<(api::AgentDefinition, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(UpdateAgentDefinitionRequest, api::AgentDefinition);
+
+/// Goes back to an earlier version of an agent definition: what it says becomes a new version.
+///
+/// Made by [`Agents::rollback`](crate::Agents::rollback), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct RollBackAgentDefinitionRequest {
+    draft: Draft<api::RollBackAgentDefinition>,
+}
+
+impl RollBackAgentDefinitionRequest {
+    async fn answer(self) -> Result<(api::AgentDefinition, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(RollBackAgentDefinitionRequest, api::AgentDefinition);
+
+/// Lists the versions of an agent definition, the newest first.
+///
+/// Made by [`Agents::versions`](crate::Agents::versions), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct ListAgentDefinitionVersionsRequest {
+    draft: Draft<api::ListAgentDefinitionVersions>,
+}
+
+impl ListAgentDefinitionVersionsRequest {
+    /// How many items a page has at most: 1 to 100, 20 by default.
+    pub fn limit(mut self, limit: i64) -> Self {
+        self.draft.query.limit = Some(limit);
+        self
+    }
+
+    /// The `cursor` of the page before.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.draft.query.cursor = Some(cursor.into());
+        self
+    }
+
+    /// All pages, from this one on, each fetched when it is asked for.
+    pub fn pages(self) -> crate::Pages<api::AgentDefinitionVersion> {
+        crate::Pages::new(
+            self,
+            |request| async move { Ok(request.answer().await?.0) },
+            |request, cursor| request.cursor(cursor),
+        )
+    }
+
+    /// All items, from this page on, each page fetched when it is needed.
+    pub fn items(self) -> crate::Items<api::AgentDefinitionVersion> {
+        self.pages().items()
+    }
+
+    async fn answer(self) -> Result<(api::Page<api::AgentDefinitionVersion>, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(ListAgentDefinitionVersionsRequest, api::Page<api::AgentDefinitionVersion>);
+
+/// Makes a definition of its own of what an agent definition says in its newest version.
+///
+/// Made by [`Agents::duplicate_definition`](crate::Agents::duplicate_definition), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct DuplicateAgentDefinitionRequest {
+    draft: Draft<api::DuplicateAgentDefinition>,
+}
+
+impl DuplicateAgentDefinitionRequest {
+    /// The name of the copy; that of the original with `-copy` after it by default.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.draft.body.name = Some(name.into());
+        self
+    }
+
+    async fn answer(self) -> Result<(api::AgentDefinition, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(DuplicateAgentDefinitionRequest, api::AgentDefinition);
+
+/// Removes an agent definition with all its versions. Agents that were made from it go on.
+///
+/// Made by [`Agents::delete_definition`](crate::Agents::delete_definition), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct DeleteAgentDefinitionRequest {
+    draft: Draft<api::DeleteAgentDefinition>,
+}
+
+impl DeleteAgentDefinitionRequest {
+    async fn answer(self) -> Result<((), ResponseMeta), Error> {
+        self.draft.empty().await
+    }
+}
+
+request_type!(DeleteAgentDefinitionRequest, ());
+
+/// Attaches a customization to an agent definition, or moves one that is attached to another place.
+///
+/// Made by [`Agents::attach`](crate::Agents::attach), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct AttachCustomizationRequest {
+    draft: Draft<api::AttachCustomization>,
+}
+
+impl AttachCustomizationRequest {
+    /// Its place: those with smaller numbers apply first; after all others by default.
+    pub fn order(mut self, order: i64) -> Self {
+        self.draft.body.order = Some(order);
+        self
+    }
+
+    async fn answer(self) -> Result<(api::CustomizationAttachment, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(AttachCustomizationRequest, api::CustomizationAttachment);
+
+/// Detaches a customization from an agent definition. One that is not attached is no error.
+///
+/// Made by [`Agents::detach`](crate::Agents::detach), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct DetachCustomizationRequest {
+    draft: Draft<api::DetachCustomization>,
+}
+
+impl DetachCustomizationRequest {
+    async fn answer(self) -> Result<((), ResponseMeta), Error> {
+        self.draft.empty().await
+    }
+}
+
+request_type!(DetachCustomizationRequest, ());
+
+/// Lists the customizations that are attached to an agent definition, in the order in which they apply.
+///
+/// Made by [`Agents::attachments`](crate::Agents::attachments), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct ListAttachmentsRequest {
+    draft: Draft<api::ListAttachments>,
+}
+
+impl ListAttachmentsRequest {
+    /// How many items a page has at most: 1 to 100, 20 by default.
+    pub fn limit(mut self, limit: i64) -> Self {
+        self.draft.query.limit = Some(limit);
+        self
+    }
+
+    /// The `cursor` of the page before.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.draft.query.cursor = Some(cursor.into());
+        self
+    }
+
+    /// All pages, from this one on, each fetched when it is asked for.
+    pub fn pages(self) -> crate::Pages<api::CustomizationAttachment> {
+        crate::Pages::new(
+            self,
+            |request| async move { Ok(request.answer().await?.0) },
+            |request, cursor| request.cursor(cursor),
+        )
+    }
+
+    /// All items, from this page on, each page fetched when it is needed.
+    pub fn items(self) -> crate::Items<api::CustomizationAttachment> {
+        self.pages().items()
+    }
+
+    async fn answer(self) -> Result<(api::Page<api::CustomizationAttachment>, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(ListAttachmentsRequest, api::Page<api::CustomizationAttachment>);

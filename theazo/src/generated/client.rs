@@ -11,6 +11,11 @@ impl crate::Theazo {
     pub fn health(&self) -> GetHealthRequest {
         GetHealthRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
+
+    /// Describes the API as an OpenAPI 3.1 document. It needs no key.
+    pub fn openapi(&self) -> GetOpenApiRequest {
+        GetOpenApiRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
+    }
 }
 
 /// Tells whether the control plane works. It needs no key.
@@ -29,3 +34,20 @@ impl GetHealthRequest {
 }
 
 request_type!(GetHealthRequest, api::Health);
+
+/// Describes the API as an OpenAPI 3.1 document. It needs no key.
+///
+/// Made by [`Theazo::openapi`](crate::Theazo::openapi), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct GetOpenApiRequest {
+    draft: Draft<api::GetOpenApi>,
+}
+
+impl GetOpenApiRequest {
+    async fn answer(self) -> Result<(serde_json::Map<String, serde_json::Value>, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(GetOpenApiRequest, serde_json::Map<String, serde_json::Value>);

@@ -39,6 +39,18 @@ impl crate::Logs {
             ),
         }
     }
+
+    /// Streams log entries over a WebSocket, as they happen: from now on, or after the last one that was seen.
+    pub fn socket(&self) -> OpenLogSocketRequest {
+        OpenLogSocketRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![],
+                api::LogSocketFilters { session_id: None, agent_id: None, level: None, since: None },
+                (),
+            ),
+        }
+    }
 }
 
 /// Finds log entries, the oldest first.
@@ -154,3 +166,44 @@ impl StreamLogsRequest {
 }
 
 request_type!(StreamLogsRequest, events crate::TypedStream<api::LogEntry>);
+
+/// Streams log entries over a WebSocket, as they happen: from now on, or after the last one that was seen.
+///
+/// Made by [`Logs::socket`](crate::Logs::socket), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct OpenLogSocketRequest {
+    draft: Draft<api::OpenLogSocket>,
+}
+
+impl OpenLogSocketRequest {
+    /// Only entries of this session.
+    pub fn session_id(mut self, session_id: impl Into<api::SessionId>) -> Self {
+        self.draft.query.session_id = Some(session_id.into());
+        self
+    }
+
+    /// Only entries of this agent.
+    pub fn agent_id(mut self, agent_id: impl Into<api::AgentId>) -> Self {
+        self.draft.query.agent_id = Some(agent_id.into());
+        self
+    }
+
+    /// Only entries of this level.
+    pub fn level(mut self, level: impl Into<api::LogLevel>) -> Self {
+        self.draft.query.level = Some(level.into());
+        self
+    }
+
+    /// The id of the last entry that was seen, to go on after it; from now on by default.
+    pub fn since(mut self, since: impl Into<api::LogId>) -> Self {
+        self.draft.query.since = Some(since.into());
+        self
+    }
+
+    async fn answer(self) -> Result<crate::TypedStream<api::LogEntry>, Error> {
+        self.draft.events().await
+    }
+}
+
+request_type!(OpenLogSocketRequest, events crate::TypedStream<api::LogEntry>);

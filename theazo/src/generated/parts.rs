@@ -8,9 +8,15 @@ pub struct Sessions {
     pub(crate) transport: Transport,
 }
 
-/// The agents of all sessions.
+/// The agents of all sessions, and the definitions that agents are made from.
 #[derive(Debug, Clone)]
 pub struct Agents {
+    pub(crate) transport: Transport,
+}
+
+/// Instructions, prompts, skills and hooks that are attached to agent definitions.
+#[derive(Debug, Clone)]
+pub struct Customizations {
     pub(crate) transport: Transport,
 }
 
@@ -20,9 +26,129 @@ pub struct Runs {
     pub(crate) transport: Transport,
 }
 
+/// The tasks of all sessions.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    pub(crate) transport: Transport,
+}
+
+/// The fleets of all sessions.
+#[derive(Debug, Clone)]
+pub struct Fleets {
+    pub(crate) transport: Transport,
+}
+
+/// The teams of all sessions.
+#[derive(Debug, Clone)]
+pub struct Teams {
+    pub(crate) transport: Transport,
+}
+
+/// The runs of all teams.
+#[derive(Debug, Clone)]
+pub struct TeamRuns {
+    pub(crate) transport: Transport,
+}
+
+/// Workflows: steps of agents and other work, and the runs of them.
+#[derive(Debug, Clone)]
+pub struct Workflows {
+    pub(crate) transport: Transport,
+}
+
+/// What agents and workflows do only when somebody allows it.
+#[derive(Debug, Clone)]
+pub struct Approvals {
+    pub(crate) transport: Transport,
+}
+
+/// Agents and workflows that run again and again, as a cron expression says.
+#[derive(Debug, Clone)]
+pub struct Schedules {
+    pub(crate) transport: Transport,
+}
+
+/// Agents and workflows that run when an address is called or an event is emitted.
+#[derive(Debug, Clone)]
+pub struct Triggers {
+    pub(crate) transport: Transport,
+}
+
+/// What your own system reports, so that triggers fire and waiting workflows go on.
+#[derive(Debug, Clone)]
+pub struct Events {
+    pub(crate) transport: Transport,
+}
+
+/// What agents can call: built-in tools, and those that are signed HTTP calls to your server.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    pub(crate) transport: Transport,
+}
+
+/// The MCP servers whose tools agents can use, and the one that offers your own tools.
+#[derive(Debug, Clone)]
+pub struct Mcp {
+    pub(crate) transport: Transport,
+}
+
+/// Where people reach an agent: a chat on a website, Slack, mail, the telephone.
+#[derive(Debug, Clone)]
+pub struct Channels {
+    pub(crate) transport: Transport,
+}
+
+/// What may go into models and come out of them.
+#[derive(Debug, Clone)]
+pub struct Guardrails {
+    pub(crate) transport: Transport,
+}
+
+/// The files of the account: from users, from agents, and for knowledge.
+#[derive(Debug, Clone)]
+pub struct Files {
+    pub(crate) transport: Transport,
+}
+
+/// The secrets of the account, which agents and providers use by their names.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    pub(crate) transport: Transport,
+}
+
+/// The account's own providers of sandboxes and models.
+#[derive(Debug, Clone)]
+pub struct Providers {
+    pub(crate) transport: Transport,
+}
+
+/// The models that agents can use, with what they can do and what they cost.
+#[derive(Debug, Clone)]
+pub struct Models {
+    pub(crate) transport: Transport,
+}
+
 /// What happened, as people read it.
 #[derive(Debug, Clone)]
 pub struct Logs {
+    pub(crate) transport: Transport,
+}
+
+/// Numbers about the account, now and over time.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    pub(crate) transport: Transport,
+}
+
+/// What each run did, as a tree of spans with their times.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    pub(crate) transport: Transport,
+}
+
+/// Everything that happens: log entries, spans, metrics and changes of state.
+#[derive(Debug, Clone)]
+pub struct Activity {
     pub(crate) transport: Transport,
 }
 
@@ -32,9 +158,21 @@ pub struct Usage {
     pub(crate) transport: Transport,
 }
 
+/// The plan, the payment pages, the credits, and the budgets of the account and of its users.
+#[derive(Debug, Clone)]
+pub struct Billing {
+    pub(crate) transport: Transport,
+}
+
 /// Where the control plane reports what happens: signed HTTP calls to your server.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
+    pub(crate) transport: Transport,
+}
+
+/// The keys with which programs act for the account.
+#[derive(Debug, Clone)]
+pub struct ApiKeys {
     pub(crate) transport: Transport,
 }
 
@@ -44,9 +182,14 @@ impl crate::Theazo {
         Sessions { transport: self.transport.clone() }
     }
 
-    /// The agents of all sessions.
+    /// The agents of all sessions, and the definitions that agents are made from.
     pub fn agents(&self) -> Agents {
         Agents { transport: self.transport.clone() }
+    }
+
+    /// Instructions, prompts, skills and hooks that are attached to agent definitions.
+    pub fn customizations(&self) -> Customizations {
+        Customizations { transport: self.transport.clone() }
     }
 
     /// The runs of all sessions.
@@ -54,9 +197,109 @@ impl crate::Theazo {
         Runs { transport: self.transport.clone() }
     }
 
+    /// The tasks of all sessions.
+    pub fn tasks(&self) -> Tasks {
+        Tasks { transport: self.transport.clone() }
+    }
+
+    /// The fleets of all sessions.
+    pub fn fleets(&self) -> Fleets {
+        Fleets { transport: self.transport.clone() }
+    }
+
+    /// The teams of all sessions.
+    pub fn teams(&self) -> Teams {
+        Teams { transport: self.transport.clone() }
+    }
+
+    /// The runs of all teams.
+    pub fn team_runs(&self) -> TeamRuns {
+        TeamRuns { transport: self.transport.clone() }
+    }
+
+    /// Workflows: steps of agents and other work, and the runs of them.
+    pub fn workflows(&self) -> Workflows {
+        Workflows { transport: self.transport.clone() }
+    }
+
+    /// What agents and workflows do only when somebody allows it.
+    pub fn approvals(&self) -> Approvals {
+        Approvals { transport: self.transport.clone() }
+    }
+
+    /// Agents and workflows that run again and again, as a cron expression says.
+    pub fn schedules(&self) -> Schedules {
+        Schedules { transport: self.transport.clone() }
+    }
+
+    /// Agents and workflows that run when an address is called or an event is emitted.
+    pub fn triggers(&self) -> Triggers {
+        Triggers { transport: self.transport.clone() }
+    }
+
+    /// What your own system reports, so that triggers fire and waiting workflows go on.
+    pub fn events(&self) -> Events {
+        Events { transport: self.transport.clone() }
+    }
+
+    /// What agents can call: built-in tools, and those that are signed HTTP calls to your server.
+    pub fn tools(&self) -> Tools {
+        Tools { transport: self.transport.clone() }
+    }
+
+    /// The MCP servers whose tools agents can use, and the one that offers your own tools.
+    pub fn mcp(&self) -> Mcp {
+        Mcp { transport: self.transport.clone() }
+    }
+
+    /// Where people reach an agent: a chat on a website, Slack, mail, the telephone.
+    pub fn channels(&self) -> Channels {
+        Channels { transport: self.transport.clone() }
+    }
+
+    /// What may go into models and come out of them.
+    pub fn guardrails(&self) -> Guardrails {
+        Guardrails { transport: self.transport.clone() }
+    }
+
+    /// The files of the account: from users, from agents, and for knowledge.
+    pub fn files(&self) -> Files {
+        Files { transport: self.transport.clone() }
+    }
+
+    /// The secrets of the account, which agents and providers use by their names.
+    pub fn secrets(&self) -> Secrets {
+        Secrets { transport: self.transport.clone() }
+    }
+
+    /// The account's own providers of sandboxes and models.
+    pub fn providers(&self) -> Providers {
+        Providers { transport: self.transport.clone() }
+    }
+
+    /// The models that agents can use, with what they can do and what they cost.
+    pub fn models(&self) -> Models {
+        Models { transport: self.transport.clone() }
+    }
+
     /// What happened, as people read it.
     pub fn logs(&self) -> Logs {
         Logs { transport: self.transport.clone() }
+    }
+
+    /// Numbers about the account, now and over time.
+    pub fn metrics(&self) -> Metrics {
+        Metrics { transport: self.transport.clone() }
+    }
+
+    /// What each run did, as a tree of spans with their times.
+    pub fn traces(&self) -> Traces {
+        Traces { transport: self.transport.clone() }
+    }
+
+    /// Everything that happens: log entries, spans, metrics and changes of state.
+    pub fn activity(&self) -> Activity {
+        Activity { transport: self.transport.clone() }
     }
 
     /// What was used and what it cost.
@@ -64,9 +307,19 @@ impl crate::Theazo {
         Usage { transport: self.transport.clone() }
     }
 
+    /// The plan, the payment pages, the credits, and the budgets of the account and of its users.
+    pub fn billing(&self) -> Billing {
+        Billing { transport: self.transport.clone() }
+    }
+
     /// Where the control plane reports what happens: signed HTTP calls to your server.
     pub fn webhooks(&self) -> Webhooks {
         Webhooks { transport: self.transport.clone() }
+    }
+
+    /// The keys with which programs act for the account.
+    pub fn api_keys(&self) -> ApiKeys {
+        ApiKeys { transport: self.transport.clone() }
     }
 }
 
@@ -98,6 +351,90 @@ impl SessionRuns {
     }
 }
 
+/// The tasks of one session: work that is handed in and fetched later.
+#[derive(Debug, Clone)]
+pub struct SessionTasks {
+    pub(crate) transport: Transport,
+    pub(crate) handle: crate::Session,
+}
+
+impl SessionTasks {
+    #[allow(dead_code, reason = "some parts ask for nothing that has the owner in its path")]
+    pub(crate) fn path_id(&self) -> String {
+        self.handle.path_id()
+    }
+}
+
+/// The fleets of one session: one agent on many inputs.
+#[derive(Debug, Clone)]
+pub struct SessionFleets {
+    pub(crate) transport: Transport,
+    pub(crate) handle: crate::Session,
+}
+
+impl SessionFleets {
+    #[allow(dead_code, reason = "some parts ask for nothing that has the owner in its path")]
+    pub(crate) fn path_id(&self) -> String {
+        self.handle.path_id()
+    }
+}
+
+/// The teams of one session: several agents that work on one task together.
+#[derive(Debug, Clone)]
+pub struct SessionTeams {
+    pub(crate) transport: Transport,
+    pub(crate) handle: crate::Session,
+}
+
+impl SessionTeams {
+    #[allow(dead_code, reason = "some parts ask for nothing that has the owner in its path")]
+    pub(crate) fn path_id(&self) -> String {
+        self.handle.path_id()
+    }
+}
+
+/// The conversations of one session, with an agent that remembers them.
+#[derive(Debug, Clone)]
+pub struct SessionChat {
+    pub(crate) transport: Transport,
+    pub(crate) handle: crate::Session,
+}
+
+impl SessionChat {
+    #[allow(dead_code, reason = "some parts ask for nothing that has the owner in its path")]
+    pub(crate) fn path_id(&self) -> String {
+        self.handle.path_id()
+    }
+}
+
+/// Documents in which the agents of one end user look things up.
+#[derive(Debug, Clone)]
+pub struct SessionKnowledge {
+    pub(crate) transport: Transport,
+    pub(crate) handle: crate::Session,
+}
+
+impl SessionKnowledge {
+    #[allow(dead_code, reason = "some parts ask for nothing that has the owner in its path")]
+    pub(crate) fn path_id(&self) -> String {
+        self.handle.path_id()
+    }
+}
+
+/// The secrets of one session, which its sandboxes find in their environment.
+#[derive(Debug, Clone)]
+pub struct SessionSecrets {
+    pub(crate) transport: Transport,
+    pub(crate) handle: crate::Session,
+}
+
+impl SessionSecrets {
+    #[allow(dead_code, reason = "some parts ask for nothing that has the owner in its path")]
+    pub(crate) fn path_id(&self) -> String {
+        self.handle.path_id()
+    }
+}
+
 impl crate::Session {
     /// The agents of one session.
     pub fn agents(&self) -> SessionAgents {
@@ -107,6 +444,36 @@ impl crate::Session {
     /// The runs of one session.
     pub fn runs(&self) -> SessionRuns {
         SessionRuns { transport: self.transport.clone(), handle: self.clone() }
+    }
+
+    /// The tasks of one session: work that is handed in and fetched later.
+    pub fn tasks(&self) -> SessionTasks {
+        SessionTasks { transport: self.transport.clone(), handle: self.clone() }
+    }
+
+    /// The fleets of one session: one agent on many inputs.
+    pub fn fleets(&self) -> SessionFleets {
+        SessionFleets { transport: self.transport.clone(), handle: self.clone() }
+    }
+
+    /// The teams of one session: several agents that work on one task together.
+    pub fn teams(&self) -> SessionTeams {
+        SessionTeams { transport: self.transport.clone(), handle: self.clone() }
+    }
+
+    /// The conversations of one session, with an agent that remembers them.
+    pub fn chat(&self) -> SessionChat {
+        SessionChat { transport: self.transport.clone(), handle: self.clone() }
+    }
+
+    /// Documents in which the agents of one end user look things up.
+    pub fn knowledge(&self) -> SessionKnowledge {
+        SessionKnowledge { transport: self.transport.clone(), handle: self.clone() }
+    }
+
+    /// The secrets of one session, which its sandboxes find in their environment.
+    pub fn secrets(&self) -> SessionSecrets {
+        SessionSecrets { transport: self.transport.clone(), handle: self.clone() }
     }
 }
 
@@ -124,9 +491,66 @@ impl AgentFiles {
     }
 }
 
+/// The ports of one agent's sandbox that are reachable from outside.
+#[derive(Debug, Clone)]
+pub struct AgentPorts {
+    pub(crate) transport: Transport,
+    pub(crate) handle: crate::Agent,
+}
+
+impl AgentPorts {
+    #[allow(dead_code, reason = "some parts ask for nothing that has the owner in its path")]
+    pub(crate) fn path_id(&self) -> String {
+        self.handle.path_id()
+    }
+}
+
+/// The programs that run in one agent's sandbox.
+#[derive(Debug, Clone)]
+pub struct AgentExecs {
+    pub(crate) transport: Transport,
+    pub(crate) handle: crate::Agent,
+}
+
+impl AgentExecs {
+    #[allow(dead_code, reason = "some parts ask for nothing that has the owner in its path")]
+    pub(crate) fn path_id(&self) -> String {
+        self.handle.path_id()
+    }
+}
+
+/// What one agent's sandbox held at earlier moments.
+#[derive(Debug, Clone)]
+pub struct AgentSnapshots {
+    pub(crate) transport: Transport,
+    pub(crate) handle: crate::Agent,
+}
+
+impl AgentSnapshots {
+    #[allow(dead_code, reason = "some parts ask for nothing that has the owner in its path")]
+    pub(crate) fn path_id(&self) -> String {
+        self.handle.path_id()
+    }
+}
+
 impl crate::Agent {
     /// The files in one agent's sandbox.
     pub fn files(&self) -> AgentFiles {
         AgentFiles { transport: self.transport.clone(), handle: self.clone() }
+    }
+
+    /// The ports of one agent's sandbox that are reachable from outside.
+    pub fn ports(&self) -> AgentPorts {
+        AgentPorts { transport: self.transport.clone(), handle: self.clone() }
+    }
+
+    /// The programs that run in one agent's sandbox.
+    pub fn execs(&self) -> AgentExecs {
+        AgentExecs { transport: self.transport.clone(), handle: self.clone() }
+    }
+
+    /// What one agent's sandbox held at earlier moments.
+    pub fn snapshots(&self) -> AgentSnapshots {
+        AgentSnapshots { transport: self.transport.clone(), handle: self.clone() }
     }
 }

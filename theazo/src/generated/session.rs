@@ -26,6 +26,8 @@ impl crate::Session {
                     max_cost: None,
                     model: None,
                     provider: None,
+                    knowledge: None,
+                    mcp: None,
                 },
             ),
         }
@@ -41,8 +43,9 @@ impl crate::Session {
         GetSessionLimitsRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
 
-    /// Changes the limits that are given and keeps the others. Runs that wait at a raised limit go on.
-    pub fn update_limits(&self, limits: api::SessionLimits) -> UpdateSessionLimitsRequest {
+    /// Changes the limits that are given and keeps the others; null removes one. Runs that wait at a raised limit go
+    /// on.
+    pub fn update_limits(&self, limits: api::SessionLimitsUpdate) -> UpdateSessionLimitsRequest {
         UpdateSessionLimitsRequest {
             draft: Draft::new(&self.transport, vec![self.path_id()], (), limits),
             handle: self.clone(),
@@ -64,6 +67,31 @@ impl crate::Session {
         TerminateSessionRequest {
             draft: Draft::new(&self.transport, vec![self.path_id()], (), ()),
             handle: self.clone(),
+        }
+    }
+
+    /// Starts a run of a one-shot agent and streams what happens until it is done.
+    ///
+    /// It is `session.run` with every step shown. A stream that breaks resumes after the last event that arrived; the
+    /// run is not started again. Leaving the stream early cancels the run.
+    pub fn stream(&self, agent: impl Into<String>, task: impl Into<String>) -> StreamInSessionRequest {
+        StreamInSessionRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![self.path_id()],
+                (),
+                api::SessionRunOpts {
+                    agent: agent.into(),
+                    task: task.into(),
+                    browser: None,
+                    timeout: None,
+                    max_cost: None,
+                    model: None,
+                    provider: None,
+                    knowledge: None,
+                    mcp: None,
+                },
+            ),
         }
     }
 }
@@ -108,6 +136,18 @@ impl RunInSessionRequest {
         self
     }
 
+    /// The knowledge that the agent may search; none by default.
+    pub fn knowledge(mut self, knowledge: impl Into<api::KnowledgeChoice>) -> Self {
+        self.draft.body.knowledge = Some(knowledge.into());
+        self
+    }
+
+    /// The MCP servers whose tools the model may use; none by default.
+    pub fn mcp(mut self, mcp: impl Into<api::McpChoice>) -> Self {
+        self.draft.body.mcp = Some(mcp.into());
+        self
+    }
+
     async fn answer(self) -> Result<(api::RunResult, ResponseMeta), Error> {
         self.draft.json().await
     }
@@ -149,7 +189,7 @@ impl GetSessionLimitsRequest {
 
 request_type!(GetSessionLimitsRequest, api::LimitsStatus);
 
-/// Changes the limits that are given and keeps the others. Runs that wait at a raised limit go on.
+/// Changes the limits that are given and keeps the others; null removes one. Runs that wait at a raised limit go on.
 ///
 /// Made by [`Session::update_limits`](crate::Session::update_limits), sent when it is awaited.
 #[derive(Debug, Clone)]
@@ -228,3 +268,62 @@ impl TerminateSessionRequest {
 }
 
 request_type!(TerminateSessionRequest, crate::Session);
+
+/// Starts a run of a one-shot agent and streams what happens until it is done.
+///
+/// Made by [`Session::stream`](crate::Session::stream), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct StreamInSessionRequest {
+    draft: Draft<api::StreamInSession>,
+}
+
+impl StreamInSessionRequest {
+    /// Whether the agent needs a browser; false by default.
+    pub fn browser(mut self, browser: bool) -> Self {
+        self.draft.body.browser = Some(browser);
+        self
+    }
+
+    /// How long the run may take; no limit by default.
+    pub fn timeout(mut self, timeout: impl Into<api::DurationInput>) -> Self {
+        self.draft.body.timeout = Some(timeout.into());
+        self
+    }
+
+    /// What the run may cost; no limit by default.
+    pub fn max_cost(mut self, max_cost: api::Cost) -> Self {
+        self.draft.body.max_cost = Some(max_cost);
+        self
+    }
+
+    /// The model; the plane's default if it is left out.
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.draft.body.model = Some(model.into());
+        self
+    }
+
+    /// The provider of the sandbox; the plane's default if it is left out.
+    pub fn provider(mut self, provider: impl Into<String>) -> Self {
+        self.draft.body.provider = Some(provider.into());
+        self
+    }
+
+    /// The knowledge that the agent may search; none by default.
+    pub fn knowledge(mut self, knowledge: impl Into<api::KnowledgeChoice>) -> Self {
+        self.draft.body.knowledge = Some(knowledge.into());
+        self
+    }
+
+    /// The MCP servers whose tools the model may use; none by default.
+    pub fn mcp(mut self, mcp: impl Into<api::McpChoice>) -> Self {
+        self.draft.body.mcp = Some(mcp.into());
+        self
+    }
+
+    async fn answer(self) -> Result<crate::TypedStream<api::StreamEvent>, Error> {
+        self.draft.events().await
+    }
+}
+
+request_type!(StreamInSessionRequest, events crate::TypedStream<api::StreamEvent>);

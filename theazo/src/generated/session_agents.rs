@@ -21,13 +21,26 @@ impl crate::SessionAgents {
                     name: None,
                     compute: None,
                     browser: None,
+                    storage: None,
+                    gpu: None,
                     model: None,
                     instructions: None,
                     tools: None,
+                    mcp: None,
+                    knowledge: None,
                     timeout: None,
                     cost_cap: None,
                     provider: None,
+                    provider_fallback: None,
                     region: None,
+                    approvals: None,
+                    metadata: None,
+                    guardrails: None,
+                    lifecycle: None,
+                    long_running: None,
+                    secrets: None,
+                    definition: None,
+                    overrides: None,
                 },
             ),
         }
@@ -62,8 +75,8 @@ impl CreateAgentRequest {
         self
     }
 
-    /// The language of the sandbox; `python` by default.
-    pub fn compute(mut self, compute: impl Into<api::ComputeRuntime>) -> Self {
+    /// The language of the sandbox, or whose machine it is on as well; `python` by default.
+    pub fn compute(mut self, compute: impl Into<api::ComputeChoice>) -> Self {
         self.draft.body.compute = Some(compute.into());
         self
     }
@@ -74,8 +87,20 @@ impl CreateAgentRequest {
         self
     }
 
+    /// How much room the sandbox has for files, for example `10GB`; what the provider gives by default.
+    pub fn storage(mut self, storage: impl Into<String>) -> Self {
+        self.draft.body.storage = Some(storage.into());
+        self
+    }
+
+    /// The graphics processor of the sandbox, as the provider names it; none by default.
+    pub fn gpu(mut self, gpu: impl Into<String>) -> Self {
+        self.draft.body.gpu = Some(gpu.into());
+        self
+    }
+
     /// The model; the plane's default if it is left out.
-    pub fn model(mut self, model: impl Into<String>) -> Self {
+    pub fn model(mut self, model: impl Into<api::ModelChoice>) -> Self {
         self.draft.body.model = Some(model.into());
         self
     }
@@ -89,6 +114,18 @@ impl CreateAgentRequest {
     /// The tools that the model may use; all built-in ones by default.
     pub fn tools(mut self, tools: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.draft.body.tools = Some(tools.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The MCP servers whose tools the model may use; none by default.
+    pub fn mcp(mut self, mcp: impl Into<api::McpChoice>) -> Self {
+        self.draft.body.mcp = Some(mcp.into());
+        self
+    }
+
+    /// The knowledge that the agent may search; none by default.
+    pub fn knowledge(mut self, knowledge: impl Into<api::KnowledgeChoice>) -> Self {
+        self.draft.body.knowledge = Some(knowledge.into());
         self
     }
 
@@ -110,9 +147,64 @@ impl CreateAgentRequest {
         self
     }
 
+    /// The provider of the sandbox where `provider` has none to give; whichever has one by default.
+    pub fn provider_fallback(mut self, provider_fallback: impl Into<String>) -> Self {
+        self.draft.body.provider_fallback = Some(provider_fallback.into());
+        self
+    }
+
     /// The region; `local` where the provider has only one.
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.draft.body.region = Some(region.into());
+        self
+    }
+
+    /// What the agent must ask for before it does it; nothing by default.
+    pub fn approvals(mut self, approvals: api::ApprovalConfig) -> Self {
+        self.draft.body.approvals = Some(approvals);
+        self
+    }
+
+    /// What is read out of the agent's answers; nothing by default.
+    pub fn metadata(mut self, metadata: api::MetadataExtraction) -> Self {
+        self.draft.body.metadata = Some(metadata);
+        self
+    }
+
+    /// What may go into the model and come out of it; what is left out is as the account has it.
+    pub fn guardrails(mut self, guardrails: api::GuardrailConfig) -> Self {
+        self.draft.body.guardrails = Some(guardrails);
+        self
+    }
+
+    /// When the agent pauses by itself, and what happens when a run fails.
+    pub fn lifecycle(mut self, lifecycle: api::LifecycleConfig) -> Self {
+        self.draft.body.lifecycle = Some(lifecycle);
+        self
+    }
+
+    /// How the agent works for hours or days; as any other agent if it is left out.
+    pub fn long_running(mut self, long_running: api::LongRunningOpts) -> Self {
+        self.draft.body.long_running = Some(long_running);
+        self
+    }
+
+    /// The names of the secrets that the sandbox finds in its environment; all of the session's and none of the
+    /// account's by default.
+    pub fn secrets(mut self, secrets: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.draft.body.secrets = Some(secrets.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The definition that the agent is made from; what is given beside it goes over it.
+    pub fn definition(mut self, definition: impl Into<api::AgentDefinitionId>) -> Self {
+        self.draft.body.definition = Some(definition.into());
+        self
+    }
+
+    /// What goes over the definition, and over what is given beside it.
+    pub fn overrides(mut self, overrides: api::AgentOverrides) -> Self {
+        self.draft.body.overrides = Some(overrides);
         self
     }
 

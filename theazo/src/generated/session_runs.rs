@@ -22,6 +22,8 @@ impl crate::SessionRuns {
                     max_cost: None,
                     model: None,
                     provider: None,
+                    knowledge: None,
+                    mcp: None,
                 },
             ),
         }
@@ -77,6 +79,18 @@ impl StartRunRequest {
     /// The provider of the sandbox; the plane's default if it is left out.
     pub fn provider(mut self, provider: impl Into<String>) -> Self {
         self.draft.body.provider = Some(provider.into());
+        self
+    }
+
+    /// The knowledge that the agent may search; none by default.
+    pub fn knowledge(mut self, knowledge: impl Into<api::KnowledgeChoice>) -> Self {
+        self.draft.body.knowledge = Some(knowledge.into());
+        self
+    }
+
+    /// The MCP servers whose tools the model may use; none by default.
+    pub fn mcp(mut self, mcp: impl Into<api::McpChoice>) -> Self {
+        self.draft.body.mcp = Some(mcp.into());
         self
     }
 

@@ -16,7 +16,15 @@ impl crate::Sessions {
                 &self.transport,
                 vec![],
                 (),
-                api::SessionCreateOpts { user_id: None, environment: None, limits: None, metadata: None },
+                api::SessionCreateOpts {
+                    user_id: None,
+                    environment: None,
+                    limits: None,
+                    metadata: None,
+                    compute: None,
+                    models: None,
+                    providers_digest: None,
+                },
             ),
         }
     }
@@ -28,15 +36,23 @@ impl crate::Sessions {
 
     /// Returns the active session of a user, or creates it.
     ///
-    /// Meant to be called on every request of the user. On an existing session `limits` and `metadata` are ignored:
-    /// only `session.update_limits` changes limits.
+    /// Meant to be called on every request of the user. On an existing session `limits`, `metadata` and `environment`
+    /// are ignored: only `session.update_limits` changes limits. `compute` and `models` take the place of those that it
+    /// has.
     pub fn for_user(&self, user_id: impl Into<String>) -> GetOrCreateUserSessionRequest {
         GetOrCreateUserSessionRequest {
             draft: Draft::new(
                 &self.transport,
                 vec![user_id.into()],
                 (),
-                api::SessionForUserOpts { limits: None, metadata: None },
+                api::SessionForUserOpts {
+                    environment: None,
+                    limits: None,
+                    metadata: None,
+                    compute: None,
+                    models: None,
+                    providers_digest: None,
+                },
             ),
         }
     }
@@ -89,6 +105,27 @@ impl CreateSessionRequest {
         self
     }
 
+    /// The providers of your own that its sandboxes run on; those of the account by default. Credentials are sealed and
+    /// never returned.
+    pub fn compute(mut self, compute: api::ComputeProviders) -> Self {
+        self.draft.body.compute = Some(compute);
+        self
+    }
+
+    /// The provider of your own whose models its agents ask; those of the account by default. Credentials are sealed
+    /// and never returned.
+    pub fn models(mut self, models: api::ModelProviderConfig) -> Self {
+        self.draft.body.models = Some(models);
+        self
+    }
+
+    /// Which providers of your own the session must have: the SHA-256 of `compute` and `models`, in hexadecimal digits.
+    /// Without them a session that has others or none is refused with `providers_required`.
+    pub fn providers_digest(mut self, providers_digest: impl Into<String>) -> Self {
+        self.draft.body.providers_digest = Some(providers_digest.into());
+        self
+    }
+
     async fn answer(self) -> Result<(crate::Session, ResponseMeta), Error> {
         let transport = self.draft.transport.clone();
         let (data, meta) = self.draft.json().await?;
@@ -127,6 +164,12 @@ pub struct GetOrCreateUserSessionRequest {
 }
 
 impl GetOrCreateUserSessionRequest {
+    /// Separates workloads; `production` by default.
+    pub fn environment(mut self, environment: impl Into<api::Environment>) -> Self {
+        self.draft.body.environment = Some(environment.into());
+        self
+    }
+
     /// What the session may use; no limits by default.
     pub fn limits(mut self, limits: api::SessionLimits) -> Self {
         self.draft.body.limits = Some(limits);
@@ -137,6 +180,27 @@ impl GetOrCreateUserSessionRequest {
     pub fn metadata(mut self, metadata: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>) -> Self {
         self.draft.body.metadata =
             Some(metadata.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
+        self
+    }
+
+    /// The providers of your own that its sandboxes run on; those of the account by default. Credentials are sealed and
+    /// never returned.
+    pub fn compute(mut self, compute: api::ComputeProviders) -> Self {
+        self.draft.body.compute = Some(compute);
+        self
+    }
+
+    /// The provider of your own whose models its agents ask; those of the account by default. Credentials are sealed
+    /// and never returned.
+    pub fn models(mut self, models: api::ModelProviderConfig) -> Self {
+        self.draft.body.models = Some(models);
+        self
+    }
+
+    /// Which providers of your own the session must have: the SHA-256 of `compute` and `models`, in hexadecimal digits.
+    /// Without them a session that has others or none is refused with `providers_required`.
+    pub fn providers_digest(mut self, providers_digest: impl Into<String>) -> Self {
+        self.draft.body.providers_digest = Some(providers_digest.into());
         self
     }
 

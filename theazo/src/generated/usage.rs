@@ -44,6 +44,28 @@ impl crate::Usage {
             ),
         }
     }
+
+    /// Lists the entries of the ledger that totals are made of, the oldest first.
+    ///
+    /// The sum of their exact amounts is what the totals of the same time say.
+    pub fn ledger(&self) -> ListLedgerRequest {
+        ListLedgerRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![],
+                api::LedgerFilters {
+                    session_id: None,
+                    user_id: None,
+                    run_id: None,
+                    since: None,
+                    until: None,
+                    limit: None,
+                    cursor: None,
+                },
+                (),
+            ),
+        }
+    }
 }
 
 /// Sums up what the account used.
@@ -160,3 +182,76 @@ impl ExportUsageRequest {
 }
 
 request_type!(ExportUsageRequest, api::UsageExport);
+
+/// Lists the entries of the ledger that totals are made of, the oldest first.
+///
+/// Made by [`Usage::ledger`](crate::Usage::ledger), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct ListLedgerRequest {
+    draft: Draft<api::ListLedger>,
+}
+
+impl ListLedgerRequest {
+    /// Only entries of this session.
+    pub fn session_id(mut self, session_id: impl Into<api::SessionId>) -> Self {
+        self.draft.query.session_id = Some(session_id.into());
+        self
+    }
+
+    /// Only entries of this end user.
+    pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
+        self.draft.query.user_id = Some(user_id.into());
+        self
+    }
+
+    /// Only entries of this run.
+    pub fn run_id(mut self, run_id: impl Into<api::RunId>) -> Self {
+        self.draft.query.run_id = Some(run_id.into());
+        self
+    }
+
+    /// Only entries at or after this time.
+    pub fn since(mut self, since: api::Timestamp) -> Self {
+        self.draft.query.since = Some(since);
+        self
+    }
+
+    /// Only entries before this time.
+    pub fn until(mut self, until: api::Timestamp) -> Self {
+        self.draft.query.until = Some(until);
+        self
+    }
+
+    /// How many items a page has at most: 1 to 100, 20 by default.
+    pub fn limit(mut self, limit: i64) -> Self {
+        self.draft.query.limit = Some(limit);
+        self
+    }
+
+    /// The `cursor` of the page before.
+    pub fn cursor(mut self, cursor: impl Into<String>) -> Self {
+        self.draft.query.cursor = Some(cursor.into());
+        self
+    }
+
+    /// All pages, from this one on, each fetched when it is asked for.
+    pub fn pages(self) -> crate::Pages<api::LedgerEntry> {
+        crate::Pages::new(
+            self,
+            |request| async move { Ok(request.answer().await?.0) },
+            |request, cursor| request.cursor(cursor),
+        )
+    }
+
+    /// All items, from this page on, each page fetched when it is needed.
+    pub fn items(self) -> crate::Items<api::LedgerEntry> {
+        self.pages().items()
+    }
+
+    async fn answer(self) -> Result<(api::Page<api::LedgerEntry>, ResponseMeta), Error> {
+        self.draft.json().await
+    }
+}
+
+request_type!(ListLedgerRequest, api::Page<api::LedgerEntry>);
