@@ -225,6 +225,25 @@ pub struct ComputeProviderConfig {
     pub limits: Option<ComputeProviderLimits>,
 }
 
+impl ComputeProviderConfig {
+    /// A provider without credentials.
+    pub fn new(provider: impl Into<String>) -> Self {
+        Self { provider: provider.into(), ..Self::default() }
+    }
+
+    /// The provider with this credential, for example `apiKey`.
+    pub fn credential(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.credentials.get_or_insert_default().insert(name.into(), value.into());
+        self
+    }
+}
+
+impl From<ComputeProviderConfig> for ComputeProviders {
+    fn from(provider: ComputeProviderConfig) -> Self {
+        Self { providers: vec![provider] }
+    }
+}
+
 impl Check for ComputeProviderConfig {
     fn check(&self, problems: &mut Problems) {
         check_provider(&self.provider, problems);
@@ -294,6 +313,19 @@ pub struct ModelProviderConfig {
     /// The name of the account's secret that has the key, in the place of `credentials`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_ref: Option<String>,
+}
+
+impl ModelProviderConfig {
+    /// A provider without credentials.
+    pub fn new(provider: impl Into<String>) -> Self {
+        Self { provider: Some(provider.into()), ..Self::default() }
+    }
+
+    /// The provider with this credential, for example `apiKey`.
+    pub fn credential(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.credentials.get_or_insert_default().insert(name.into(), value.into());
+        self
+    }
 }
 
 impl Check for ModelProviderConfig {

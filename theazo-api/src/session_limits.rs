@@ -28,18 +28,6 @@ pub struct SessionLimits {
     pub max_duration: Option<DurationInput>,
 }
 
-impl SessionLimits {
-    /// These limits with those of `changes` that are given put in their place.
-    pub fn merged(&self, changes: &Self) -> Self {
-        Self {
-            max_cost: changes.max_cost.clone().or_else(|| self.max_cost.clone()),
-            max_agents: changes.max_agents.or(self.max_agents),
-            max_compute_minutes: changes.max_compute_minutes.or(self.max_compute_minutes),
-            max_duration: changes.max_duration.or(self.max_duration),
-        }
-    }
-}
-
 impl Check for SessionLimits {
     fn check(&self, problems: &mut Problems) {
         if let Some(max_cost) = &self.max_cost {

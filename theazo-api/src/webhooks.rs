@@ -7,7 +7,7 @@ use crate::{
     endpoint::{Reply, endpoints},
     error::ErrorDetail,
     id::{AgentId, ApprovalId, FleetId, RunId, SessionId, WebhookId},
-    money::Cost,
+    money::{Cost, Period},
     page::Page,
     secret::Secret,
     sessions::check_page_limit,
@@ -254,6 +254,8 @@ pub struct BudgetEventData {
     /// The end user whose budget it is; empty for the account's own.
     #[serde(default)]
     pub user_id: String,
+    /// The period of the budget, by the UTC calendar.
+    pub period: Period,
     /// The threshold that was passed, 0 to 1.
     pub threshold: f64,
     /// The budget of the period.

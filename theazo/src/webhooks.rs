@@ -153,7 +153,8 @@ impl Verifier {
         if distance <= self.tolerance {
             return Ok(());
         }
-        let message = format!("the delivery was signed {} s {side}, more than {:?}", distance.as_secs(), self.tolerance);
+        let message =
+            format!("the delivery was signed {} s {side}, more than {:?}", distance.as_secs(), self.tolerance);
         Err(unverified(message).with_hint("compare the clocks; an old delivery may be one that somebody recorded"))
     }
 
@@ -227,11 +228,7 @@ impl Headers {
 /// # Errors
 ///
 /// If the secret is not of the form `whsec_` and base64.
-pub fn sign_for_test(
-    secret: impl Into<Secret>,
-    id: &str,
-    body: &[u8],
-) -> Result<HeaderMap, Error> {
+pub fn sign_for_test(secret: impl Into<Secret>, id: &str, body: &[u8]) -> Result<HeaderMap, Error> {
     sign_for_test_at(SystemTime::now(), secret, id, body)
 }
 
@@ -240,15 +237,11 @@ pub fn sign_for_test(
 /// # Errors
 ///
 /// As [`sign_for_test`].
-pub fn sign_for_test_at(
-    at: SystemTime,
-    secret: impl Into<Secret>,
-    id: &str,
-    body: &[u8],
-) -> Result<HeaderMap, Error> {
+pub fn sign_for_test_at(at: SystemTime, secret: impl Into<Secret>, id: &str, body: &[u8]) -> Result<HeaderMap, Error> {
     let timestamp = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string();
     let signature = signature(&secret.into(), id, &timestamp, body)?;
-    let values = [(ID, id.to_owned()), (TIMESTAMP, timestamp), (SIGNATURE, format!("v1,{}", STANDARD.encode(signature)))];
+    let values =
+        [(ID, id.to_owned()), (TIMESTAMP, timestamp), (SIGNATURE, format!("v1,{}", STANDARD.encode(signature)))];
     let header = |(name, value): (&'static str, String)| {
         let value = HeaderValue::try_from(value);
         let value = value.map_err(|_| Error::invalid_input("id", "has characters that a header cannot carry"))?;

@@ -38,14 +38,13 @@ async fn row_08_an_answer_that_is_cut_at_any_offset_is_an_error_of_unknown_outco
 async fn row_21_an_answer_that_is_reset_at_any_offset_is_asked_for_again_with_the_same_key() {
     let whole = answer();
     let offsets: Vec<usize> = (0..whole.len()).step_by(7).collect();
-    let script = offsets.iter().flat_map(|&cut| {
-        [Act::Reset(whole.as_bytes()[..cut].to_vec()), Act::Answer(answer())]
-    });
+    let script = offsets.iter().flat_map(|&cut| [Act::Reset(whole.as_bytes()[..cut].to_vec()), Act::Answer(answer())]);
     let mut server = Server::start(script).await;
     let transport = server.transport().with(CallOptions::new().max_retries(1));
 
     for cut in offsets {
-        let answer = transport.call(call("CreateSession", &[]).body("{}")).await.unwrap_or_else(|e| panic!("{cut}: {e}"));
+        let answer =
+            transport.call(call("CreateSession", &[]).body("{}")).await.unwrap_or_else(|e| panic!("{cut}: {e}"));
 
         assert_eq!(answer.body, SESSION);
         let (first, second) = (server.request().await, server.request().await);
@@ -113,7 +112,9 @@ async fn row_23_interim_answers_and_bare_line_feeds_are_understood() {
     let length = SESSION.len();
     let tolerated = [
         format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{SESSION}"),
-        format!("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{SESSION}"),
+        format!(
+            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{SESSION}"
+        ),
         format!("HTTP/1.1 200 OK\ncontent-length: {length}\n\n{SESSION}"),
         format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{length:x}\r\n{SESSION}\r\n0\r\n\r\n"),
         format!("HTTP/1.0 200 OK\r\n\r\n{SESSION}"),
@@ -131,18 +132,38 @@ async fn row_23_interim_answers_and_bare_line_feeds_are_understood() {
 async fn t10_an_answer_that_is_none_of_ours_keeps_its_status_its_request_id_and_its_first_bytes() {
     let page = "<html><body>login</body></html>";
     let table = [
-        (json(502, &["x-request-id: req_7"], page), 502, ErrorKind::Answered, "HTTP 502 and `<html><body>login</body></html>`"),
+        (
+            json(502, &["x-request-id: req_7"], page),
+            502,
+            ErrorKind::Answered,
+            "HTTP 502 and `<html><body>login</body></html>`",
+        ),
         (json(502, &["x-request-id: req_7"], ""), 502, ErrorKind::Answered, "HTTP 502 and an empty body"),
         (json(500, &["x-request-id: req_7"], r#"{"error":"#), 500, ErrorKind::Answered, r#"HTTP 500 and `{"error":`"#),
-        (json(500, &["x-request-id: req_7"], r#"{"message":"x"}"#), 500, ErrorKind::Answered, r#"and `{"message":"x"}`"#),
+        (
+            json(500, &["x-request-id: req_7"], r#"{"message":"x"}"#),
+            500,
+            ErrorKind::Answered,
+            r#"and `{"message":"x"}`"#,
+        ),
         (json(404, &["x-request-id: req_7"], "not here"), 404, ErrorKind::Answered, "HTTP 404 and `not here`"),
         (json(200, &["x-request-id: req_7"], page), 200, ErrorKind::Unreadable, "HTTP 200 and `<html>"),
         (json(200, &["x-request-id: req_7"], ""), 200, ErrorKind::Unreadable, "HTTP 200 and an empty body"),
-        (json(200, &["x-request-id: req_7"], r#"{"id":"ses_1","#), 200, ErrorKind::Unreadable, "in `{\"id\":\"ses_1\",`"),
+        (
+            json(200, &["x-request-id: req_7"], r#"{"id":"ses_1","#),
+            200,
+            ErrorKind::Unreadable,
+            "in `{\"id\":\"ses_1\",`",
+        ),
         (json(200, &["x-request-id: req_7"], r#"{"other":"shape"}"#), 200, ErrorKind::Unreadable, "missing field `id`"),
         (json(200, &["x-request-id: req_7"], "\"text\""), 200, ErrorKind::Unreadable, "in `\"text\"`"),
         (json(204, &["x-request-id: req_7"], ""), 204, ErrorKind::Unreadable, "HTTP 204 and an empty body"),
-        (json(307, &["x-request-id: req_7", "location: https://elsewhere"], ""), 307, ErrorKind::Unreadable, "https://elsewhere"),
+        (
+            json(307, &["x-request-id: req_7", "location: https://elsewhere"], ""),
+            307,
+            ErrorKind::Unreadable,
+            "https://elsewhere",
+        ),
     ];
 
     for (act, status, kind, said) in table {
@@ -185,7 +206,8 @@ async fn row_40_json_bombs_are_errors_in_bounded_time() {
 
 #[tokio::test]
 async fn t3_an_answer_that_is_too_large_is_refused_before_it_is_read() {
-    let announced = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999999999999\r\n\r\n{".to_owned();
+    let announced =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999999999999\r\n\r\n{".to_owned();
     let endless = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{}", " ".repeat(10_000));
 
     for act in [Act::Hold(announced), Act::Hold(endless)] {
@@ -195,10 +217,7 @@ async fn t3_an_answer_that_is_too_large_is_refused_before_it_is_read() {
         let error = Transport::new(config).unwrap().call(call("GetSession", &["ses_1"])).await.unwrap_err();
 
         assert_eq!(error.kind(), &ErrorKind::Unreadable);
-        assert_eq!(
-            error.message(),
-            "the answer to `GET /v1/sessions/{sessionId}` is larger than 5000 bytes"
-        );
+        assert_eq!(error.message(), "the answer to `GET /v1/sessions/{sessionId}` is larger than 5000 bytes");
         timeout(PATIENCE, server.closed()).await.expect("the rest is not read");
     }
 }

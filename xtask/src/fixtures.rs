@@ -88,6 +88,8 @@ fn sample(ty: &Type, ir: &Ir, depth: usize) -> Value {
         Type::List(item) => json!([sample(item, ir, depth)]),
         Type::Map(value) => json!({ "name": sample(value, ir, depth) }),
         Type::Page(item) => json!({ "data": [sample(item, ir, depth)], "hasMore": false, "cursor": "" }),
-        Type::Named(name) => ir.named(name).and_then(|definition| samples(definition, ir, depth).into_iter().next()).into(),
+        Type::Named(name) => {
+            ir.named(name).and_then(|definition| samples(definition, ir, depth).into_iter().next()).into()
+        }
     }
 }

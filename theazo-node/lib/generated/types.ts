@@ -6971,6 +6971,8 @@ export interface FleetEventData {
 export interface BudgetEventData {
   /** The end user whose budget it is; empty for the account's own. */
   userId: string;
+  /** The period of the budget, by the UTC calendar. */
+  period: Period;
   /** The threshold that was passed, 0 to 1. */
   threshold: number;
   /** The budget of the period. */

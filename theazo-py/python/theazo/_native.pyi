@@ -4975,6 +4975,9 @@ class BudgetEventData:
     def user_id(self) -> str:
         """The end user whose budget it is; empty for the account's own."""
     @property
+    def period(self) -> PeriodValue:
+        """The period of the budget, by the UTC calendar."""
+    @property
     def threshold(self) -> float:
         """The threshold that was passed, 0 to 1."""
     @property

@@ -12736,6 +12736,12 @@ impl BudgetEventData {
         self.0.user_id.to_python(py)
     }
 
+    /// The period of the budget, by the UTC calendar.
+    #[getter]
+    fn period<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.period.to_python(py)
+    }
+
     /// The threshold that was passed, 0 to 1.
     #[getter]
     fn threshold<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -12780,6 +12786,7 @@ impl BudgetEventData {
             "BudgetEventData",
             &[
                 ("user_id", self.user_id(py)?),
+                ("period", self.period(py)?),
                 ("threshold", self.threshold(py)?),
                 ("budget", self.budget(py)?),
                 ("spent", self.spent(py)?),
@@ -16193,7 +16200,7 @@ impl AgentWorkflowStep {
                 ("input_map", self.input_map(py)?),
                 ("trigger", self.trigger(py)?),
                 ("timeout", self.timeout(py)?),
-                ("env", self.env(py)?),
+                ("env", hidden(py)),
                 ("state_writes", self.state_writes(py)?),
                 ("state_reads", self.state_reads(py)?),
             ],

@@ -1,9 +1,9 @@
 //! Agents.
 
 use theazo_api::{
-    AgentCreateOpts, AgentData, AgentId, AgentListFilters, AgentStatus, AgentStatusInfo, ComputeRuntime, Cost,
-    ErrorCode, ExecOpts, ExecResult, Page, SessionAgentListFilters, SessionId, SessionStatus, Snapshot, Timestamp,
-    time::human_duration,
+    AgentCreateOpts, AgentData, AgentId, AgentListFilters, AgentStatus, AgentStatusInfo, ComputeChoice, ComputeRuntime,
+    Cost, ErrorCode, ExecOpts, ExecResult, ModelChoice, Page, SessionAgentListFilters, SessionId, SessionStatus,
+    Snapshot, Timestamp, time::human_duration,
 };
 
 use super::{
@@ -26,7 +26,8 @@ impl Context {
     pub async fn create_agent(&self, session_id: SessionId, opts: AgentCreateOpts) -> AppResult<AgentData> {
         let browser = opts.browser.unwrap_or(false);
         let provider = self.pick_provider(opts.provider.as_deref(), browser)?.name;
-        let model = self.pick_model(opts.model.as_deref())?;
+        refuse_own_providers(&opts)?;
+        let model = self.pick_model(opts.model.as_ref().and_then(ModelChoice::id))?;
         let context = self.clone();
         let created = self
             .app
@@ -154,6 +155,20 @@ pub(super) struct NewAgent {
     pub opts: AgentCreateOpts,
 }
 
+/// Refuses the forms that name a provider of the caller's own: this version does not serve them, and half of what was asked
+/// for is not what was asked for.
+fn refuse_own_providers(opts: &AgentCreateOpts) -> AppResult<()> {
+    let compute = matches!(opts.compute, Some(ComputeChoice::Config(_))).then_some("compute");
+    let model = matches!(opts.model, Some(ModelChoice::Config(_))).then_some("model");
+    match compute.or(model) {
+        None => Ok(()),
+        Some(field) => {
+            let message = format!("an object as `{field}` is part of the API, but this version does not serve it");
+            Err(AppError::new(ErrorCode::NotImplemented, message).with("field", field))
+        }
+    }
+}
+
 /// Adds an agent to a session, if its limits allow one more.
 pub(super) fn add_agent(
     tx: &Tx<'_>,
@@ -173,7 +188,7 @@ pub(super) fn add_agent(
         name: opts.name.unwrap_or_else(|| "agent".to_owned()),
         status: AgentStatus::Booting,
         provider: provider.to_owned(),
-        compute: opts.compute.unwrap_or(ComputeRuntime::Python),
+        compute: opts.compute.as_ref().and_then(ComputeChoice::runtime).cloned().unwrap_or(ComputeRuntime::Python),
         model,
         browser: opts.browser.unwrap_or(false),
         region: opts.region.unwrap_or_else(|| "local".to_owned()),

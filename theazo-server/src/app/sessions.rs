@@ -3,8 +3,8 @@
 use serde_json::json;
 use theazo_api::{
     CostLimitStatus, Environment, JobId, LimitStatus, LimitsStatus, MICRO_CENTS_PER_CENT, MinutesLimitStatus, Page,
-    SessionCreateOpts, SessionData, SessionForUserOpts, SessionId, SessionLimits, SessionListFilters, SessionStatus,
-    UsageReport, check::Problems, round_to_cents,
+    SessionCreateOpts, SessionData, SessionForUserOpts, SessionId, SessionLimitsUpdate, SessionListFilters,
+    SessionStatus, UsageReport, check::Problems, round_to_cents,
 };
 
 use super::{
@@ -65,8 +65,14 @@ impl Context {
                 if let Some((_, record)) = found.into_iter().next() {
                     return Ok(record.data);
                 }
-                let SessionForUserOpts { limits, metadata } = opts;
-                let opts = SessionCreateOpts { user_id: Some(user_id), environment: None, limits, metadata };
+                let SessionForUserOpts { environment, limits, metadata, .. } = opts;
+                let opts = SessionCreateOpts {
+                    user_id: Some(user_id),
+                    environment,
+                    limits,
+                    metadata,
+                    ..SessionCreateOpts::default()
+                };
                 context.add_session(tx, opts)
             })
             .await
@@ -81,6 +87,7 @@ impl Context {
             environment: opts.environment.unwrap_or(Environment::Production),
             metadata: opts.metadata.unwrap_or_default(),
             limits: opts.limits.unwrap_or_default(),
+            providers_digest: None,
             created_at: now,
             paused_at: None,
             terminated_at: None,
@@ -113,7 +120,7 @@ impl Context {
     }
 
     /// Changes limits, and lets runs go on that wait at one that was raised.
-    pub async fn update_session_limits(&self, id: SessionId, changes: SessionLimits) -> AppResult<SessionData> {
+    pub async fn update_session_limits(&self, id: SessionId, changes: SessionLimitsUpdate) -> AppResult<SessionData> {
         let context = self.clone();
         self.app
             .store
@@ -123,11 +130,11 @@ impl Context {
                 if record.data.status == SessionStatus::Terminated {
                     return Err(AppError::conflict(format!("the session `{id}` has ended")));
                 }
-                record.data.limits = record.data.limits.merged(&changes);
+                record.data.limits = changes.apply(&record.data.limits);
                 tx.update(&context.tenant, &record)?;
                 let limits = record.data.limits.clone();
                 tx.append(&context.tenant, now, &record.scope(), &Event::LimitsUpdated { limits })?;
-                if changes.max_duration.is_some() {
+                if !changes.max_duration.is_keep() {
                     tx.dequeue(&expiry_job_id(&record))?;
                     if let Some(job) = expiry_job(&record) {
                         tx.enqueue(&context.tenant, &job)?;

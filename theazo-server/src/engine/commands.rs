@@ -162,10 +162,13 @@ impl Engine {
             })
             .await?;
         let bytes = self.align_sandbox(tenant, agent_id).await?;
+        let now = self.app.clock.now();
         let snapshot = Snapshot {
-            id: SnapshotId::from_suffix(random::id_suffix(self.app.clock.now())),
+            id: SnapshotId::from_suffix(random::id_suffix(now)),
             size: human_size(bytes),
             provider: agent.data.provider,
+            size_bytes: i64::try_from(bytes).ok(),
+            created_at: Some(now),
         };
         serde_json::to_value(snapshot).map_err(AppError::internal)
     }

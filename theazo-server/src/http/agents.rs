@@ -2,9 +2,10 @@
 
 use theazo_api::{
     agents::{
-        CreateAgent, ExecInAgent, GetAgent, GetAgentStatus, ListAgents, ListSessionAgents, PauseAgent, ResumeAgent,
-        RetryAgent, RunAgent, TerminateAgent, WatchAgent,
+        CreateAgent, GetAgent, GetAgentStatus, ListAgents, ListSessionAgents, PauseAgent, ResumeAgent, RetryAgent,
+        RunAgent, TerminateAgent, WatchAgent,
     },
+    exec::ExecInAgent,
     runs::RunResult,
 };
 

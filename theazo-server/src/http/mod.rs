@@ -58,10 +58,7 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
     let mut missing = theazo_api::operations();
     missing.retain(|operation| !mounted.contains(operation.id));
     assert!(missing.is_empty(), "every operation of the table has a handler: {missing:?}");
-    routes
-        .into_router()
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
+    routes.into_router().fallback(not_found).method_not_allowed_fallback(method_not_allowed)
 }
 
 async fn not_found(request: Request) -> Response {

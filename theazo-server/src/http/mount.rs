@@ -12,9 +12,7 @@ use axum::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use theazo_api::{
-    Access, Endpoint, ErrorCode, Method, NEXT_CURSOR, Operation, Repeat, Reply, RequestId, TimeClass,
-};
+use theazo_api::{Access, Endpoint, ErrorCode, Method, NEXT_CURSOR, Operation, Repeat, Reply, RequestId, TimeClass};
 use tracing::Instrument;
 
 use super::{

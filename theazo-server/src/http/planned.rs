@@ -17,7 +17,8 @@ pub fn mount(routes: &mut Routes) {
         let older = operation.older.iter().copied();
         for (method, path) in std::iter::once((operation.method, operation.path)).chain(older) {
             let server = server.clone();
-            let route = on(filter_of(method), move |request: Request| async move { answer(&server, operation, &request) });
+            let route =
+                on(filter_of(method), move |request: Request| async move { answer(&server, operation, &request) });
             routes.add(path, route);
         }
         routes.mark(operation);

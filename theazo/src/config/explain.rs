@@ -108,7 +108,8 @@ impl Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |part: fn(&Setting) -> &str| self.settings.iter().map(|setting| part(setting).len()).max().unwrap_or(0);
+        let width =
+            |part: fn(&Setting) -> &str| self.settings.iter().map(|setting| part(setting).len()).max().unwrap_or(0);
         let (names, values) = (width(|setting| setting.name), width(|setting| &setting.value));
         for setting in &self.settings {
             writeln!(f, "{:names$}  {:values$}  {}", setting.name, setting.value, setting.source)?;

@@ -8,12 +8,12 @@ mod settings;
 
 use std::{fmt, sync::Arc};
 
-use theazo_api::{ComputeProviders, ModelProviders, Secret};
+use theazo_api::{ComputeProviders, ModelProviderConfig, Secret};
 
 pub use explain::{Explanation, Setting, Source};
 pub use settings::{
-    DEFAULT_BASE_URL, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_RETRIES, DEFAULT_POOL_IDLE_TIMEOUT,
-    DEFAULT_TIMEOUT, HttpVersion, LogLevel,
+    DEFAULT_BASE_URL, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_RETRIES,
+    DEFAULT_POOL_IDLE_TIMEOUT, DEFAULT_TIMEOUT, HttpVersion, LogLevel,
 };
 pub(crate) use settings::{Settings, lookup_environment};
 
@@ -45,7 +45,7 @@ pub struct Config {
     pub(crate) language: Option<String>,
     pub(crate) integration: Option<String>,
     pub(crate) compute: Option<ComputeProviders>,
-    pub(crate) models: Option<ModelProviders>,
+    pub(crate) models: Option<ModelProviderConfig>,
     pub(crate) hooks: Vec<Arc<dyn Hook>>,
     pub(crate) http_client: Option<Arc<dyn HttpClient>>,
     pub(crate) trace_context: Option<TraceContext>,
@@ -89,7 +89,7 @@ impl Config {
 
     /// Your own model provider (bring your own). It is sealed into each session that this client creates, is not sent with
     /// any other call, and is never shown.
-    pub fn models(mut self, models: impl Into<ModelProviders>) -> Self {
+    pub fn models(mut self, models: impl Into<ModelProviderConfig>) -> Self {
         self.models = Some(models.into());
         self
     }

@@ -3,7 +3,6 @@
 use crate::{
     Error,
     surface::{Draft, api, request_type},
-    transport::ResponseMeta,
 };
 
 impl crate::Activity {

@@ -50,8 +50,8 @@ impl crate::Billing {
     /// A budget holds against whatever is below it: an account's budget against each user's, a user's against each
     /// session's limits, those against each run's. What would pass any of them is refused with `session_limit_exceeded`
     /// before it is spent.
-    pub fn set_budget(&self, config: api::BillingBudgetConfig) -> SetBudgetRequest {
-        SetBudgetRequest { draft: Draft::new(&self.transport, vec![], (), config) }
+    pub fn set_budget(&self, config: impl Into<api::BillingBudgetConfig>) -> SetBudgetRequest {
+        SetBudgetRequest { draft: Draft::new(&self.transport, vec![], (), config.into()) }
     }
 
     /// Reports the budget of the whole account and how far it is used. Fails with `not_found` if none is set.
@@ -65,8 +65,8 @@ impl crate::Billing {
     }
 
     /// Sets the budget that each end user has who has none of its own, in place of the one before.
-    pub fn set_user_budget(&self, config: api::BillingBudgetConfig) -> SetUserBudgetRequest {
-        SetUserBudgetRequest { draft: Draft::new(&self.transport, vec![], (), config) }
+    pub fn set_user_budget(&self, config: impl Into<api::BillingBudgetConfig>) -> SetUserBudgetRequest {
+        SetUserBudgetRequest { draft: Draft::new(&self.transport, vec![], (), config.into()) }
     }
 
     /// Fetches the budget that each end user has who has none of its own. Fails with `not_found` if none is set.
@@ -83,9 +83,9 @@ impl crate::Billing {
     pub fn set_budget_of_user(
         &self,
         user_id: impl Into<String>,
-        config: api::BillingBudgetConfig,
+        config: impl Into<api::BillingBudgetConfig>,
     ) -> SetBudgetOfUserRequest {
-        SetBudgetOfUserRequest { draft: Draft::new(&self.transport, vec![user_id.into()], (), config) }
+        SetBudgetOfUserRequest { draft: Draft::new(&self.transport, vec![user_id.into()], (), config.into()) }
     }
 
     /// Reports the budget of one end user and how far it is used, the default for every user if it has none of its own.

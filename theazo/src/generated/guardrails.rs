@@ -10,8 +10,8 @@ impl crate::Guardrails {
     /// Sets the guardrails of the account, in the place of those that it had.
     ///
     /// They hold for every agent that has none of its own. What is left out goes back to its default.
-    pub fn configure(&self, config: api::GuardrailConfig) -> ConfigureGuardrailsRequest {
-        ConfigureGuardrailsRequest { draft: Draft::new(&self.transport, vec![], (), config) }
+    pub fn configure(&self, config: impl Into<api::GuardrailConfig>) -> ConfigureGuardrailsRequest {
+        ConfigureGuardrailsRequest { draft: Draft::new(&self.transport, vec![], (), config.into()) }
     }
 
     /// Fetches the guardrails of the account.

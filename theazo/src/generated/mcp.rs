@@ -13,8 +13,8 @@ impl crate::Mcp {
     /// `streamable-http` is connected before the call returns, or the call fails with `mcp_connect_failed`; where it
     /// asks for OAuth, the answer has `authUrl` and the connection waits in the state `configured`. A `stdio` server is
     /// started in each agent's sandbox. A name that another connection has fails with `mcp_name_conflict`.
-    pub fn connect(&self, server: api::McpConnectOpts) -> ConnectMcpServerRequest {
-        ConnectMcpServerRequest { draft: Draft::new(&self.transport, vec![], (), server) }
+    pub fn connect(&self, server: impl Into<api::McpConnectOpts>) -> ConnectMcpServerRequest {
+        ConnectMcpServerRequest { draft: Draft::new(&self.transport, vec![], (), server.into()) }
     }
 
     /// Lists the connections, the newest first.
@@ -50,10 +50,10 @@ impl crate::Mcp {
     pub fn update(
         &self,
         connection_id: impl Into<api::McpConnectionId>,
-        changes: api::McpUpdateOpts,
+        changes: impl Into<api::McpUpdateOpts>,
     ) -> UpdateMcpConnectionRequest {
         UpdateMcpConnectionRequest {
-            draft: Draft::new(&self.transport, vec![connection_id.into().to_string()], (), changes),
+            draft: Draft::new(&self.transport, vec![connection_id.into().to_string()], (), changes.into()),
         }
     }
 

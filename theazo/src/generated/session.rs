@@ -45,9 +45,9 @@ impl crate::Session {
 
     /// Changes the limits that are given and keeps the others; null removes one. Runs that wait at a raised limit go
     /// on.
-    pub fn update_limits(&self, limits: api::SessionLimitsUpdate) -> UpdateSessionLimitsRequest {
+    pub fn update_limits(&self, limits: impl Into<api::SessionLimitsUpdate>) -> UpdateSessionLimitsRequest {
         UpdateSessionLimitsRequest {
-            draft: Draft::new(&self.transport, vec![self.path_id()], (), limits),
+            draft: Draft::new(&self.transport, vec![self.path_id()], (), limits.into()),
             handle: self.clone(),
         }
     }

@@ -11,8 +11,8 @@ impl crate::Workflows {
     ///
     /// Steps that depend on one another in a circle are refused with `workflow_circular_dependency`; every other
     /// mistake that shows without running, such as a reference to a step that is not there, with `invalid_request`.
-    pub fn create(&self, definition: api::WorkflowCreateOpts) -> CreateWorkflowRequest {
-        CreateWorkflowRequest { draft: Draft::new(&self.transport, vec![], (), definition) }
+    pub fn create(&self, definition: impl Into<api::WorkflowCreateOpts>) -> CreateWorkflowRequest {
+        CreateWorkflowRequest { draft: Draft::new(&self.transport, vec![], (), definition.into()) }
     }
 
     /// Lists workflows, the newest first.

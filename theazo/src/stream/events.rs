@@ -80,7 +80,8 @@ impl EventStream {
         let received = exchange.run(Reading::Head).await;
         abandoned.disarm();
         let received = received?;
-        let deadline = transport.options(&call).deadline.and_then(|deadline| Some((deadline, started.checked_add(deadline)?)));
+        let deadline =
+            transport.options(&call).deadline.and_then(|deadline| Some((deadline, started.checked_add(deadline)?)));
         Self::over(transport, call, received, deadline)
     }
 

@@ -38,6 +38,7 @@ macro_rules! handle {
                 self.state.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
             }
 
+            #[allow(dead_code, reason = "no operation of some handles answers with their own data")]
             pub(crate) fn refresh(&self, data: $Data) {
                 *self.state.newest.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(data);
             }

@@ -87,7 +87,8 @@ impl Connection {
             Self::Http(pool) if outgoing.socket => pool.open_socket(outgoing).await,
             Self::Http(pool) => pool.send(outgoing).await,
             _ if outgoing.socket => {
-                let source = "only the built-in HTTP client has WebSockets; `logs.stream` gives the same over HTTP".into();
+                let source =
+                    "only the built-in HTTP client has WebSockets; `logs.stream` gives the same over HTTP".into();
                 Err(Failure { ending: Ending::Refused, source })
             }
             Self::Injected(client) => send_injected(&**client, outgoing).await,
@@ -191,9 +192,7 @@ pub(crate) fn root_of(error: &(dyn StdError + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-pub(super) fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+pub(super) fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&cause| {
         // An I/O error that wraps another gives that one's source as its own, which would skip the wrapped error.
         match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {

@@ -3,7 +3,6 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use http::HeaderValue;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::CryptoProvider,

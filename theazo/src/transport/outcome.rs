@@ -70,7 +70,11 @@ pub(crate) fn page_of(body: &Bytes, headers: &HeaderMap) -> Bytes {
     let mut page = Vec::with_capacity(body.len() + cursor.len() + 48);
     page.extend_from_slice(b"{\"data\":");
     page.extend_from_slice(body);
-    page.extend_from_slice(if cursor.is_empty() { b",\"hasMore\":false,\"cursor\":" } else { b",\"hasMore\":true,\"cursor\":" });
+    page.extend_from_slice(if cursor.is_empty() {
+        b",\"hasMore\":false,\"cursor\":"
+    } else {
+        b",\"hasMore\":true,\"cursor\":"
+    });
     serde_json::to_writer(&mut page, cursor).expect("text is always JSON, and a Vec takes everything");
     page.push(b'}');
     page.into()
@@ -205,7 +209,13 @@ mod tests {
 
     fn answered(status: u16, body: &str) -> Error {
         let operation = transport::operation("GetSession").unwrap();
-        answered_error(operation, status, &HeaderMap::new(), body.as_bytes(), &Redactor::new([Secret::from("th_live_key")]))
+        answered_error(
+            operation,
+            status,
+            &HeaderMap::new(),
+            body.as_bytes(),
+            &Redactor::new([Secret::from("th_live_key")]),
+        )
     }
 
     #[test]
@@ -257,9 +267,8 @@ mod tests {
     #[test]
     fn a_success_that_is_not_json_is_unreadable() {
         let operation = transport::operation("GetSession").unwrap();
-        let check = |body: &'static str| {
-            check_form(operation, 200, &Bytes::from_static(body.as_bytes()), &Redactor::default())
-        };
+        let check =
+            |body: &'static str| check_form(operation, 200, &Bytes::from_static(body.as_bytes()), &Redactor::default());
 
         assert!(check(" \n {}").is_ok());
         assert!(check("null").is_ok());

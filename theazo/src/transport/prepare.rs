@@ -36,10 +36,10 @@ fn authorization(config: &Config) -> Result<(HeaderValue, Secret), Error> {
         Error::configuration("there is no API key").with_hint("give one to the client, or set THEAZO_API_KEY")
     })?;
     let is_sendable = key.bytes().all(|byte| byte.is_ascii_graphic());
-    let mut authorization = HeaderValue::try_from(format!("Bearer {key}"))
-        .ok()
-        .filter(|_| is_sendable)
-        .ok_or_else(|| Error::configuration("the API key has characters that no key has, such as spaces or line breaks"))?;
+    let mut authorization =
+        HeaderValue::try_from(format!("Bearer {key}")).ok().filter(|_| is_sendable).ok_or_else(|| {
+            Error::configuration("the API key has characters that no key has, such as spaces or line breaks")
+        })?;
     authorization.set_sensitive(true);
     Ok((authorization, Secret::from(key)))
 }
@@ -157,10 +157,7 @@ mod tests {
         for key in ["th_live_a b", "th_live_\u{7f}", "ключ"] {
             let error = client_headers(&Config::with_api_key(key)).unwrap_err();
 
-            assert_eq!(
-                error.to_string(),
-                "the API key has characters that no key has, such as spaces or line breaks"
-            );
+            assert_eq!(error.to_string(), "the API key has characters that no key has, such as spaces or line breaks");
         }
     }
 

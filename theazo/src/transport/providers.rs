@@ -5,12 +5,15 @@
 //! means, by a digest. A server that would have to create the session, or whose session has other providers, asks for
 //! them (`providers_required`), and only then they are sent.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use theazo_api::{
-    ComputeProviders, CreateSession, Endpoint, ErrorCode, GetOrCreateUserSession, ModelProviders, Operation, Secret,
+    Check, ComputeProviders, CreateSession, Endpoint, ErrorCode, GetOrCreateUserSession, ModelProviderConfig,
+    Operation, Problems, Secret,
 };
 
 use super::{Answer, Call, Transport};
@@ -43,10 +46,10 @@ impl Providers {
     }
 
     /// The secrets among them.
-    pub fn secrets(compute: Option<&ComputeProviders>, models: Option<&ModelProviders>) -> Vec<Secret> {
-        let of_compute = compute.iter().flat_map(|compute| &compute.providers).flat_map(|one| one.credentials.values());
-        let of_models = models.iter().flat_map(|models| models.credentials.values());
-        of_compute.chain(of_models).cloned().collect()
+    pub fn secrets(compute: Option<&ComputeProviders>, models: Option<&ModelProviderConfig>) -> Vec<Secret> {
+        let of_compute = compute.iter().flat_map(|compute| &compute.providers).flat_map(|one| &one.credentials);
+        let of_models = models.iter().flat_map(|models| &models.credentials);
+        of_compute.chain(of_models).flat_map(BTreeMap::values).cloned().collect()
     }
 
     /// Whether an operation creates sessions.
@@ -95,8 +98,19 @@ impl Providers {
     }
 }
 
-fn insert(members: &mut Map<String, Value>, name: &str, value: &Option<impl serde::Serialize>) -> Result<(), Error> {
+fn insert(
+    members: &mut Map<String, Value>,
+    name: &str,
+    value: &Option<impl serde::Serialize + Check>,
+) -> Result<(), Error> {
     if let Some(value) = value {
+        let mut problems = Problems::of(value);
+        if !problems.is_empty() {
+            for problem in &mut problems {
+                problem.field = format!("{name}.{}", problem.field);
+            }
+            return Err(Error::invalid_fields(problems));
+        }
         let value = serde_json::to_value(value).map_err(|problem| Error::invalid_input(name, problem))?;
         members.insert(name.to_owned(), value);
     }

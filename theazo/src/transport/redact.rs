@@ -19,8 +19,7 @@ pub(crate) struct Redactor {
 impl Redactor {
     /// A redactor that hides these.
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
-        let mut secrets: Vec<Secret> =
-            secrets.into_iter().filter(|secret| secret.expose().len() >= SHORTEST).collect();
+        let mut secrets: Vec<Secret> = secrets.into_iter().filter(|secret| secret.expose().len() >= SHORTEST).collect();
         // A secret that holds another one is hidden whole.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
         Self { secrets }

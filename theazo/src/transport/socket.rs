@@ -36,7 +36,8 @@ pub(crate) fn ask(headers: &mut HeaderMap) -> String {
 /// Checks that the answer confirms the key: then the peer speaks WebSocket and did not just repeat an old answer.
 pub(crate) fn check(headers: &HeaderMap, key: &str) -> Result<(), &'static str> {
     let upgrades = headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    let accepts = headers.get(SEC_WEBSOCKET_ACCEPT).is_some_and(|value| value == derive_accept_key(key.as_bytes()).as_str());
+    let accepts =
+        headers.get(SEC_WEBSOCKET_ACCEPT).is_some_and(|value| value == derive_accept_key(key.as_bytes()).as_str());
     if upgrades && accepts { Ok(()) } else { Err("the server's answer does not open a WebSocket") }
 }
 
@@ -97,7 +98,9 @@ fn ending(frame: Option<CloseFrame>) -> Option<Result<Bytes, BoxError>> {
         CloseCode::Normal => Some(Ok(Bytes::from_static(b"data: [DONE]\n\n"))),
         CloseCode::Policy | CloseCode::Unsupported | CloseCode::Protocol | CloseCode::Invalid | CloseCode::Size => {
             let (code, reason) = (u16::from(frame.code), frame.reason.as_str());
-            Some(Err(Box::new(ClosedForGood { message: format!("the server closed the stream with {code}: {reason}") })))
+            Some(Err(Box::new(ClosedForGood {
+                message: format!("the server closed the stream with {code}: {reason}"),
+            })))
         }
         code => Some(Err(format!("the server closed the stream with {}", u16::from(code)).into())),
     }
@@ -123,7 +126,10 @@ mod tests {
 
     #[test]
     fn a_message_is_an_event_with_its_own_id() {
-        assert_eq!(event(r#"{"id":"log_7","message":"x"}"#), "id: log_7\ndata: {\"id\":\"log_7\",\"message\":\"x\"}\n\n");
+        assert_eq!(
+            event(r#"{"id":"log_7","message":"x"}"#),
+            "id: log_7\ndata: {\"id\":\"log_7\",\"message\":\"x\"}\n\n"
+        );
         assert_eq!(event("{\n\"a\": 1}"), "data: {\ndata: \"a\": 1}\n\n");
         assert_eq!(event(r#"{"id":"a\nb"}"#), "data: {\"id\":\"a\\nb\"}\n\n");
     }
@@ -132,7 +138,10 @@ mod tests {
     fn an_answer_must_confirm_the_key() {
         let mut headers = HeaderMap::new();
         let key = ask(&mut headers);
-        assert_eq!((&headers[UPGRADE], &headers[SEC_WEBSOCKET_VERSION]), (&"websocket".parse().unwrap(), &"13".parse().unwrap()));
+        assert_eq!(
+            (&headers[UPGRADE], &headers[SEC_WEBSOCKET_VERSION]),
+            (&"websocket".parse().unwrap(), &"13".parse().unwrap())
+        );
 
         let mut answer = HeaderMap::new();
         answer.insert(UPGRADE, HeaderValue::from_static("WebSocket"));

@@ -7,15 +7,16 @@ use serde_json::{Map, Value, json};
 
 use super::{
     GeneratedFile,
-    ir::{Access, Argument, Field, Handle, Ir, Operation, Place, Plane, Repeat, Reply, TimeClass, Type, TypeDefinition},
+    ir::{
+        Access, Argument, Field, Handle, Ir, Operation, Place, Plane, Repeat, Reply, TimeClass, Type, TypeDefinition,
+    },
     naming,
 };
 use crate::fixtures;
 
 /// Renders the document.
 pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
-    let operations: Vec<&Operation> =
-        ir.operations.iter().filter(|operation| operation.plane != Plane::Test).collect();
+    let operations: Vec<&Operation> = ir.operations.iter().filter(|operation| operation.plane != Plane::Test).collect();
     let mut paths = Map::new();
     let mut tags = Vec::new();
     for operation in &operations {
@@ -166,8 +167,7 @@ fn extensions(out: &mut Value, operation: &Operation) {
     .into();
     out["x-theazo-repeat"] = json!(operation.repeat);
     out["x-theazo-time-class"] = json!(operation.time);
-    let positional: Vec<&str> =
-        operation.arguments.iter().map(|argument| argument.field.wire_name.as_str()).collect();
+    let positional: Vec<&str> = operation.arguments.iter().map(|argument| argument.field.wire_name.as_str()).collect();
     if !positional.is_empty() {
         out["x-theazo-positional"] = json!(positional);
     }

@@ -32,7 +32,10 @@ pub fn contract() -> Result<Ir> {
     let mut ir = Ir {
         types,
         operations: Vec::new(),
-        parts: theazo_api::PARTS.iter().map(|&(receiver, doc)| Part { receiver: receiver.into(), doc: doc.into() }).collect(),
+        parts: theazo_api::PARTS
+            .iter()
+            .map(|&(receiver, doc)| Part { receiver: receiver.into(), doc: doc.into() })
+            .collect(),
         schemas: definitions.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
     };
     for description in &descriptions {

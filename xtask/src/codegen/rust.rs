@@ -27,7 +27,10 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
     let mut files = vec![
         GeneratedFile {
             path: "theazo/src/generated/mod.rs".to_owned(),
-            content: template::render("rust/mod.rs.j2", minijinja::context! { modules => modules, sensitive => sensitive(ir) })?,
+            content: template::render(
+                "rust/mod.rs.j2",
+                minijinja::context! { modules => modules, sensitive => sensitive(ir) },
+            )?,
         },
         GeneratedFile {
             path: "theazo/src/generated/parts.rs".to_owned(),
@@ -126,9 +129,8 @@ fn sensitive(ir: &Ir) -> Vec<&str> {
 /// The client and the handles with their parts.
 fn owners(ir: &Ir) -> Vec<Owner> {
     let owner = |name: String, is_handle: bool, receiver: &str| {
-        let own_parts = ir.parts.iter().filter(|part| {
-            part.receiver.rsplit_once('.').map_or("", |(parent, _)| parent) == receiver
-        });
+        let own_parts =
+            ir.parts.iter().filter(|part| part.receiver.rsplit_once('.').map_or("", |(parent, _)| parent) == receiver);
         let parts = own_parts
             .map(|part| OwnedPart {
                 ty: type_of(&part.receiver),
@@ -223,7 +225,7 @@ fn part(operation: &Operation, place: Place, ty: Option<&str>, ir: &Ir) -> Strin
     if place == Place::Body && operation.whole_body {
         let whole = operation.arguments.iter().find(|argument| argument.place == Place::WholeBody);
         return whole.map_or_else(String::new, |argument| match &argument.field.ty {
-            Type::Named(_) => argument.field.snake_name.clone(),
+            Type::Named(_) => format!("{}.into()", argument.field.snake_name),
             map => value(map, &argument.field.snake_name, ir),
         });
     }
@@ -265,7 +267,7 @@ fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
     Parameter {
         doc: rusty(&field.doc, ir),
         input: match field {
-            _ if is_struct => output(&field.ty),
+            _ if is_struct => format!("impl Into<{}>", output(&field.ty)),
             _ if field.patch => format!("impl Into<api::Patch<{}>>", output(&field.ty)),
             _ => input(&field.ty, ir),
         },
@@ -356,7 +358,9 @@ fn rusty(doc: &str, ir: &Ir) -> String {
 }
 
 fn ident(name: &str) -> String {
-    const KEYWORDS: &[&str] =
-        &["type", "ref", "move", "match", "loop", "use", "where", "async", "dyn", "mod", "final", "in", "for", "if", "else"];
+    const KEYWORDS: &[&str] = &[
+        "type", "ref", "move", "match", "loop", "use", "where", "async", "dyn", "mod", "final", "in", "for", "if",
+        "else",
+    ];
     if KEYWORDS.contains(&name) { format!("r#{name}") } else { name.to_owned() }
 }

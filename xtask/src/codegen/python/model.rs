@@ -158,7 +158,12 @@ impl Model {
             enums: Vec::new(),
             texts: Vec::new(),
             shapes: Vec::new(),
-            calls: ir.operations.iter().filter(|call| call.plane != Plane::Bridge).map(|call| call_row(call, ir)).collect(),
+            calls: ir
+                .operations
+                .iter()
+                .filter(|call| call.plane != Plane::Bridge)
+                .map(|call| call_row(call, ir))
+                .collect(),
             receivers: receivers(ir),
             native_names: Vec::new(),
             public_names: Vec::new(),
@@ -320,15 +325,20 @@ pub fn members(fields: &[Field], ir: &Ir) -> Vec<Member> {
             output: or_none(output(&field.ty, ir), field.nullable),
             input: given(field, ir),
             required: field.required,
-            secret: holds_secrets(&field.ty),
+            secret: holds_secrets(&field.ty, ir),
         })
         .collect()
 }
 
-fn holds_secrets(ty: &Type) -> bool {
+/// Whether a field shows secrets itself; a class inside of it hides its own.
+fn holds_secrets(ty: &Type, ir: &Ir) -> bool {
     match ty {
         Type::Secret => true,
-        Type::List(item) | Type::Map(item) => holds_secrets(item),
+        Type::List(item) | Type::Map(item) => holds_secrets(item, ir),
+        Type::Named(name) => match ir.named(name) {
+            Some(TypeDefinition::Choice(choice)) => choice.alternatives.iter().any(|form| holds_secrets(&form.ty, ir)),
+            _ => false,
+        },
         _ => false,
     }
 }

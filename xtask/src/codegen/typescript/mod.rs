@@ -85,7 +85,9 @@ impl Words {
                         };
                         let both = definition.in_requests && definition.in_answers;
                         let differs = |field: &Field| {
-                            field.default.is_some() || is_looser_in_requests(&field.ty) || names(&words.two_forms, field)
+                            field.default.is_some()
+                                || is_looser_in_requests(&field.ty)
+                                || names(&words.two_forms, field)
                         };
                         if both && of_fields(&definition.fields, &differs) {
                             words.two_forms.insert(definition.name.clone());
@@ -103,7 +105,9 @@ impl Words {
                             field.ty.named().is_some_and(|name| known.contains(name))
                         };
                         let differs = fields().any(|field| {
-                            field.default.is_some() || is_looser_in_requests(&field.ty) || names(&words.two_forms, field)
+                            field.default.is_some()
+                                || is_looser_in_requests(&field.ty)
+                                || names(&words.two_forms, field)
                         });
                         if union.in_requests && union.in_answers && differs {
                             words.two_forms.insert(union.name.clone());
