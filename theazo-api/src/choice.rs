@@ -86,7 +86,7 @@ mod tests {
     /// A place.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-    struct Place {
+    pub struct Place {
         /// The city.
         city: String,
     }

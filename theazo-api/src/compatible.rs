@@ -60,7 +60,7 @@ pub(crate) fn served<T: Compatible, E: serde::ser::Error>(own: Result<Value, ser
 /// Takes `other` as `ours` where only `other` was sent.
 pub(crate) fn accept(members: &mut Map<String, Value>, other: &str, ours: &str) {
     if let Some(value) = members.remove(other)
-        && !members.get(ours).is_some_and(|value| !value.is_null())
+        && members.get(ours).is_none_or(Value::is_null)
     {
         members.insert(ours.to_owned(), value);
     }

@@ -222,6 +222,7 @@ mod tests {
         let wish: Wish = serde_json::from_value(json!({ "sender": "ada" })).unwrap();
 
         assert_eq!(served, json!({ "kind": "a.box", "id": "1", "innerSize": 2, "size": 2 }));
+        assert_eq!(wish.tag(), "gift");
         assert_eq!(wish, Wish::Gift { from_whom: "ada".to_owned() });
     }
 }

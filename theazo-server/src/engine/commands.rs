@@ -167,7 +167,7 @@ impl Engine {
             id: SnapshotId::from_suffix(random::id_suffix(now)),
             size: human_size(bytes),
             provider: agent.data.provider,
-            size_bytes: i64::try_from(bytes).ok(),
+            size_bytes: Some(bytes),
             created_at: Some(now),
         };
         serde_json::to_value(snapshot).map_err(AppError::internal)

@@ -1,6 +1,11 @@
 //! Everything that can be set by a value, in one table: its name, type, variable, default, and how it is shown.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use theazo_api::{DurationInput, Secret};
 
@@ -151,7 +156,7 @@ macro_rules! settings {
             pub fn each(&self) -> Vec<(&'static str, &'static str, String, Source)> {
                 vec![$({
                     let source = self.sources.get(stringify!($name)).copied().unwrap_or(Source::Default);
-                    let shown = self.$name.as_ref().map_or_else(|| String::from($default), $show);
+                    let shown = self.$name.as_ref().map_or_else(|| String::from($default), |value| $show(value));
                     (stringify!($name), $variable, shown, source)
                 }),+]
             }
@@ -247,7 +252,7 @@ fn masked(secret: &Secret) -> String {
     format!("{kind}...{last}")
 }
 
-fn address(text: &String) -> String {
+fn address(text: &str) -> String {
     without_user_part(text.trim())
 }
 
@@ -255,7 +260,7 @@ fn seconds(duration: &Duration) -> String {
     format!("{duration:?}")
 }
 
-fn file(path: &PathBuf) -> String {
+fn file(path: &Path) -> String {
     path.display().to_string()
 }
 

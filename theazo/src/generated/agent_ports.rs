@@ -12,9 +12,7 @@ impl crate::AgentPorts {
     /// The address works as long as the agent has its sandbox; while nothing listens on the port it answers 502.
     /// Whoever knows the address may call it.
     pub fn expose(&self, port: i64) -> ExposePortRequest {
-        ExposePortRequest {
-            draft: Draft::new(&self.transport, vec![self.path_id()], (), api::PortExposeOpts { port: port }),
-        }
+        ExposePortRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), api::PortExposeOpts { port }) }
     }
 
     /// Lists the ports of the agent that are exposed, by their numbers.

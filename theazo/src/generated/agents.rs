@@ -115,7 +115,7 @@ impl crate::Agents {
                 &self.transport,
                 vec![definition_id.into().to_string()],
                 (),
-                api::AgentDefinitionRollbackOpts { version: version },
+                api::AgentDefinitionRollbackOpts { version },
             ),
         }
     }

@@ -26,11 +26,7 @@ impl crate::Models {
                 &self.transport,
                 vec![],
                 (),
-                api::ModelEstimateOpts {
-                    model: model.into(),
-                    input_tokens: input_tokens,
-                    output_tokens: output_tokens,
-                },
+                api::ModelEstimateOpts { model: model.into(), input_tokens, output_tokens },
             ),
         }
     }

@@ -89,7 +89,7 @@ impl crate::SessionKnowledge {
                 vec![],
                 (),
                 api::KnowledgeSyncOpts {
-                    source: source,
+                    source,
                     scope: None,
                     collection: None,
                     sync_schedule: None,

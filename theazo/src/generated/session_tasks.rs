@@ -18,7 +18,7 @@ impl crate::SessionTasks {
                 &self.transport,
                 vec![self.path_id()],
                 (),
-                api::TaskSubmitOpts { agent: agent.into(), input: input, webhook: None, priority: None },
+                api::TaskSubmitOpts { agent: agent.into(), input, webhook: None, priority: None },
             ),
         }
     }

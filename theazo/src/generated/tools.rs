@@ -26,8 +26,8 @@ impl crate::Tools {
                 api::ToolRegisterOpts {
                     name: name.into(),
                     description: description.into(),
-                    parameters: parameters,
-                    handler: handler,
+                    parameters,
+                    handler,
                     requires_approval: None,
                 },
             ),

@@ -28,7 +28,7 @@ pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> 
 /// How requests reach the control plane.
 pub(crate) enum Connection {
     /// Over HTTP, with a pool of connections.
-    Http(HttpPool),
+    Http(Box<HttpPool>),
     /// Through a client that the user gave.
     Injected(Arc<dyn HttpClient>),
     /// To a router in this process.
@@ -78,7 +78,7 @@ pub(crate) enum Unread {
 impl Connection {
     /// A pool of HTTP connections.
     pub fn http(base: &Base, settings: &Settings) -> Result<Self, Error> {
-        HttpPool::new(base, settings).map(Self::Http)
+        HttpPool::new(base, settings).map(|pool| Self::Http(Box::new(pool)))
     }
 
     /// Sends a request and waits for the head of the answer.

@@ -241,7 +241,7 @@ fn part(operation: &Operation, place: Place, ty: Option<&str>, ir: &Ir) -> Strin
                 _ if field.nullable => "None".to_owned(),
                 _ => "Default::default()".to_owned(),
             };
-            format!("{name}: {given}")
+            if given == name { name } else { format!("{name}: {given}") }
         })
         .collect();
     members.extend(operation.filled.iter().filter(|argument| argument.place == place).map(|argument| {
