@@ -55,8 +55,8 @@ impl StreamActivityRequest {
         self
     }
 
-    async fn answer(self) -> Result<crate::TypedStream<api::ActivityEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::ActivityEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 

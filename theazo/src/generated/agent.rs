@@ -193,8 +193,8 @@ impl RunAgentRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::RunResult, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::RunResult, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -210,8 +210,8 @@ pub struct WatchAgentRequest {
 }
 
 impl WatchAgentRequest {
-    async fn answer(self) -> Result<crate::TypedStream<api::StreamEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::StreamEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 
@@ -227,8 +227,8 @@ pub struct GetAgentStatusRequest {
 }
 
 impl GetAgentStatusRequest {
-    async fn answer(self) -> Result<(api::AgentStatusInfo, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::AgentStatusInfo, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -244,8 +244,8 @@ pub struct PauseAgentRequest {
 }
 
 impl PauseAgentRequest {
-    async fn answer(self) -> Result<(api::Snapshot, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Snapshot, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -280,10 +280,12 @@ impl ResumeAgentRequest {
         self
     }
 
-    async fn answer(self) -> Result<(crate::Agent, ResponseMeta), Error> {
-        let (data, meta) = self.draft.json().await?;
-        self.handle.refresh(data);
-        Ok((self.handle, meta))
+    fn answer(self) -> impl Future<Output = Result<(crate::Agent, ResponseMeta), Error>> + Send {
+        let Self { draft, handle } = self;
+        draft.json_as(move |data| {
+            handle.refresh(data);
+            handle
+        })
     }
 }
 
@@ -300,10 +302,12 @@ pub struct RetryAgentRequest {
 }
 
 impl RetryAgentRequest {
-    async fn answer(self) -> Result<(crate::Agent, ResponseMeta), Error> {
-        let (data, meta) = self.draft.json().await?;
-        self.handle.refresh(data);
-        Ok((self.handle, meta))
+    fn answer(self) -> impl Future<Output = Result<(crate::Agent, ResponseMeta), Error>> + Send {
+        let Self { draft, handle } = self;
+        draft.json_as(move |data| {
+            handle.refresh(data);
+            handle
+        })
     }
 }
 
@@ -320,10 +324,12 @@ pub struct TerminateAgentRequest {
 }
 
 impl TerminateAgentRequest {
-    async fn answer(self) -> Result<(crate::Agent, ResponseMeta), Error> {
-        let (data, meta) = self.draft.json().await?;
-        self.handle.refresh(data);
-        Ok((self.handle, meta))
+    fn answer(self) -> impl Future<Output = Result<(crate::Agent, ResponseMeta), Error>> + Send {
+        let Self { draft, handle } = self;
+        draft.json_as(move |data| {
+            handle.refresh(data);
+            handle
+        })
     }
 }
 
@@ -351,8 +357,8 @@ impl SendToAgentRequest {
         self
     }
 
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -368,8 +374,8 @@ pub struct GetAgentProgressRequest {
 }
 
 impl GetAgentProgressRequest {
-    async fn answer(self) -> Result<(api::AgentProgressData, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::AgentProgressData, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -397,8 +403,8 @@ impl ExecInAgentRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::ExecResult, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ExecResult, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -426,8 +432,8 @@ impl StreamExecRequest {
         self
     }
 
-    async fn answer(self) -> Result<crate::TypedStream<api::ExecEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::ExecEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 
@@ -469,8 +475,8 @@ impl ListProcessesRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::ProcessInfo>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::ProcessInfo>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -512,8 +518,8 @@ impl ListCheckpointsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::CheckpointData>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::CheckpointData>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -547,8 +553,8 @@ impl CreateCheckpointRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::CheckpointData, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::CheckpointData, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -570,8 +576,8 @@ impl StreamAgentRunRequest {
         self
     }
 
-    async fn answer(self) -> Result<crate::TypedStream<api::StreamEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::StreamEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 
@@ -593,8 +599,8 @@ impl StreamAgentLogsRequest {
         self
     }
 
-    async fn answer(self) -> Result<crate::TypedStream<api::AgentLogEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::AgentLogEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 

@@ -54,8 +54,8 @@ impl WriteToExecRequest {
         self
     }
 
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -77,8 +77,8 @@ impl KillExecRequest {
         self
     }
 
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 

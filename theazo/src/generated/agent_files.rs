@@ -62,8 +62,8 @@ impl ListFilesRequest {
         self
     }
 
-    async fn answer(self) -> Result<(Vec<api::FileEntry>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(Vec<api::FileEntry>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -85,8 +85,8 @@ impl DeleteFileRequest {
         self
     }
 
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -108,8 +108,8 @@ impl MoveFileRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::FileEntry, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::FileEntry, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -125,8 +125,8 @@ pub struct MakeFolderRequest {
 }
 
 impl MakeFolderRequest {
-    async fn answer(self) -> Result<(api::FileEntry, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::FileEntry, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

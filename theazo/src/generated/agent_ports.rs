@@ -43,8 +43,8 @@ pub struct ExposePortRequest {
 }
 
 impl ExposePortRequest {
-    async fn answer(self) -> Result<(api::ExposedPort, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ExposedPort, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -86,8 +86,8 @@ impl ListPortsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::ExposedPort>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::ExposedPort>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -103,8 +103,8 @@ pub struct ClosePortRequest {
 }
 
 impl ClosePortRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 

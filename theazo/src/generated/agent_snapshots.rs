@@ -71,8 +71,8 @@ impl ListSnapshotsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Snapshot>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Snapshot>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -106,10 +106,9 @@ impl ForkSnapshotRequest {
         self
     }
 
-    async fn answer(self) -> Result<(crate::Agent, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Agent, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Agent::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Agent::new(&transport, data))
     }
 }
 

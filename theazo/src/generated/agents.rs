@@ -211,10 +211,9 @@ pub struct GetAgentRequest {
 }
 
 impl GetAgentRequest {
-    async fn answer(self) -> Result<(crate::Agent, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Agent, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Agent::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Agent::new(&transport, data))
     }
 }
 
@@ -280,10 +279,9 @@ impl ListAgentsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<crate::Agent>, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(api::Page<crate::Agent>, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (page, meta) = self.draft.json().await?;
-        Ok((page.map(|data| crate::Agent::new(&transport, data)), meta))
+        self.draft.json_as(move |page| page.map(|data| crate::Agent::new(&transport, data)))
     }
 }
 
@@ -359,8 +357,8 @@ impl DefineAgentRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::AgentDefinition, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::AgentDefinition, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -402,8 +400,8 @@ impl ListAgentDefinitionsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::AgentDefinition>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::AgentDefinition>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -425,8 +423,8 @@ impl GetAgentDefinitionRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::AgentDefinition, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::AgentDefinition, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -514,8 +512,8 @@ impl UpdateAgentDefinitionRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::AgentDefinition, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::AgentDefinition, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -531,8 +529,8 @@ pub struct RollBackAgentDefinitionRequest {
 }
 
 impl RollBackAgentDefinitionRequest {
-    async fn answer(self) -> Result<(api::AgentDefinition, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::AgentDefinition, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -574,8 +572,10 @@ impl ListAgentDefinitionVersionsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::AgentDefinitionVersion>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(
+        self,
+    ) -> impl Future<Output = Result<(api::Page<api::AgentDefinitionVersion>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -597,8 +597,8 @@ impl DuplicateAgentDefinitionRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::AgentDefinition, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::AgentDefinition, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -614,8 +614,8 @@ pub struct DeleteAgentDefinitionRequest {
 }
 
 impl DeleteAgentDefinitionRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -637,8 +637,8 @@ impl AttachCustomizationRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::CustomizationAttachment, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::CustomizationAttachment, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -654,8 +654,8 @@ pub struct DetachCustomizationRequest {
 }
 
 impl DetachCustomizationRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -697,8 +697,10 @@ impl ListAttachmentsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::CustomizationAttachment>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(
+        self,
+    ) -> impl Future<Output = Result<(api::Page<api::CustomizationAttachment>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

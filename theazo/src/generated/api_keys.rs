@@ -48,8 +48,8 @@ pub struct CreateApiKeyRequest {
 }
 
 impl CreateApiKeyRequest {
-    async fn answer(self) -> Result<(api::ApiKeyCreated, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ApiKeyCreated, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -91,8 +91,8 @@ impl ListApiKeysRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::ApiKey>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::ApiKey>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -108,8 +108,8 @@ pub struct RevokeApiKeyRequest {
 }
 
 impl RevokeApiKeyRequest {
-    async fn answer(self) -> Result<(api::ApiKey, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ApiKey, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

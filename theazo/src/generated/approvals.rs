@@ -133,8 +133,8 @@ impl ListApprovalsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Approval>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Approval>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -150,8 +150,8 @@ pub struct GetApprovalRequest {
 }
 
 impl GetApprovalRequest {
-    async fn answer(self) -> Result<(api::Approval, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Approval, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -179,8 +179,8 @@ impl ApproveActionRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Approval, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Approval, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -208,8 +208,8 @@ impl DenyActionRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Approval, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Approval, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -231,8 +231,8 @@ impl BulkApproveActionsRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::BulkApprovalResult, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::BulkApprovalResult, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -260,8 +260,8 @@ impl BulkDenyActionsRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::BulkApprovalResult, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::BulkApprovalResult, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

@@ -111,8 +111,8 @@ pub struct GetSubscriptionRequest {
 }
 
 impl GetSubscriptionRequest {
-    async fn answer(self) -> Result<(api::BillingSubscription, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::BillingSubscription, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -128,8 +128,8 @@ pub struct CreateCheckoutRequest {
 }
 
 impl CreateCheckoutRequest {
-    async fn answer(self) -> Result<(api::BillingPage, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::BillingPage, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -145,8 +145,8 @@ pub struct GetBillingPortalRequest {
 }
 
 impl GetBillingPortalRequest {
-    async fn answer(self) -> Result<(api::BillingPage, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::BillingPage, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -162,8 +162,8 @@ pub struct GetCreditBalanceRequest {
 }
 
 impl GetCreditBalanceRequest {
-    async fn answer(self) -> Result<(api::CreditBalance, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::CreditBalance, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -179,8 +179,8 @@ pub struct SetBudgetRequest {
 }
 
 impl SetBudgetRequest {
-    async fn answer(self) -> Result<(api::BillingBudgetStatus, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::BillingBudgetStatus, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -196,8 +196,8 @@ pub struct GetBudgetRequest {
 }
 
 impl GetBudgetRequest {
-    async fn answer(self) -> Result<(api::BillingBudgetStatus, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::BillingBudgetStatus, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -213,8 +213,8 @@ pub struct DeleteBudgetRequest {
 }
 
 impl DeleteBudgetRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -230,8 +230,8 @@ pub struct SetUserBudgetRequest {
 }
 
 impl SetUserBudgetRequest {
-    async fn answer(self) -> Result<(api::BillingBudgetConfig, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::BillingBudgetConfig, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -247,8 +247,8 @@ pub struct GetUserBudgetRequest {
 }
 
 impl GetUserBudgetRequest {
-    async fn answer(self) -> Result<(api::BillingBudgetConfig, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::BillingBudgetConfig, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -264,8 +264,8 @@ pub struct DeleteUserBudgetRequest {
 }
 
 impl DeleteUserBudgetRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -281,8 +281,8 @@ pub struct SetBudgetOfUserRequest {
 }
 
 impl SetBudgetOfUserRequest {
-    async fn answer(self) -> Result<(api::BillingBudgetStatus, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::BillingBudgetStatus, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -298,8 +298,8 @@ pub struct GetBudgetOfUserRequest {
 }
 
 impl GetBudgetOfUserRequest {
-    async fn answer(self) -> Result<(api::BillingBudgetStatus, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::BillingBudgetStatus, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -315,8 +315,8 @@ pub struct DeleteBudgetOfUserRequest {
 }
 
 impl DeleteBudgetOfUserRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 

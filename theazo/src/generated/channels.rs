@@ -188,8 +188,8 @@ impl CreateChannelRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Channel, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Channel, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -237,8 +237,8 @@ impl ListChannelsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Channel>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Channel>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -254,8 +254,8 @@ pub struct GetChannelRequest {
 }
 
 impl GetChannelRequest {
-    async fn answer(self) -> Result<(api::Channel, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Channel, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -283,8 +283,8 @@ impl UpdateChannelRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Channel, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Channel, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -300,8 +300,8 @@ pub struct DeleteChannelRequest {
 }
 
 impl DeleteChannelRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -343,8 +343,8 @@ impl ListChannelConversationsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::ChannelConversation>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::ChannelConversation>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -360,8 +360,8 @@ pub struct TestChannelRequest {
 }
 
 impl TestChannelRequest {
-    async fn answer(self) -> Result<(api::ChannelTestResult, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChannelTestResult, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -377,8 +377,8 @@ pub struct SendVisitorMessageRequest {
 }
 
 impl SendVisitorMessageRequest {
-    async fn answer(self) -> Result<(api::VisitorMessageSent, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::VisitorMessageSent, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -426,8 +426,8 @@ impl ListVisitorMessagesRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::VisitorMessage>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::VisitorMessage>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -443,8 +443,8 @@ pub struct StreamVisitorMessagesRequest {
 }
 
 impl StreamVisitorMessagesRequest {
-    async fn answer(self) -> Result<crate::TypedStream<api::VisitorStreamEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::VisitorStreamEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 

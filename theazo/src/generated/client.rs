@@ -28,8 +28,8 @@ pub struct GetHealthRequest {
 }
 
 impl GetHealthRequest {
-    async fn answer(self) -> Result<(api::Health, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Health, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -45,8 +45,10 @@ pub struct GetOpenApiRequest {
 }
 
 impl GetOpenApiRequest {
-    async fn answer(self) -> Result<(serde_json::Map<String, serde_json::Value>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(
+        self,
+    ) -> impl Future<Output = Result<(serde_json::Map<String, serde_json::Value>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

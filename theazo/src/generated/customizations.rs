@@ -169,8 +169,8 @@ impl CreateCustomizationRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Customization, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Customization, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -218,8 +218,8 @@ impl ListCustomizationsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Customization>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Customization>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -235,8 +235,8 @@ pub struct GetCustomizationRequest {
 }
 
 impl GetCustomizationRequest {
-    async fn answer(self) -> Result<(api::Customization, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Customization, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -312,8 +312,8 @@ impl UpdateCustomizationRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Customization, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Customization, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -329,8 +329,8 @@ pub struct DeleteCustomizationRequest {
 }
 
 impl DeleteCustomizationRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -352,8 +352,8 @@ impl RenderCustomizationRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::RenderedCustomization, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::RenderedCustomization, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

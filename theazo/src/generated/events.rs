@@ -45,8 +45,8 @@ impl EmitEventRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::EmittedEvent, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::EmittedEvent, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

@@ -110,8 +110,8 @@ impl UploadFileRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::StoredFile, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::StoredFile, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -127,8 +127,8 @@ pub struct GetFileRequest {
 }
 
 impl GetFileRequest {
-    async fn answer(self) -> Result<(api::StoredFile, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::StoredFile, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -194,8 +194,8 @@ impl ListStoredFilesRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::StoredFile>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::StoredFile>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -217,8 +217,8 @@ impl GetFileUrlRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::FileUrl, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::FileUrl, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -234,8 +234,8 @@ pub struct DownloadFileRequest {
 }
 
 impl DownloadFileRequest {
-    async fn answer(self) -> Result<(api::FileContent, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::FileContent, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -251,8 +251,8 @@ pub struct DeleteStoredFileRequest {
 }
 
 impl DeleteStoredFileRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 

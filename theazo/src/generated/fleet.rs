@@ -66,8 +66,8 @@ pub struct GetFleetStatusRequest {
 }
 
 impl GetFleetStatusRequest {
-    async fn answer(self) -> Result<(api::FleetStatus, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::FleetStatus, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -115,8 +115,8 @@ impl ListFleetResultsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::FleetItemResult>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::FleetItemResult>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -132,8 +132,8 @@ pub struct StreamFleetRequest {
 }
 
 impl StreamFleetRequest {
-    async fn answer(self) -> Result<crate::TypedStream<api::FleetStreamEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::FleetStreamEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 
@@ -149,8 +149,8 @@ pub struct WaitForFleetRequest {
 }
 
 impl WaitForFleetRequest {
-    async fn answer(self) -> Result<(api::FleetStatus, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::FleetStatus, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -167,10 +167,12 @@ pub struct PauseFleetRequest {
 }
 
 impl PauseFleetRequest {
-    async fn answer(self) -> Result<(crate::Fleet, ResponseMeta), Error> {
-        let (data, meta) = self.draft.json().await?;
-        self.handle.refresh(data);
-        Ok((self.handle, meta))
+    fn answer(self) -> impl Future<Output = Result<(crate::Fleet, ResponseMeta), Error>> + Send {
+        let Self { draft, handle } = self;
+        draft.json_as(move |data| {
+            handle.refresh(data);
+            handle
+        })
     }
 }
 
@@ -187,10 +189,12 @@ pub struct ResumeFleetRequest {
 }
 
 impl ResumeFleetRequest {
-    async fn answer(self) -> Result<(crate::Fleet, ResponseMeta), Error> {
-        let (data, meta) = self.draft.json().await?;
-        self.handle.refresh(data);
-        Ok((self.handle, meta))
+    fn answer(self) -> impl Future<Output = Result<(crate::Fleet, ResponseMeta), Error>> + Send {
+        let Self { draft, handle } = self;
+        draft.json_as(move |data| {
+            handle.refresh(data);
+            handle
+        })
     }
 }
 
@@ -207,10 +211,12 @@ pub struct CancelFleetRequest {
 }
 
 impl CancelFleetRequest {
-    async fn answer(self) -> Result<(crate::Fleet, ResponseMeta), Error> {
-        let (data, meta) = self.draft.json().await?;
-        self.handle.refresh(data);
-        Ok((self.handle, meta))
+    fn answer(self) -> impl Future<Output = Result<(crate::Fleet, ResponseMeta), Error>> + Send {
+        let Self { draft, handle } = self;
+        draft.json_as(move |data| {
+            handle.refresh(data);
+            handle
+        })
     }
 }
 

@@ -23,10 +23,9 @@ pub struct GetFleetRequest {
 }
 
 impl GetFleetRequest {
-    async fn answer(self) -> Result<(crate::Fleet, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Fleet, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Fleet::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Fleet::new(&transport, data))
     }
 }
 

@@ -48,8 +48,8 @@ pub struct ConfigureGuardrailsRequest {
 }
 
 impl ConfigureGuardrailsRequest {
-    async fn answer(self) -> Result<(api::GuardrailConfig, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::GuardrailConfig, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -65,8 +65,8 @@ pub struct GetGuardrailsRequest {
 }
 
 impl GetGuardrailsRequest {
-    async fn answer(self) -> Result<(api::GuardrailConfig, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::GuardrailConfig, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -126,8 +126,8 @@ impl ListGuardrailViolationsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::GuardrailViolation>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::GuardrailViolation>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

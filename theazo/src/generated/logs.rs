@@ -125,8 +125,8 @@ impl QueryLogsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::LogEntry>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::LogEntry>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -160,8 +160,8 @@ impl StreamLogsRequest {
         self
     }
 
-    async fn answer(self) -> Result<crate::TypedStream<api::LogEntry>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::LogEntry>, Error>> + Send {
+        self.draft.events()
     }
 }
 
@@ -201,8 +201,8 @@ impl OpenLogSocketRequest {
         self
     }
 
-    async fn answer(self) -> Result<crate::TypedStream<api::LogEntry>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::LogEntry>, Error>> + Send {
+        self.draft.events()
     }
 }
 

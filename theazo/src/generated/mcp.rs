@@ -127,8 +127,8 @@ pub struct ConnectMcpServerRequest {
 }
 
 impl ConnectMcpServerRequest {
-    async fn answer(self) -> Result<(api::McpConnection, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::McpConnection, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -170,8 +170,8 @@ impl ListMcpConnectionsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::McpConnection>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::McpConnection>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -187,8 +187,8 @@ pub struct GetMcpConnectionRequest {
 }
 
 impl GetMcpConnectionRequest {
-    async fn answer(self) -> Result<(api::McpConnection, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::McpConnection, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -230,8 +230,8 @@ impl ListMcpToolsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::McpTool>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::McpTool>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -247,8 +247,8 @@ pub struct RefreshMcpToolsRequest {
 }
 
 impl RefreshMcpToolsRequest {
-    async fn answer(self) -> Result<(api::McpRefreshResult, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::McpRefreshResult, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -264,8 +264,8 @@ pub struct UpdateMcpConnectionRequest {
 }
 
 impl UpdateMcpConnectionRequest {
-    async fn answer(self) -> Result<(api::McpConnection, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::McpConnection, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -281,8 +281,8 @@ pub struct GetMcpHealthRequest {
 }
 
 impl GetMcpHealthRequest {
-    async fn answer(self) -> Result<(api::McpHealth, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::McpHealth, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -298,8 +298,8 @@ pub struct DisconnectMcpServerRequest {
 }
 
 impl DisconnectMcpServerRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -315,8 +315,8 @@ pub struct SetMcpUserCredentialsRequest {
 }
 
 impl SetMcpUserCredentialsRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -332,8 +332,8 @@ pub struct DeleteMcpUserCredentialsRequest {
 }
 
 impl DeleteMcpUserCredentialsRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -355,8 +355,8 @@ impl SetMcpServerConfigRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::McpServerConfigResponse, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::McpServerConfigResponse, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -372,8 +372,8 @@ pub struct GetMcpServerConfigRequest {
 }
 
 impl GetMcpServerConfigRequest {
-    async fn answer(self) -> Result<(api::McpServerConfigResponse, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::McpServerConfigResponse, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

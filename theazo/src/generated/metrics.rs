@@ -35,8 +35,8 @@ pub struct GetMetricsSummaryRequest {
 }
 
 impl GetMetricsSummaryRequest {
-    async fn answer(self) -> Result<(api::MetricsSummary, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::MetricsSummary, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -78,8 +78,8 @@ impl QueryMetricsRequest {
         self
     }
 
-    async fn answer(self) -> Result<(Vec<api::MetricDataPoint>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(Vec<api::MetricDataPoint>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

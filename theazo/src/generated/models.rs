@@ -68,8 +68,8 @@ impl ListModelsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Model>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Model>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -85,8 +85,8 @@ pub struct GetModelRequest {
 }
 
 impl GetModelRequest {
-    async fn answer(self) -> Result<(api::Model, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Model, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -102,8 +102,8 @@ pub struct EstimateModelRequest {
 }
 
 impl EstimateModelRequest {
-    async fn answer(self) -> Result<(api::ModelEstimate, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ModelEstimate, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

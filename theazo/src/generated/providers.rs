@@ -67,8 +67,8 @@ impl SetProviderRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::ProviderData, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ProviderData, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -116,8 +116,8 @@ impl ListProvidersRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::ProviderData>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::ProviderData>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -133,8 +133,8 @@ pub struct GetProviderRequest {
 }
 
 impl GetProviderRequest {
-    async fn answer(self) -> Result<(api::ProviderData, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ProviderData, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -150,8 +150,8 @@ pub struct DeleteProviderRequest {
 }
 
 impl DeleteProviderRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 

@@ -33,8 +33,8 @@ pub struct WaitForRunRequest {
 }
 
 impl WaitForRunRequest {
-    async fn answer(self) -> Result<(api::RunResult, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::RunResult, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -50,8 +50,8 @@ pub struct StreamRunRequest {
 }
 
 impl StreamRunRequest {
-    async fn answer(self) -> Result<crate::TypedStream<api::StreamEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::StreamEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 
@@ -68,10 +68,12 @@ pub struct CancelRunRequest {
 }
 
 impl CancelRunRequest {
-    async fn answer(self) -> Result<(crate::Run, ResponseMeta), Error> {
-        let (data, meta) = self.draft.json().await?;
-        self.handle.refresh(data);
-        Ok((self.handle, meta))
+    fn answer(self) -> impl Future<Output = Result<(crate::Run, ResponseMeta), Error>> + Send {
+        let Self { draft, handle } = self;
+        draft.json_as(move |data| {
+            handle.refresh(data);
+            handle
+        })
     }
 }
 

@@ -23,10 +23,9 @@ pub struct GetRunRequest {
 }
 
 impl GetRunRequest {
-    async fn answer(self) -> Result<(crate::Run, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Run, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Run::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Run::new(&transport, data))
     }
 }
 

@@ -135,8 +135,8 @@ impl CreateScheduleRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Schedule, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Schedule, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -178,8 +178,8 @@ impl ListSchedulesRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Schedule>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Schedule>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -195,8 +195,8 @@ pub struct GetScheduleRequest {
 }
 
 impl GetScheduleRequest {
-    async fn answer(self) -> Result<(api::Schedule, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Schedule, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -242,8 +242,8 @@ impl UpdateScheduleRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Schedule, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Schedule, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -259,8 +259,8 @@ pub struct PauseScheduleRequest {
 }
 
 impl PauseScheduleRequest {
-    async fn answer(self) -> Result<(api::Schedule, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Schedule, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -276,8 +276,8 @@ pub struct ResumeScheduleRequest {
 }
 
 impl ResumeScheduleRequest {
-    async fn answer(self) -> Result<(api::Schedule, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Schedule, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -293,8 +293,8 @@ pub struct DeleteScheduleRequest {
 }
 
 impl DeleteScheduleRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -336,8 +336,8 @@ impl ListScheduleHistoryRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::ScheduleExecution>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::ScheduleExecution>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

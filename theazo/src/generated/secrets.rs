@@ -47,8 +47,8 @@ pub struct SetSecretsRequest {
 }
 
 impl SetSecretsRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -90,8 +90,8 @@ impl ListSecretsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::SecretInfo>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::SecretInfo>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -107,8 +107,8 @@ pub struct DeleteSecretRequest {
 }
 
 impl DeleteSecretRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 

@@ -148,8 +148,8 @@ impl RunInSessionRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::RunResult, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::RunResult, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -165,8 +165,8 @@ pub struct GetSessionUsageRequest {
 }
 
 impl GetSessionUsageRequest {
-    async fn answer(self) -> Result<(api::UsageReport, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::UsageReport, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -182,8 +182,8 @@ pub struct GetSessionLimitsRequest {
 }
 
 impl GetSessionLimitsRequest {
-    async fn answer(self) -> Result<(api::LimitsStatus, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::LimitsStatus, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -200,10 +200,12 @@ pub struct UpdateSessionLimitsRequest {
 }
 
 impl UpdateSessionLimitsRequest {
-    async fn answer(self) -> Result<(crate::Session, ResponseMeta), Error> {
-        let (data, meta) = self.draft.json().await?;
-        self.handle.refresh(data);
-        Ok((self.handle, meta))
+    fn answer(self) -> impl Future<Output = Result<(crate::Session, ResponseMeta), Error>> + Send {
+        let Self { draft, handle } = self;
+        draft.json_as(move |data| {
+            handle.refresh(data);
+            handle
+        })
     }
 }
 
@@ -220,10 +222,12 @@ pub struct PauseSessionRequest {
 }
 
 impl PauseSessionRequest {
-    async fn answer(self) -> Result<(crate::Session, ResponseMeta), Error> {
-        let (data, meta) = self.draft.json().await?;
-        self.handle.refresh(data);
-        Ok((self.handle, meta))
+    fn answer(self) -> impl Future<Output = Result<(crate::Session, ResponseMeta), Error>> + Send {
+        let Self { draft, handle } = self;
+        draft.json_as(move |data| {
+            handle.refresh(data);
+            handle
+        })
     }
 }
 
@@ -240,10 +244,12 @@ pub struct ResumeSessionRequest {
 }
 
 impl ResumeSessionRequest {
-    async fn answer(self) -> Result<(crate::Session, ResponseMeta), Error> {
-        let (data, meta) = self.draft.json().await?;
-        self.handle.refresh(data);
-        Ok((self.handle, meta))
+    fn answer(self) -> impl Future<Output = Result<(crate::Session, ResponseMeta), Error>> + Send {
+        let Self { draft, handle } = self;
+        draft.json_as(move |data| {
+            handle.refresh(data);
+            handle
+        })
     }
 }
 
@@ -260,10 +266,12 @@ pub struct TerminateSessionRequest {
 }
 
 impl TerminateSessionRequest {
-    async fn answer(self) -> Result<(crate::Session, ResponseMeta), Error> {
-        let (data, meta) = self.draft.json().await?;
-        self.handle.refresh(data);
-        Ok((self.handle, meta))
+    fn answer(self) -> impl Future<Output = Result<(crate::Session, ResponseMeta), Error>> + Send {
+        let Self { draft, handle } = self;
+        draft.json_as(move |data| {
+            handle.refresh(data);
+            handle
+        })
     }
 }
 
@@ -321,8 +329,8 @@ impl StreamInSessionRequest {
         self
     }
 
-    async fn answer(self) -> Result<crate::TypedStream<api::StreamEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::StreamEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 

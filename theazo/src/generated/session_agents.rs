@@ -208,10 +208,9 @@ impl CreateAgentRequest {
         self
     }
 
-    async fn answer(self) -> Result<(crate::Agent, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Agent, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Agent::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Agent::new(&transport, data))
     }
 }
 
@@ -271,10 +270,9 @@ impl ListSessionAgentsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<crate::Agent>, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(api::Page<crate::Agent>, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (page, meta) = self.draft.json().await?;
-        Ok((page.map(|data| crate::Agent::new(&transport, data)), meta))
+        self.draft.json_as(move |page| page.map(|data| crate::Agent::new(&transport, data)))
     }
 }
 

@@ -293,8 +293,8 @@ impl CreateChatRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::ChatConversation, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatConversation, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -342,8 +342,8 @@ impl ListChatsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::ChatConversation>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::ChatConversation>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -359,8 +359,8 @@ pub struct GetChatRequest {
 }
 
 impl GetChatRequest {
-    async fn answer(self) -> Result<(api::ChatConversation, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatConversation, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -388,8 +388,8 @@ impl UpdateChatRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::ChatConversation, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatConversation, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -405,8 +405,8 @@ pub struct DeleteChatRequest {
 }
 
 impl DeleteChatRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -422,8 +422,8 @@ pub struct ArchiveChatRequest {
 }
 
 impl ArchiveChatRequest {
-    async fn answer(self) -> Result<(api::ChatConversation, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatConversation, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -439,8 +439,8 @@ pub struct UnarchiveChatRequest {
 }
 
 impl UnarchiveChatRequest {
-    async fn answer(self) -> Result<(api::ChatConversation, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatConversation, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -456,8 +456,8 @@ pub struct GetChatContextRequest {
 }
 
 impl GetChatContextRequest {
-    async fn answer(self) -> Result<(api::ChatContextState, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatContextState, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -491,8 +491,8 @@ impl InjectChatContextRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::ChatContextState, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatContextState, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -514,8 +514,8 @@ impl HandOffChatRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::ChatHandoff, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatHandoff, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -531,8 +531,8 @@ pub struct ResolveChatHandoffRequest {
 }
 
 impl ResolveChatHandoffRequest {
-    async fn answer(self) -> Result<(api::ChatHandoff, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatHandoff, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -554,8 +554,8 @@ impl SendChatMessageRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::ChatMessage, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatMessage, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -577,8 +577,8 @@ impl StreamChatMessageRequest {
         self
     }
 
-    async fn answer(self) -> Result<crate::TypedStream<api::ChatStreamEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::ChatStreamEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 
@@ -626,8 +626,8 @@ impl ListChatMessagesRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::ChatMessage>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::ChatMessage>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -649,8 +649,8 @@ impl CreateChatThreadRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::ChatThread, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatThread, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -692,8 +692,8 @@ impl ListChatThreadsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::ChatThread>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::ChatThread>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -741,8 +741,8 @@ impl ListThreadMessagesRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::ChatMessage>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::ChatMessage>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -764,8 +764,8 @@ impl SendInThreadRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::ChatMessage, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ChatMessage, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -813,8 +813,8 @@ impl SearchChatRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::ChatSearchResult>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::ChatSearchResult>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

@@ -80,10 +80,9 @@ impl DispatchFleetRequest {
         self
     }
 
-    async fn answer(self) -> Result<(crate::Fleet, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Fleet, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Fleet::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Fleet::new(&transport, data))
     }
 }
 
@@ -131,10 +130,9 @@ impl ListFleetsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<crate::Fleet>, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(api::Page<crate::Fleet>, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (page, meta) = self.draft.json().await?;
-        Ok((page.map(|data| crate::Fleet::new(&transport, data)), meta))
+        self.draft.json_as(move |page| page.map(|data| crate::Fleet::new(&transport, data)))
     }
 }
 

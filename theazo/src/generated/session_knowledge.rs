@@ -158,8 +158,8 @@ impl UploadKnowledgeRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::KnowledgeUpload, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::KnowledgeUpload, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -219,8 +219,8 @@ impl QueryKnowledgeRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::KnowledgeResult>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::KnowledgeResult>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -242,8 +242,8 @@ impl GetKnowledgeStatsRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::KnowledgeStats, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::KnowledgeStats, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -265,8 +265,8 @@ impl DeleteKnowledgeCollectionRequest {
         self
     }
 
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -300,8 +300,8 @@ impl SyncKnowledgeRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::KnowledgeSourceData, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::KnowledgeSourceData, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -355,8 +355,8 @@ impl ListKnowledgeSourcesRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::KnowledgeSourceData>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::KnowledgeSourceData>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -378,8 +378,8 @@ impl DeleteKnowledgeSourceRequest {
         self
     }
 
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 

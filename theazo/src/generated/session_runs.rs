@@ -94,10 +94,9 @@ impl StartRunRequest {
         self
     }
 
-    async fn answer(self) -> Result<(crate::Run, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Run, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Run::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Run::new(&transport, data))
     }
 }
 
@@ -145,10 +144,9 @@ impl ListRunsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<crate::Run>, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(api::Page<crate::Run>, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (page, meta) = self.draft.json().await?;
-        Ok((page.map(|data| crate::Run::new(&transport, data)), meta))
+        self.draft.json_as(move |page| page.map(|data| crate::Run::new(&transport, data)))
     }
 }
 

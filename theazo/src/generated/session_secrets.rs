@@ -53,8 +53,8 @@ pub struct SetSessionSecretsRequest {
 }
 
 impl SetSessionSecretsRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -96,8 +96,8 @@ impl ListSessionSecretsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::SecretInfo>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::SecretInfo>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -113,8 +113,8 @@ pub struct DeleteSessionSecretRequest {
 }
 
 impl DeleteSessionSecretRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 

@@ -84,8 +84,8 @@ impl SubmitTaskRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Task, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Task, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -133,8 +133,8 @@ impl ListTasksRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Task>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Task>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -150,8 +150,8 @@ pub struct GetSessionTaskRequest {
 }
 
 impl GetSessionTaskRequest {
-    async fn answer(self) -> Result<(api::Task, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Task, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -173,8 +173,8 @@ impl WaitForSessionTaskRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Task, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Task, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -190,8 +190,8 @@ pub struct CancelSessionTaskRequest {
 }
 
 impl CancelSessionTaskRequest {
-    async fn answer(self) -> Result<(api::Task, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Task, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

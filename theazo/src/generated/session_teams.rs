@@ -72,10 +72,9 @@ impl CreateTeamRequest {
         self
     }
 
-    async fn answer(self) -> Result<(crate::Team, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Team, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Team::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Team::new(&transport, data))
     }
 }
 
@@ -117,10 +116,9 @@ impl ListTeamsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<crate::Team>, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(api::Page<crate::Team>, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (page, meta) = self.draft.json().await?;
-        Ok((page.map(|data| crate::Team::new(&transport, data)), meta))
+        self.draft.json_as(move |page| page.map(|data| crate::Team::new(&transport, data)))
     }
 }
 

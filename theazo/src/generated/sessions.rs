@@ -126,10 +126,9 @@ impl CreateSessionRequest {
         self
     }
 
-    async fn answer(self) -> Result<(crate::Session, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Session, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Session::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Session::new(&transport, data))
     }
 }
 
@@ -145,10 +144,9 @@ pub struct GetSessionRequest {
 }
 
 impl GetSessionRequest {
-    async fn answer(self) -> Result<(crate::Session, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Session, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Session::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Session::new(&transport, data))
     }
 }
 
@@ -204,10 +202,9 @@ impl GetOrCreateUserSessionRequest {
         self
     }
 
-    async fn answer(self) -> Result<(crate::Session, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Session, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Session::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Session::new(&transport, data))
     }
 }
 
@@ -261,10 +258,9 @@ impl ListSessionsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<crate::Session>, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(api::Page<crate::Session>, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (page, meta) = self.draft.json().await?;
-        Ok((page.map(|data| crate::Session::new(&transport, data)), meta))
+        self.draft.json_as(move |page| page.map(|data| crate::Session::new(&transport, data)))
     }
 }
 

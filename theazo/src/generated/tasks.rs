@@ -40,8 +40,8 @@ pub struct GetTaskRequest {
 }
 
 impl GetTaskRequest {
-    async fn answer(self) -> Result<(api::Task, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Task, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -63,8 +63,8 @@ impl WaitForTaskRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Task, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Task, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -80,8 +80,8 @@ pub struct CancelTaskRequest {
 }
 
 impl CancelTaskRequest {
-    async fn answer(self) -> Result<(api::Task, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Task, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

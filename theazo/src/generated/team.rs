@@ -52,8 +52,8 @@ pub struct RunTeamRequest {
 }
 
 impl RunTeamRequest {
-    async fn answer(self) -> Result<(api::TeamRun, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::TeamRun, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -69,8 +69,8 @@ pub struct StartTeamRunRequest {
 }
 
 impl StartTeamRunRequest {
-    async fn answer(self) -> Result<(api::TeamRunStarted, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::TeamRunStarted, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -118,8 +118,8 @@ impl ListTeamRunsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::TeamRun>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::TeamRun>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -135,8 +135,8 @@ pub struct CancelTeamRequest {
 }
 
 impl CancelTeamRequest {
-    async fn answer(self) -> Result<(api::TeamCancellation, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::TeamCancellation, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

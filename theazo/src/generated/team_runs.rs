@@ -38,8 +38,8 @@ pub struct GetTeamRunRequest {
 }
 
 impl GetTeamRunRequest {
-    async fn answer(self) -> Result<(api::TeamRun, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::TeamRun, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -55,8 +55,8 @@ pub struct WaitForTeamRunRequest {
 }
 
 impl WaitForTeamRunRequest {
-    async fn answer(self) -> Result<(api::TeamRun, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::TeamRun, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -72,8 +72,8 @@ pub struct StreamTeamRunRequest {
 }
 
 impl StreamTeamRunRequest {
-    async fn answer(self) -> Result<crate::TypedStream<api::TeamStreamEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::TeamStreamEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 
@@ -89,8 +89,8 @@ pub struct CancelTeamRunRequest {
 }
 
 impl CancelTeamRunRequest {
-    async fn answer(self) -> Result<(api::TeamRun, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::TeamRun, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

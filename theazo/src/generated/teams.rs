@@ -23,10 +23,9 @@ pub struct GetTeamRequest {
 }
 
 impl GetTeamRequest {
-    async fn answer(self) -> Result<(crate::Team, ResponseMeta), Error> {
+    fn answer(self) -> impl Future<Output = Result<(crate::Team, ResponseMeta), Error>> + Send {
         let transport = self.draft.transport.clone();
-        let (data, meta) = self.draft.json().await?;
-        Ok((crate::Team::new(&transport, data), meta))
+        self.draft.json_as(move |data| crate::Team::new(&transport, data))
     }
 }
 

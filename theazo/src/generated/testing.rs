@@ -74,8 +74,8 @@ pub struct ScriptAgentRequest {
 }
 
 impl ScriptAgentRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -91,8 +91,8 @@ pub struct AdvanceClockRequest {
 }
 
 impl AdvanceClockRequest {
-    async fn answer(self) -> Result<(api::ClockState, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ClockState, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -108,8 +108,8 @@ pub struct GetClockRequest {
 }
 
 impl GetClockRequest {
-    async fn answer(self) -> Result<(api::ClockState, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ClockState, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -161,8 +161,8 @@ impl InjectFaultRequest {
         self
     }
 
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -178,8 +178,8 @@ pub struct CreateTestAccountRequest {
 }
 
 impl CreateTestAccountRequest {
-    async fn answer(self) -> Result<(api::TestAccount, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::TestAccount, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -195,8 +195,8 @@ pub struct ListRecordedRequestsRequest {
 }
 
 impl ListRecordedRequestsRequest {
-    async fn answer(self) -> Result<(Vec<api::RecordedRequest>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(Vec<api::RecordedRequest>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -212,8 +212,8 @@ pub struct ListChargesRequest {
 }
 
 impl ListChargesRequest {
-    async fn answer(self) -> Result<(Vec<api::Charge>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(Vec<api::Charge>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

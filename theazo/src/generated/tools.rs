@@ -90,8 +90,8 @@ impl RegisterToolRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Tool, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Tool, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -133,8 +133,8 @@ impl ListToolsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Tool>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Tool>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -150,8 +150,8 @@ pub struct GetToolRequest {
 }
 
 impl GetToolRequest {
-    async fn answer(self) -> Result<(api::Tool, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Tool, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -191,8 +191,8 @@ impl UpdateToolRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Tool, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Tool, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -208,8 +208,8 @@ pub struct TestToolRequest {
 }
 
 impl TestToolRequest {
-    async fn answer(self) -> Result<(api::ToolResult, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::ToolResult, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -225,8 +225,8 @@ pub struct DeleteToolRequest {
 }
 
 impl DeleteToolRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 

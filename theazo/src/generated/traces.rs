@@ -73,8 +73,8 @@ impl ListTracesRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Trace>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Trace>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -90,8 +90,8 @@ pub struct GetTraceRequest {
 }
 
 impl GetTraceRequest {
-    async fn answer(self) -> Result<(api::TraceDetail, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::TraceDetail, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

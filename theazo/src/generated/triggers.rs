@@ -102,8 +102,8 @@ impl CreateTriggerRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Trigger, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Trigger, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -145,8 +145,8 @@ impl ListTriggersRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Trigger>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Trigger>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -162,8 +162,8 @@ pub struct GetTriggerRequest {
 }
 
 impl GetTriggerRequest {
-    async fn answer(self) -> Result<(api::Trigger, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Trigger, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -179,8 +179,8 @@ pub struct DeleteTriggerRequest {
 }
 
 impl DeleteTriggerRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -196,8 +196,8 @@ pub struct FireTriggerRequest {
 }
 
 impl FireTriggerRequest {
-    async fn answer(self) -> Result<(api::TriggerFiring, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::TriggerFiring, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

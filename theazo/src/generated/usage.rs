@@ -84,8 +84,8 @@ impl GetUsageSummaryRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::UsageSummary, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::UsageSummary, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -107,8 +107,8 @@ impl GetUserUsageRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::UserUsage, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::UserUsage, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -130,8 +130,8 @@ impl GetDailyUsageRequest {
         self
     }
 
-    async fn answer(self) -> Result<(Vec<api::DailyUsage>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(Vec<api::DailyUsage>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -153,8 +153,10 @@ impl GetProviderUsageRequest {
         self
     }
 
-    async fn answer(self) -> Result<(std::collections::BTreeMap<String, api::Cost>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(
+        self,
+    ) -> impl Future<Output = Result<(std::collections::BTreeMap<String, api::Cost>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -176,8 +178,8 @@ impl ExportUsageRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::UsageExport, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::UsageExport, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -249,8 +251,8 @@ impl ListLedgerRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::LedgerEntry>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::LedgerEntry>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

@@ -63,8 +63,8 @@ impl CreateWebhookRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Webhook, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Webhook, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -106,8 +106,8 @@ impl ListWebhooksRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Webhook>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Webhook>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -123,8 +123,8 @@ pub struct TestWebhookRequest {
 }
 
 impl TestWebhookRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -140,8 +140,8 @@ pub struct DeleteWebhookRequest {
 }
 
 impl DeleteWebhookRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 

@@ -200,8 +200,8 @@ pub struct CreateWorkflowRequest {
 }
 
 impl CreateWorkflowRequest {
-    async fn answer(self) -> Result<(api::Workflow, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Workflow, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -243,8 +243,8 @@ impl ListWorkflowsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::Workflow>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::Workflow>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -260,8 +260,8 @@ pub struct GetWorkflowRequest {
 }
 
 impl GetWorkflowRequest {
-    async fn answer(self) -> Result<(api::Workflow, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Workflow, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -349,8 +349,8 @@ impl UpdateWorkflowRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Workflow, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Workflow, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -366,8 +366,8 @@ pub struct DeleteWorkflowRequest {
 }
 
 impl DeleteWorkflowRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
@@ -389,8 +389,8 @@ impl EstimateWorkflowRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::WorkflowEstimate, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::WorkflowEstimate, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -418,8 +418,8 @@ impl ScheduleWorkflowRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::Schedule, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Schedule, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -461,8 +461,8 @@ impl RunWorkflowRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::WorkflowRun, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::WorkflowRun, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -504,8 +504,8 @@ impl RunAndStreamWorkflowRequest {
         self
     }
 
-    async fn answer(self) -> Result<crate::TypedStream<api::WorkflowStreamEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::WorkflowStreamEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 
@@ -565,8 +565,8 @@ impl ListWorkflowRunsRequest {
         self.pages().items()
     }
 
-    async fn answer(self) -> Result<(api::Page<api::WorkflowRun>, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::Page<api::WorkflowRun>, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -582,8 +582,8 @@ pub struct GetWorkflowRunRequest {
 }
 
 impl GetWorkflowRunRequest {
-    async fn answer(self) -> Result<(api::WorkflowRun, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::WorkflowRun, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -599,8 +599,8 @@ pub struct WaitForWorkflowRunRequest {
 }
 
 impl WaitForWorkflowRunRequest {
-    async fn answer(self) -> Result<(api::WorkflowRun, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::WorkflowRun, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -616,8 +616,8 @@ pub struct StreamWorkflowRunRequest {
 }
 
 impl StreamWorkflowRunRequest {
-    async fn answer(self) -> Result<crate::TypedStream<api::WorkflowStreamEvent>, Error> {
-        self.draft.events().await
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::WorkflowStreamEvent>, Error>> + Send {
+        self.draft.events()
     }
 }
 
@@ -633,8 +633,8 @@ pub struct CancelWorkflowRunRequest {
 }
 
 impl CancelWorkflowRunRequest {
-    async fn answer(self) -> Result<(api::WorkflowRun, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::WorkflowRun, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -650,8 +650,8 @@ pub struct RetryWorkflowRunRequest {
 }
 
 impl RetryWorkflowRunRequest {
-    async fn answer(self) -> Result<(api::WorkflowRun, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::WorkflowRun, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 
@@ -679,8 +679,8 @@ impl ResumeWorkflowRunRequest {
         self
     }
 
-    async fn answer(self) -> Result<(api::WorkflowRun, ResponseMeta), Error> {
-        self.draft.json().await
+    fn answer(self) -> impl Future<Output = Result<(api::WorkflowRun, ResponseMeta), Error>> + Send {
+        self.draft.json()
     }
 }
 

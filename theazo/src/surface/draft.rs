@@ -26,27 +26,46 @@ impl<E: Endpoint> Draft<E> {
         Self { transport: transport.clone(), path, query, body, options: CallOptions::default() }
     }
 
+    // The parts are encoded before there is a future: one that held a large body would be large itself, and be copied.
+
     /// Sends the call and decodes the answer.
-    pub async fn json(self) -> Result<(E::Response, ResponseMeta), Error> {
-        let (transport, call) = self.encode()?;
-        let answer = transport.call(call).await?;
-        let value = serde_json::from_slice(&answer.body).map_err(|problem| {
-            let what = format!("the answer to {}", name_of(E::OPERATION));
-            unreadable(&what, &answer.body, &problem, &answer.meta, transport.redactor())
-        })?;
-        Ok((value, answer.meta))
+    pub fn json(self) -> impl Future<Output = Result<(E::Response, ResponseMeta), Error>> + Send {
+        self.json_as(|data| data)
+    }
+
+    /// Sends the call, decodes the answer and makes of it what the caller gets.
+    pub fn json_as<T>(
+        self,
+        make: impl FnOnce(E::Response) -> T + Send,
+    ) -> impl Future<Output = Result<(T, ResponseMeta), Error>> + Send {
+        let encoded = self.encode();
+        async move {
+            let (transport, call) = encoded?;
+            let answer = transport.call(call).await?;
+            let value = serde_json::from_slice(&answer.body).map_err(|problem| {
+                let what = format!("the answer to {}", name_of(E::OPERATION));
+                unreadable(&what, &answer.body, &problem, &answer.meta, transport.redactor())
+            })?;
+            Ok((make(value), answer.meta))
+        }
     }
 
     /// Sends the call, whose answer is not read.
-    pub async fn empty(self) -> Result<((), ResponseMeta), Error> {
-        let (transport, call) = self.encode()?;
-        Ok(((), transport.call(call).await?.meta))
+    pub fn empty(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        let encoded = self.encode();
+        async move {
+            let (transport, call) = encoded?;
+            Ok(((), transport.call(call).await?.meta))
+        }
     }
 
     /// Opens the stream.
-    pub async fn events(self) -> Result<TypedStream<E::Response>, Error> {
-        let (transport, call) = self.encode()?;
-        Ok(TypedStream::new(transport.open(call).await?))
+    pub fn events(self) -> impl Future<Output = Result<TypedStream<E::Response>, Error>> + Send {
+        let encoded = self.encode();
+        async move {
+            let (transport, call) = encoded?;
+            Ok(TypedStream::new(transport.open(call).await?))
+        }
     }
 
     /// Checks the parts and encodes them.
@@ -146,7 +165,9 @@ macro_rules! request_type {
             type IntoFuture = futures_util::future::BoxFuture<'static, Self::Output>;
 
             fn into_future(self) -> Self::IntoFuture {
-                Box::pin(async move { Ok(self.answer().await?.0) })
+                use futures_util::TryFutureExt;
+
+                Box::pin(self.answer().map_ok(|(answer, _)| answer))
             }
         }
     };

@@ -112,8 +112,8 @@ pub struct WriteFileRequest {
 }
 
 impl WriteFileRequest {
-    async fn answer(self) -> Result<((), ResponseMeta), Error> {
-        self.draft.empty().await
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
     }
 }
 
