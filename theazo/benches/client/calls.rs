@@ -63,7 +63,9 @@ fn compare(runtime: &Runtime, what: &str, in_flight: usize, ours: impl AsyncFn()
         &format!("{what}, {in_flight} in flight: CPU over bare reqwest"),
         1.1,
         "lower",
-        &format!("{our_micros:.1} µs / {their_micros:.1} µs, {our_allocations} / {their_allocations} allocations a call"),
+        &format!(
+            "{our_micros:.1} µs / {their_micros:.1} µs, {our_allocations} / {their_allocations} allocations a call"
+        ),
     );
 }
 

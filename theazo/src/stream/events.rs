@@ -25,8 +25,8 @@ use crate::{
     error::{Error, ErrorKind},
     hooks::ArrivedEvent,
     transport::{
-        self, ByteStream, Call, CallOptions, ClosedForGood, Exchange, LAST_EVENT_ID, LONGEST_OBEYED, Reading, Received,
-        ResponseMeta, Transport, backoff_pause, name_of, new_idempotency_key, root_of,
+        self, ByteStream, Call, CallOptions, ClosedForGood, Exchange, LAST_EVENT_ID, LONGEST_OBEYED, RUN_ID, Reading,
+        Received, ResponseMeta, Transport, backoff_pause, name_of, new_idempotency_key, root_of,
     },
 };
 
@@ -175,7 +175,7 @@ impl EventStream {
             parts.request_id = received.meta.request_id;
             return Err(error);
         }
-        if let Some(run_id) = received.meta.headers.get("x-theazo-run-id").and_then(|value| value.to_str().ok()) {
+        if let Some(run_id) = received.meta.headers.get(RUN_ID).and_then(|value| value.to_str().ok()) {
             self.run_id = Some(run_id.to_owned());
         }
         self.meta = received.meta;

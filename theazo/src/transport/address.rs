@@ -7,13 +7,13 @@ use theazo_api::Operation;
 
 use crate::error::Error;
 
-/// The base address, without a slash at its end.
+/// The base address. Slashes at its end do not count.
 pub(crate) struct Base {
-    text: String,
+    url: Url,
 }
 
 impl Base {
-    /// Reads a base address; slashes at its end do not count.
+    /// Reads a base address.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let trimmed = text.trim();
         let shown = without_user_part(trimmed);
@@ -34,37 +34,49 @@ impl Base {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(malformed("must not have a query or a fragment"));
         }
-        Ok(Self { text: url.as_str().trim_end_matches('/').to_owned() })
+        Ok(Self { url })
     }
 
     /// The address as text.
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.url.as_str().trim_end_matches('/')
+    }
+
+    fn path(&self) -> &str {
+        self.url.path().trim_end_matches('/')
     }
 
     /// The segments of the address's own path, in which a token may stand.
     pub fn path_segments(&self) -> impl Iterator<Item = &str> {
-        let path = self.text.splitn(4, '/').nth(3).unwrap_or_default();
-        path.split('/').filter(|segment| !segment.is_empty())
+        self.path().split('/').filter(|segment| !segment.is_empty())
     }
 
     /// Whether calls go through TLS.
     pub fn is_https(&self) -> bool {
-        self.text.starts_with("https:")
+        self.url.scheme() == "https"
     }
 
     /// The address of one call.
     pub fn join(&self, operation: &Operation, parameters: &[String], query: &[(String, String)]) -> Result<Url, Error> {
-        let mut text = String::with_capacity(self.text.len() + operation.path.len() + 64);
-        text.push_str(&self.text);
-        write_path(&mut text, operation, parameters)?;
-        for (index, (name, value)) in query.iter().enumerate() {
-            text.push(if index == 0 { '?' } else { '&' });
-            encode(&mut text, name);
-            text.push('=');
-            encode(&mut text, value);
+        let mut path = String::with_capacity(self.path().len() + operation.path.len() + 64);
+        path.push_str(self.path());
+        write_path(&mut path, operation, parameters)?;
+        // Scheme and host stay as they were read: reading the whole address again would cost three times as much.
+        let mut url = self.url.clone();
+        url.set_path(&path);
+        if !query.is_empty() {
+            let mut text = String::new();
+            for (index, (name, value)) in query.iter().enumerate() {
+                if index > 0 {
+                    text.push('&');
+                }
+                encode(&mut text, name);
+                text.push('=');
+                encode(&mut text, value);
+            }
+            url.set_query(Some(&text));
         }
-        Url::parse(&text).map_err(|_| Error::configuration(format!("`{text}` is not a URL")))
+        Ok(url)
     }
 }
 
@@ -188,6 +200,13 @@ mod tests {
             "the base address `https://[hidden]@host` must not carry a user name or password; the API key is given by \
              itself"
         );
+    }
+
+    #[test]
+    fn calls_go_below_the_path_of_the_base() {
+        let url = Base::parse("https://host:8443/t%20k/v2/").unwrap().join(&USER, &["u".to_owned()], &[]).unwrap();
+
+        assert_eq!(url.as_str(), "https://host:8443/t%20k/v2/v1/users/u/usage");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, pin::Pin, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt, future::Either};
 use http::HeaderMap;
 use reqwest::Url;
 
@@ -57,8 +57,6 @@ pub(crate) struct Incoming {
 pub(crate) enum Body {
     Http(reqwest::Response),
     Stream(ByteStream),
-    #[cfg(feature = "embedded")]
-    InProcess(axum::body::Body),
 }
 
 /// Why no answer came.
@@ -82,10 +80,17 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of the answer.
-    pub async fn send(&self, outgoing: Outgoing) -> Result<Incoming, Failure> {
+    pub fn send(&self, outgoing: Outgoing) -> impl Future<Output = Result<Incoming, Failure>> + Send + '_ {
         match self {
-            Self::Http(pool) if outgoing.socket => pool.open_socket(outgoing).await,
-            Self::Http(pool) => pool.send(outgoing).await,
+            Self::Http(pool) if !outgoing.socket => Either::Left(pool.send(outgoing)),
+            // Boxed, so that what is rare does not make the future of every call larger.
+            _ => Either::Right(self.send_otherwise(outgoing).boxed()),
+        }
+    }
+
+    async fn send_otherwise(&self, outgoing: Outgoing) -> Result<Incoming, Failure> {
+        match self {
+            Self::Http(pool) => pool.open_socket(outgoing).await,
             _ if outgoing.socket => {
                 let source =
                     "only the built-in HTTP client has WebSockets; `logs.stream` gives the same over HTTP".into();
@@ -120,7 +125,6 @@ async fn send_injected(client: &dyn HttpClient, outgoing: Outgoing) -> Result<In
 async fn send_in_process(router: axum::Router, outgoing: Outgoing) -> Result<Incoming, Failure> {
     use std::panic::AssertUnwindSafe;
 
-    use futures_util::FutureExt;
     use tower::ServiceExt;
 
     let mut request = http::Request::new(axum::body::Body::from(outgoing.body.unwrap_or_default()));
@@ -137,7 +141,8 @@ async fn send_in_process(router: axum::Router, outgoing: Outgoing) -> Result<Inc
         return Err(Failure { ending: Ending::Broken, source: "the connection was reset".into() });
     }
     let (head, body) = response.into_parts();
-    Ok(Incoming { status: head.status.as_u16(), headers: head.headers, body: Body::InProcess(body) })
+    let body = Body::Stream(Box::pin(body.into_data_stream().map_err(BoxError::from)));
+    Ok(Incoming { status: head.status.as_u16(), headers: head.headers, body })
 }
 
 fn uri(url: &Url) -> Result<http::Uri, Failure> {
@@ -147,31 +152,37 @@ fn uri(url: &Url) -> Result<http::Uri, Failure> {
 
 impl Body {
     /// Reads the body to its end, if it has no more bytes than that.
-    pub async fn collect(self, limit: u64) -> Result<Bytes, Unread> {
-        if let Self::Http(response) = &self
+    pub async fn collect(&mut self, limit: u64) -> Result<Bytes, Unread> {
+        if let Self::Http(response) = self
             && response.content_length().is_some_and(|length| length > limit)
         {
             return Err(Unread::TooLarge);
         }
-        let mut pieces = self.into_stream();
-        let Some(first) = pieces.next().await else { return Ok(Bytes::new()) };
-        let first = first.map_err(Unread::Broken)?;
+        let Some(first) = self.piece().await? else { return Ok(Bytes::new()) };
         if first.len() as u64 > limit {
             return Err(Unread::TooLarge);
         }
         // Most answers are one piece, which then is not copied.
-        let Some(second) = pieces.next().await else { return Ok(first) };
+        let Some(second) = self.piece().await? else { return Ok(first) };
         let mut whole = BytesMut::from(first);
         let mut next = Some(second);
         while let Some(piece) = next {
-            let piece = piece.map_err(Unread::Broken)?;
             if (whole.len() + piece.len()) as u64 > limit {
                 return Err(Unread::TooLarge);
             }
             whole.extend_from_slice(&piece);
-            next = pieces.next().await;
+            next = self.piece().await?;
         }
         Ok(whole.freeze())
+    }
+
+    /// The next piece, if there is one.
+    async fn piece(&mut self) -> Result<Option<Bytes>, Unread> {
+        let piece = match self {
+            Self::Http(response) => response.chunk().await.map_err(|error| error.without_url().into()),
+            Self::Stream(pieces) => pieces.next().await.transpose(),
+        };
+        piece.map_err(Unread::Broken)
     }
 
     /// The body piece by piece.
@@ -181,8 +192,6 @@ impl Body {
                 Box::pin(response.bytes_stream().map_err(|error| BoxError::from(error.without_url())))
             }
             Self::Stream(pieces) => pieces,
-            #[cfg(feature = "embedded")]
-            Self::InProcess(body) => Box::pin(body.into_data_stream().map_err(BoxError::from)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 use theazo_api::{DurationInput, Operation, Reply, TimeClass};
 use tokio::time::{Instant, sleep, timeout};
@@ -14,8 +14,9 @@ use super::{
     backoff::{self, LONGEST_OBEYED},
     classify::{Ending, may_retry},
     connection::{ByteStream, Failure, Outgoing, Unread},
+    header::{ATTEMPT, CONTINUE, IDEMPOTENCY_KEY, PREFER, REPLAYED, RUN_ID, SHOULD_RETRY, TRACE_PARENT},
     outcome,
-    prepare::{ATTEMPT, IDEMPOTENCY_KEY, PREFER, TRACE_PARENT, call_headers},
+    prepare::call_headers,
     retry_after::asked_pause,
     trace::Trace,
 };
@@ -56,7 +57,8 @@ pub(crate) struct Exchange<'a> {
     transport: &'a Transport,
     operation: &'static Operation,
     url: Url,
-    headers: HeaderMap,
+    /// What this call adds to the headers of its client.
+    headers: Vec<(HeaderName, HeaderValue)>,
     body: Option<Bytes>,
     /// The limit of one attempt.
     limit: Duration,
@@ -100,7 +102,7 @@ impl<'a> Exchange<'a> {
             transport,
             operation,
             url: inner.base.join(operation, &call.path, &call.query)?,
-            headers: call_headers(&inner.headers, call, options)?,
+            headers: call_headers(call, options)?,
             body: call.body.clone(),
             limit,
             overall: overall.and_then(|overall| Some((overall, until(overall)?))),
@@ -115,8 +117,8 @@ impl<'a> Exchange<'a> {
     }
 
     /// Adds a header to every attempt.
-    pub fn header(mut self, name: http::HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -129,18 +131,19 @@ impl<'a> Exchange<'a> {
     }
 
     /// Sends until there is an answer, or no further attempt is worth it.
-    pub async fn run(self, reading: Reading) -> Result<Received, Error> {
-        let span = tracing::debug_span!("theazo.call", operation = self.operation.id, trace_id = self.trace.id());
-        self.attempts(reading).instrument(span).await
+    pub fn run(mut self, reading: Reading) -> impl Future<Output = Result<Received, Error>> + Send {
+        let span = tracing::debug_span!("theazo.call", operation = self.operation.id, trace_id = self.trace.id);
+        async move { self.attempts(reading).await }.instrument(span)
     }
 
-    async fn attempts(mut self, reading: Reading) -> Result<Received, Error> {
+    async fn attempts(&mut self, reading: Reading) -> Result<Received, Error> {
         let (mut number, mut retry, mut waited) = (1, 0, Duration::ZERO);
         loop {
             let begun = Instant::now();
             self.tell_request(number);
-            let result = self.attempt(number, reading).await;
-            let took = begun.elapsed();
+            let result = self.attempt(number, begun, reading).await;
+            let ended = Instant::now();
+            let took = ended - begun;
             self.tell_response(number, took, &result);
             match result {
                 Ok(received) if is_continuation(&received.meta) && !self.has_waited() => {
@@ -155,10 +158,10 @@ impl<'a> Exchange<'a> {
                     self.transport.inner.budget.reward(retry > 0);
                     self.record(number, waited, took, Some(received.meta.status), &received.meta.request_id, None);
                     let timings = &mut received.meta.timings;
-                    timings.total = self.started.elapsed();
+                    timings.total = ended - self.started;
                     timings.waited = self.waited;
-                    received.meta.attempts = self.attempts;
-                    self.trace.id().clone_into(&mut received.meta.trace_id);
+                    received.meta.attempts = std::mem::take(&mut self.attempts);
+                    received.meta.trace_id = std::mem::take(&mut self.trace.id);
                     return Ok(received);
                 }
                 Err(failed) => {
@@ -179,24 +182,41 @@ impl<'a> Exchange<'a> {
     }
 
     /// Sends once and reads the answer within the limit.
-    async fn attempt(&mut self, number: u32, reading: Reading) -> Result<Received, Failed> {
+    async fn attempt(&mut self, number: u32, begun: Instant, reading: Reading) -> Result<Received, Failed> {
         let (limit, shown) = self.time_left();
         if limit.is_zero() {
             let error = outcome::timeout_error(self.operation, shown);
             return Err(Failed { ending: Ending::Broken, asked: None, error });
         }
-        self.headers.insert(ATTEMPT, HeaderValue::from(number));
-        self.headers.insert(TRACE_PARENT, self.trace.header());
-        if let Some(wait) = self.hold(limit) {
-            let prefer = HeaderValue::try_from(format!("wait={wait}")).expect("digits are visible ASCII");
-            self.headers.insert(PREFER, prefer);
-        }
-        match timeout(limit, self.send(reading)).await {
+        let outgoing = self.outgoing(number, limit);
+        match timeout(limit, self.send(outgoing, begun, reading)).await {
             Ok(result) => result,
             Err(_) => {
                 let error = outcome::timeout_error(self.operation, shown);
                 Err(Failed { ending: Ending::Broken, asked: None, error })
             }
+        }
+    }
+
+    fn outgoing(&self, number: u32, limit: Duration) -> Outgoing {
+        let (client, own) = (&self.transport.inner.headers, &self.headers);
+        // With room for what is added here and by HTTP itself, so that it does not grow on the way.
+        let mut headers = HeaderMap::with_capacity(client.len() + own.len() + 4);
+        for (name, value) in client.iter().chain(own.iter().map(|(name, value)| (name, value))) {
+            headers.insert(name.clone(), value.clone());
+        }
+        headers.insert(ATTEMPT, HeaderValue::from(number));
+        headers.insert(TRACE_PARENT, self.trace.header());
+        if let Some(wait) = self.hold(limit) {
+            let prefer = HeaderValue::try_from(format!("wait={wait}")).expect("digits are visible ASCII");
+            headers.insert(PREFER, prefer);
+        }
+        Outgoing {
+            method: method(self.operation),
+            url: self.url.clone(),
+            headers,
+            body: self.body.clone(),
+            socket: self.operation.reply == Reply::Socket,
         }
     }
 
@@ -219,20 +239,12 @@ impl<'a> Exchange<'a> {
         self.wait_until.is_some_and(|until| Instant::now() >= until)
     }
 
-    async fn send(&mut self, reading: Reading) -> Result<Received, Failed> {
+    async fn send(&mut self, outgoing: Outgoing, begun: Instant, reading: Reading) -> Result<Received, Failed> {
         let inner = &self.transport.inner;
-        let begun = Instant::now();
-        let outgoing = Outgoing {
-            method: method(self.operation),
-            url: self.url.clone(),
-            headers: self.headers.clone(),
-            body: self.body.clone(),
-            socket: self.operation.reply == Reply::Socket,
-        };
         let incoming = inner.connection.send(outgoing).await.map_err(|failure| self.unanswered(failure))?;
         let (status, headers) = (incoming.status, incoming.headers);
         let timings = Timings { to_first_byte: begun.elapsed(), ..Timings::default() };
-        if let Some(run_id) = headers.get("x-theazo-run-id").and_then(|value| value.to_str().ok()) {
+        if let Some(run_id) = headers.get(RUN_ID).and_then(|value| value.to_str().ok()) {
             self.run_id = Some(run_id.to_owned());
         }
         let is_success = (200..300).contains(&status) || status == 101;
@@ -240,7 +252,8 @@ impl<'a> Exchange<'a> {
             let meta = meta(status, headers, timings);
             return Ok(Received { meta, whole: Bytes::new(), rest: Some(incoming.body.into_stream()) });
         }
-        let whole = incoming.body.collect(inner.max_answer_bytes).await;
+        let mut body = incoming.body;
+        let whole = body.collect(inner.max_answer_bytes).await;
         let timings = Timings { body: begun.elapsed().saturating_sub(timings.to_first_byte), ..timings };
         if !is_success {
             // The status says enough, even if the rest of the answer was lost.
@@ -281,7 +294,7 @@ impl<'a> Exchange<'a> {
 
     fn answered(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Failed {
         let error = outcome::answered_error(self.operation, status, headers, body, &self.transport.inner.redactor);
-        let advice = headers.get("x-should-retry").and_then(|value| match value.as_bytes() {
+        let advice = headers.get(SHOULD_RETRY).and_then(|value| match value.as_bytes() {
             b"true" => Some(true),
             b"false" => Some(false),
             _ => None,
@@ -301,8 +314,13 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    fn idempotency_key(&self) -> Option<&str> {
+        let (_, key) = self.headers.iter().find(|(name, _)| *name == IDEMPOTENCY_KEY)?;
+        key.to_str().ok()
+    }
+
     fn is_repeatable(&self, ending: Ending) -> bool {
-        may_retry(ending, self.operation.repeat, self.headers.contains_key(IDEMPOTENCY_KEY))
+        may_retry(ending, self.operation.repeat, self.idempotency_key().is_some())
     }
 
     /// The pause before the next attempt, or `None` if there is to be none.
@@ -328,15 +346,15 @@ impl<'a> Exchange<'a> {
     }
 
     /// The error of the last attempt, with what the whole call knows.
-    fn give_up(self, failed: Failed) -> Error {
+    fn give_up(&mut self, failed: Failed) -> Error {
         let is_retryable = self.is_repeatable(failed.ending);
         let mut error = failed.error;
-        let run_id = self.run_id.filter(|_| error.kind() == &ErrorKind::MaybeReceived);
+        let run_id = self.run_id.take().filter(|_| error.kind() == &ErrorKind::MaybeReceived);
         let parts = error.parts();
         parts.retryable = is_retryable;
-        self.trace.id().clone_into(&mut parts.trace_id);
+        parts.trace_id = std::mem::take(&mut self.trace.id);
         parts.retry_after = failed.asked;
-        parts.attempts = self.attempts;
+        parts.attempts = std::mem::take(&mut self.attempts);
         if let (None, Some(asked)) = (&parts.hint, failed.asked) {
             parts.hint = Some(format!("the server asks to wait {} s first", asked.as_secs_f64().ceil()));
         }
@@ -358,8 +376,8 @@ impl<'a> Exchange<'a> {
             method: self.operation.method.as_str(),
             path: self.path(),
             attempt: number,
-            idempotency_key: self.headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok()),
-            trace_id: self.trace.id(),
+            idempotency_key: self.idempotency_key(),
+            trace_id: &self.trace.id,
             body: self.body.as_deref().filter(|_| !sensitive),
         });
     }
@@ -390,7 +408,7 @@ impl<'a> Exchange<'a> {
             request_id,
             problem,
             took,
-            trace_id: self.trace.id(),
+            trace_id: &self.trace.id,
             body: body.filter(|_| !sensitive),
         });
     }
@@ -433,7 +451,7 @@ fn method(operation: &Operation) -> http::Method {
 }
 
 fn meta(status: u16, headers: HeaderMap, timings: Timings) -> ResponseMeta {
-    let replayed = headers.get("idempotent-replayed").is_some_and(|value| value == "true");
+    let replayed = headers.get(REPLAYED).is_some_and(|value| value == "true");
     let request_id = outcome::request_id(&headers);
     ResponseMeta { status, request_id, replayed, headers, timings, ..ResponseMeta::default() }
 }
@@ -455,5 +473,5 @@ fn is_sensitive(operation: &Operation) -> bool {
 
 /// Whether the work is still going on, and the same request is to be sent again to go on waiting for it.
 fn is_continuation(meta: &ResponseMeta) -> bool {
-    meta.status == 202 && meta.headers.get("x-theazo-continue").is_some_and(|value| value == "true")
+    meta.status == 202 && meta.headers.get(CONTINUE).is_some_and(|value| value == "true")
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryFutureExt};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::CryptoProvider,
@@ -39,10 +39,11 @@ impl HttpPool {
     }
 
     /// Sends a request and waits for the head of the answer.
-    pub async fn send(&self, outgoing: Outgoing) -> Result<Incoming, Failure> {
-        let mut response = execute(&self.client, outgoing).await?;
-        let headers = std::mem::take(response.headers_mut());
-        Ok(Incoming { status: response.status().as_u16(), headers, body: Body::Http(response) })
+    pub fn send(&self, outgoing: Outgoing) -> impl Future<Output = Result<Incoming, Failure>> + use<> {
+        execute(&self.client, outgoing).map_ok(|mut response| {
+            let headers = std::mem::take(response.headers_mut());
+            Incoming { status: response.status().as_u16(), headers, body: Body::Http(response) }
+        })
     }
 
     /// Opens a WebSocket. An answer that is no WebSocket comes back as it is.
@@ -64,11 +65,15 @@ impl HttpPool {
     }
 }
 
-async fn execute(client: &reqwest::Client, outgoing: Outgoing) -> Result<reqwest::Response, Failure> {
+/// Sends a request. The future does not hold the request: every call has one of these, so it is kept small.
+fn execute(
+    client: &reqwest::Client,
+    outgoing: Outgoing,
+) -> impl Future<Output = Result<reqwest::Response, Failure>> + use<> {
     let mut request = reqwest::Request::new(outgoing.method, outgoing.url);
     *request.headers_mut() = outgoing.headers;
     *request.body_mut() = outgoing.body.map(Into::into);
-    client.execute(request).await.map_err(|error| {
+    client.execute(request).map_err(|error| {
         let ending = match (error.is_connect(), is_untrusted(&error)) {
             (true, true) => Ending::Refused,
             (true, false) => Ending::NotSent,
@@ -85,7 +90,10 @@ fn client(is_https: bool, settings: &Settings, version: HttpVersion) -> Result<r
         .pool_idle_timeout(settings.pool_idle_timeout.unwrap_or(DEFAULT_POOL_IDLE_TIMEOUT))
         .tcp_keepalive(Duration::from_secs(60))
         // A redirect could carry the key elsewhere or turn a POST into a GET; it is reported instead.
-        .redirect(reqwest::redirect::Policy::none());
+        .redirect(reqwest::redirect::Policy::none())
+        // Retries are our own, each with its attempt header, its place in the budget and its hooks; and a client that keeps
+        // no copy of each request for a retry of its own is faster.
+        .retry(reqwest::retry::never().max_retries_per_request(0));
     if let Some(most) = settings.pool_max_idle {
         builder = builder.pool_max_idle_per_host(usize::try_from(most).unwrap_or(usize::MAX));
     }

@@ -26,6 +26,7 @@ mod call;
 mod classify;
 mod connection;
 mod exchange;
+mod header;
 mod http_client;
 mod http_pool;
 mod outcome;
@@ -51,9 +52,10 @@ pub(crate) use backoff::{LONGEST_OBEYED, pause as backoff_pause};
 pub use call::{Answer, Call, CallOptions, ResponseMeta, Timings};
 pub(crate) use connection::{ByteStream, root_of};
 pub(crate) use exchange::{Exchange, Reading, Received};
+pub(crate) use header::{LAST_EVENT_ID, RUN_ID};
 pub use http_client::{Body, HttpClient, HttpError};
 pub(crate) use outcome::{name as name_of, unreadable};
-pub(crate) use prepare::{LAST_EVENT_ID, new_idempotency_key};
+pub(crate) use prepare::new_idempotency_key;
 pub(crate) use socket::ClosedForGood;
 pub(crate) use trace::TraceContext;
 
@@ -235,13 +237,16 @@ impl Transport {
     /// When the call failed for good: after its retries, past its deadline, or in a way that no retry mends.
     pub async fn call(&self, call: Call) -> Result<Answer, Error> {
         match &self.inner.providers {
-            Some(providers) if providers.concern(call.operation) => providers.create_session(self, call).await,
-            _ => self.exchange(call).await,
+            // Boxed, so that what is rare does not make the future of every call larger.
+            Some(providers) if providers.concern(call.operation) => {
+                Box::pin(providers.create_session(self, call)).await
+            }
+            _ => self.exchange(&call).await,
         }
     }
 
-    async fn exchange(&self, call: Call) -> Result<Answer, Error> {
-        let reply = Exchange::new(self, &call)?.run(Reading::Whole).await?;
+    async fn exchange(&self, call: &Call) -> Result<Answer, Error> {
+        let reply = Exchange::new(self, call)?.run(Reading::Whole).await?;
         Ok(Answer { body: reply.whole, meta: reply.meta })
     }
 

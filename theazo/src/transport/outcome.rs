@@ -7,7 +7,7 @@ use http::{HeaderMap, header::LOCATION};
 use serde::Deserialize;
 use theazo_api::{ErrorBody, ErrorCode, Operation, Reply};
 
-use super::{ResponseMeta, classify::Ending, connection, redact::Redactor};
+use super::{ResponseMeta, classify::Ending, connection, header::REQUEST_ID, redact::Redactor};
 use crate::error::{Error, ErrorKind};
 
 /// How much of an answer that is not JSON stands in the message.
@@ -172,7 +172,7 @@ pub(crate) fn excerpt(body: &[u8], redactor: &Redactor) -> String {
 
 /// The id of the request, from the headers; empty if the server gave none.
 pub(crate) fn request_id(headers: &HeaderMap) -> String {
-    headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 /// The pause that an envelope asks for, where the headers ask for none.

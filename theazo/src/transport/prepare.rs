@@ -7,15 +7,12 @@ use http::{
 use rand::{TryRngCore, rngs::OsRng};
 use theazo_api::{Repeat, Reply, Secret};
 
-use super::{Call, CallOptions};
+use super::{
+    Call, CallOptions,
+    header::{IDEMPOTENCY_KEY, SDK_VERSION},
+    trace::hexadecimal,
+};
 use crate::{config::Config, error::Error};
-
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("x-theazo-attempt");
-pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
-pub(crate) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
-const SDK_VERSION: HeaderName = HeaderName::from_static("x-sdk-version");
 
 /// The version of this crate, which all packages have.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -70,25 +67,24 @@ fn user_agent(config: &Config) -> Result<HeaderValue, Error> {
         .map_err(|_| Error::configuration("`language` or `integration` has characters that a header cannot carry"))
 }
 
-/// The headers of one call, the same for each of its attempts.
-pub(crate) fn call_headers(client: &HeaderMap, call: &Call, options: &CallOptions) -> Result<HeaderMap, Error> {
-    let mut headers = client.clone();
+/// What one call adds to the headers of its client, the same for each of its attempts. Later ones win.
+pub(crate) fn call_headers(call: &Call, options: &CallOptions) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+    let mut headers = Vec::with_capacity(4 + options.headers.len());
     if call.body.is_some() {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
     }
     let accepted = if call.operation.reply == Reply::Events { "text/event-stream" } else { "application/json" };
-    headers.insert(ACCEPT, HeaderValue::from_static(accepted));
+    headers.push((ACCEPT, HeaderValue::from_static(accepted)));
     for (name, value) in &options.headers {
-        let (name, value) = custom_header(name, value).map_err(|problem| Error::invalid_input("headers", problem))?;
-        headers.insert(name, value);
+        headers.push(custom_header(name, value).map_err(|problem| Error::invalid_input("headers", problem))?);
     }
     if let Some(key) = &options.idempotency_key {
         let value = HeaderValue::from_str(key).ok().filter(|_| (1..=255).contains(&key.trim().len()));
         let problem = "must be 1 to 255 visible ASCII characters";
-        headers.insert(IDEMPOTENCY_KEY, value.ok_or_else(|| Error::invalid_input("idempotencyKey", problem))?);
+        headers.push((IDEMPOTENCY_KEY, value.ok_or_else(|| Error::invalid_input("idempotencyKey", problem))?));
     } else if call.operation.repeat == Repeat::Keyed {
         let key = HeaderValue::try_from(new_idempotency_key()).expect("hexadecimal digits are visible ASCII");
-        headers.insert(IDEMPOTENCY_KEY, key);
+        headers.push((IDEMPOTENCY_KEY, key));
     }
     Ok(headers)
 }
@@ -103,7 +99,7 @@ pub(crate) fn new_idempotency_key() -> String {
     if OsRng.try_fill_bytes(&mut bytes).is_err() {
         bytes = rand::random();
     }
-    format!("theazo-{:032x}", u128::from_be_bytes(bytes))
+    format!("theazo-{}", hexadecimal(&bytes))
 }
 
 fn custom_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
@@ -163,8 +159,8 @@ mod tests {
 
     #[test]
     fn only_what_creates_or_runs_carries_a_generated_key() {
-        let headers = |call: &Call| call_headers(&HeaderMap::new(), call, &call.options);
-        let key = |id| headers(&call(id)).unwrap().remove(IDEMPOTENCY_KEY);
+        let headers = |call: &Call| call_headers(call, &call.options).unwrap().into_iter().collect::<HeaderMap>();
+        let key = |id| headers(&call(id)).remove(IDEMPOTENCY_KEY);
 
         let generated = key("RunInSession").unwrap();
         let generated = generated.to_str().unwrap();
@@ -181,7 +177,7 @@ mod tests {
         let mut blank = call("RunInSession");
         blank.options.idempotency_key = Some(" ".to_owned());
 
-        let refused = |call: &Call| call_headers(&HeaderMap::new(), call, &call.options).unwrap_err();
+        let refused = |call: &Call| call_headers(call, &call.options).unwrap_err();
         let headers = refused(&bad);
         let key = refused(&blank);
         bad.options.headers = vec![("Idempotency-Key".to_owned(), "mine".to_owned())];

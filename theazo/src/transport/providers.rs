@@ -62,7 +62,7 @@ impl Providers {
         let only_digest = Map::from_iter([(DIGEST.to_owned(), Value::from(self.digest.as_str()))]);
         if call.operation.id == GetOrCreateUserSession::OPERATION.id {
             let asked = with_members(call.clone(), &only_digest)?;
-            match transport.exchange(asked).await {
+            match transport.exchange(&asked).await {
                 Err(error) if error.code() == &ErrorCode::ProvidersRequired => {}
                 outcome => return self.confirmed(outcome?),
             }
@@ -72,7 +72,7 @@ impl Providers {
         if let Some(key) = &mut sealed.options.idempotency_key {
             key.push_str("-providers");
         }
-        self.confirmed(transport.exchange(sealed).await?)
+        self.confirmed(transport.exchange(&sealed).await?)
     }
 
     /// The answer, if the server says that the session has these providers: one that does not know them would run

@@ -12,7 +12,7 @@ pub(crate) type TraceContext = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct Trace {
     /// 32 hexadecimal digits.
-    id: String,
+    pub id: String,
     /// Whether the trace is recorded by whoever began it.
     sampled: bool,
 }
@@ -45,39 +45,27 @@ impl Trace {
         Some(Self { id: id.to_owned(), sampled: flags & 1 == 1 })
     }
 
-    /// The id.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
     /// The header of one attempt, which is a span of its own.
     pub fn header(&self) -> HeaderValue {
         let mut span = [0_u8; 8];
         rand::rng().fill_bytes(&mut span);
         // All zeros is the one id that a span must not have.
         span[0] |= 1;
-        let mut text = String::with_capacity(55);
-        text.push_str("00-");
-        text.push_str(&self.id);
-        text.push('-');
-        push_hexadecimal(&mut text, &span);
-        text.push_str(if self.sampled { "-01" } else { "-00" });
+        let flags = if self.sampled { "-01" } else { "-00" };
+        let text = ["00-", &self.id, "-", &hexadecimal(&span), flags].concat();
         HeaderValue::try_from(text).expect("hexadecimal digits are visible ASCII")
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    push_hexadecimal(&mut text, bytes);
-    text
-}
-
-fn push_hexadecimal(text: &mut String, bytes: &[u8]) {
+/// Two digits for each byte.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut text = vec![0; bytes.len() * 2];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
+    String::from_utf8(text).expect("digits are text")
 }
 
 #[cfg(test)]
@@ -93,7 +81,7 @@ mod tests {
         let trace = Trace::of(Some(&context));
         let header = trace.header().to_str().unwrap().to_owned();
 
-        assert_eq!(trace.id(), "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(trace.id, "0af7651916cd43dd8448eb211c80319c");
         assert!(header.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && header.ends_with("-01"), "{header}");
         assert_ne!(header, PARENT, "each attempt is a span of its own");
         assert_ne!(header, trace.header().to_str().unwrap());
@@ -106,8 +94,8 @@ mod tests {
 
         let (one, two) = (Trace::of(None), Trace::of(Some(&none)));
 
-        assert_eq!((one.id().len(), two.id().len()), (32, 32));
-        assert_ne!(one.id(), two.id());
+        assert_eq!((one.id.len(), two.id.len()), (32, 32));
+        assert_ne!(one.id, two.id);
         assert!(one.header().to_str().unwrap().ends_with("-00"));
     }
 

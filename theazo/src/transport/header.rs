@@ -1,0 +1,16 @@
+//! The names of the headers that requests carry and answers are read for.
+
+use http::HeaderName;
+
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("x-theazo-attempt");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
+pub(crate) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const SDK_VERSION: HeaderName = HeaderName::from_static("x-sdk-version");
+
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const RUN_ID: HeaderName = HeaderName::from_static("x-theazo-run-id");
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(crate) const CONTINUE: HeaderName = HeaderName::from_static("x-theazo-continue");
+pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
