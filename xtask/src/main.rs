@@ -20,6 +20,7 @@ usage: cargo xtask COMMAND
   test                 check everything; the last line says how many passed and failed
                        --only STEP[,STEP] runs some steps, --list shows them
   bench [PROGRAM...]   measure ratios against their bars
+  fuzz TARGET [-- ...] run a fuzz target of theazo/fuzz: --seconds NUMBER, --seed NUMBER, or inputs to try again
 ";
 
 fn main() -> ExitCode {
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["bench", only @ ..] => bench::run(only),
+        ["fuzz", target @ ..] if !target.is_empty() => test::fuzz::run(target),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

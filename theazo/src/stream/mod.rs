@@ -5,6 +5,8 @@
 
 mod events;
 mod farewell;
+#[cfg(test)]
+mod oracle;
 mod parser;
 mod typed;
 

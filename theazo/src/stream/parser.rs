@@ -10,7 +10,7 @@ use bytes::Bytes;
 /// The largest event, with everything that is kept for it.
 pub(crate) const MAX_EVENT_BYTES: usize = 16 << 20;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// One event as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,8 @@ impl Default for Parser {
 }
 
 impl Parser {
-    fn with_limit(limit: usize) -> Self {
+    /// A parser that refuses larger events.
+    pub fn with_limit(limit: usize) -> Self {
         Self {
             partial: Vec::new(),
             data: Data::None,
@@ -195,7 +196,10 @@ impl Data {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{
+        super::oracle::{expected, parsed},
+        *,
+    };
 
     const CORPUS: &[&[u8]] = &[
         b"data: one\n\ndata: two\n\n",
@@ -221,13 +225,13 @@ mod tests {
     #[test]
     fn every_split_of_the_corpus_gives_what_the_oracle_gives() {
         for text in CORPUS {
-            let expected = oracle(text);
+            let expected = expected(text);
             for at in 0..=text.len() {
-                let (left, right) = text.split_at(at);
-                assert_eq!(parse(&[left, right]), expected, "{:?} at {at}", String::from_utf8_lossy(text));
+                let pieces = [&text[..at], &text[at..]];
+                assert_eq!(parsed(Parser::default(), &pieces), expected, "{:?} at {at}", String::from_utf8_lossy(text));
             }
             let bytes: Vec<&[u8]> = text.chunks(1).collect();
-            assert_eq!(parse(&bytes), expected, "{:?} byte by byte", String::from_utf8_lossy(text));
+            assert_eq!(parsed(Parser::default(), &bytes), expected, "{:?} byte by byte", String::from_utf8_lossy(text));
         }
     }
 
@@ -293,7 +297,7 @@ mod tests {
             cuts.sort_unstable();
             let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
 
-            prop_assert_eq!(parse(&pieces), oracle(bytes));
+            prop_assert_eq!(parsed(Parser::default(), &pieces), expected(bytes));
         }
     }
 
@@ -302,36 +306,6 @@ mod tests {
     }
 
     fn parse(chunks: &[&[u8]]) -> Vec<(Option<String>, String)> {
-        let (mut parser, mut events) = (Parser::default(), VecDeque::new());
-        for chunk in chunks {
-            parser.feed(&Bytes::copy_from_slice(chunk), &mut events).unwrap();
-        }
-        events.into_iter().map(|event| (event.id, String::from_utf8(event.data.to_vec()).unwrap())).collect()
-    }
-
-    /// The standard, word by word, over the whole text at once.
-    fn oracle(bytes: &[u8]) -> Vec<(Option<String>, String)> {
-        let text = std::str::from_utf8(bytes).unwrap();
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n").replace('\r', "\n");
-        let (mut events, mut data, mut last_id) = (Vec::new(), String::new(), String::new());
-        let mut lines: Vec<&str> = text.split('\n').collect();
-        lines.pop();
-        for line in lines {
-            if line.is_empty() {
-                let complete = std::mem::take(&mut data);
-                if let Some(complete) = complete.strip_suffix('\n') {
-                    events.push((Some(last_id.clone()).filter(|id| !id.is_empty()), complete.to_owned()));
-                }
-                continue;
-            }
-            let (field, value) = line.split_once(':').unwrap_or((line, ""));
-            let value = value.strip_prefix(' ').unwrap_or(value);
-            match field {
-                "data" => data.push_str(&format!("{value}\n")),
-                "id" if !value.contains('\0') => last_id = value.to_owned(),
-                _ => {}
-            }
-        }
-        events
+        parsed(Parser::default(), chunks).events
     }
 }

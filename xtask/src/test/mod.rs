@@ -6,6 +6,7 @@
 
 mod counts;
 mod examples;
+pub mod fuzz;
 mod licences;
 mod prepare;
 mod process;
@@ -25,17 +26,24 @@ pub struct Outcome {
     counts: Counts,
     /// Everything that was printed, shown if something failed.
     log: String,
+    /// What is shown in any case; may be empty.
+    note: String,
 }
 
 impl Outcome {
     /// One check that passed or failed.
     fn check(passed: bool, log: String) -> Self {
-        Self { counts: Counts { passed: passed.into(), failed: (!passed).into() }, log }
+        Self { counts: Counts { passed: passed.into(), failed: (!passed).into() }, log, note: String::new() }
     }
 
     /// One check that gives an error or nothing.
     fn of(result: anyhow::Result<()>) -> Self {
         Self::check(result.is_ok(), result.err().map_or_else(String::new, |error| format!("{error:#}\n")))
+    }
+
+    /// The same, with a note that is shown in any case.
+    fn noting(self, note: String) -> Self {
+        Self { note, ..self }
     }
 
     /// Both, one after the other.
@@ -82,7 +90,8 @@ fn report(outcome: &Outcome, elapsed: Duration) {
     let Counts { passed, failed } = outcome.counts;
     let word = if failed == 0 { "ok" } else { "FAILED" };
     let failures = if failed == 0 { String::new() } else { format!(", {failed} failed") };
-    println!("{word:<8}{:>7.1} s   {passed} passed{failures}", elapsed.as_secs_f64());
+    let note = if outcome.note.is_empty() { String::new() } else { format!("; {}", outcome.note) };
+    println!("{word:<8}{:>7.1} s   {passed} passed{failures}{note}", elapsed.as_secs_f64());
     if failed > 0 {
         for line in outcome.log.lines() {
             println!("    {line}");

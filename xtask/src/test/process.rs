@@ -50,7 +50,7 @@ pub fn tests(command: &mut Command, count: fn(&str) -> Counts) -> Outcome {
         counts.failed = 1;
         log.push_str(if succeeded { "no tests ran\n" } else { "the runner failed\n" });
     }
-    Outcome { counts, log }
+    Outcome { counts, log, note: String::new() }
 }
 
 /// Whether the command succeeded, and what it printed on both streams.

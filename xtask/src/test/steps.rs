@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{
-    Outcome, counts, examples, licences, prepare,
+    Outcome, counts, examples, fuzz, licences, prepare,
     process::{check, command, tests},
 };
 use crate::{cargo, codegen, repository, tidy};
@@ -19,7 +19,10 @@ pub struct Step {
 pub const STEPS: &[Step] = &[
     step("prepare-python", "the virtual environment .venv with the pinned requirements", prepare::python),
     step("prepare-node", "the npm packages of each package-lock.json", prepare::node),
-    step("fmt", "rustfmt changes nothing", || check(&mut cargo(&["fmt", "--all", "--check"]))),
+    step("fmt", "rustfmt changes nothing", || {
+        let fuzz = &["fmt", "--manifest-path", "theazo/fuzz/Cargo.toml", "--check"];
+        check(&mut cargo(&["fmt", "--all", "--check"])).and(check(&mut cargo(fuzz)))
+    }),
     step("tidy", "the arrows of the map and the house rules", || Outcome::of(tidy::run())),
     step("codegen", "generated files are up to date", || Outcome::of(codegen::check())),
     step("licences", "licences, bans and sources of all crates, as deny.toml says", || Outcome::of(licences::check())),
@@ -31,6 +34,7 @@ pub const STEPS: &[Step] = &[
         check(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
     }),
     step("rust-test", "the Rust tests", || tests(&mut cargo(&["test", "--no-fail-fast"]), counts::cargo)),
+    step("fuzz", "the SSE parser against its oracle for 20 s, as coverage guides", fuzz::step),
     step("rust-examples", "the Rust examples run embedded", examples::rust),
     step("node-build", "the Node package builds", || check(&mut npm("theazo-node", &["run", "build"]))),
     step("node-check", "the Node package: types and lints", || check(&mut npm("theazo-node", &["run", "check"]))),
