@@ -61,6 +61,13 @@ impl Pairs {
     }
 }
 
+/// What a median is held to.
+#[derive(Clone, Copy)]
+pub enum Bar {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
 /// A median with its spread: nine of ten values are above `low`, nine of ten below `high`.
 pub struct Spread {
     median: f64,
@@ -77,9 +84,16 @@ impl Spread {
         Self { median: at(0.5), low: at(0.1), high: at(0.9), count: values.len() }
     }
 
-    pub fn report(&self, name: &str, bar: f64, better: &str, detail: &str) {
+    /// Prints the line that `cargo xtask bench` reads.
+    pub fn report(&self, name: &str, bar: Bar, detail: &str) {
         let Self { median, low, high, count } = self;
-        let detail = format!("p10 to p90 {low:.2} to {high:.2} of {count}; {detail}");
+        let (bar, better) = match bar {
+            Bar::AtMost(bar) => (bar, "lower"),
+            Bar::AtLeast(bar) => (bar, "higher"),
+        };
+        let spread =
+            if *count > 1 { format!("{low:.2} to {high:.2} (p10 to p90 of {count}), ") } else { String::new() };
+        let detail = format!("{spread}{detail}");
         println!("{}", json!({ "name": name, "ratio": median, "bar": bar, "better": better, "detail": detail }));
     }
 }

@@ -4,7 +4,10 @@ use std::net::TcpListener;
 
 use theazo::{Config, Theazo};
 
-use crate::{calls, measure::Spread};
+use crate::{
+    calls,
+    measure::{Bar, Spread},
+};
 
 const CALLERS: usize = 1_000;
 
@@ -21,8 +24,7 @@ pub fn measure() {
             let attempts = attempts(&theazo).await;
             Spread::of([attempts as f64 / CALLERS as f64]).report(
                 &format!("retry storm, a crowd {crowd}: attempts over calls"),
-                1.1,
-                "lower",
+                Bar::AtMost(1.1),
                 &format!("{attempts} attempts of {CALLERS} callers"),
             );
         }

@@ -144,8 +144,13 @@ fn is_dots(segment: &str) -> bool {
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986.
 fn encode(text: &mut String, value: &str) {
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    // Ids, by far the most usual, are taken as they are.
+    if value.bytes().all(is_unreserved) {
+        return text.push_str(value);
+    }
     for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+        if is_unreserved(byte) {
             text.push(char::from(byte));
         } else {
             write!(text, "%{byte:02X}").expect("writing to a string does not fail");
