@@ -1,70 +1,24 @@
-//! The benchmarks in Rust. `cargo xtask bench` runs this and shows its lines as a table.
+//! The benchmarks in Rust that need the SDK and the control plane. `cargo xtask bench` runs this and shows its lines as a
+//! table.
 //!
 //! Ours and the plain alternative take turns, so that what else the machine does hits both; the median of the pairs counts.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde_json::json;
-use theazo::{Theazo, types::SessionData};
-use theazo_tests::ServerProcess;
+use report::{Bar, Spread};
+use theazo::Theazo;
+
+#[path = "../../theazo/benches/client/report.rs"]
+#[allow(dead_code, reason = "shared with the benchmarks of the client, which use all of it")]
+mod report;
 
 /// How many pairs are measured.
 const PAIRS: usize = 15;
 
-/// How many calls a pair has on each side.
-const CALLS: usize = 1_500;
-
 #[tokio::main]
 async fn main() {
-    call_over_reqwest().await;
     embedded_ready().await;
     sandbox().await;
-}
-
-fn report(name: &str, values: &mut [f64], bar: f64) {
-    values.sort_by(f64::total_cmp);
-    let (median, least, most) = (values[values.len() / 2], values[0], values[values.len() - 1]);
-    let detail = format!("median of {} pairs, {least:.2} to {most:.2}", values.len());
-    println!("{}", json!({ "name": name, "ratio": median, "bar": bar, "better": "lower", "detail": detail }));
-}
-
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-/// The CPU time of a call of the SDK over that of `reqwest` doing the same call and decoding it into the same type.
-async fn call_over_reqwest() {
-    let directory = tempfile::tempdir().expect("a folder is made");
-    let server = ServerProcess::start(directory.path(), "127.0.0.1:0", &[]).await;
-    let key = server.keys.clone().expect("it is new").0;
-    let theazo = Theazo::builder().base_url(&server.url).api_key(&key).build().await.expect("it is built");
-    let session = theazo.sessions().for_user("ada").await.expect("it is made");
-    let bare = theazo_tests::plain_client();
-    let url = format!("{}/v1/sessions/{}", server.url, session.id());
-
-    let mut ratios = Vec::new();
-    for pair in 0..=PAIRS {
-        let begun = cpu_time();
-        for _ in 0..CALLS {
-            let answer = bare.get(&url).bearer_auth(&key).send().await.expect("it answers");
-            let text = answer.bytes().await.expect("it arrives");
-            let data: SessionData = serde_json::from_slice(&text).expect("it is a session");
-            assert_eq!(data.id, *session.id());
-        }
-        let bare_time = cpu_time() - begun;
-        let begun = cpu_time();
-        for _ in 0..CALLS {
-            let found = theazo.sessions().get(session.id().clone()).await.expect("it answers");
-            assert_eq!(found.id(), session.id());
-        }
-        let our_time = cpu_time() - begun;
-        // The first pair warms both sides up.
-        if pair > 0 {
-            ratios.push(our_time.as_secs_f64() / bare_time.as_secs_f64());
-        }
-    }
-    report("Rust call, CPU over bare reqwest", &mut ratios, 1.2);
 }
 
 /// Milliseconds from the call of `embedded()` to a plane that answers.
@@ -76,7 +30,7 @@ async fn embedded_ready() {
         theazo.health().await.expect("it answers");
         times.push(begun.elapsed().as_secs_f64() * 1000.0);
     }
-    report("embedded() to its first answer, ms", &mut times, 100.0);
+    report("embedded() to its first answer, ms", &times, 100.0);
 }
 
 /// What a sandbox costs over a bare fork and exec of the same interpreter with the same program.
@@ -105,6 +59,10 @@ async fn sandbox() {
         ratios.push(begun.elapsed().as_secs_f64() / bare_time.as_secs_f64());
     }
     // The first of each warms up.
-    report("create + exec + destroy beyond bare Python, ms", &mut beyond[1..], 50.0);
-    report("exec in a warm sandbox over bare Python", &mut ratios[1..], 1.5);
+    report("create + exec + destroy beyond bare Python, ms", &beyond[1..], 50.0);
+    report("exec in a warm sandbox over bare Python", &ratios[1..], 1.5);
+}
+
+fn report(name: &str, values: &[f64], bar: f64) {
+    Spread::of(values.iter().copied()).report(name, Bar::AtMost(bar), "");
 }

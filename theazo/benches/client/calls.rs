@@ -19,10 +19,7 @@ use theazo::{
 };
 use tokio::runtime::Runtime;
 
-use crate::{
-    allocations,
-    measure::{Bar, Pairs},
-};
+use crate::{allocations, measure::Pairs, report::Bar};
 
 const KEY: &str = "th_live_9f27c4e1b0a3";
 

@@ -6,6 +6,7 @@
 mod allocations;
 mod calls;
 mod measure;
+mod report;
 mod server;
 mod storm;
 mod streams;

@@ -6,7 +6,7 @@ use theazo::{Config, Theazo};
 
 use crate::{
     calls,
-    measure::{Bar, Spread},
+    report::{Bar, Spread},
 };
 
 const CALLERS: usize = 1_000;

@@ -12,11 +12,7 @@ use theazo::{
 };
 use tokio::runtime::Runtime;
 
-use crate::{
-    calls,
-    measure::{Bar, Pairs},
-    server,
-};
+use crate::{calls, measure::Pairs, report::Bar, server};
 
 /// How many events a stream has: tokens, and one that ends it.
 const EVENTS: usize = 10_000;
@@ -25,7 +21,7 @@ const EVENTS: usize = 10_000;
 const PIECE: usize = 16 << 10;
 
 /// How much a stream that resumes may cost over a parser that knows one line ending and no ids.
-const PLAIN: Bar = Bar::AtMost(3.0);
+const PLAIN: Bar = Bar::AtMost(2.5);
 
 /// The stream of a run as our server writes it, mostly tokens.
 pub fn events() -> Vec<u8> {

@@ -98,11 +98,11 @@ impl Parser {
         while let Some(length) = memchr::memchr2(b'\n', b'\r', &chunk[start..]) {
             let end = start + length;
             if self.partial.is_empty() {
-                self.line(chunk.slice(start..end), events);
+                self.line(&chunk[start..end], chunk, events);
             } else {
                 self.partial.extend_from_slice(&chunk[start..end]);
                 let line = Bytes::from(std::mem::take(&mut self.partial));
-                self.line(line, events);
+                self.line(&line, &line, events);
             }
             if self.data.len() > self.limit {
                 return Err(TooLarge);
@@ -124,22 +124,25 @@ impl Parser {
         Ok(())
     }
 
-    fn line(&mut self, mut line: Bytes, events: &mut VecDeque<RawEvent>) {
-        if std::mem::take(&mut self.is_first_line) && line.starts_with(BYTE_ORDER_MARK) {
-            line = line.slice(BYTE_ORDER_MARK.len()..);
+    /// Takes a line, which is a part of `whole`.
+    fn line(&mut self, mut line: &[u8], whole: &Bytes, events: &mut VecDeque<RawEvent>) {
+        if std::mem::take(&mut self.is_first_line) {
+            line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         }
         if line.is_empty() {
             return self.dispatch(events);
         }
-        let colon = memchr::memchr(b':', &line).unwrap_or(line.len());
+        let colon = memchr::memchr(b':', line).unwrap_or(line.len());
         let mut value = (colon + 1).min(line.len());
         if line.get(value) == Some(&b' ') {
             value += 1;
         }
         match &line[..colon] {
-            b"data" => self.data.push(line.slice(value..)),
+            b"data" => self.data.push(whole.slice_ref(&line[value..])),
             b"id" if !line[value..].contains(&0) => {
-                let id = String::from_utf8_lossy(&line[value..]).into_owned();
+                let mut id = self.id.take().unwrap_or_default();
+                id.clear();
+                id.push_str(&String::from_utf8_lossy(&line[value..]));
                 self.id = Some(id).filter(|id| !id.is_empty());
             }
             b"retry" => {

@@ -4,6 +4,7 @@
 //! for each ratio: `{"name": "...", "ratio": 1.04, "bar": 1.1, "better": "lower", "detail": "..."}`. Other lines are
 //! notes for people and are shown as they come. A program that does not exist yet is said to be missing.
 //!
+//! - Client: `theazo/benches/client`, the SDK in Rust alone.
 //! - Rust: `tests/examples/bench.rs`, an example of `theazo-tests` (it may use the SDK and the server).
 //! - Node: the script `bench` of `theazo-node/package.json`, after `npm run build`.
 //! - Python: `theazo-py/bench/calls.py`, after `maturin develop`.
@@ -33,6 +34,11 @@ struct Program {
 }
 
 const PROGRAMS: &[Program] = &[
+    Program {
+        name: "client",
+        source: "theazo/benches/client/main.rs",
+        commands: || vec![cargo(&["bench", "--quiet", "--package", "theazo", "--bench", "client"])],
+    },
     Program {
         name: "rust",
         source: "tests/examples/bench.rs",
