@@ -209,6 +209,17 @@ async fn options_of_one_call_and_the_meta_of_its_answer() {
     assert_eq!((meta.status, meta.request_id.as_str(), meta.replayed, meta.attempts.len()), (200, "req_3", true, 1));
 }
 
+#[tokio::test]
+async fn a_call_with_many_fields_needs_no_larger_future_than_one_without() {
+    let (server, session) = session([]).await;
+    let theazo = Theazo::over(server.transport());
+
+    let many = size_of_val(&*session.agents().create().into_future());
+    let none = size_of_val(&*theazo.health().into_future());
+
+    assert!(many < none + 256 && none < 4096, "{many} bytes for a new agent, {none} for a look at the health");
+}
+
 #[test]
 fn everything_is_send_and_sync() {
     fn send<T: Send>() {}

@@ -36,8 +36,9 @@ impl Spread {
             Bar::AtMost(bar) => (bar, "lower"),
             Bar::AtLeast(bar) => (bar, "higher"),
         };
-        let spread = if *count > 1 { format!("{low:.2} to {high:.2} (p10 to p90 of {count}) ") } else { String::new() };
-        let detail = format!("{spread}{detail}");
+        let spread = (*count > 1).then(|| format!("{low:.2} to {high:.2} (p10 to p90 of {count})"));
+        let detail = spread.as_deref().into_iter().chain((!detail.is_empty()).then_some(detail));
+        let detail = detail.collect::<Vec<_>>().join(", ");
         println!("{}", json!({ "name": name, "ratio": median, "bar": bar, "better": better, "detail": detail }));
     }
 }
