@@ -266,7 +266,10 @@ fn assign_roles(ir: &mut Ir) {
     for operation in &ir.operations {
         paths.extend(operation.path_type.clone());
         for part in [&operation.query_type, &operation.body_type].into_iter().flatten() {
-            requests.push(part.clone());
+            // What a program in a sandbox sends is no argument of any language.
+            if operation.plane != Plane::Bridge {
+                requests.push(part.clone());
+            }
             if !operation.whole_body {
                 inputs.insert(part.clone());
             }
