@@ -138,7 +138,7 @@ tagged_union! {
 }
 
 open_enum! {
-    /// What happens when an event did not come in time: one of these, or the id of the step that the workflow goes on with.
+    /// What happens when an event did not come in time: one of these, or the id of the step to go on with.
     WaitTimeout {
         /// The step fails.
         Fail = "fail",

@@ -3817,8 +3817,8 @@ export type WorkflowStepType =
   | (string & {});
 
 /**
- * What happens when an event did not come in time: one of these, or the id of the step that the workflow goes on with.
- * One of these; a later version may know more:
+ * What happens when an event did not come in time: one of these, or the id of the step to go on with. One of these; a
+ * later version may know more:
  *
  * - `fail`: The step fails.
  * - `skip`: The step counts as skipped, and what depends on it goes on.

@@ -2472,7 +2472,7 @@ class Team:
         self._id = data.id
 
     def __repr__(self) -> str:
-        return f"<Team {self._id} {self._data.status}>"
+        return f"<Team {self._id}>"
 
     @property
     def data(self) -> TeamData:
@@ -4246,6 +4246,7 @@ class Mcp:
         connection_id: str,
         user_id: str,
         headers: Mapping[str, str],
+        /,
         **options: Unpack[CallOptions],
     ) -> None:
         """Sets the credentials that one end user has at a server whose `credentials_type` is `per_user`.

@@ -76,7 +76,6 @@ pub struct Union {
     pub variants: Vec<UnionVariant>,
     /// The static with its shape, if a caller can give it.
     pub shape: Option<String>,
-    pub in_answers: bool,
 }
 
 /// A value in one of several forms.
@@ -90,7 +89,6 @@ pub struct ChoiceAlias {
     pub outputs: Vec<String>,
     pub inputs: Vec<String>,
     pub in_requests: bool,
-    pub in_answers: bool,
 }
 
 #[derive(Serialize)]
@@ -228,7 +226,7 @@ impl Model {
             }
         }
         for choice in &self.choices {
-            names.extend(choice.in_answers.then(|| choice.name.clone()));
+            names.push(choice.name.clone());
             names.extend(choice.in_requests.then(|| format!("{}Input", choice.name)));
         }
         names.push("Null".to_owned());
@@ -365,7 +363,6 @@ fn union(definition: &TaggedUnion, ir: &Ir) -> Union {
         tag: definition.tag.clone(),
         variants: variants.collect(),
         shape: definition.in_requests.then(|| naming::screaming(&definition.name)),
-        in_answers: definition.in_answers,
         noun,
     }
 }
@@ -379,7 +376,6 @@ fn choice(definition: &Choice, ir: &Ir) -> ChoiceAlias {
         outputs: forms().map(|form| output(&form.ty, ir)).collect(),
         inputs: forms().map(|form| input(&form.ty, ir).replace(" | ", ", ")).collect(),
         in_requests: definition.in_requests,
-        in_answers: definition.in_answers,
     }
 }
 

@@ -11,6 +11,9 @@ use super::{
     words::{docstring, given, output, pythonic},
 };
 
+/// The members of `CallOptionsOfRun`.
+const OPTIONS_OF_EVERY_CALL: [&str; 4] = ["deadline", "max_retries", "idempotency_key", "headers"];
+
 #[derive(Serialize)]
 pub struct Receiver {
     /// The class without the prefix of the face.
@@ -20,6 +23,8 @@ pub struct Receiver {
     pub kind: &'static str,
     /// For a handle or a part of one: the class of the handle's data.
     pub data: Option<String>,
+    /// For a handle: whether its data has a `status`.
+    pub has_status: bool,
     /// For a handle: the fields that no method hides.
     pub fields: Vec<Member>,
     /// Its parts: attribute, class, what the part is for.
@@ -33,6 +38,8 @@ pub struct Method {
     pub name: String,
     pub arguments: Vec<Parameter>,
     pub options: Vec<Parameter>,
+    /// Whether an argument has the name of an option of the call, so that only its place tells the two apart.
+    pub is_positional_only: bool,
     pub docstring: String,
     /// The tuple of path parameters, as an expression.
     pub path: String,
@@ -101,6 +108,7 @@ fn receiver(name: &str, all: &[&str], ir: &Ir) -> Receiver {
         Some(TypeDefinition::Struct(definition)) => members(&definition.fields, ir),
         _ => Vec::new(),
     };
+    let has_status = fields.iter().any(|field| field.name == "status");
     // A method or a part of the same name hides a field; it stays readable on `data`.
     fields.retain(|field| {
         methods.iter().all(|method| method.name != field.name) && parts.iter().all(|(name, ..)| *name != field.name)
@@ -122,6 +130,7 @@ fn receiver(name: &str, all: &[&str], ir: &Ir) -> Receiver {
         doc,
         kind,
         data,
+        has_status,
         fields,
         parts,
         methods,
@@ -180,6 +189,7 @@ fn method(operation: &Operation, ir: &Ir) -> Method {
         } else {
             "CallOptions"
         },
+        is_positional_only: arguments.iter().any(|parameter| OPTIONS_OF_EVERY_CALL.contains(&parameter.name.as_str())),
         docstring: docstring(operation, arguments.iter().chain(&options)),
         arguments,
         options,
