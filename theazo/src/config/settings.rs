@@ -199,6 +199,17 @@ settings! {
     log_bodies(bool): bool = "THEAZO_LOG_BODIES", read flag, show plain, default "false";
 }
 
+impl Settings {
+    /// Refuses a time in which nothing can happen.
+    pub fn check(&self) -> Result<(), Error> {
+        let times = [("timeout", self.timeout), ("deadline", self.deadline), ("connect_timeout", self.connect_timeout)];
+        match times.into_iter().find(|(_, time)| *time == Some(Duration::ZERO)) {
+            Some((name, _)) => Err(Error::configuration(format!("`{name}` must be longer than zero"))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The variable of the process.
 pub(crate) fn lookup_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()

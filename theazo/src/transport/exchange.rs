@@ -65,6 +65,10 @@ pub(crate) struct Exchange<'a> {
     /// Until when to wait for a change of state; then the present state is the answer.
     wait_until: Option<Instant>,
     max_retries: u32,
+    /// Whether the idempotency key is the caller's.
+    has_own_key: bool,
+    /// How many attempts the same call has had before, when an application makes it again.
+    attempts_before: u32,
     attempts: Vec<Attempt>,
     trace: Trace,
     started: Instant,
@@ -86,6 +90,11 @@ impl<'a> Exchange<'a> {
         let inner = &transport.inner;
         let operation = call.operation;
         let options = &transport.options(call);
+        for (name, time) in [("timeout", options.timeout), ("deadline", options.deadline)] {
+            if time == Some(Duration::ZERO) {
+                return Err(Error::invalid_input(name, "must be longer than zero"));
+            }
+        }
         let limit = match operation.time {
             TimeClass::Run => RUN_WAIT + RUN_SLACK,
             TimeClass::Wait => options.timeout.unwrap_or(RUN_WAIT + RUN_SLACK),
@@ -106,6 +115,8 @@ impl<'a> Exchange<'a> {
             overall: overall.and_then(|overall| Some((overall, until(overall)?))),
             wait_until: wait_of(call)?.and_then(until),
             max_retries: options.max_retries.unwrap_or(inner.max_retries),
+            has_own_key: options.idempotency_key.is_some(),
+            attempts_before: 0,
             attempts: Vec::with_capacity(1),
             trace: Trace::of(inner.trace_context.as_ref()),
             started,
@@ -136,6 +147,7 @@ impl<'a> Exchange<'a> {
 
     async fn attempts(mut self, reading: Reading) -> Result<Received, Error> {
         let (mut number, mut retry, mut waited) = (1, 0, Duration::ZERO);
+        self.recall_failure();
         loop {
             let begun = Instant::now();
             self.tell_request(number);
@@ -185,7 +197,7 @@ impl<'a> Exchange<'a> {
             let error = outcome::timeout_error(self.operation, shown);
             return Err(Failed { ending: Ending::Broken, asked: None, error });
         }
-        self.headers.insert(ATTEMPT, HeaderValue::from(number));
+        self.headers.insert(ATTEMPT, HeaderValue::from(self.attempts_before.saturating_add(number)));
         self.headers.insert(TRACE_PARENT, self.trace.header());
         if let Some(wait) = self.hold(limit) {
             let prefer = HeaderValue::try_from(format!("wait={wait}")).expect("digits are visible ASCII");
@@ -327,9 +339,32 @@ impl<'a> Exchange<'a> {
         Some(pause)
     }
 
+    /// What tells the call from others when an application makes it again.
+    fn identity(&self) -> [&[u8]; 3] {
+        let key = self.headers.get(IDEMPOTENCY_KEY).filter(|_| self.has_own_key).map(HeaderValue::as_bytes);
+        [self.operation.id.as_bytes(), self.url.as_str().as_bytes(), key.or(self.body.as_deref()).unwrap_or_default()]
+    }
+
+    fn recall_failure(&mut self) {
+        let (attempts, is_news) = self.transport.inner.failures.before(&self.identity());
+        self.attempts_before = attempts;
+        if is_news {
+            tracing::warn!(
+                operation = self.operation.id,
+                attempts,
+                "a call that failed after the client's own retries is made again: two layers of retries multiply \
+                 requests, so turn one off, here with `max_retries` 0"
+            );
+        }
+    }
+
     /// The error of the last attempt, with what the whole call knows.
     fn give_up(self, failed: Failed) -> Error {
         let is_retryable = self.is_repeatable(failed.ending);
+        if is_retryable {
+            let attempts = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
+            self.transport.inner.failures.remember(&self.identity(), self.attempts_before.saturating_add(attempts));
+        }
         let mut error = failed.error;
         let run_id = self.run_id.filter(|_| error.kind() == &ErrorKind::MaybeReceived);
         let parts = error.parts();

@@ -28,6 +28,7 @@ mod connection;
 mod exchange;
 mod http_client;
 mod http_pool;
+mod nested;
 mod outcome;
 mod prepare;
 mod providers;
@@ -88,6 +89,7 @@ struct Inner {
     has_chosen_retries: bool,
     max_answer_bytes: u64,
     budget: budget::RetryBudget,
+    failures: nested::Failures,
     hooks: Hooks,
     trace_context: Option<TraceContext>,
     providers: Option<providers::Providers>,
@@ -158,6 +160,7 @@ impl Transport {
         headers: http::HeaderMap,
         secrets: Vec<Secret>,
     ) -> Result<Self, Error> {
+        config.settings.check()?;
         let explanation = config.explain()?;
         let providers = providers::Providers::of(&config)?;
         let Config { settings, mut hooks, trace_context, .. } = config;
@@ -184,6 +187,7 @@ impl Transport {
             has_chosen_retries: settings.max_retries.is_some(),
             max_answer_bytes: settings.max_answer_bytes.unwrap_or(DEFAULT_MAX_ANSWER_BYTES),
             budget: budget::RetryBudget::default(),
+            failures: nested::Failures::default(),
             hooks: Hooks::new(hooks),
             trace_context,
             providers,

@@ -165,6 +165,7 @@ pub const SESSION: &str = r#"{"id":"ses_1","userId":"u","status":"active","envir
 pub const RESULT: &str = r#"{"runId":"arun_1","output":"42","artifacts":[],"cost":{"amount":1,"currency":"usd"},"duration":"3s","durationMs":3000,"provider":"simulated","toolCalls":[]}"#;
 
 pub mod memory;
+pub mod said;
 
 pub fn transport(url: &str) -> Transport {
     Transport::new(Config::with_api_key("th_live_secret").base_url(url)).unwrap()
@@ -177,3 +178,36 @@ pub fn call(id: &str, path: &[&str]) -> Call {
 
 /// More than any test needs, and short enough to see that one hangs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a process wrote, and how it ended.
+pub struct ChildOutput {
+    pub stdout: String,
+    pub stderr: String,
+    is_success: bool,
+}
+
+impl ChildOutput {
+    pub fn assert_success(&self) {
+        assert!(self.is_success, "{}\n{}", self.stdout, self.stderr);
+    }
+}
+
+/// Runs the named test again in a process of its own, with only this environment. `None` in that process.
+pub fn in_child(test: &str, environment: &[(&str, &str)]) -> Option<ChildOutput> {
+    const IN_CHILD: &str = "THEAZO_TEST_CHILD";
+    if std::env::var_os(IN_CHILD).is_some() {
+        return None;
+    }
+    let kept = ["PATH", "LLVM_PROFILE_FILE"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env_clear()
+        .envs(kept)
+        .envs(environment.iter().copied())
+        .env(IN_CHILD, "1")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("1 passed") || stdout.contains("1 failed"), "`{test}` is no test: {stdout}");
+    Some(ChildOutput { stdout, stderr: String::from_utf8(output.stderr).unwrap(), is_success: output.status.success() })
+}
