@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::check::Check;
+use crate::{Secret, check::Check};
 
 /// An operation of the API as a type: its parts are typed, and [`Operation`] says the rest.
 pub trait Endpoint: Send + Sync + 'static {
@@ -70,6 +70,8 @@ pub struct Operation {
     pub body_doc: &'static str,
     /// Which planes serve the operation.
     pub plane: Plane,
+    /// Finds the secrets in a body of the operation, so that whoever shows something of a call can leave them out.
+    pub secrets_in_body: fn(&[u8]) -> Vec<Secret>,
 }
 
 /// The header with the cursor of the next page, where a list is an array alone; absent on the last page.
@@ -112,6 +114,7 @@ impl Operation {
             fills: &[],
             body_doc: "",
             plane: Plane::Public,
+            secrets_in_body: |_| Vec::new(),
         }
     }
 
@@ -277,6 +280,7 @@ macro_rules! endpoints {
 
                 const OPERATION: &'static $crate::endpoint::Operation = &$crate::endpoint::Operation {
                     $($($key: $value,)+)?
+                    secrets_in_body: $crate::secret::secrets_in::<<$name as $crate::endpoint::Endpoint>::Body>,
                     ..$crate::endpoint::Operation::base(
                         stringify!($name),
                         concat!($($doc, "\n"),+),

@@ -154,7 +154,13 @@ impl EventStream {
     pub(crate) fn unreadable(&self, data: &[u8], problem: &serde_json::Error) -> Error {
         let name = name_of(self.call.operation);
         let what = format!("an event of {name}");
-        transport::unreadable(&what, data, problem, &self.meta, self.transport.redactor())
+        transport::unreadable(
+            &what,
+            data,
+            problem,
+            &self.meta,
+            &self.transport.redactor_of_answers(self.call.operation),
+        )
     }
 
     /// Takes over a connection.

@@ -32,7 +32,7 @@ impl<E: Endpoint> Draft<E> {
         let answer = transport.call(call).await?;
         let value = serde_json::from_slice(&answer.body).map_err(|problem| {
             let what = format!("the answer to {}", name_of(E::OPERATION));
-            unreadable(&what, &answer.body, &problem, &answer.meta, transport.redactor())
+            unreadable(&what, &answer.body, &problem, &answer.meta, &transport.redactor_of_answers(E::OPERATION))
         })?;
         Ok((value, answer.meta))
     }

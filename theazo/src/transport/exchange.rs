@@ -1,6 +1,6 @@
 //! The loop of one call: attempts, pauses between them, and the re-attaching to work that outlives a request.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -272,7 +272,8 @@ impl<'a> Exchange<'a> {
         if is_continuation(&meta) && self.operation.time != TimeClass::Wait {
             return Ok(Received { meta, whole, rest: None });
         }
-        let form = outcome::check_form(self.operation, status, &whole, &inner.redactor);
+        let form =
+            outcome::check_form(self.operation, status, &whole, &self.transport.redactor_of_answers(self.operation));
         form.map_err(|error| self.unreadable(error, status, &meta.headers))?;
         let whole = if self.operation.bare_list { outcome::page_of(&whole, &meta.headers) } else { whole };
         Ok(Received { meta, whole, rest: None })
@@ -292,7 +293,12 @@ impl<'a> Exchange<'a> {
     }
 
     fn answered(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Failed {
-        let error = outcome::answered_error(self.operation, status, headers, body, &self.transport.inner.redactor);
+        // The server may repeat what it was sent.
+        let sent = self.body.as_deref().filter(|_| is_sensitive(self.operation));
+        let secrets = sent.map(self.operation.secrets_in_body).unwrap_or_default();
+        let redactor = &self.transport.inner.redactor;
+        let redactor = if secrets.is_empty() { Cow::Borrowed(redactor) } else { Cow::Owned(redactor.and(secrets)) };
+        let error = outcome::answered_error(self.operation, status, headers, body, &redactor);
         let advice = headers.get("x-should-retry").and_then(|value| match value.as_bytes() {
             b"true" => Some(true),
             b"false" => Some(false),
@@ -484,7 +490,7 @@ fn wait_of(call: &Call) -> Result<Option<Duration>, Error> {
 }
 
 /// Whether the body or the answer of an operation can hold secrets.
-fn is_sensitive(operation: &Operation) -> bool {
+pub(super) fn is_sensitive(operation: &Operation) -> bool {
     crate::generated::SENSITIVE.contains(&operation.id)
 }
 

@@ -39,6 +39,7 @@ mod trace;
 
 use std::{
     any::Any,
+    borrow::Cow,
     collections::HashMap,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -283,8 +284,13 @@ impl Transport {
         &self.inner.hooks
     }
 
-    pub(crate) fn redactor(&self) -> &redact::Redactor {
-        &self.inner.redactor
+    /// What is left out when something of a successful answer is shown.
+    pub(crate) fn redactor_of_answers(&self, operation: &Operation) -> Cow<'_, redact::Redactor> {
+        if exchange::is_sensitive(operation) {
+            Cow::Owned(redact::Redactor::of_everything())
+        } else {
+            Cow::Borrowed(&self.inner.redactor)
+        }
     }
 }
 
