@@ -84,7 +84,8 @@ fn secret(name: &str) -> Secret {
 /// Makes every call that takes a secret, and gives everything that a person could see of it.
 async fn show_all(client: &Theazo, seen: &mut Vec<String>) {
     let headers = || BTreeMap::from([("authorization".to_owned(), secret("mcp"))]);
-    let server = McpConnectOpts { headers: Some(headers()), ..McpConnectOpts::http("files", "https://mcp.example.com") };
+    let server =
+        McpConnectOpts { headers: Some(headers()), ..McpConnectOpts::http("files", "https://mcp.example.com") };
     macro_rules! show {
         ($($request:expr),+ $(,)?) => {
             $(
