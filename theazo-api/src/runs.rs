@@ -246,6 +246,9 @@ tagged_union! {
         },
         /// The model called a tool.
         ToolCall = "tool_call" {
+            /// The id of the call, the same at its beginning and its end; null from a server that gives none.
+            #[serde(default)]
+            tool_call_id: Option<String>,
             /// The name of the tool.
             tool: String,
             /// What it is given.
@@ -253,6 +256,9 @@ tagged_union! {
         },
         /// A tool returned.
         ToolResult = "tool_result" {
+            /// The id of the call, the same at its beginning and its end; null from a server that gives none.
+            #[serde(default)]
+            tool_call_id: Option<String>,
             /// The name of the tool.
             tool: String,
             /// What it returned.

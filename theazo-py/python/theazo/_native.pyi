@@ -576,6 +576,9 @@ class LimitsStatus:
     @property
     def max_compute_minutes(self) -> MinutesLimitStatus | None:
         """Minutes that sandboxes of the session ran."""
+    @property
+    def max_duration(self) -> DurationLimitStatus | None:
+        """Time since the session was created."""
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
     @staticmethod
@@ -655,6 +658,28 @@ class MinutesLimitStatus:
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(text: str) -> MinutesLimitStatus: ...
+
+
+@final
+class DurationLimitStatus:
+    """How long a session may be there and how long it is."""
+
+    @property
+    def limit_ms(self) -> int:
+        """Milliseconds that the session may be there."""
+    @property
+    def used_ms(self) -> int:
+        """Milliseconds since it was created."""
+    @property
+    def remaining_ms(self) -> int:
+        """Milliseconds that are left."""
+    @property
+    def percentage(self) -> float:
+        """How much of the limit is used, 0 to 100."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> DurationLimitStatus: ...
 
 
 @final
@@ -5018,6 +5043,11 @@ class ToolCallEvent:
     @property
     def type(self) -> Literal["tool_call"]: ...
     @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call, the same at its beginning and its end; null from a server that
+        gives none.
+        """
+    @property
     def tool(self) -> str:
         """The name of the tool."""
     @property
@@ -5035,6 +5065,11 @@ class ToolResultEvent:
 
     @property
     def type(self) -> Literal["tool_result"]: ...
+    @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call, the same at its beginning and its end; null from a server that
+        gives none.
+        """
     @property
     def tool(self) -> str:
         """The name of the tool."""
@@ -5635,6 +5670,11 @@ class ToolCallTeamEvent:
     def role(self) -> str:
         """The role of the member."""
     @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call, the same at its beginning and its end; null from a server that
+        gives none.
+        """
+    @property
     def tool(self) -> str:
         """The name of the tool."""
     @property
@@ -5655,6 +5695,11 @@ class ToolResultTeamEvent:
     @property
     def role(self) -> str:
         """The role of the member that called it."""
+    @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call, the same at its beginning and its end; null from a server that
+        gives none.
+        """
     @property
     def tool(self) -> str:
         """The name of the tool."""
