@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     check::Problems,
+    error::ErrorCode,
     workflow_graph::{Graph, Node, Place, branch_targets, jump_targets},
     workflow_references::{RESERVED, references_of},
     workflow_step_parts::{BranchTarget, WaitTimeout},
@@ -29,6 +30,16 @@ pub fn check_steps(steps: &[WorkflowStep], problems: &mut Problems) {
         step.references(index);
     }
     check_order(&graph, problems);
+}
+
+/// The code with which these steps are refused: circles have one of their own.
+pub(crate) fn refusal_of(steps: &[WorkflowStep]) -> ErrorCode {
+    let graph = Graph::new(steps);
+    if graph.nodes.len() <= MAX_STEPS && graph.cycle().is_some() {
+        ErrorCode::WorkflowCircularDependency
+    } else {
+        ErrorCode::InvalidRequest
+    }
 }
 
 fn check_ids(graph: &Graph<'_>, problems: &mut Problems) {
@@ -208,6 +219,19 @@ mod tests {
             ])),
             NONE
         );
+    }
+
+    #[test]
+    fn only_a_circle_is_refused_with_its_own_code() {
+        let code = |steps: Value| refusal_of(&serde_json::from_value::<Vec<_>>(steps).unwrap());
+        let long: Vec<Value> = (0..501).map(|_| json!({ "id": "a", "agent": "w", "dependsOn": ["a"] })).collect();
+
+        assert_eq!(
+            code(json!([{ "id": "a", "agent": "w", "dependsOn": ["a", "nowhere"] }])),
+            ErrorCode::WorkflowCircularDependency
+        );
+        assert_eq!(code(json!([{ "id": "a", "agent": "w", "dependsOn": ["nowhere"] }])), ErrorCode::InvalidRequest);
+        assert_eq!(code(json!(long)), ErrorCode::InvalidRequest);
     }
 
     #[test]
