@@ -62,8 +62,8 @@ fn check_order(graph: &Graph<'_>, problems: &mut Problems) {
     let Some(cycle) = graph.cycle() else { return };
     let field = format!("{}.dependsOn", graph.nodes[cycle.first].path);
     let message = match cycle.ids.as_slice() {
-        [id] => format!("`{id}` depends on itself"),
-        ids => format!("the steps wait for one another in a circle: `{}` -> `{}`", ids.join("` -> `"), ids[0]),
+        [id] => format!("lets `{id}` wait for itself"),
+        ids => format!("goes in a circle, each step waits for the next: `{}` -> `{}`", ids.join("` -> `"), ids[0]),
     };
     problems.add(&field, message);
 }
@@ -294,12 +294,12 @@ mod tests {
 
         assert_eq!(
             problems(json!([{ "id": "z", "agent": "a" }, agent("a", "c"), agent("b", "a"), agent("c", "b")])),
-            ["steps.1.dependsOn: the steps wait for one another in a circle: `a` -> `c` -> `b` -> `a`"]
+            ["steps.1.dependsOn: goes in a circle, each step waits for the next: `a` -> `c` -> `b` -> `a`"]
         );
-        assert_eq!(problems(json!([agent("a", "a")])), ["steps.0.dependsOn: `a` depends on itself"]);
+        assert_eq!(problems(json!([agent("a", "a")])), ["steps.0.dependsOn: lets `a` wait for itself"]);
         assert_eq!(
             problems(json!([{ "id": "both", "type": "parallel", "branches": [agent("a", "both")] }])),
-            ["steps.0.dependsOn: the steps wait for one another in a circle: `both` -> `a` -> `both`"]
+            ["steps.0.dependsOn: goes in a circle, each step waits for the next: `both` -> `a` -> `both`"]
         );
     }
 

@@ -51,6 +51,7 @@ mod webhooks;
 mod workflows;
 
 pub mod parts;
+pub(crate) mod workflow_steps;
 
 /// The requests: what the methods return, sent when it is awaited.
 pub mod requests {

@@ -1,7 +1,9 @@
 //! Rust: the methods of the client, its namespaces and handles, in `theazo/src/generated`.
 //!
 //! Each operation becomes a method that returns a request: a struct with a setter for each option, sent when it is
-//! awaited. One file for each receiver.
+//! awaited. One file for each receiver, and one for what a workflow is built of.
+
+mod workflow;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -37,6 +39,7 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
             content: template::render("rust/parts.rs.j2", minijinja::context! { owners => owners(ir) })?,
         },
     ];
+    files.push(workflow::render(ir)?);
     for module in &modules {
         files.push(GeneratedFile {
             path: format!("theazo/src/generated/{}.rs", module.name),
@@ -261,13 +264,22 @@ fn part(operation: &Operation, place: Place, ty: Option<&str>, ir: &Ir) -> Strin
 
 fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
     let field = &argument.field;
-    let name = ident(&field.snake_name);
     let is_struct = argument.place == Place::WholeBody && matches!(field.ty, Type::Named(_));
+    let mut parameter = field_parameter(field, ir);
+    if is_struct {
+        parameter.input = format!("impl Into<{}>", output(&field.ty));
+    }
+    parameter.part = if argument.place == Place::Query { "query" } else { "body" };
+    parameter
+}
+
+/// How a field is taken as an argument.
+fn field_parameter(field: &Field, ir: &Ir) -> Parameter {
+    let name = ident(&field.snake_name);
     let value = value(&field.ty, &name, ir);
     Parameter {
         doc: rusty(&field.doc, ir),
         input: match field {
-            _ if is_struct => format!("impl Into<{}>", output(&field.ty)),
             _ if field.patch => format!("impl Into<api::Patch<{}>>", output(&field.ty)),
             _ => input(&field.ty, ir),
         },
@@ -277,7 +289,7 @@ fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
             _ => value.clone(),
         },
         value,
-        part: if argument.place == Place::Query { "query" } else { "body" },
+        part: "body",
         name,
     }
 }
