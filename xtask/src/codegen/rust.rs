@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Written by hand in `theazo/src/surface/files.rs`, because JSON has no bytes.
-const BY_HAND: &[&str] = &["WriteFile", "ReadFile"];
+const BY_HAND: &[&str] = &["WriteFile", "ReadFile", "DownloadFile"];
 
 /// Renders one file for each receiver, and the list of them.
 pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
@@ -239,7 +239,7 @@ fn part(operation: &Operation, place: Place, ty: Option<&str>, ir: &Ir) -> Strin
             let field = &argument.field;
             let name = ident(&field.snake_name);
             let given = match field {
-                _ if field.required => value(&field.ty, &name, ir),
+                _ if field.required => field_value(field, ir),
                 _ if field.patch => "api::Patch::Keep".to_owned(),
                 _ if field.nullable => "None".to_owned(),
                 _ => "Default::default()".to_owned(),
@@ -276,10 +276,11 @@ fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
 /// How a field is taken as an argument.
 fn field_parameter(field: &Field, ir: &Ir) -> Parameter {
     let name = ident(&field.snake_name);
-    let value = value(&field.ty, &name, ir);
+    let value = field_value(field, ir);
     Parameter {
         doc: rusty(&field.doc, ir),
         input: match field {
+            _ if field.base64 => "impl Into<crate::FileData>".to_owned(),
             _ if field.patch => format!("impl Into<api::Patch<{}>>", output(&field.ty)),
             _ => input(&field.ty, ir),
         },
@@ -292,6 +293,12 @@ fn field_parameter(field: &Field, ir: &Ir) -> Parameter {
         part: "body",
         name,
     }
+}
+
+/// The expression that makes the value of a field of the argument that is named after it.
+fn field_value(field: &Field, ir: &Ir) -> String {
+    let name = ident(&field.snake_name);
+    if field.base64 { format!("{name}.into().to_base64()") } else { value(&field.ty, &name, ir) }
 }
 
 /// The type of an argument, as generous as its type allows.
