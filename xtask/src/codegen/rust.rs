@@ -1,8 +1,10 @@
 //! Rust: the methods of the client, its namespaces and handles, in `theazo/src/generated`.
 //!
 //! Each operation becomes a method that returns a request: a struct with a setter for each option, sent when it is
-//! awaited. One file for each receiver, and one for what a workflow is built of.
+//! awaited. One file for each receiver, one for what a workflow is built of, and a test
+//! that calls every method.
 
+mod calls;
 mod workflow;
 
 use anyhow::Result;
@@ -40,6 +42,7 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
         },
     ];
     files.push(workflow::render(ir)?);
+    files.push(calls::render(ir)?);
     for module in &modules {
         files.push(GeneratedFile {
             path: format!("theazo/src/generated/{}.rs", module.name),
