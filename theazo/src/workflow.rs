@@ -7,12 +7,15 @@
 //!
 //! # fn example() -> Result<(), theazo::Error> {
 //! let definition = theazo::workflow("publish-article")
+//!     .timeout(Duration::from_secs(3600))
 //!     .step(agent("research", "researcher").task("Find sources about {{ input.topic }}"))
-//!     .step(condition("check", "$.research.output.confidence > 0.8").then("write").otherwise("ask"))
+//!     .step(condition("check", "$.research.output.confidence > 0.8").then("write").otherwise("dig-deeper"))
 //!     .step(agent("write", "writer").input_map([("facts", "$.research.output")]))
-//!     .step(approval("ask", "write_anyway").timeout(Duration::from_secs(3600)))
-//!     .step(agent("report", "reporter"))
+//!     .step(agent("dig-deeper", "researcher").input_map([("known", "$.research.output")]))
+//!     .step(approval("sign-off", "publish_article"))
 //!     .build()?;
+//!
+//! assert_eq!(definition.steps[4].depends_on(), ["write", "dig-deeper"]);
 //! # Ok(()) }
 //! # example().unwrap();
 //! ```
@@ -22,9 +25,9 @@
 //! # Which step comes after which
 //!
 //! A step that does not say `depends_on` starts when everything before it is done. A step that a condition names starts
-//! when that condition is done, so `write` and `ask` above both follow `check`, and `report` follows them both. To let
-//! steps run at the same time, say `depends_on`: with the same step for each of them, or with no step at all to begin at
-//! once. [`chain_steps`] is the rule.
+//! when that condition is done, so `write` and `dig-deeper` above both follow `check`, and `sign-off` follows them both.
+//! To let steps run at the same time, say `depends_on`: with the same step for each of them, or with no step at all to
+//! begin at once. [`chain_steps`] is the rule.
 //!
 //! # References
 //!
@@ -40,7 +43,7 @@ pub use crate::generated::workflow_steps::*;
 
 /// Begins a workflow with this name.
 ///
-/// See [the module](crate::workflow) for an example.
+/// See [the module](mod@crate::workflow) for an example.
 pub fn workflow(name: impl Into<String>) -> WorkflowBuilder {
     WorkflowBuilder { definition: WorkflowCreateOpts { name: Some(name.into()), ..WorkflowCreateOpts::default() } }
 }

@@ -208,7 +208,7 @@ pub struct AgentStep {
 
 impl AgentStep {
     /// The steps that must be done before this one starts; by default all that comes before it, as [the
-    /// module](crate::workflow) says. With none of them it starts at once.
+    /// module](mod@crate::workflow) says. With none of them it starts at once.
     pub fn depends_on(mut self, depends_on: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.depends_on = Some(depends_on.into_iter().map(Into::into).collect());
         self
@@ -319,7 +319,7 @@ impl ParallelStep {
     }
 
     /// The steps that must be done before this one starts; by default all that comes before it, as [the
-    /// module](crate::workflow) says. With none of them it starts at once.
+    /// module](mod@crate::workflow) says. With none of them it starts at once.
     pub fn depends_on(mut self, depends_on: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.depends_on = Some(depends_on.into_iter().map(Into::into).collect());
         self
@@ -376,7 +376,7 @@ pub struct ConditionStep {
 
 impl ConditionStep {
     /// The steps that must be done before this one starts; by default all that comes before it, as [the
-    /// module](crate::workflow) says. With none of them it starts at once.
+    /// module](mod@crate::workflow) says. With none of them it starts at once.
     pub fn depends_on(mut self, depends_on: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.depends_on = Some(depends_on.into_iter().map(Into::into).collect());
         self
@@ -445,7 +445,7 @@ pub struct TransformStep {
 
 impl TransformStep {
     /// The steps that must be done before this one starts; by default all that comes before it, as [the
-    /// module](crate::workflow) says. With none of them it starts at once.
+    /// module](mod@crate::workflow) says. With none of them it starts at once.
     pub fn depends_on(mut self, depends_on: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.depends_on = Some(depends_on.into_iter().map(Into::into).collect());
         self
@@ -503,7 +503,7 @@ pub struct MapStep {
 
 impl MapStep {
     /// The steps that must be done before this one starts; by default all that comes before it, as [the
-    /// module](crate::workflow) says. With none of them it starts at once.
+    /// module](mod@crate::workflow) says. With none of them it starts at once.
     pub fn depends_on(mut self, depends_on: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.depends_on = Some(depends_on.into_iter().map(Into::into).collect());
         self
@@ -573,7 +573,7 @@ pub struct DelayStep {
 
 impl DelayStep {
     /// The steps that must be done before this one starts; by default all that comes before it, as [the
-    /// module](crate::workflow) says. With none of them it starts at once.
+    /// module](mod@crate::workflow) says. With none of them it starts at once.
     pub fn depends_on(mut self, depends_on: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.depends_on = Some(depends_on.into_iter().map(Into::into).collect());
         self
@@ -631,7 +631,7 @@ pub struct ApprovalStep {
 
 impl ApprovalStep {
     /// The steps that must be done before this one starts; by default all that comes before it, as [the
-    /// module](crate::workflow) says. With none of them it starts at once.
+    /// module](mod@crate::workflow) says. With none of them it starts at once.
     pub fn depends_on(mut self, depends_on: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.depends_on = Some(depends_on.into_iter().map(Into::into).collect());
         self
@@ -712,7 +712,7 @@ pub struct WebhookStep {
 
 impl WebhookStep {
     /// The steps that must be done before this one starts; by default all that comes before it, as [the
-    /// module](crate::workflow) says. With none of them it starts at once.
+    /// module](mod@crate::workflow) says. With none of them it starts at once.
     pub fn depends_on(mut self, depends_on: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.depends_on = Some(depends_on.into_iter().map(Into::into).collect());
         self
@@ -808,7 +808,7 @@ pub struct PlannerStep {
 
 impl PlannerStep {
     /// The steps that must be done before this one starts; by default all that comes before it, as [the
-    /// module](crate::workflow) says. With none of them it starts at once.
+    /// module](mod@crate::workflow) says. With none of them it starts at once.
     pub fn depends_on(mut self, depends_on: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.depends_on = Some(depends_on.into_iter().map(Into::into).collect());
         self
@@ -910,7 +910,7 @@ pub struct WaitStep {
 
 impl WaitStep {
     /// The steps that must be done before this one starts; by default all that comes before it, as [the
-    /// module](crate::workflow) says. With none of them it starts at once.
+    /// module](mod@crate::workflow) says. With none of them it starts at once.
     pub fn depends_on(mut self, depends_on: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.depends_on = Some(depends_on.into_iter().map(Into::into).collect());
         self

@@ -24,7 +24,7 @@ const FILLED: &[(&str, &str, &str)] =
 
 /// What absent dependencies mean to the builder, which fills them in; on the wire they mean that there are none.
 const DEPENDS_ON: &str = "The steps that must be done before this one starts; by default all that comes before it, as \
-                          [the module](crate::workflow) says. With none of them it starts at once.";
+                          [the module](mod@crate::workflow) says. With none of them it starts at once.";
 
 /// Renders `theazo/src/generated/workflow_steps.rs`.
 pub fn render(ir: &Ir) -> Result<GeneratedFile> {
