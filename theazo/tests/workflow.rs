@@ -1,10 +1,13 @@
 //! The workflow builder. Each test names the row of the list of what the published builder gets wrong that it answers.
 
+mod support;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use support::memory::{Fate, Memory};
 use theazo::{
-    ErrorKind,
+    ErrorKind, Theazo,
     types::{
         ApprovalDefault, BranchOpts, Cost, ErrorCode, ItemFailurePolicy, PlannerPolicy, RetryConfig, SecretReference,
         StepAuth, StepEnvValue, StepFailurePolicy, StepHttpMethod, ValidationFailurePolicy, WaitTimeout,
@@ -202,6 +205,23 @@ fn w4_a_circle_has_its_own_code() {
                 .to_owned()
         )
     );
+}
+
+#[tokio::test]
+async fn w4_a_circle_is_not_sent_by_whatever_way_it_comes() {
+    let memory = Memory::new([Fate::json(201, "{}")]);
+    let workflows = Theazo::over(memory.transport()).workflows();
+    let circle: Vec<WorkflowStep> =
+        serde_json::from_value(json!([{ "id": "a", "agent": "x", "dependsOn": ["a"] }])).unwrap();
+
+    let created = workflows.create(WorkflowCreateOpts { steps: circle.clone(), ..Default::default() }).await;
+    let updated = workflows.update("wf_1").steps(circle).await;
+
+    for error in [created.unwrap_err(), updated.unwrap_err()] {
+        assert_eq!(error.code(), &ErrorCode::WorkflowCircularDependency);
+        assert_eq!(error.to_string(), "`steps.0.dependsOn` lets `a` wait for itself");
+    }
+    assert!(memory.requests().is_empty());
 }
 
 #[test]
