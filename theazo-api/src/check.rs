@@ -1,12 +1,17 @@
 //! Checks of meaning that both sides make: a client before it sends, a server before it acts.
 
-use crate::error::FieldProblem;
+use crate::error::{ErrorCode, FieldProblem};
 
 /// A value that can say what is wrong with it. The default finds nothing.
 pub trait Check {
     /// Adds what is wrong to `problems`.
     fn check(&self, problems: &mut Problems) {
         let _ = problems;
+    }
+
+    /// The code with which the value is refused when anything is wrong with it.
+    fn refusal(&self) -> ErrorCode {
+        ErrorCode::InvalidRequest
     }
 }
 

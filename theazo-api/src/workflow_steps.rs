@@ -371,6 +371,11 @@ impl WorkflowStep {
         common_field!(self, depends_on => depends_on.as_deref().unwrap_or_default(), _ => &[])
     }
 
+    /// The field for them, where a step of its kind has one.
+    pub(crate) fn depends_on_mut(&mut self) -> Option<&mut Option<Vec<String>>> {
+        common_field!(self, depends_on => Some(depends_on), _ => None)
+    }
+
     /// What happens when it fails, if it says so itself.
     pub fn failure_policy(&self) -> Option<&StepFailurePolicy> {
         common_field!(self, on_step_failure => on_step_failure.as_ref(), _ => None)

@@ -97,6 +97,11 @@ impl Error {
 
     /// An error in one or more arguments; the first one names the error.
     pub(crate) fn invalid_fields(problems: Vec<FieldProblem>) -> Self {
+        Self::refused(ErrorCode::InvalidRequest, problems)
+    }
+
+    /// An error in one or more arguments, for which there is a code of its own.
+    pub(crate) fn refused(code: ErrorCode, problems: Vec<FieldProblem>) -> Self {
         let message = problems
             .iter()
             .map(|problem| {
@@ -106,7 +111,7 @@ impl Error {
             .collect::<Vec<_>>()
             .join("; ");
         let parameter = problems.first().map(|problem| problem.field.clone()).unwrap_or_default();
-        let mut error = Self::new(ErrorKind::InvalidInput { parameter }, ErrorCode::InvalidRequest, message);
+        let mut error = Self::new(ErrorKind::InvalidInput { parameter }, code, message);
         let fields = serde_json::to_value(problems).unwrap_or_default();
         error.0.details.insert("fields".to_owned(), fields);
         error

@@ -13,7 +13,7 @@ impl crate::Files {
     pub fn upload(
         &self,
         filename: impl Into<String>,
-        data: impl Into<String>,
+        data: impl Into<crate::FileData>,
         purpose: impl Into<api::FilePurpose>,
         user_id: impl Into<String>,
     ) -> UploadFileRequest {
@@ -24,7 +24,7 @@ impl crate::Files {
                 (),
                 api::FileUploadOpts {
                     filename: filename.into(),
-                    data: data.into(),
+                    data: data.into().to_base64(),
                     purpose: purpose.into(),
                     user_id: user_id.into(),
                     mime_type: None,
@@ -69,11 +69,6 @@ impl crate::Files {
                 (),
             ),
         }
-    }
-
-    /// Fetches the content of a file.
-    pub fn download(&self, file_id: impl Into<api::FileId>) -> DownloadFileRequest {
-        DownloadFileRequest { draft: Draft::new(&self.transport, vec![file_id.into().to_string()], (), ()) }
     }
 
     /// Deletes a file. Addresses that were made for it stop working; what knowledge took from it stays.
@@ -223,23 +218,6 @@ impl GetFileUrlRequest {
 }
 
 request_type!(GetFileUrlRequest, api::FileUrl);
-
-/// Fetches the content of a file.
-///
-/// Made by [`Files::download`](crate::Files::download), sent when it is awaited.
-#[derive(Debug, Clone)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct DownloadFileRequest {
-    draft: Draft<api::DownloadFile>,
-}
-
-impl DownloadFileRequest {
-    async fn answer(self) -> Result<(api::FileContent, ResponseMeta), Error> {
-        self.draft.json().await
-    }
-}
-
-request_type!(DownloadFileRequest, api::FileContent);
 
 /// Deletes a file. Addresses that were made for it stop working; what knowledge took from it stays.
 ///

@@ -51,6 +51,7 @@ mod webhooks;
 mod workflows;
 
 pub mod parts;
+pub(crate) mod workflow_steps;
 
 /// The requests: what the methods return, sent when it is awaited.
 pub mod requests {
@@ -93,8 +94,7 @@ pub mod requests {
     };
     pub use super::events::EmitEventRequest;
     pub use super::files::{
-        DeleteStoredFileRequest, DownloadFileRequest, GetFileRequest, GetFileUrlRequest, ListStoredFilesRequest,
-        UploadFileRequest,
+        DeleteStoredFileRequest, GetFileRequest, GetFileUrlRequest, ListStoredFilesRequest, UploadFileRequest,
     };
     pub use super::fleet::{
         CancelFleetRequest, GetFleetStatusRequest, ListFleetResultsRequest, PauseFleetRequest, ResumeFleetRequest,
@@ -170,7 +170,7 @@ pub mod requests {
         ResumeWorkflowRunRequest, RetryWorkflowRunRequest, RunAndStreamWorkflowRequest, RunWorkflowRequest,
         ScheduleWorkflowRequest, StreamWorkflowRunRequest, UpdateWorkflowRequest, WaitForWorkflowRunRequest,
     };
-    pub use crate::surface::{ReadFileRequest, WriteFileRequest};
+    pub use crate::surface::{DownloadFileRequest, ReadFileRequest, WriteFileRequest};
 }
 
 /// The operations whose body or answer can hold secrets: neither is shown to hooks or logs.

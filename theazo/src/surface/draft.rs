@@ -54,7 +54,7 @@ impl<E: Endpoint> Draft<E> {
         let mut problems = Problems::of(&self.query);
         problems.extend(Problems::of(&self.body));
         if !problems.is_empty() {
-            return Err(Error::invalid_fields(problems));
+            return Err(Error::refused(self.body.refusal(), problems));
         }
         let call = Call {
             operation: E::OPERATION,

@@ -78,6 +78,11 @@ impl Memory {
         }
     }
 
+    /// Meets all further requests so.
+    pub fn answer_with(&self, fate: Fate) {
+        *self.fates.lock().unwrap() = VecDeque::from([fate]);
+    }
+
     pub fn config(&self) -> Config {
         Config::with_api_key("th_live_secret").base_url("http://memory.invalid").http_client(self.clone())
     }
@@ -88,6 +93,11 @@ impl Memory {
 
     pub fn requests(&self) -> Vec<http::Request<Bytes>> {
         self.requests.lock().unwrap().clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn forget(&self) {
+        self.requests.lock().unwrap().clear();
     }
 
     /// How many requests and bodies are not over.
@@ -120,8 +130,8 @@ async fn meet(mut fate: Fate, open: Open) -> Result<http::Response<Body>, HttpEr
                 response = response.header(name, value);
             }
             // In two pieces, so that there is something to wait for between them.
-            let (first, second) = body.split_at(body.len() / 2);
-            let pieces = [first, second].map(|piece| Bytes::copy_from_slice(piece.as_bytes()));
+            let mut second = Bytes::from(body);
+            let pieces = [second.split_to(second.len() / 2), second];
             let body = stream::unfold((pieces.into_iter(), open), |(mut pieces, open)| async move {
                 tokio::task::yield_now().await;
                 Some((Ok::<_, HttpError>(pieces.next()?), (pieces, open)))

@@ -202,6 +202,7 @@ fn whole_body_argument(name: &str, body: &str, ir: &Ir) -> Result<Argument> {
         nullable: false,
         patch: false,
         default: None,
+        base64: false,
     };
     Ok(Argument { field, place: Place::WholeBody })
 }
@@ -220,6 +221,7 @@ fn map_body_argument(name: &str, doc: &str, ty: Type) -> Result<Argument> {
         nullable: false,
         patch: false,
         default: None,
+        base64: false,
     };
     Ok(Argument { field, place: Place::WholeBody })
 }

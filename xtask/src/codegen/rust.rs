@@ -1,7 +1,11 @@
 //! Rust: the methods of the client, its namespaces and handles, in `theazo/src/generated`.
 //!
 //! Each operation becomes a method that returns a request: a struct with a setter for each option, sent when it is
-//! awaited. One file for each receiver.
+//! awaited. One file for each receiver, one for what a workflow is built of, and a test
+//! that calls every method.
+
+mod calls;
+mod workflow;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -13,7 +17,7 @@ use super::{
 };
 
 /// Written by hand in `theazo/src/surface/files.rs`, because JSON has no bytes.
-const BY_HAND: &[&str] = &["WriteFile", "ReadFile"];
+const BY_HAND: &[&str] = &["WriteFile", "ReadFile", "DownloadFile"];
 
 /// Renders one file for each receiver, and the list of them.
 pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
@@ -37,6 +41,8 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
             content: template::render("rust/parts.rs.j2", minijinja::context! { owners => owners(ir) })?,
         },
     ];
+    files.push(workflow::render(ir)?);
+    files.push(calls::render(ir)?);
     for module in &modules {
         files.push(GeneratedFile {
             path: format!("theazo/src/generated/{}.rs", module.name),
@@ -236,7 +242,7 @@ fn part(operation: &Operation, place: Place, ty: Option<&str>, ir: &Ir) -> Strin
             let field = &argument.field;
             let name = ident(&field.snake_name);
             let given = match field {
-                _ if field.required => value(&field.ty, &name, ir),
+                _ if field.required => field_value(field, ir),
                 _ if field.patch => "api::Patch::Keep".to_owned(),
                 _ if field.nullable => "None".to_owned(),
                 _ => "Default::default()".to_owned(),
@@ -261,13 +267,23 @@ fn part(operation: &Operation, place: Place, ty: Option<&str>, ir: &Ir) -> Strin
 
 fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
     let field = &argument.field;
-    let name = ident(&field.snake_name);
     let is_struct = argument.place == Place::WholeBody && matches!(field.ty, Type::Named(_));
-    let value = value(&field.ty, &name, ir);
+    let mut parameter = field_parameter(field, ir);
+    if is_struct {
+        parameter.input = format!("impl Into<{}>", output(&field.ty));
+    }
+    parameter.part = if argument.place == Place::Query { "query" } else { "body" };
+    parameter
+}
+
+/// How a field is taken as an argument.
+fn field_parameter(field: &Field, ir: &Ir) -> Parameter {
+    let name = ident(&field.snake_name);
+    let value = field_value(field, ir);
     Parameter {
         doc: rusty(&field.doc, ir),
         input: match field {
-            _ if is_struct => format!("impl Into<{}>", output(&field.ty)),
+            _ if field.base64 => "impl Into<crate::FileData>".to_owned(),
             _ if field.patch => format!("impl Into<api::Patch<{}>>", output(&field.ty)),
             _ => input(&field.ty, ir),
         },
@@ -277,9 +293,15 @@ fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
             _ => value.clone(),
         },
         value,
-        part: if argument.place == Place::Query { "query" } else { "body" },
+        part: "body",
         name,
     }
+}
+
+/// The expression that makes the value of a field of the argument that is named after it.
+fn field_value(field: &Field, ir: &Ir) -> String {
+    let name = ident(&field.snake_name);
+    if field.base64 { format!("{name}.into().to_base64()") } else { value(&field.ty, &name, ir) }
 }
 
 /// The type of an argument, as generous as its type allows.
