@@ -275,7 +275,7 @@ impl<'a> Exchange<'a> {
         let form =
             outcome::check_form(self.operation, status, &whole, &self.transport.redactor_of_answers(self.operation));
         form.map_err(|error| self.unreadable(error, status, &meta.headers))?;
-        let whole = if self.operation.bare_list { outcome::page_of(&whole, &meta.headers) } else { whole };
+        let whole = outcome::page_of(self.operation, whole, &meta.headers);
         Ok(Received { meta, whole, rest: None })
     }
 

@@ -59,17 +59,17 @@ pub(crate) fn too_large(operation: &Operation, limit: u64) -> Error {
         .with_hint("ask for less at once, or raise `max_answer_bytes`")
 }
 
-/// The page of a list that stands on the wire as its items alone.
-///
-/// A server that answers with a page all the same is understood: the published client tolerates both in many places.
-pub(crate) fn page_of(body: &Bytes, headers: &HeaderMap) -> Bytes {
-    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
-        return body.clone();
+/// The page of a list, also where its items alone stand on the wire: which of the two differs between lists and between
+/// servers. Other answers stay as they are.
+pub(crate) fn page_of(operation: &Operation, body: Bytes, headers: &HeaderMap) -> Bytes {
+    let is_array = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    if !is_array || !crate::generated::PAGES.contains(&operation.id) {
+        return body;
     }
     let cursor = headers.get(theazo_api::NEXT_CURSOR).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut page = Vec::with_capacity(body.len() + cursor.len() + 48);
     page.extend_from_slice(b"{\"data\":");
-    page.extend_from_slice(body);
+    page.extend_from_slice(&body);
     page.extend_from_slice(if cursor.is_empty() {
         b",\"hasMore\":false,\"cursor\":"
     } else {

@@ -33,7 +33,7 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
             path: "theazo/src/generated/mod.rs".to_owned(),
             content: template::render(
                 "rust/mod.rs.j2",
-                minijinja::context! { modules => modules, sensitive => sensitive(ir) },
+                minijinja::context! { modules => modules, sensitive => sensitive(ir), pages => pages(ir) },
             )?,
         },
         GeneratedFile {
@@ -130,6 +130,12 @@ fn sensitive(ir: &Ir) -> Vec<&str> {
         inputs.chain(&operation.response).any(holds)
     });
     concerned.map(|operation| operation.id.as_str()).collect()
+}
+
+/// The operations that answer a page of a list.
+fn pages(ir: &Ir) -> Vec<&str> {
+    let answers_page = |operation: &&Operation| matches!(operation.response, Some(Type::Page(_)));
+    ir.operations.iter().filter(answers_page).map(|operation| operation.id.as_str()).collect()
 }
 
 /// The client and the handles with their parts.
