@@ -3,6 +3,7 @@
 mod arrows;
 mod files;
 mod modules;
+mod named_tests;
 
 use anyhow::{Result, ensure};
 
@@ -12,6 +13,7 @@ pub fn run() -> Result<()> {
     let mut problems = arrows::check()?;
     problems.extend(modules::check(&sources));
     problems.extend(files::check(&sources));
+    problems.extend(named_tests::check(&sources));
     ensure!(problems.is_empty(), "{}\n{} breaches of the house rules", problems.join("\n"), problems.len());
     Ok(())
 }
