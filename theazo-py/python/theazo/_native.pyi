@@ -143,9 +143,13 @@ from theazo.types import (
     AgentLogEvent,
     ActivityEvent,
     WebhookEvent,
+    KnowledgeChoice,
     KnowledgeChoiceInput,
+    McpChoice,
     McpChoiceInput,
+    ComputeChoice,
     ComputeChoiceInput,
+    ModelChoice,
     ModelChoiceInput,
     StepEnvValue,
     StepEnvValueInput,
@@ -6464,7 +6468,6 @@ class RetryStepFailurePolicy:
 
     def __new__(
         cls,
-        *,
     ) -> RetryStepFailurePolicy: ...
     @property
     def action(self) -> Literal["retry"]: ...
@@ -6480,7 +6483,6 @@ class SkipStepFailurePolicy:
 
     def __new__(
         cls,
-        *,
     ) -> SkipStepFailurePolicy: ...
     @property
     def action(self) -> Literal["skip"]: ...
@@ -6496,7 +6498,6 @@ class PauseStepFailurePolicy:
 
     def __new__(
         cls,
-        *,
     ) -> PauseStepFailurePolicy: ...
     @property
     def action(self) -> Literal["pause"]: ...
@@ -6512,7 +6513,6 @@ class AbortStepFailurePolicy:
 
     def __new__(
         cls,
-        *,
     ) -> AbortStepFailurePolicy: ...
     @property
     def action(self) -> Literal["abort"]: ...

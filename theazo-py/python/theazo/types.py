@@ -394,6 +394,7 @@ __all__ = [
     "ChatToolCall",
     "CheckpointData",
     "ClockState",
+    "ComputeChoice",
     "ComputeChoiceInput",
     "ComputeConfig",
     "ComputeConfigDict",
@@ -509,6 +510,7 @@ __all__ = [
     "ItemFailedFleetEvent",
     "ItemFailurePolicy",
     "ItemFailurePolicyValue",
+    "KnowledgeChoice",
     "KnowledgeChoiceInput",
     "KnowledgeFile",
     "KnowledgeFileDict",
@@ -545,6 +547,7 @@ __all__ = [
     "LongRunningOptsDict",
     "MapWorkflowStep",
     "MapWorkflowStepDict",
+    "McpChoice",
     "McpChoiceInput",
     "McpConnectOpts",
     "McpConnectOptsDict",
@@ -580,6 +583,7 @@ __all__ = [
     "Model",
     "ModelCapability",
     "ModelCapabilityValue",
+    "ModelChoice",
     "ModelChoiceInput",
     "ModelCost",
     "ModelEstimate",
@@ -3701,12 +3705,16 @@ ToolHandlerInput = Union[
     OtherToolHandler,
 ]
 
+KnowledgeChoice = Union[bool, str, list[str]]
 KnowledgeChoiceInput = Union[bool, str, Sequence[str]]
 
+McpChoice = Union[str, list[str]]
 McpChoiceInput = Union[str, Sequence[str]]
 
+ComputeChoice = Union[ComputeRuntimeValue, ComputeConfig]
 ComputeChoiceInput = Union[ComputeRuntimeValue, ComputeConfig, ComputeConfigDict]
 
+ModelChoice = Union[str, AgentModelConfig]
 ModelChoiceInput = Union[str, AgentModelConfig, AgentModelConfigDict]
 
 StepEnvValue = Union[str, SecretReference]

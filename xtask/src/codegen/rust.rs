@@ -1,9 +1,13 @@
 //! Rust: the methods of the client, its namespaces and handles, in `theazo/src/generated`.
 //!
 //! Each operation becomes a method that returns a request: a struct with a setter for each option, sent when it is
-//! awaited. One file for each receiver.
+//! awaited. One file for each receiver. Each method has an example, which is a doctest: [`example`].
 
-use anyhow::Result;
+mod example;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::{
@@ -11,6 +15,8 @@ use super::{
     ir::{Argument, Field, Handle, Ir, Operation, Place, Plane, Reply, Type, TypeDefinition},
     naming, template,
 };
+
+pub use example::{Doctest, all as examples};
 
 /// Written by hand in `theazo/src/surface/files.rs`, because JSON has no bytes.
 const BY_HAND: &[&str] = &["WriteFile", "ReadFile"];
@@ -23,7 +29,9 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
             receivers.push(&operation.receiver);
         }
     }
-    let modules: Vec<Module> = receivers.iter().map(|receiver| Module::new(ir, receiver)).collect::<Result<_>>()?;
+    let examples = examples(ir)?;
+    let modules: Vec<Module> =
+        receivers.iter().map(|receiver| Module::new(ir, receiver, &examples)).collect::<Result<_>>()?;
     let mut files = vec![
         GeneratedFile {
             path: "theazo/src/generated/mod.rs".to_owned(),
@@ -66,6 +74,7 @@ struct Method {
     name: String,
     doc: String,
     summary: String,
+    example: Doctest,
     arguments: Vec<Parameter>,
     options: Vec<Parameter>,
     /// The expressions of the path parameters.
@@ -155,7 +164,7 @@ fn type_of(receiver: &str) -> String {
 }
 
 impl Module {
-    fn new(ir: &Ir, receiver: &str) -> Result<Self> {
+    fn new(ir: &Ir, receiver: &str, examples: &BTreeMap<String, Doctest>) -> Result<Self> {
         let operations = ir
             .operations
             .iter()
@@ -165,13 +174,19 @@ impl Module {
             receiver: type_of(receiver),
             surface: if receiver.is_empty() { "the client".to_owned() } else { format!("`{receiver}`") },
             is_testing: receiver == "testing",
-            methods: operations.map(|operation| Method::new(ir, operation)).collect::<Result<_>>()?,
+            methods: operations
+                .map(|operation| {
+                    let example = examples.get(&operation.id);
+                    let example = example.with_context(|| format!("`{}` has no example", operation.id))?;
+                    Method::new(ir, operation, example.clone())
+                })
+                .collect::<Result<_>>()?,
         })
     }
 }
 
 impl Method {
-    fn new(ir: &Ir, operation: &Operation) -> Result<Self> {
+    fn new(ir: &Ir, operation: &Operation, example: Doctest) -> Result<Self> {
         // What may be left out is a setter, because Rust has no optional arguments.
         let (arguments, optional): (Vec<_>, Vec<_>) = operation
             .arguments
@@ -196,6 +211,7 @@ impl Method {
             name: operation.snake_name.clone(),
             doc: rusty(&operation.doc, ir),
             summary: rusty(&operation.summary, ir),
+            example,
             path: operation.path_parameters.iter().map(|field| path_value(operation, field)).collect(),
             query: part(operation, Place::Query, operation.query_type.as_deref(), ir),
             body: part(operation, Place::Body, operation.body_type.as_deref(), ir),
@@ -289,6 +305,7 @@ fn input(ty: &Type, ir: &Ir) -> String {
         Type::Secret => "impl Into<api::Secret>".to_owned(),
         Type::Any => "impl Into<serde_json::Value>".to_owned(),
         Type::Duration => "impl Into<api::DurationInput>".to_owned(),
+        Type::Json => "impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>".to_owned(),
         Type::Named(name) if converts(name, ir) => format!("impl Into<api::{name}>"),
         Type::List(item) => format!("impl IntoIterator<Item = {}>", input(item, ir)),
         Type::Map(item) => format!("impl IntoIterator<Item = (impl Into<String>, {})>", input(item, ir)),
@@ -306,7 +323,11 @@ fn value(ty: &Type, name: &str, ir: &Ir) -> String {
     match ty {
         Type::String | Type::Secret | Type::Any | Type::Duration => format!("{name}.into()"),
         Type::Named(named) if converts(named, ir) => format!("{name}.into()"),
+        Type::Json => value(&Type::Map(Box::new(Type::Any)), name, ir),
         Type::List(item) if input(item, ir) == output(item) => format!("{name}.into_iter().collect()"),
+        Type::List(item) if **item == Type::Json => {
+            format!("{name}.into_iter().map(|item| {}).collect()", value(item, "item", ir))
+        }
         Type::List(_) => format!("{name}.into_iter().map(Into::into).collect()"),
         Type::Map(item) if input(item, ir) == output(item) => {
             format!("{name}.into_iter().map(|(name, value)| (name.into(), value)).collect()")
