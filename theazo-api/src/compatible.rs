@@ -1,7 +1,7 @@
 //! Other names: what other versions of the published client call a field.
 //!
 //! Our own surface shows one clean name. What a client of another version sends is put in its place when it is read
-//! ([`Compatible::accept`]); what such a client reads is added when a server answers ([`Compatible::serve`]), inside of
+//! (`Compatible::accept`); what such a client reads is added when a server answers (`Compatible::serve`), inside of
 //! [`for_published_clients`] alone, so that nobody else sees a field twice.
 
 use std::cell::Cell;

@@ -30,6 +30,13 @@ impl fmt::Display for Source {
 }
 
 /// A setting with its effective value.
+///
+/// ```
+/// for setting in theazo::Config::new().timeout(std::time::Duration::from_secs(5)).explain()?.settings() {
+///     println!("{} is {}, by {} (or {})", setting.name, setting.value, setting.source, setting.variable);
+/// }
+/// # Ok::<(), theazo::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Setting {

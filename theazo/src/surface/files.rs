@@ -11,6 +11,13 @@ use super::{Draft, request_type};
 use crate::{error::Error, generated::parts::AgentFiles, transport::ResponseMeta};
 
 /// The content of a file to write: text or bytes.
+///
+/// ```
+/// use theazo::FileData;
+///
+/// assert_eq!(FileData::from("hello"), FileData::Text("hello".to_owned()));
+/// assert_eq!(FileData::from(b"\xFF\x00"), FileData::Bytes(vec![0xFF, 0x00].into()));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub enum FileData {
     /// Text.

@@ -42,7 +42,7 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
         },
         GeneratedFile {
             path: "theazo/src/generated/parts.rs".to_owned(),
-            content: template::render("rust/parts.rs.j2", minijinja::context! { owners => owners(ir) })?,
+            content: template::render("rust/parts.rs.j2", minijinja::context! { owners => owners(ir, &examples)? })?,
         },
     ];
     for module in &modules {
@@ -123,6 +123,8 @@ struct OwnedPart {
     ty: String,
     method: String,
     doc: String,
+    /// That of its first method.
+    example: Doctest,
 }
 
 /// The operations whose body or answer can hold secrets.
@@ -136,22 +138,31 @@ fn sensitive(ir: &Ir) -> Vec<&str> {
 }
 
 /// The client and the handles with their parts.
-fn owners(ir: &Ir) -> Vec<Owner> {
-    let owner = |name: String, is_handle: bool, receiver: &str| {
+fn owners(ir: &Ir, examples: &BTreeMap<String, Doctest>) -> Result<Vec<Owner>> {
+    let example = |part: &str| {
+        let first = ir.operations.iter().find(|operation| operation.receiver == part);
+        let example = first.and_then(|operation| examples.get(&operation.id));
+        example.cloned().with_context(|| format!("the part `{part}` has no method"))
+    };
+    let owner = |name: String, is_handle: bool, receiver: &str| -> Result<Owner> {
         let own_parts =
             ir.parts.iter().filter(|part| part.receiver.rsplit_once('.').map_or("", |(parent, _)| parent) == receiver);
         let parts = own_parts
-            .map(|part| OwnedPart {
-                ty: type_of(&part.receiver),
-                method: naming::snake(part.receiver.rsplit('.').next().unwrap_or_default()),
-                doc: part.doc.clone(),
+            .map(|part| {
+                Ok(OwnedPart {
+                    ty: type_of(&part.receiver),
+                    method: naming::snake(part.receiver.rsplit('.').next().unwrap_or_default()),
+                    doc: part.doc.clone(),
+                    example: example(&part.receiver)?,
+                })
             })
-            .collect();
-        Owner { name, is_handle, parts }
+            .collect::<Result<_>>()?;
+        Ok(Owner { name, is_handle, parts })
     };
     let client = owner("Theazo".to_owned(), false, "");
     let handles = Handle::ALL.iter().map(|handle| owner(format!("{handle:?}"), true, handle.receiver()));
-    std::iter::once(client).chain(handles).filter(|owner| !owner.parts.is_empty()).collect()
+    let owners: Vec<Owner> = std::iter::once(client).chain(handles).collect::<Result<_>>()?;
+    Ok(owners.into_iter().filter(|owner| !owner.parts.is_empty()).collect())
 }
 
 /// The type that has the methods of a receiver: `SessionAgents` for `session.agents`.

@@ -6,7 +6,7 @@ use super::{
     Outcome, counts, examples, licences, prepare,
     process::{check, command, tests},
 };
-use crate::{cargo, codegen, repository, tidy};
+use crate::{cargo, codegen, repository, rustdoc, tidy};
 
 /// One step.
 pub struct Step {
@@ -29,6 +29,9 @@ pub const STEPS: &[Step] = &[
     }),
     step("doc", "the documentation builds without warnings", || {
         check(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+    step("public-api", "public signatures name no foreign client, and every public item has its example", || {
+        Outcome::of(rustdoc::check())
     }),
     step("rust-test", "the Rust tests", || tests(&mut cargo(&["test", "--no-fail-fast"]), counts::cargo)),
     step("rust-examples", "the Rust examples run embedded", examples::rust),

@@ -28,10 +28,17 @@ const WIDTH: &str = "max_width=110";
 /// An example as a doctest.
 #[derive(Debug, Clone, Serialize)]
 pub struct Doctest {
-    /// The line that documentation hides, which gives the example what it starts from.
-    pub head: String,
     /// The lines that a reader sees.
     pub lines: Vec<String>,
+    /// The block as documentation has it, with the hidden lines that give the example what it starts from.
+    pub doc: String,
+}
+
+impl Doctest {
+    fn new(head: &str, lines: Vec<String>) -> Self {
+        let doc = format!("```no_run\n# {head}\n{}\n# Ok(()) }}\n```", lines.join("\n"));
+        Self { lines, doc }
+    }
 }
 
 /// The example of each operation that has a method, by the id of the operation.
@@ -49,7 +56,7 @@ pub fn all(ir: &Ir) -> Result<BTreeMap<String, Doctest>> {
     let formatted = formatted("the examples", &functions, &["--config", WIDTH])?;
     let bodies: Vec<Vec<String>> = formatted.split("\n}\n").map(body_lines).collect();
     ensure!(bodies.len() == written.len() + 1, "rustfmt gave another number of examples than it was given");
-    let doctests = written.into_iter().zip(bodies).map(|((id, head, _), lines)| (id, Doctest { head, lines }));
+    let doctests = written.into_iter().zip(bodies).map(|((id, head, _), lines)| (id, Doctest::new(&head, lines)));
     Ok(doctests.collect())
 }
 
