@@ -253,6 +253,15 @@ pub fn sign_for_test(secret: impl Into<Secret>, id: &str, body: &[u8]) -> Result
 
 /// As [`sign_for_test`], signed at another time than now.
 ///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use theazo::webhooks::sign_for_test_at;
+///
+/// let yesterday = SystemTime::now() - Duration::from_secs(24 * 3600);
+/// let headers = sign_for_test_at(yesterday, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_1", b"{}")?;
+/// # Ok::<(), theazo::Error>(())
+/// ```
+///
 /// # Errors
 ///
 /// As [`sign_for_test`].

@@ -103,6 +103,13 @@ impl Explanation {
     }
 
     /// Every setting.
+    ///
+    /// ```
+    /// let explanation = theazo::Config::new().explain()?;
+    /// let names: Vec<&str> = explanation.settings().iter().map(|setting| setting.name).collect();
+    /// assert!(names.contains(&"base_url") && names.contains(&"log"));
+    /// # Ok::<(), theazo::Error>(())
+    /// ```
     pub fn settings(&self) -> &[Setting] {
         &self.settings
     }

@@ -16,14 +16,11 @@ impl crate::Mcp {
     ///
     /// ```no_run
     /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
-    /// use theazo::types::{McpConnectOpts, McpTransport};
+    /// use theazo::types::McpConnectOpts;
     ///
     /// let connection = theazo
     ///     .mcp()
     ///     .connect(McpConnectOpts {
-    ///         name: "github".into(),
-    ///         transport: McpTransport::StreamableHttp,
-    ///         url: Some("https://mcp.github.example/mcp".into()),
     ///         headers: Some(
     ///             [
     ///                 ("Authorization".to_owned(), "Bearer ghp_example".into()),
@@ -31,11 +28,7 @@ impl crate::Mcp {
     ///             ]
     ///             .into(),
     ///         ),
-    ///         command: None,
-    ///         args: None,
-    ///         tool_filter: None,
-    ///         requires_approval: None,
-    ///         credentials_type: None,
+    ///         ..McpConnectOpts::http("github", "https://mcp.github.example/mcp")
     ///     })
     ///     .await?;
     /// println!("{}", connection.id);

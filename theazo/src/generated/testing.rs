@@ -25,8 +25,8 @@ impl crate::testing::TestPlane {
     ///                 input_tokens: Some(1200),
     ///                 ..ScriptedTurn::default()
     ///             },
-    ///             ScriptedTurn { text: Some("The report is done.".into()), ..ScriptedTurn::default() },
-    ///             ScriptedTurn { error: Some("the model is overloaded".into()), ..ScriptedTurn::default() },
+    ///             ScriptedTurn::text("The report is done."),
+    ///             ScriptedTurn::error("the model is overloaded"),
     ///         ],
     ///     )
     ///     .await?;

@@ -84,6 +84,9 @@ impl<'a> Walk<'a> {
         // What serde derives beside a trait is nobody's to call.
         let own = implementations.filter(|implementation| !implementation.says("trait") && !implementation.is_derived);
         let methods: Vec<u64> = own.flat_map(|implementation| implementation.numbers("items")).collect();
+        if self.seen.contains(&item.id) {
+            return;
+        }
         self.shown(item, path, &methods, code);
         for number in item.numbers("variants").chain(fields(item)) {
             if let Some(part) = self.documented.index.get(&number) {

@@ -271,16 +271,22 @@ impl Writer<'_> {
                 let fields = self.fields(&variant.fields, members, true)?;
                 format!("{name}::{} {{ {} }}", variant.name, fields.join(", "))
             }
-            (TypeDefinition::Struct(_), Value::Object(members)) if is_amount(name, members) => {
+            (TypeDefinition::Struct(_), Value::Object(members)) if has_constructor(name, members) => {
                 self.uses.insert(name.to_owned());
-                let amount = &members["amount"];
+                let (member, value) = members.iter().next().context("a constructor takes something")?;
                 match members.get("period") {
-                    Some(period) => {
-                        let period = self.named("Period", period)?;
-                        format!("{name}::cents({amount}, {period})")
-                    }
-                    None => format!("{name}::cents({amount})"),
+                    Some(period) => format!("{name}::cents({value}, {})", self.named("Period", period)?),
+                    None if value.is_number() => format!("{name}::cents({value})"),
+                    None => format!("{name}::{member}({value})"),
                 }
+            }
+            (TypeDefinition::Struct(definition), Value::Object(members)) if name == "McpConnectOpts" => {
+                self.uses.insert(name.to_owned());
+                let base = format!("..{name}::http({}, {})", members["name"], members["url"]);
+                let is_base = |field: &&Field| matches!(field.wire_name.as_str(), "name" | "transport" | "url");
+                let others: Vec<Field> = definition.fields.iter().filter(|field| !is_base(field)).cloned().collect();
+                let fields = self.fields(&others, members, false)?;
+                format!("{name} {{ {}, {base} }}", fields.join(", "))
             }
             (TypeDefinition::Struct(definition), Value::Object(members)) => {
                 self.uses.insert(name.to_owned());
@@ -354,9 +360,16 @@ impl Writer<'_> {
     }
 }
 
-/// Whether it is an exact amount of the one currency, which has a constructor.
-fn is_amount(name: &str, members: &Map<String, Value>) -> bool {
-    matches!(name, "Cost" | "CostLimit") && !members.contains_key("microCents")
+/// Whether the struct has a constructor that says all of it: an exact amount of the one currency, a turn that is a text or an
+/// error alone.
+fn has_constructor(name: &str, members: &Map<String, Value>) -> bool {
+    let has = |names: &[&str]| members.keys().eq(names.iter());
+    match name {
+        "Cost" => has(&["amount"]),
+        "CostLimit" => has(&["amount", "period"]),
+        "ScriptedTurn" => has(&["text"]) || has(&["error"]),
+        _ => false,
+    }
 }
 
 /// Whether it is a step that [`Writer::step`] writes whole.
