@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{
-    Outcome, counts, examples, licences, prepare,
+    Outcome, counts, examples, licences, msrv, prepare,
     process::{check, command, tests},
 };
 use crate::{cargo, codegen, repository, rustdoc, tidy};
@@ -23,7 +23,12 @@ pub const STEPS: &[Step] = &[
     step("tidy", "the arrows of the map and the house rules", || Outcome::of(tidy::run())),
     step("codegen", "generated files are up to date", || Outcome::of(codegen::check())),
     step("licences", "licences, bans and sources of all crates, as deny.toml says", || Outcome::of(licences::check())),
-    step("openapi", "openapi.json is valid and its examples fit", openapi),
+    step(
+        "msrv",
+        "`rust-version` is the same everywhere, and nothing needs a newer Rust",
+        || Outcome::of(msrv::check()),
+    ),
+    step("openapi", "openapi.json is valid, each operation has its examples, and all examples fit", openapi),
     step("clippy", "no lints in any crate, the bindings included", || {
         check(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     }),
