@@ -169,3 +169,76 @@ fn code_of(docs: &str) -> Vec<String> {
     blocks.retain(|code: &String| !code.starts_with('\0'));
     blocks
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A crate with one type, which has the methods `open` and `close`; given are their documentations.
+    fn found(crate_docs: &str, type_docs: &str, open: &str, close: &str) -> Vec<String> {
+        let method = |name: &str, docs: &str| {
+            json!({
+                "crate_id": 0, "name": name, "docs": docs, "inner": { "function": {} },
+                "span": { "filename": "src/lib.rs", "begin": [7, 1] },
+            })
+        };
+        let inner = json!({ "struct": { "kind": { "plain": { "fields": [] } }, "impls": [2] } });
+        check(&Documented::of(json!({
+            "root": 0,
+            "external_crates": {},
+            "paths": {},
+            "index": {
+                "0": { "crate_id": 0, "name": "ours", "docs": crate_docs, "inner": { "module": { "items": [1] } } },
+                "1": {
+                    "crate_id": 0, "name": "Door", "docs": type_docs, "inner": inner,
+                    "span": { "filename": "src/lib.rs", "begin": [3, 1] },
+                },
+                "2": { "crate_id": 0, "name": null, "inner": { "impl": { "trait": null, "items": [3, 4] } } },
+                "3": method("open", open),
+                "4": method("close", close),
+            },
+        })))
+    }
+
+    const OPENS: &str = "Shown.\n\n```\nDoor::new().open();\n```";
+
+    #[test]
+    fn an_example_shows_what_it_names_beside_what_it_stands_at() {
+        assert_eq!(found("A crate.", OPENS, "Opens.", "Shown.\n\n```\ndoor.close();\n```"), Vec::<String>::new());
+        assert_eq!(
+            found("A crate.", OPENS, "Opens.", "Closes."),
+            ["src/lib.rs:7: no example shows `ours::Door::close`"]
+        );
+    }
+
+    #[test]
+    fn an_example_of_a_module_shows_what_is_below_it() {
+        let both = "A crate.\n\n```\nlet door = Door::new();\ndoor.open();\ndoor.close();\n```";
+
+        assert_eq!(found(both, "A door.", "Opens.", "Closes."), Vec::<String>::new());
+    }
+
+    #[test]
+    fn code_in_another_language_is_no_example() {
+        let shell = "A door.\n\n```sh\nopen door && close door\n```";
+
+        assert_eq!(
+            found("A crate.", shell, "Opens.", "Closes."),
+            [
+                "src/lib.rs:3: no example shows `ours::Door`",
+                "src/lib.rs:7: no example shows `ours::Door::open`",
+                "src/lib.rs:7: no example shows `ours::Door::close`",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_item_without_documentation_is_named() {
+        assert_eq!(
+            found("A crate.", OPENS, "", "```\ndoor.close();\n```"),
+            ["src/lib.rs:7: `ours::Door::open` has no documentation"]
+        );
+    }
+}

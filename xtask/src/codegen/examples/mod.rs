@@ -344,3 +344,44 @@ fn is_plain(ty: &Type, ir: &Ir) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_called_by_the_plural_of_its_items() {
+        assert_eq!(["session", "entry", "key", "status"].map(plural), ["sessions", "entries", "keys", "statuses"]);
+    }
+
+    #[test]
+    fn durations_are_written_as_a_person_would_where_that_says_the_same() {
+        let short = |text: &str| short_duration(&json!(text));
+
+        assert_eq!(short("600000ms"), "10m");
+        assert_eq!(short("5400000ms"), "1h 30m");
+        assert_eq!(short("90061000ms"), "90061000ms", "a day, an hour, a minute and a second need four units");
+    }
+
+    #[test]
+    fn an_option_that_repeats_a_default_is_not_shown() {
+        assert!(is_telling("name", &json!("researcher")) && is_telling("limit", &json!(50)));
+        for nothing in [json!(null), json!(false), json!(""), json!([]), json!({})] {
+            assert!(!is_telling("name", &nothing), "{nothing}");
+        }
+        assert!(!is_telling("cursor", &json!("c2VzXzlmMjc")));
+        assert!(!is_telling("code", &json!("x".repeat(LONGEST_OPTION))));
+    }
+
+    #[test]
+    fn free_json_loses_what_only_tests_names_and_what_is_too_deep() {
+        let input = json!({ "url": "https://example.com", "SNAKE_case": "kept", "camelCase": ["kept"] });
+        assert_eq!(simplified_json(&input), json!({ "url": "https://example.com" }));
+
+        let long = "x".repeat(LONGEST_MEMBER);
+        assert_eq!(
+            simplified_json(&json!({ "properties": { "id": { "type": "string" }, "note": long } })),
+            json!({ "properties": { "id": { "type": "string" } } })
+        );
+    }
+}
