@@ -89,8 +89,8 @@ pub fn all(ir: &Ir) -> Result<Vec<Example<'_>>> {
         .collect()
 }
 
-/// The golden fixture of a type, without one an error: an example has no values but these.
-fn fixture(name: &str) -> Result<Value> {
+/// The first value of a type's golden fixture; without one it is an error, since an example has no values but these.
+pub fn fixture(name: &str) -> Result<Value> {
     fixtures::values(name)?.into_iter().next().with_context(|| format!("`{name}` has no fixture"))
 }
 

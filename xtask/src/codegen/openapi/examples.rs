@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Map, Value, json};
 use theazo_api::{ErrorBody, ErrorCode, ErrorDetail};
 
 use super::super::{
-    examples::map_body,
+    examples::{fixture, map_body},
     ir::{Ir, Operation, Place, Type, TypeDefinition},
     python, rust, typescript,
 };
@@ -122,10 +122,6 @@ impl<'a> Examples<'a> {
         self.components.entry(name).or_insert(value);
         reference
     }
-}
-
-fn fixture(name: &str) -> Result<Value> {
-    fixtures::values(name)?.into_iter().next().with_context(|| format!("`{name}` has no fixture"))
 }
 
 /// An error answer as it arrives.
