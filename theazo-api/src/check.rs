@@ -1,4 +1,31 @@
 //! Checks of meaning that both sides make: a client before it sends, a server before it acts.
+//!
+//! ```
+//! use theazo_api::{Check, CostLimit, Period, Problems};
+//!
+//! struct Plan {
+//!     seats: i64,
+//!     limit: CostLimit,
+//! }
+//!
+//! impl Check for Plan {
+//!     fn check(&self, problems: &mut Problems) {
+//!         problems.require(self.seats > 0, "seats", "must be at least 1");
+//!         if self.seats > 1000 {
+//!             problems.add("seats", format!("is {}, but there are at most 1000", self.seats));
+//!         }
+//!         problems.within("limit", &self.limit);
+//!     }
+//! }
+//!
+//! let found = Problems::of(&Plan { seats: 0, limit: CostLimit::cents(-1, Period::Day) });
+//! let fields: Vec<&str> = found.iter().map(|problem| problem.field.as_str()).collect();
+//! assert_eq!(fields, ["seats", "limit.amount"]);
+//!
+//! let mut problems = Problems::default();
+//! Plan { seats: 3, limit: CostLimit::cents(500, Period::Day) }.check(&mut problems);
+//! assert_eq!(problems.into_result(), Ok(()));
+//! ```
 
 use crate::error::{ErrorCode, FieldProblem};
 

@@ -1,4 +1,18 @@
 //! What an operation is: one declaration that the server routes, the clients call and the documents list.
+//!
+//! ```
+//! use theazo_api::{Endpoint, Method, Operation, ReadFile};
+//!
+//! let operation: &Operation = ReadFile::OPERATION;
+//! assert_eq!(operation.path, "/v1/agents/{agentId}/files/{path...}");
+//! assert_eq!(operation.path_parameters().collect::<Vec<_>>(), ["agentId", "path"]);
+//! assert_eq!(operation.receiver_and_name(), ("agent.files", "read"));
+//! println!("{}", operation.summary());
+//!
+//! // What a declaration does not say is that of its method.
+//! let own = Operation::base("Ping", "Answers.", Method::Get, "/ping", "ping");
+//! assert_eq!((own.status, own.repeat), (200, theazo_api::Repeat::Safe));
+//! ```
 
 use serde::{Serialize, de::DeserializeOwned};
 

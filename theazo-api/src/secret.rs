@@ -1,4 +1,12 @@
 //! Text that is never shown: keys, tokens, passwords.
+//!
+//! ```
+//! use theazo_api::Secret;
+//!
+//! let key = Secret::new("th_live_0123456789");
+//! assert_eq!(format!("{key:?}"), "[hidden]");
+//! assert!(key.expose().starts_with("th_live_"));
+//! ```
 
 use std::cell::RefCell;
 

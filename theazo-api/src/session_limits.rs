@@ -74,6 +74,15 @@ pub struct SessionLimitsUpdate {
 
 impl SessionLimitsUpdate {
     /// What the limits are afterwards, if they were `before`.
+    ///
+    /// ```
+    /// use theazo_api::{Patch, SessionLimits, SessionLimitsUpdate};
+    ///
+    /// let before = SessionLimits { max_agents: Some(3), max_compute_minutes: Some(90.0), ..Default::default() };
+    /// let update = SessionLimitsUpdate { max_agents: Patch::Set(5), ..Default::default() };
+    /// let after = update.apply(&before);
+    /// assert_eq!((after.max_agents, after.max_compute_minutes), (Some(5), Some(90.0)));
+    /// ```
     pub fn apply(&self, before: &SessionLimits) -> SessionLimits {
         SessionLimits {
             max_cost: self.max_cost.clone().apply(before.max_cost.clone()),

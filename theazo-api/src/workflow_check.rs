@@ -15,6 +15,14 @@ use crate::{
 pub const MAX_STEPS: usize = 500;
 
 /// Checks the steps of a workflow: each for itself, their ids, their order and their references.
+///
+/// ```
+/// use theazo_api::{Problems, WorkflowStep, check_steps};
+///
+/// let mut problems = Problems::default();
+/// check_steps(&[WorkflowStep::agent("write", "writer").after(["research"])], &mut problems);
+/// assert_eq!(problems.into_result().unwrap_err()[0].field, "steps.0.dependsOn");
+/// ```
 pub fn check_steps(steps: &[WorkflowStep], problems: &mut Problems) {
     problems.require(!steps.is_empty(), "steps", "must have at least one step");
     let graph = Graph::new(steps);

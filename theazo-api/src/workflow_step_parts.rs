@@ -80,6 +80,12 @@ impl From<&str> for BranchTarget {
 
 impl BranchTarget {
     /// The id of the step that it goes on with, if it names one.
+    ///
+    /// ```
+    /// use theazo_api::BranchTarget;
+    ///
+    /// assert_eq!(BranchTarget::from("publish").step(), Some("publish"));
+    /// ```
     pub fn step(&self) -> Option<&str> {
         match self {
             Self::Step(id) => Some(id),

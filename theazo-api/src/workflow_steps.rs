@@ -1,4 +1,27 @@
 //! The steps of a workflow: ten kinds, told apart by `type`.
+//!
+//! ```
+//! use std::time::Duration;
+//! use theazo_api::{StepFailurePolicy, WorkflowStep};
+//!
+//! let steps = [
+//!     WorkflowStep::agent("research", "researcher")
+//!         .with_task("Find out what is new")
+//!         .with_input([("topic", "$.trigger.topic")])
+//!         .on_step_failure(StepFailurePolicy::Retry {}),
+//!     WorkflowStep::transform("sum", [("total", "$.research.output.count * 2")]).after(["research"]),
+//!     WorkflowStep::condition("enough", "$.sum.output.total > 10").then("publish").otherwise("pause"),
+//!     WorkflowStep::delay("pause", Duration::from_secs(3600)),
+//!     WorkflowStep::wait("paid", "order.paid"),
+//!     WorkflowStep::approval("publish", "publish the report"),
+//!     WorkflowStep::webhook("tell", "https://app.example.com/hooks/report").after(["publish"]),
+//!     WorkflowStep::parallel("reviews", [WorkflowStep::agent("style", "reviewer"), WorkflowStep::agent("facts", "checker")]),
+//!     WorkflowStep::map("letters", "$.research.output.people", WorkflowStep::agent("letter", "writer")),
+//!     WorkflowStep::planner("plan", "planner"),
+//! ];
+//! assert_eq!((steps[1].id(), steps[1].depends_on()), ("sum", &["research".to_owned()][..]));
+//! assert!(steps[0].failure_policy().is_some() && steps[0].validation_failure_policy().is_none());
+//! ```
 
 use std::collections::BTreeMap;
 

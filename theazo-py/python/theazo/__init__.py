@@ -12,7 +12,16 @@ a control plane for tests.
 
 from theazo._async import AsyncAgent, AsyncFleet, AsyncRun, AsyncSession, AsyncTeam
 from theazo._client import AsyncTheazo, Theazo
-from theazo._core import AsyncEventStream, AsyncPage, AsyncPager, CallOptions, CallOptionsOfRun, EventStream, Page
+from theazo._core import (
+    AsyncEventStream,
+    AsyncPage,
+    AsyncPager,
+    CallOptions,
+    CallOptionsOfRun,
+    CallOptionsWithoutHeaders,
+    EventStream,
+    Page,
+)
 from theazo._native import __version__
 from theazo._sync import Agent, Fleet, Run, Session, Team
 from theazo.errors import (
@@ -45,6 +54,7 @@ __all__ = [
     "AuthenticationError",
     "CallOptions",
     "CallOptionsOfRun",
+    "CallOptionsWithoutHeaders",
     "CallTimeoutError",
     "ConfigurationError",
     "ConflictError",

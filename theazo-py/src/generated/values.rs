@@ -17762,7 +17762,7 @@ pub struct RetryStepFailurePolicy(api::StepFailurePolicy);
 #[pymethods]
 impl RetryStepFailurePolicy {
     #[new]
-    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         construct_variant(py, &shapes::RETRY_STEP_FAILURE_POLICY, ("action", "retry"), fields).map(Self)
     }
@@ -17807,7 +17807,7 @@ pub struct SkipStepFailurePolicy(api::StepFailurePolicy);
 #[pymethods]
 impl SkipStepFailurePolicy {
     #[new]
-    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         construct_variant(py, &shapes::SKIP_STEP_FAILURE_POLICY, ("action", "skip"), fields).map(Self)
     }
@@ -17852,7 +17852,7 @@ pub struct PauseStepFailurePolicy(api::StepFailurePolicy);
 #[pymethods]
 impl PauseStepFailurePolicy {
     #[new]
-    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         construct_variant(py, &shapes::PAUSE_STEP_FAILURE_POLICY, ("action", "pause"), fields).map(Self)
     }
@@ -17897,7 +17897,7 @@ pub struct AbortStepFailurePolicy(api::StepFailurePolicy);
 #[pymethods]
 impl AbortStepFailurePolicy {
     #[new]
-    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         construct_variant(py, &shapes::ABORT_STEP_FAILURE_POLICY, ("action", "abort"), fields).map(Self)
     }

@@ -10,6 +10,20 @@ impl crate::Files {
     /// Stores a file for an end user.
     ///
     /// What is stored as `agent_input` is in the sandboxes of the user's agents, as `/data/` and its name.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::FilePurpose;
+    ///
+    /// let file = theazo
+    ///     .files()
+    ///     .upload("handbook.md", "IyBIYW5kYm9vawo=", FilePurpose::Knowledge, "user_4812")
+    ///     .mime_type("text/markdown")
+    ///     .auto_ingest(true)
+    ///     .await?;
+    /// println!("{}", file.id);
+    /// # Ok(()) }
+    /// ```
     pub fn upload(
         &self,
         filename: impl Into<String>,
@@ -36,11 +50,29 @@ impl crate::Files {
     }
 
     /// Fetches what is known of a file; `files.download` fetches its content.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let file = theazo.files().get("file_2ac97d40b1e6").await?;
+    /// println!("{}", file.id);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, file_id: impl Into<api::FileId>) -> GetFileRequest {
         GetFileRequest { draft: Draft::new(&self.transport, vec![file_id.into().to_string()], (), ()) }
     }
 
     /// Lists files, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::FilePurpose;
+    ///
+    /// let mut files = theazo.files().list().user_id("user_4812").purpose(FilePurpose::AgentOutput).items();
+    /// while let Some(file) = files.next().await {
+    ///     println!("{}", file?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListStoredFilesRequest {
         ListStoredFilesRequest {
             draft: Draft::new(
@@ -60,6 +92,15 @@ impl crate::Files {
     }
 
     /// Makes an address at which anyone who has it can download the file for a while, without a key.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let url = theazo.files().get_url("file_2ac97d40b1e6").expires_in(Duration::from_secs(600)).await?;
+    /// println!("{}", url.url);
+    /// # Ok(()) }
+    /// ```
     pub fn get_url(&self, file_id: impl Into<api::FileId>) -> GetFileUrlRequest {
         GetFileUrlRequest {
             draft: Draft::new(
@@ -72,6 +113,12 @@ impl crate::Files {
     }
 
     /// Deletes a file. Addresses that were made for it stop working; what knowledge took from it stays.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.files().delete("file_2ac97d40b1e6").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, file_id: impl Into<api::FileId>) -> DeleteStoredFileRequest {
         DeleteStoredFileRequest { draft: Draft::new(&self.transport, vec![file_id.into().to_string()], (), ()) }
     }

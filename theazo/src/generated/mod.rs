@@ -54,6 +54,23 @@ pub mod parts;
 pub(crate) mod workflow_steps;
 
 /// The requests: what the methods return, sent when it is awaited.
+///
+/// Each is shown by the example of its method. Those whose answer is JSON have `with_meta`; all take options of one call:
+///
+/// ```no_run
+/// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+/// use std::time::Duration;
+///
+/// let run = session
+///     .run("researcher", "Summarise the quarterly report")
+///     .idempotency_key("report-2026-q3") // asked again, even by another process, it is the same run
+///     .deadline(Duration::from_secs(3600))
+///     .max_retries(4)
+///     .header("x-team", "growth");
+/// let (result, meta) = run.with_meta().await?;
+/// println!("{} [{}]", result.output, meta.request_id);
+/// # Ok(()) }
+/// ```
 pub mod requests {
     pub use super::activity::StreamActivityRequest;
     pub use super::agent::{

@@ -221,8 +221,11 @@ impl AgentStep {
     }
 
     /// The JSON Schema that the output must fit; any output by default.
-    pub fn output_schema(mut self, output_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.output_schema = Some(output_schema);
+    pub fn output_schema(
+        mut self,
+        output_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.output_schema = Some(output_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -332,8 +335,11 @@ impl ParallelStep {
     }
 
     /// The JSON Schema that the output must fit; any output by default.
-    pub fn output_schema(mut self, output_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.output_schema = Some(output_schema);
+    pub fn output_schema(
+        mut self,
+        output_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.output_schema = Some(output_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -389,8 +395,11 @@ impl ConditionStep {
     }
 
     /// The JSON Schema that the output must fit; any output by default.
-    pub fn output_schema(mut self, output_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.output_schema = Some(output_schema);
+    pub fn output_schema(
+        mut self,
+        output_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.output_schema = Some(output_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -458,8 +467,11 @@ impl TransformStep {
     }
 
     /// The JSON Schema that the output must fit; any output by default.
-    pub fn output_schema(mut self, output_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.output_schema = Some(output_schema);
+    pub fn output_schema(
+        mut self,
+        output_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.output_schema = Some(output_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -516,8 +528,11 @@ impl MapStep {
     }
 
     /// The JSON Schema that the output must fit; any output by default.
-    pub fn output_schema(mut self, output_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.output_schema = Some(output_schema);
+    pub fn output_schema(
+        mut self,
+        output_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.output_schema = Some(output_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -586,8 +601,11 @@ impl DelayStep {
     }
 
     /// The JSON Schema that the output must fit; any output by default.
-    pub fn output_schema(mut self, output_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.output_schema = Some(output_schema);
+    pub fn output_schema(
+        mut self,
+        output_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.output_schema = Some(output_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -644,8 +662,11 @@ impl ApprovalStep {
     }
 
     /// The JSON Schema that the output must fit; any output by default.
-    pub fn output_schema(mut self, output_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.output_schema = Some(output_schema);
+    pub fn output_schema(
+        mut self,
+        output_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.output_schema = Some(output_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -656,8 +677,11 @@ impl ApprovalStep {
     }
 
     /// What the action is to be done with.
-    pub fn params(mut self, params: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.params = Some(params);
+    pub fn params(
+        mut self,
+        params: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.params = Some(params.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -725,8 +749,11 @@ impl WebhookStep {
     }
 
     /// The JSON Schema that the output must fit; any output by default.
-    pub fn output_schema(mut self, output_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.output_schema = Some(output_schema);
+    pub fn output_schema(
+        mut self,
+        output_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.output_schema = Some(output_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -749,8 +776,8 @@ impl WebhookStep {
     }
 
     /// The body, sent as JSON; the run's input by default.
-    pub fn body(mut self, body: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.body = Some(body);
+    pub fn body(mut self, body: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>) -> Self {
+        self.body = Some(body.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -821,8 +848,11 @@ impl PlannerStep {
     }
 
     /// The JSON Schema that the output must fit; any output by default.
-    pub fn output_schema(mut self, output_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.output_schema = Some(output_schema);
+    pub fn output_schema(
+        mut self,
+        output_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.output_schema = Some(output_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -923,8 +953,11 @@ impl WaitStep {
     }
 
     /// The JSON Schema that the output must fit; any output by default.
-    pub fn output_schema(mut self, output_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.output_schema = Some(output_schema);
+    pub fn output_schema(
+        mut self,
+        output_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.output_schema = Some(output_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -976,14 +1009,22 @@ impl WorkflowBuilder {
     }
 
     /// The JSON Schema that the input of a run must fit; any object by default. It is checked before anything starts.
-    pub fn input_schema(mut self, input_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.definition.input_schema = Some(input_schema);
+    pub fn input_schema(
+        mut self,
+        input_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.definition.input_schema =
+            Some(input_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
     /// The JSON Schema that the output of a run must fit; anything by default. It is checked before a run is completed.
-    pub fn output_schema(mut self, output_schema: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.definition.output_schema = Some(output_schema);
+    pub fn output_schema(
+        mut self,
+        output_schema: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.definition.output_schema =
+            Some(output_schema.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 

@@ -5,12 +5,24 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), theazo::Error> {
-//! use theazo::transport::{self, Call, Transport};
+//! use std::time::Duration;
+//! use theazo::{CallOptions, transport::{self, Answer, Call, Transport}};
 //!
 //! let transport = Transport::new(theazo::Config::new().or_environment()?)?;
 //! let operation = transport::operation("GetSession").expect("the table has it");
-//! let answer = transport.call(Call::new(operation).path(["ses_a1b2c3"])).await?;
+//! let answer: Answer = transport.call(Call::new(operation).path(["ses_a1b2c3"])).await?;
 //! println!("{}", String::from_utf8_lossy(&answer.body));
+//!
+//! // Other options for all its calls; the connections are shared.
+//! let patient = transport.with(CallOptions::new().timeout(Duration::from_secs(120)));
+//! println!("{}", patient.explain());
+//!
+//! // A stream of events.
+//! let operation = transport::operation("StreamRun").expect("the table has it");
+//! let mut events = patient.open(Call::new(operation).path(["arun_a1b2c3"])).await?;
+//! while let Some(event) = events.next().await {
+//!     println!("{}", String::from_utf8_lossy(&event?.data));
+//! }
 //! # Ok(()) }
 //! ```
 //!
@@ -132,6 +144,15 @@ impl Transport {
     }
 
     /// A transport to a control plane in this process: the same calls without a socket. It does not keep the plane alive.
+    ///
+    /// For whoever starts a control plane by hand, as a server that also calls itself does;
+    /// [`Plane`](crate::embedded::Plane) is simpler.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo_server::ControlPlane, key: String) -> Result<(), theazo::Error> {
+    /// let transport = theazo::Transport::to_plane(&plane, theazo::Config::with_api_key(key))?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -7,6 +7,7 @@
 mod counts;
 mod examples;
 mod licences;
+mod msrv;
 mod prepare;
 mod process;
 pub mod steps;

@@ -19,7 +19,7 @@ pub fn run() -> Result<()> {
 }
 
 /// Whether the text has the token: not as a part of a longer name.
-fn has_token(text: &str, token: &str) -> bool {
+pub fn has_token(text: &str, token: &str) -> bool {
     let part_of_name = |letter: char| letter.is_alphanumeric() || letter == '_';
     text.match_indices(token).any(|(start, _)| {
         let before = text[..start].chars().next_back();

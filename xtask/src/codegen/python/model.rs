@@ -1,6 +1,6 @@
 //! What the templates read about values: classes, enumerations, the shapes of inputs and the table of calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -9,6 +9,7 @@ use super::{
         ir::{Choice, Field, Ir, Operation, Place, Plane, Role, Struct, TaggedUnion, Type, TypeDefinition},
         naming,
     },
+    ExampleLines,
     surface::{Receiver, receivers},
     words::{given, input, or_none, output, pythonic},
 };
@@ -148,7 +149,7 @@ pub struct CallRow {
 }
 
 impl Model {
-    pub fn new(ir: &Ir) -> Self {
+    pub fn new(ir: &Ir, examples: &BTreeMap<String, ExampleLines>) -> Self {
         let mut model = Self {
             classes: Vec::new(),
             unions: Vec::new(),
@@ -162,7 +163,7 @@ impl Model {
                 .filter(|call| call.plane != Plane::Bridge)
                 .map(|call| call_row(call, ir))
                 .collect(),
-            receivers: receivers(ir),
+            receivers: receivers(ir, examples),
             native_names: Vec::new(),
             public_names: Vec::new(),
         };
@@ -307,7 +308,8 @@ impl Model {
 
 fn text_signature(fields: &[Field]) -> String {
     let (required, optional): (Vec<_>, Vec<_>) = fields.iter().partition(|field| field.required);
-    let mut parts = vec!["*".to_owned()];
+    // Only what has names to take can take them by name alone.
+    let mut parts: Vec<String> = fields.first().map(|_| "*".to_owned()).into_iter().collect();
     parts.extend(required.iter().map(|field| field.snake_name.clone()));
     parts.extend(optional.iter().map(|field| format!("{}=None", field.snake_name)));
     format!("({})", parts.join(", "))
