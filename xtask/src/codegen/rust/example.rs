@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use theazo_api::DurationInput;
@@ -162,6 +163,11 @@ impl Writer<'_> {
     fn argument(&mut self, given: &Given<'_>) -> Result<String> {
         let (field, value) = (given.field, &given.value);
         match field.ty {
+            // The method takes text and bytes as they are.
+            _ if field.base64 => {
+                let bytes = STANDARD.decode(value.as_str().unwrap_or_default())?;
+                format!("{:?}", String::from_utf8(bytes)?)
+            }
             _ if field.patch && field.ty != Type::String => self.owned(&field.ty, value),
             _ => self.given(&field.ty, value),
         }
