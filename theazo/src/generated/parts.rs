@@ -492,7 +492,7 @@ impl crate::Theazo {
     ///
     /// let file = theazo
     ///     .files()
-    ///     .upload("handbook.md", "IyBIYW5kYm9vawo=", FilePurpose::Knowledge, "user_4812")
+    ///     .upload("handbook.md", "# Handbook\n", FilePurpose::Knowledge, "user_4812")
     ///     .mime_type("text/markdown")
     ///     .auto_ingest(true)
     ///     .await?;

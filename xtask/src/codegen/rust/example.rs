@@ -166,7 +166,7 @@ impl Writer<'_> {
             // The method takes text and bytes as they are.
             _ if field.base64 => {
                 let bytes = STANDARD.decode(value.as_str().unwrap_or_default())?;
-                format!("{:?}", String::from_utf8(bytes)?)
+                Ok(format!("{:?}", String::from_utf8(bytes)?))
             }
             _ if field.patch && field.ty != Type::String => self.owned(&field.ty, value),
             _ => self.given(&field.ty, value),
