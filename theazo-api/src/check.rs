@@ -25,6 +25,7 @@
 //! let mut problems = Problems::default();
 //! Plan { seats: 3, limit: CostLimit::cents(500, Period::Day) }.check(&mut problems);
 //! assert_eq!(problems.into_result(), Ok(()));
+//! assert_eq!(Plan { seats: 3, limit: CostLimit::cents(500, Period::Day) }.refusal(), theazo_api::ErrorCode::InvalidRequest);
 //! ```
 
 use crate::error::{ErrorCode, FieldProblem};

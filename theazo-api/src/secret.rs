@@ -139,6 +139,6 @@ mod tests {
         assert_eq!(found("SetSessionSecrets", r#"{"A":"k1","B":7}"#), ["k1"]);
         assert_eq!(found("SetSessionSecrets", "nonsense"), [""; 0]);
         assert_eq!(found("RunInSession", r#"{"agent":"a","task":"t"}"#), [""; 0]);
-        assert_eq!(FOUND.with_borrow(Option::is_none), true);
+        assert!(FOUND.with_borrow(Option::is_none));
     }
 }

@@ -16,6 +16,14 @@ use crate::{workflow_graph::branch_targets, workflow_steps::WorkflowStep};
 ///
 /// What a step says itself stays, an empty list included. A step that waits for a later one, because it says so or
 /// because the later one is the condition that names it, counts as listed after that.
+///
+/// ```
+/// use theazo_api::{WorkflowStep, chain_steps};
+///
+/// let mut steps = [WorkflowStep::agent("draft", "writer"), WorkflowStep::agent("send", "mailer")];
+/// chain_steps(&mut steps);
+/// assert_eq!(steps[1].depends_on(), ["draft"]);
+/// ```
 pub fn chain_steps(steps: &mut [WorkflowStep]) {
     let conditions = conditions_by_target(steps);
     let mut chain = Chain::of(steps);

@@ -29,6 +29,31 @@
 //! To let steps run at the same time, say `depends_on`: with the same step for each of them, or with no step at all to
 //! begin at once. [`chain_steps`] is the rule.
 //!
+//! # When a step fails
+//!
+//! ```
+//! use serde_json::json;
+//! use theazo::{
+//!     types::{RetryConfig, StepFailurePolicy, ValidationFailurePolicy},
+//!     workflow::agent,
+//! };
+//!
+//! # fn example() -> Result<(), theazo::Error> {
+//! let definition = theazo::workflow("triage")
+//!     .retries(RetryConfig { max_attempts: 3, delay: None, backoff: None })
+//!     .step(
+//!         agent("classify", "triage")
+//!             .output_schema([("type", json!("object")), ("required", json!(["severity"]))])
+//!             .on_validation_failure(ValidationFailurePolicy::Retry)
+//!             .on_step_failure(StepFailurePolicy::Goto { target: "ask-a-person".to_owned() }),
+//!     )
+//!     .step(agent("answer", "support"))
+//!     .step(agent("ask-a-person", "dispatcher").depends_on(["classify"]))
+//!     .build()?;
+//! # Ok(()) }
+//! # example().unwrap();
+//! ```
+//!
 //! # References
 //!
 //! `$.input.topic` is a member of the run's input, `$.research.output.title` a part of what the step `research` returned,
@@ -52,6 +77,30 @@ pub fn workflow(name: impl Into<String>) -> WorkflowBuilder {
 ///
 /// Each method takes the builder and gives it back. A clone is a builder of its own, to which steps can be added without
 /// changing the other.
+///
+/// ```
+/// use theazo::{
+///     types::{Cost, PlannerPolicy, RetryConfig, WorkflowFailurePolicy, WorkflowPolicy},
+///     workflow::agent,
+/// };
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("nightly-report")
+///     .description("Collects what happened and sends it")
+///     .input_schema([("type", "object")])
+///     .output_schema([("type", "object")])
+///     .policy(WorkflowPolicy { max_total_cost: Some(Cost::cents(500)), ..WorkflowPolicy::default() })
+///     .planner_policy(PlannerPolicy { max_steps: Some(10), ..PlannerPolicy::default() })
+///     .concurrency(2)
+///     .retries(RetryConfig { max_attempts: 3, delay: None, backoff: None })
+///     .on_failure(WorkflowFailurePolicy::Pause)
+///     .step(agent("collect", "reporter"))
+///     .step(agent("send", "mailer"))
+///     .build()?;
+/// assert_eq!(definition.steps.len(), 2);
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a workflow is built by `build`"]
 pub struct WorkflowBuilder {

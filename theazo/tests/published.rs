@@ -161,9 +161,7 @@ async fn p8_a_list_is_understood_as_a_page_and_as_its_items_alone() {
     let items = Fate::Answer(
         200,
         vec![("x-next-cursor", "c2".to_owned())],
-        format!(
-            "[{{\"id\":\"fil_1\",\"filename\":\"a\",\"mimeType\":\"text/plain\",\"size\":1,\"purpose\":\"agent\",\"createdAt\":\"2026-11-24T09:00:00.000Z\"}}]"
-        ),
+        "[{\"id\":\"fil_1\",\"filename\":\"a\",\"mimeType\":\"text/plain\",\"size\":1,\"purpose\":\"agent\",\"createdAt\":\"2026-11-24T09:00:00.000Z\"}]".to_owned(),
     );
     let empty = Fate::json(200, "[]");
     let memory = Memory::new([items, Fate::json(200, PAGE), empty, Fate::json(200, "")]);

@@ -6,6 +6,25 @@ use crate::{surface::api, workflow::WorkflowBuilder};
 ///
 /// - `id`: The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
 /// - `agent`: The name of the agent, or the id of a definition. A name that was never defined is a general agent.
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::workflow::agent;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         agent("research", "researcher")
+///             .task("Find sources about {{ input.topic }}")
+///             .trigger("a new topic")
+///             .timeout(Duration::from_secs(600))
+///             .state_reads(["known"])
+///             .state_writes(["sources"]),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 pub fn agent(id: impl Into<String>, agent: impl Into<String>) -> AgentStep {
     AgentStep {
         id: id.into(),
@@ -27,6 +46,21 @@ pub fn agent(id: impl Into<String>, agent: impl Into<String>) -> AgentStep {
 /// Runs steps at the same time, and is done when all of them are. Its output is their outputs by their ids.
 ///
 /// - `id`: The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
+///
+/// ```
+/// use theazo::workflow::{agent, parallel};
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         parallel("reviews")
+///             .branch(agent("legal", "lawyer").task("Check the claims"))
+///             .branch(agent("style", "editor").task("Check the tone")),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 pub fn parallel(id: impl Into<String>) -> ParallelStep {
     ParallelStep {
         id: id.into(),
@@ -43,6 +77,20 @@ pub fn parallel(id: impl Into<String>) -> ParallelStep {
 /// - `id`: The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
 /// - `expression`: What is decided: references, numbers, text in quotes, `==`, `!=`, `<`, `<=`, `>`, `>=`, `&&`, `||`,
 ///   `!` and brackets.
+///
+/// ```
+/// use theazo::workflow::{agent, condition};
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(agent("score", "reviewer"))
+///     .step(condition("is-good", "$.score.output.points >= 8").then("publish").otherwise("revise"))
+///     .step(agent("publish", "publisher"))
+///     .step(agent("revise", "writer"))
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 pub fn condition(id: impl Into<String>, expression: impl Into<String>) -> ConditionStep {
     ConditionStep {
         id: id.into(),
@@ -60,6 +108,17 @@ pub fn condition(id: impl Into<String>, expression: impl Into<String>) -> Condit
 ///
 /// - `id`: The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
 /// - `expression`: The expressions of the values, by name.
+///
+/// ```
+/// use theazo::workflow::transform;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(transform("order", [("customer", "$.input.customer.name"), ("total", "$.input.total")]))
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 pub fn transform(
     id: impl Into<String>,
     expression: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
@@ -79,6 +138,22 @@ pub fn transform(
 /// - `id`: The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
 /// - `over`: The list: a reference such as `$.fetch.output.tickets`.
 /// - `step`: The step for each item: an agent step, in which `$.item` is the item.
+///
+/// ```
+/// use theazo::types::ItemFailurePolicy;
+/// use theazo::workflow::{agent, map};
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         map("answers", "$.input.tickets", agent("answer", "support").input_map([("ticket", "$.item")]))
+///             .concurrency(5)
+///             .on_item_failure(ItemFailurePolicy::Skip),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 pub fn map(id: impl Into<String>, over: impl Into<String>, step: impl Into<api::WorkflowStep>) -> MapStep {
     MapStep {
         id: id.into(),
@@ -97,6 +172,20 @@ pub fn map(id: impl Into<String>, over: impl Into<String>, step: impl Into<api::
 ///
 /// - `id`: The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
 /// - `duration`: How long.
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::workflow::{agent, delay};
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(agent("invite", "mailer"))
+///     .step(delay("three-days", Duration::from_secs(3 * 86_400)))
+///     .step(agent("remind", "mailer"))
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 pub fn delay(id: impl Into<String>, duration: impl Into<api::DurationInput>) -> DelayStep {
     DelayStep {
         id: id.into(),
@@ -112,6 +201,23 @@ pub fn delay(id: impl Into<String>, duration: impl Into<api::DurationInput>) -> 
 ///
 /// - `id`: The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
 /// - `action`: The name of the action that is to be approved.
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::workflow::approval;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         approval("sign-off", "pay_invoice")
+///             .params([("amount", 42_000)])
+///             .timeout(Duration::from_secs(86_400))
+///             .default_action("deny"),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 pub fn approval(id: impl Into<String>, action: impl Into<String>) -> ApprovalStep {
     ApprovalStep {
         id: id.into(),
@@ -130,6 +236,26 @@ pub fn approval(id: impl Into<String>, action: impl Into<String>) -> ApprovalSte
 ///
 /// - `id`: The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
 /// - `url`: The address that is called.
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::types::StepAuth;
+/// use theazo::workflow::webhook;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         webhook("tell", "https://example.com/orders")
+///             .method("POST")
+///             .headers([("x-source", "theazo")])
+///             .auth(StepAuth::Bearer { secret_ref: "ORDERS_TOKEN".to_owned() })
+///             .body([("order", "$.input.id")])
+///             .timeout(Duration::from_secs(10)),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 pub fn webhook(id: impl Into<String>, url: impl Into<String>) -> WebhookStep {
     WebhookStep {
         id: id.into(),
@@ -150,6 +276,26 @@ pub fn webhook(id: impl Into<String>, url: impl Into<String>) -> WebhookStep {
 ///
 /// - `id`: The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
 /// - `agent`: The name of the agent, or the id of a definition.
+///
+/// ```
+/// use theazo::types::{Cost, WorkflowStepType};
+/// use theazo::workflow::planner;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         planner("plan", "architect")
+///             .description("Break the migration into steps")
+///             .max_steps(20)
+///             .allowed_step_types([WorkflowStepType::Agent, WorkflowStepType::Approval])
+///             .require_approval(true)
+///             .require_approval_after_steps(10)
+///             .max_spawned_cost(Cost::cents(500)),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 pub fn planner(id: impl Into<String>, agent: impl Into<String>) -> PlannerStep {
     PlannerStep {
         id: id.into(),
@@ -171,6 +317,18 @@ pub fn planner(id: impl Into<String>, agent: impl Into<String>) -> PlannerStep {
 ///
 /// - `id`: The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`.
 /// - `event`: The name of the event.
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::workflow::wait;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(wait("paid", "invoice.paid").timeout(Duration::from_secs(7 * 86_400)).on_timeout("fail"))
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 pub fn wait(id: impl Into<String>, event: impl Into<String>) -> WaitStep {
     WaitStep {
         id: id.into(),
@@ -188,6 +346,25 @@ pub fn wait(id: impl Into<String>, event: impl Into<String>) -> WaitStep {
 ///
 /// Made by [`agent`](crate::workflow::agent()), and added to a workflow with
 /// [`WorkflowBuilder::step`].
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::workflow::agent;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         agent("research", "researcher")
+///             .task("Find sources about {{ input.topic }}")
+///             .trigger("a new topic")
+///             .timeout(Duration::from_secs(600))
+///             .state_reads(["known"])
+///             .state_writes(["sources"]),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a step does nothing until it is added to a workflow"]
 pub struct AgentStep {
@@ -303,6 +480,21 @@ impl From<AgentStep> for api::WorkflowStep {
 ///
 /// Made by [`parallel`](crate::workflow::parallel()), and added to a workflow with
 /// [`WorkflowBuilder::step`].
+///
+/// ```
+/// use theazo::workflow::{agent, parallel};
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         parallel("reviews")
+///             .branch(agent("legal", "lawyer").task("Check the claims"))
+///             .branch(agent("style", "editor").task("Check the tone")),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a step does nothing until it is added to a workflow"]
 pub struct ParallelStep {
@@ -367,6 +559,20 @@ impl From<ParallelStep> for api::WorkflowStep {
 ///
 /// Made by [`condition`](crate::workflow::condition()), and added to a workflow with
 /// [`WorkflowBuilder::step`].
+///
+/// ```
+/// use theazo::workflow::{agent, condition};
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(agent("score", "reviewer"))
+///     .step(condition("is-good", "$.score.output.points >= 8").then("publish").otherwise("revise"))
+///     .step(agent("publish", "publisher"))
+///     .step(agent("revise", "writer"))
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a step does nothing until it is added to a workflow"]
 pub struct ConditionStep {
@@ -441,6 +647,17 @@ impl From<ConditionStep> for api::WorkflowStep {
 ///
 /// Made by [`transform`](crate::workflow::transform()), and added to a workflow with
 /// [`WorkflowBuilder::step`].
+///
+/// ```
+/// use theazo::workflow::transform;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(transform("order", [("customer", "$.input.customer.name"), ("total", "$.input.total")]))
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a step does nothing until it is added to a workflow"]
 pub struct TransformStep {
@@ -499,6 +716,22 @@ impl From<TransformStep> for api::WorkflowStep {
 ///
 /// Made by [`map`](crate::workflow::map()), and added to a workflow with
 /// [`WorkflowBuilder::step`].
+///
+/// ```
+/// use theazo::types::ItemFailurePolicy;
+/// use theazo::workflow::{agent, map};
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         map("answers", "$.input.tickets", agent("answer", "support").input_map([("ticket", "$.item")]))
+///             .concurrency(5)
+///             .on_item_failure(ItemFailurePolicy::Skip),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a step does nothing until it is added to a workflow"]
 pub struct MapStep {
@@ -575,6 +808,20 @@ impl From<MapStep> for api::WorkflowStep {
 ///
 /// Made by [`delay`](crate::workflow::delay()), and added to a workflow with
 /// [`WorkflowBuilder::step`].
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::workflow::{agent, delay};
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(agent("invite", "mailer"))
+///     .step(delay("three-days", Duration::from_secs(3 * 86_400)))
+///     .step(agent("remind", "mailer"))
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a step does nothing until it is added to a workflow"]
 pub struct DelayStep {
@@ -633,6 +880,23 @@ impl From<DelayStep> for api::WorkflowStep {
 ///
 /// Made by [`approval`](crate::workflow::approval()), and added to a workflow with
 /// [`WorkflowBuilder::step`].
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::workflow::approval;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         approval("sign-off", "pay_invoice")
+///             .params([("amount", 42_000)])
+///             .timeout(Duration::from_secs(86_400))
+///             .default_action("deny"),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a step does nothing until it is added to a workflow"]
 pub struct ApprovalStep {
@@ -718,6 +982,26 @@ impl From<ApprovalStep> for api::WorkflowStep {
 ///
 /// Made by [`webhook`](crate::workflow::webhook()), and added to a workflow with
 /// [`WorkflowBuilder::step`].
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::types::StepAuth;
+/// use theazo::workflow::webhook;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         webhook("tell", "https://example.com/orders")
+///             .method("POST")
+///             .headers([("x-source", "theazo")])
+///             .auth(StepAuth::Bearer { secret_ref: "ORDERS_TOKEN".to_owned() })
+///             .body([("order", "$.input.id")])
+///             .timeout(Duration::from_secs(10)),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a step does nothing until it is added to a workflow"]
 pub struct WebhookStep {
@@ -816,6 +1100,26 @@ impl From<WebhookStep> for api::WorkflowStep {
 ///
 /// Made by [`planner`](crate::workflow::planner()), and added to a workflow with
 /// [`WorkflowBuilder::step`].
+///
+/// ```
+/// use theazo::types::{Cost, WorkflowStepType};
+/// use theazo::workflow::planner;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(
+///         planner("plan", "architect")
+///             .description("Break the migration into steps")
+///             .max_steps(20)
+///             .allowed_step_types([WorkflowStepType::Agent, WorkflowStepType::Approval])
+///             .require_approval(true)
+///             .require_approval_after_steps(10)
+///             .max_spawned_cost(Cost::cents(500)),
+///     )
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a step does nothing until it is added to a workflow"]
 pub struct PlannerStep {
@@ -925,6 +1229,18 @@ impl From<PlannerStep> for api::WorkflowStep {
 ///
 /// Made by [`wait`](crate::workflow::wait()), and added to a workflow with
 /// [`WorkflowBuilder::step`].
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::workflow::wait;
+///
+/// # fn example() -> Result<(), theazo::Error> {
+/// let definition = theazo::workflow("example")
+///     .step(wait("paid", "invoice.paid").timeout(Duration::from_secs(7 * 86_400)).on_timeout("fail"))
+///     .build()?;
+/// # Ok(()) }
+/// # example().unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a step does nothing until it is added to a workflow"]
 pub struct WaitStep {

@@ -6,6 +6,7 @@
 
 mod calls;
 mod example;
+mod step_examples;
 mod workflow;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,11 @@
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use super::{super::GeneratedFile, Parameter, field_parameter, ident, output};
+use super::{
+    super::GeneratedFile,
+    Parameter, field_parameter, ident, output,
+    step_examples::{EXAMPLES, StepExample},
+};
 use crate::codegen::{
     ir::{Field, Ir, Struct, TaggedUnion, Type, TypeDefinition, Variant},
     template,
@@ -60,6 +64,31 @@ struct Step {
     /// What has a method.
     options: Vec<Parameter>,
     filled: Vec<Filled>,
+    /// An example, as the lines of a doctest.
+    example: String,
+}
+
+/// The example of a kind of step: a workflow that is built and so checked.
+fn example(kind: &str) -> Result<String> {
+    let found = EXAMPLES.iter().find(|example| example.kind == kind);
+    let StepExample { functions, uses, steps, .. } = found.with_context(|| format!("`{kind}` has no example"))?;
+    let builder = match functions {
+        [one] => format!("theazo::workflow::{one}"),
+        several => format!("theazo::workflow::{{{}}}", several.join(", ")),
+    };
+    let mut lines: Vec<String> = uses.iter().map(|path| format!("use {path};")).collect();
+    lines.push(format!("use {builder};"));
+    lines.sort_by_key(|line| !line.starts_with("use std"));
+    let step = |step: &&str| match step.contains('\n') {
+        false => format!("    .step({step})\n"),
+        true => format!("    .step(\n        {},\n    )\n", step.replace('\n', "\n    ")),
+    };
+    let steps: String = steps.iter().map(step).collect();
+    Ok(format!(
+        "```\n{}\n\n# fn example() -> Result<(), theazo::Error> {{\nlet definition = theazo::workflow(\"example\")\n{steps}    \
+         .build()?;\n# Ok(()) }}\n# example().unwrap();\n```",
+        lines.join("\n"),
+    ))
 }
 
 /// A field of the type.
@@ -93,6 +122,7 @@ impl Step {
             arguments: Vec::new(),
             options: Vec::new(),
             filled: Vec::new(),
+            example: example(&variant.tag_value)?,
         };
         for field in &variant.fields {
             ensure!(field.required || field.nullable, "`{}` has a default of its own", field.wire_name);
