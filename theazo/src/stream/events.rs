@@ -1,10 +1,9 @@
 //! A stream of events that resumes after the last event that arrived.
 
 use std::{
-    collections::VecDeque,
     future::poll_fn,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -14,24 +13,28 @@ use serde::Deserialize;
 use theazo_api::{ErrorCode, Operation, Reply};
 use tokio::{
     runtime::Handle,
+    task::coop,
     time::{Instant, Sleep, sleep, sleep_until},
 };
 
 use super::{
-    farewell::{Abandoned, FAREWELL},
-    parser::{MAX_EVENT_BYTES, Parser, RawEvent},
+    farewell::{Abandoned, Farewell},
+    parser::{Parser, RawEvent, TooLarge},
 };
 use crate::{
     error::{Error, ErrorKind},
     hooks::ArrivedEvent,
     transport::{
-        self, ByteStream, Call, CallOptions, ClosedForGood, Exchange, LAST_EVENT_ID, LONGEST_OBEYED, Reading, Received,
-        ResponseMeta, Transport, backoff_pause, name_of, new_idempotency_key, root_of,
+        self, ByteStream, Call, ClosedForGood, Exchange, LAST_EVENT_ID, LONGEST_OBEYED, Reading, Received,
+        ResponseMeta, Transport, backoff_pause, event_too_large, name_of, new_idempotency_key, root_of,
     },
 };
 
 /// The server sends a heartbeat every 15 s, so three missing ones mean a dead peer.
 const IDLE: Duration = Duration::from_secs(45);
+
+/// Whoever listens looks at the stream this soon after a heartbeat is overdue; who comes later was not listening then.
+const ATTENTION: Duration = Duration::from_secs(5);
 
 /// How often in a row a stream is reconnected without a new event, unless the caller chose a number of retries.
 const RECONNECTS: u32 = 5;
@@ -49,14 +52,17 @@ pub struct EventStream {
     call: Call,
     meta: ResponseMeta,
     run_id: Option<String>,
+    /// What the server does for the stream, by the id that the head gave: a run, or a program.
+    work_id: Option<String>,
     state: State,
     parser: Parser,
-    ready: VecDeque<RawEvent>,
     /// The id of the last event of an earlier connection; what is not beyond it has been seen.
     seen: Option<String>,
     failures: u32,
     max_failures: u32,
     idle: Pin<Box<Sleep>>,
+    /// Whether somebody waits for the next event.
+    is_listening: bool,
     deadline: Option<(Duration, Pin<Box<Sleep>>)>,
     /// Where the farewell is sent from: a drop can happen outside the runtime.
     runtime: Option<Handle>,
@@ -75,8 +81,8 @@ impl EventStream {
             // Fixed here, because a resumed stream must be the same call.
             call.options.idempotency_key.get_or_insert_with(new_idempotency_key);
         }
-        let exchange = Exchange::new(&transport, &call)?;
         let mut abandoned = Abandoned::guard(&transport, &call);
+        let exchange = Exchange::new(&transport, &call)?.telling(abandoned.is_unclear());
         let received = exchange.run(Reading::Head).await;
         abandoned.disarm();
         let received = received?;
@@ -98,13 +104,14 @@ impl EventStream {
             call,
             meta: ResponseMeta::default(),
             run_id: None,
+            work_id: None,
             state: State::Ended,
             parser: Parser::default(),
-            ready: VecDeque::new(),
             seen: None,
             failures: 0,
             max_failures,
             idle: Box::pin(sleep(IDLE)),
+            is_listening: false,
             deadline: deadline.map(|(deadline, until)| (deadline, Box::pin(sleep_until(until)))),
             runtime: Handle::try_current().ok(),
         };
@@ -138,14 +145,14 @@ impl EventStream {
         self.state = State::Ended;
     }
 
-    /// Leaves the stream as dropping it does, and waits until the server knows.
+    /// Leaves the stream as dropping it does, and waits until the server knows. Dropping the future ends the waiting alone.
     ///
     /// # Errors
     ///
     /// When the server could not be told to end the work.
     pub async fn close(mut self) -> Result<(), Error> {
         match self.farewell() {
-            Some(farewell) => self.transport.call(farewell).await.map(drop),
+            Some(farewell) => farewell.tell().await,
             None => Ok(()),
         }
     }
@@ -175,9 +182,9 @@ impl EventStream {
             parts.request_id = received.meta.request_id;
             return Err(error);
         }
-        if let Some(run_id) = received.meta.headers.get("x-theazo-run-id").and_then(|value| value.to_str().ok()) {
-            self.run_id = Some(run_id.to_owned());
-        }
+        let id = |name| received.meta.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        self.run_id = id(transport::RUN_ID).or(self.run_id.take());
+        self.work_id = self.run_id.clone().or_else(|| id(transport::EXEC_ID)).or(self.work_id.take());
         self.meta = received.meta;
         self.parser = self.parser.resumed();
         self.seen = self.parser.last_event_id().map(str::to_owned);
@@ -187,9 +194,15 @@ impl EventStream {
     }
 
     pub(crate) fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RawEvent, Error>>> {
+        let polled = self.poll_connection(context);
+        self.is_listening = polled.is_pending();
+        polled
+    }
+
+    fn poll_connection(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RawEvent, Error>>> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                match self.judge(&event) {
+            match self.parser.next() {
+                Ok(Some(event)) => match self.judge(&event) {
                     Judgement::Skip => continue,
                     Judgement::Give => return Poll::Ready(Some(Ok(event))),
                     Judgement::GiveAsLast => {
@@ -200,32 +213,43 @@ impl EventStream {
                         self.end();
                         return Poll::Ready(None);
                     }
-                }
+                },
+                Ok(None) => {}
+                Err(TooLarge) => return self.fail(event_too_large(self.call.operation)),
             }
             let problem = match &mut self.state {
                 State::Ended => return Poll::Ready(None),
-                State::Reading(body) => match body.as_mut().poll_next(context) {
-                    Poll::Ready(Some(Ok(chunk))) => {
-                        self.idle.as_mut().reset(Instant::now() + IDLE);
-                        if self.parser.feed(&chunk, &mut self.ready).is_err() {
-                            return self.fail(Error::unreadable(format!(
-                                "an event of {} is larger than {MAX_EVENT_BYTES} bytes",
-                                name_of(self.call.operation)
-                            )));
+                State::Reading(body) => {
+                    // A peer that never stops talking must not keep the thread from everything else.
+                    let turn = ready!(coop::poll_proceed(context));
+                    let polled = body.as_mut().poll_next(context);
+                    if polled.is_ready() {
+                        turn.made_progress();
+                    }
+                    match polled {
+                        Poll::Ready(Some(Ok(chunk))) => {
+                            let now = Instant::now();
+                            self.idle.as_mut().reset(now + IDLE);
+                            if self.deadline.as_ref().is_some_and(|(_, until)| now >= until.deadline()) {
+                                return self.out_of_time();
+                            }
+                            self.parser.push(chunk);
+                            continue;
                         }
-                        continue;
+                        Poll::Ready(Some(Err(source))) => match source.downcast::<ClosedForGood>() {
+                            Ok(closed) => {
+                                let error = closed.into_error(self.call.operation, self.transport.redactor());
+                                return self.fail(error);
+                            }
+                            Err(source) => root_of(&*source),
+                        },
+                        Poll::Ready(None) => "the connection ended before the stream did".to_owned(),
+                        Poll::Pending => match self.poll_silence(context) {
+                            Poll::Ready(()) => format!("nothing arrived for {IDLE:?}, not even a heartbeat"),
+                            Poll::Pending => return self.poll_deadline(context),
+                        },
                     }
-                    Poll::Ready(Some(Err(source))) if source.is::<ClosedForGood>() => {
-                        let error = Error::new(ErrorKind::Answered, ErrorCode::ConnectionError, source.to_string());
-                        return self.fail(error);
-                    }
-                    Poll::Ready(Some(Err(source))) => root_of(&*source),
-                    Poll::Ready(None) => "the connection ended before the stream did".to_owned(),
-                    Poll::Pending => match self.idle.as_mut().poll(context) {
-                        Poll::Ready(()) => format!("nothing arrived for {IDLE:?}, not even a heartbeat"),
-                        Poll::Pending => return self.poll_deadline(context),
-                    },
-                },
+                }
                 State::Reconnecting(attempt) => match attempt.as_mut().poll(context) {
                     Poll::Ready(Ok(received)) => match self.connected(received) {
                         Ok(()) => continue,
@@ -241,13 +265,31 @@ impl EventStream {
         }
     }
 
-    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RawEvent, Error>>> {
-        let Some((deadline, until)) = &mut self.deadline else { return Poll::Pending };
-        if until.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
+    /// Waits until nothing has arrived for too long.
+    ///
+    /// Only the time counts in which somebody listened: what arrives while nobody asks waits in the socket, and a slow
+    /// consumer must not take its own slowness for a dead peer.
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now();
+        if !self.is_listening || now > self.idle.deadline() + ATTENTION {
+            self.idle.as_mut().reset(now + IDLE);
         }
-        let message = format!("{} took longer than {deadline:?}", name_of(self.call.operation));
-        self.fail(Error::new(ErrorKind::MaybeReceived, ErrorCode::Timeout, message))
+        self.idle.as_mut().poll(context)
+    }
+
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RawEvent, Error>>> {
+        match &mut self.deadline {
+            Some((_, until)) => {
+                ready!(until.as_mut().poll(context));
+                self.out_of_time()
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    fn out_of_time(&mut self) -> Poll<Option<Result<RawEvent, Error>>> {
+        let limit = self.deadline.as_ref().map(|(deadline, _)| *deadline).unwrap_or_default();
+        self.fail(transport::timeout_error(self.call.operation, limit))
     }
 
     /// What to do with an event.
@@ -315,42 +357,32 @@ impl EventStream {
     fn fail(&mut self, mut error: Error) -> Poll<Option<Result<RawEvent, Error>>> {
         self.end();
         if let Some(run_id) = &self.run_id {
-            let parts = error.parts();
-            parts.details.insert("runId".to_owned(), run_id.clone().into());
-            parts.hint = Some(format!("the run goes on, `runs.get` with `{run_id}` finds it"));
+            transport::tell_run(&mut error, run_id);
         }
         Poll::Ready(Some(Err(error)))
     }
 
     fn end(&mut self) {
         self.state = State::Ended;
-        self.ready.clear();
+        self.parser = self.parser.resumed();
     }
 
-    /// The call that tells the server that the caller left, if it is to be told; the stream ends in any case.
-    fn farewell(&mut self) -> Option<Call> {
+    /// What tells the server that the caller left, if it is to be told; the stream ends in any case.
+    fn farewell(&mut self) -> Option<Farewell> {
         let is_open = !matches!(std::mem::replace(&mut self.state, State::Ended), State::Ended);
         if !is_open || !self.call.operation.ends_with_caller {
             return None;
         }
         let farewell = transport::operation(self.call.operation.farewell)?;
         let known = farewell.path_parameters().count().saturating_sub(1);
-        let path = self.call.path.iter().take(known).cloned().chain([self.run_id.clone()?]);
-        Some(Call::new(farewell).path(path).options(CallOptions::new().deadline(FAREWELL)))
+        let path = self.call.path.iter().take(known).cloned().chain([self.work_id.clone()?]);
+        Some(Farewell::new(&self.transport, Call::new(farewell).path(path), self.runtime.clone()))
     }
 }
 
 impl Drop for EventStream {
     fn drop(&mut self) {
-        let Some(farewell) = self.farewell() else { return };
-        let Some(runtime) = &self.runtime else { return };
-        let transport = self.transport.clone();
-        // Nobody can wait for this task: it ends by itself, within its deadline. A runtime that has shut down drops it.
-        runtime.spawn(async move {
-            if let Err(error) = transport.call(farewell).await {
-                tracing::warn!(%error, "a run could not be cancelled when its stream was left");
-            }
-        });
+        drop(self.farewell());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Streams of events that survive broken connections: the parser, the resuming stream, and its typed form.
 //!
 //! Reading order: `parser` (bytes to events, by the rules of the HTML standard), [`EventStream`] (resumes after
-//! the last event that arrived), [`TypedStream`] (the same, decoded).
+//! the last event that arrived), `farewell` (what leaving it does), [`TypedStream`] (the same, decoded).
 
 mod events;
 mod farewell;

@@ -1,12 +1,18 @@
 //! The loop of one call: attempts, pauses between them, and the re-attaching to work that outlives a request.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
 use theazo_api::{DurationInput, Operation, Reply, TimeClass};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 
 use super::{
@@ -15,7 +21,7 @@ use super::{
     classify::{Ending, may_retry},
     connection::{ByteStream, Failure, Outgoing, Unread},
     outcome,
-    prepare::{ATTEMPT, IDEMPOTENCY_KEY, PREFER, TRACE_PARENT, call_headers},
+    prepare::{ATTEMPT, IDEMPOTENCY_KEY, PREFER, RUN_ID, TRACE_PARENT, call_headers},
     retry_after::asked_pause,
     trace::Trace,
 };
@@ -32,6 +38,12 @@ const RUN_SLACK: Duration = Duration::from_secs(10);
 
 /// A server that says `continue` sooner than this is not holding requests as asked; then a pause keeps us from spinning.
 const SHORTEST_HOLD: Duration = Duration::from_millis(100);
+
+/// How much is read of an answer that is an error: more than any has to say.
+const MAX_ERROR_BYTES: usize = 1 << 20;
+
+/// Stands for a limit that no clock can count to.
+const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// How much of a successful answer to read before returning.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,6 +83,8 @@ pub(crate) struct Exchange<'a> {
     waited: Duration,
     /// The run that the call waits for, as soon as the server has named it.
     run_id: Option<String>,
+    /// Whom to tell whether the server may have begun the work.
+    is_unclear: Option<Arc<AtomicBool>>,
 }
 
 /// An attempt that failed, with what the decision about the next one needs.
@@ -111,7 +125,14 @@ impl<'a> Exchange<'a> {
             started,
             waited: Duration::ZERO,
             run_id: None,
+            is_unclear: None,
         })
+    }
+
+    /// Keeps this up to date: whether the server may have begun the work.
+    pub fn telling(mut self, is_unclear: Arc<AtomicBool>) -> Self {
+        self.is_unclear = Some(is_unclear);
+        self
     }
 
     /// Adds a header to every attempt.
@@ -136,9 +157,11 @@ impl<'a> Exchange<'a> {
 
     async fn attempts(mut self, reading: Reading) -> Result<Received, Error> {
         let (mut number, mut retry, mut waited) = (1, 0, Duration::ZERO);
+        let mut was_lost = false;
         loop {
             let begun = Instant::now();
             self.tell_request(number);
+            self.tell_unclear(true);
             let result = self.attempt(number, reading).await;
             let took = begun.elapsed();
             self.tell_response(number, took, &result);
@@ -162,6 +185,8 @@ impl<'a> Exchange<'a> {
                     return Ok(received);
                 }
                 Err(failed) => {
+                    was_lost |= failed.ending == Ending::Broken;
+                    self.tell_unclear(was_lost);
                     let status = Some(failed.error.status()).filter(|&status| status != 0);
                     let message = failed.error.message().to_owned();
                     self.record(number, waited, took, status, failed.error.request_id(), Some(message));
@@ -191,7 +216,9 @@ impl<'a> Exchange<'a> {
             let prefer = HeaderValue::try_from(format!("wait={wait}")).expect("digits are visible ASCII");
             self.headers.insert(PREFER, prefer);
         }
-        match timeout(limit, self.send(reading)).await {
+        let now = Instant::now();
+        let until = now.checked_add(limit).unwrap_or(now + A_YEAR);
+        match timeout_at(until, self.send(reading, until)).await {
             Ok(result) => result,
             Err(_) => {
                 let error = outcome::timeout_error(self.operation, shown);
@@ -219,7 +246,7 @@ impl<'a> Exchange<'a> {
         self.wait_until.is_some_and(|until| Instant::now() >= until)
     }
 
-    async fn send(&mut self, reading: Reading) -> Result<Received, Failed> {
+    async fn send(&mut self, reading: Reading, until: Instant) -> Result<Received, Failed> {
         let inner = &self.transport.inner;
         let begun = Instant::now();
         let outgoing = Outgoing {
@@ -232,7 +259,7 @@ impl<'a> Exchange<'a> {
         let incoming = inner.connection.send(outgoing).await.map_err(|failure| self.unanswered(failure))?;
         let (status, headers) = (incoming.status, incoming.headers);
         let timings = Timings { to_first_byte: begun.elapsed(), ..Timings::default() };
-        if let Some(run_id) = headers.get("x-theazo-run-id").and_then(|value| value.to_str().ok()) {
+        if let Some(run_id) = headers.get(RUN_ID).and_then(|value| value.to_str().ok()) {
             self.run_id = Some(run_id.to_owned());
         }
         let is_success = (200..300).contains(&status) || status == 101;
@@ -240,13 +267,15 @@ impl<'a> Exchange<'a> {
             let meta = meta(status, headers, timings);
             return Ok(Received { meta, whole: Bytes::new(), rest: Some(incoming.body.into_stream()) });
         }
+        if !is_success {
+            // The status says enough, even if the rest of the answer is lost, late or endless.
+            let mut beginning = BytesMut::new();
+            let reading = incoming.body.read_into(&mut beginning, MAX_ERROR_BYTES);
+            timeout_at(until, reading).await.ok();
+            return Err(self.answered(status, &headers, &beginning));
+        }
         let whole = incoming.body.collect(inner.max_answer_bytes).await;
         let timings = Timings { body: begun.elapsed().saturating_sub(timings.to_first_byte), ..timings };
-        if !is_success {
-            // The status says enough, even if the rest of the answer was lost.
-            let body = whole.unwrap_or_default();
-            return Err(self.answered(status, &headers, &body));
-        }
         let whole = match whole {
             Ok(whole) => whole,
             Err(Unread::Broken(source)) => return Err(self.unanswered(Failure { ending: Ending::Broken, source })),
@@ -341,10 +370,15 @@ impl<'a> Exchange<'a> {
             parts.hint = Some(format!("the server asks to wait {} s first", asked.as_secs_f64().ceil()));
         }
         if let Some(run_id) = run_id {
-            parts.hint = Some(format!("the run goes on, `runs.get` with `{run_id}` finds it"));
-            parts.details.insert("runId".to_owned(), run_id.into());
+            outcome::tell_run(&mut error, &run_id);
         }
         error
+    }
+
+    fn tell_unclear(&self, is_unclear: bool) {
+        if let Some(told) = &self.is_unclear {
+            told.store(is_unclear, Ordering::Relaxed);
+        }
     }
 
     fn tell_request(&self, number: u32) {

@@ -5,10 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, header::LOCATION};
 use serde::Deserialize;
-use theazo_api::{ErrorBody, ErrorCode, Operation, Reply};
+use theazo_api::{ErrorBody, ErrorCode, Operation, Reply, WorkflowRunId};
 
 use super::{ResponseMeta, classify::Ending, connection, redact::Redactor};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    stream::MAX_EVENT_BYTES,
+};
 
 /// How much of an answer that is not JSON stands in the message.
 const EXCERPT: usize = 200;
@@ -42,8 +45,8 @@ pub(crate) fn unreadable(
     meta: &ResponseMeta,
     redactor: &Redactor,
 ) -> Error {
-    let (problem, said) = (problem.to_string(), excerpt(data, redactor));
-    let problem = redactor.clean(&problem);
+    // The problem can quote a value of any length.
+    let (problem, said) = (excerpt(problem.to_string().as_bytes(), redactor), excerpt(data, redactor));
     let mut error = Error::unreadable(format!("{what} is not what the API describes: {problem}, in `{said}`"));
     let parts = error.parts();
     parts.status = meta.status;
@@ -57,6 +60,19 @@ pub(crate) fn unreadable(
 pub(crate) fn too_large(operation: &Operation, limit: u64) -> Error {
     Error::unreadable(format!("the answer to {} is larger than {limit} bytes", name(operation)))
         .with_hint("ask for less at once, or raise `max_answer_bytes`")
+}
+
+/// An event of a stream has more bytes than it may.
+pub(crate) fn event_too_large(operation: &Operation) -> Error {
+    Error::unreadable(format!("an event of {} is larger than {MAX_EVENT_BYTES} bytes", name(operation)))
+}
+
+/// Says which run an error leaves behind, and how to find it.
+pub(crate) fn tell_run(error: &mut Error, run_id: &str) {
+    let finder = if run_id.starts_with(WorkflowRunId::PREFIX) { "workflows.getRun" } else { "runs.get" };
+    let parts = error.parts();
+    parts.details.insert("runId".to_owned(), run_id.into());
+    parts.hint = Some(format!("the run goes on, `{finder}` with `{run_id}` finds it"));
 }
 
 /// The page of a list that stands on the wire as its items alone.
@@ -118,7 +134,8 @@ fn foreign_error(operation: &Operation, status: u16, headers: &HeaderMap, body: 
     let said = if text.is_empty() { "an empty body".to_owned() } else { format!("`{text}`") };
     let message = format!("{} was answered with HTTP {status} and {said}", name(operation));
     if (300..400).contains(&status) {
-        let target = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("another address");
+        let target = headers.get(LOCATION).map(|value| excerpt(value.as_bytes(), redactor));
+        let target = target.unwrap_or_else(|| "another address".to_owned());
         return Error::new(ErrorKind::Unreadable, ErrorCode::ConnectionError, message)
             .with_hint(format!("redirects are not followed, {target} may be the right base address"));
     }
