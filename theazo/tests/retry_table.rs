@@ -154,7 +154,7 @@ async fn a_success_after_failures_is_one_success() {
 async fn row_52_a_server_cannot_hold_a_caller_longer_than_the_caller_wants() {
     let table = [
         (Fate::Silence, "`GET /v1/sessions/{sessionId}` took longer than 5s"),
-        (Fate::EndlessBody, "`GET /v1/sessions/{sessionId}` took longer than 5s"),
+        (Fate::endless_body(), "`GET /v1/sessions/{sessionId}` took longer than 5s"),
         (Fate::fails(429, &[("retry-after", "30")]), "HTTP 429"),
         (Fate::Late(Duration::from_secs(4), Box::new(Fate::fails(503, &[("retry-after", "3")]))), "HTTP 503"),
     ];

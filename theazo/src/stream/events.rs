@@ -41,8 +41,9 @@ const RECONNECTS: u32 = 5;
 
 /// A stream of events as they came.
 ///
-/// When a connection breaks, or nothing arrives for 45 seconds, the stream reconnects with `Last-Event-ID`: no event is
-/// lost and none comes twice. It ends after the event that says so.
+/// When a connection breaks, or nothing arrives for 45 seconds while somebody waits, the stream reconnects with
+/// `Last-Event-ID`: no event is lost and none comes twice. A server that gives its events no ids cannot promise that; then
+/// the stream ends with an error. It ends after the event that says so.
 ///
 /// Dropping it early, even while it is being opened, closes the connection; where the operation says so (`agent.stream`), it also cancels the run, unless
 /// the stream is [detached](Self::detach). After an error nothing is cancelled: the run goes on and can be found by its
@@ -58,6 +59,8 @@ pub struct EventStream {
     parser: Parser,
     /// The id of the last event of an earlier connection; what is not beyond it has been seen.
     seen: Option<String>,
+    /// Whether an event was given that has no id: then no connection can go on where this one was.
+    has_no_place: bool,
     failures: u32,
     max_failures: u32,
     idle: Pin<Box<Sleep>>,
@@ -108,6 +111,7 @@ impl EventStream {
             state: State::Ended,
             parser: Parser::default(),
             seen: None,
+            has_no_place: false,
             failures: 0,
             max_failures,
             idle: Box::pin(sleep(IDLE)),
@@ -298,6 +302,7 @@ impl EventStream {
             return Judgement::Skip;
         }
         self.failures = 0;
+        self.has_no_place = event.id.is_none();
         let (operation, hooks) = (self.call.operation, self.transport.hooks());
         if !hooks.is_empty() {
             let id = event.id.as_deref();
@@ -325,8 +330,11 @@ impl EventStream {
     /// Starts to reconnect, or gives the error that ends the stream.
     fn broken(&mut self, problem: String) -> Option<Error> {
         self.failures += 1;
-        if self.failures > self.max_failures {
-            let message = format!("the stream of {} broke: {problem}", name_of(self.call.operation));
+        if self.has_no_place || self.failures > self.max_failures {
+            let mut message = format!("the stream of {} broke: {problem}", name_of(self.call.operation));
+            if self.has_no_place {
+                message.push_str("; its events have no ids, so it cannot go on where it was");
+            }
             let mut error = Error::new(ErrorKind::MaybeReceived, ErrorCode::ConnectionError, message);
             error.parts().retryable = true;
             return Some(error);
@@ -461,7 +469,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn heartbeats_keep_a_quiet_stream_alive_and_silence_ends_it() {
-        let mut stream = over(&[(40, ": heartbeat\n\n"), (40, ": heartbeat\n\n"), (40, "data: 1\n\n")]);
+        let mut stream = over(&[(40, ": heartbeat\n\n"), (40, ": heartbeat\n\n"), (40, "id: 1\ndata: 1\n\n")]);
         let begun = Instant::now();
 
         let event = stream.next().await.unwrap().unwrap();
@@ -474,6 +482,25 @@ mod tests {
             "the stream of `GET /v1/logs/stream` broke: nothing arrived for 45s, not even a heartbeat"
         );
         assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn row_26_a_consumer_that_is_slow_does_not_take_its_own_silence_for_the_peer_s() {
+        let mut stream = over(&[(0, "data: 1\n\n"), (1, "data: 2\n\n"), (1, "data: 3\n\n"), (1, "data: 4\n\n")]);
+        assert_eq!(&stream.next().await.unwrap().unwrap().data[..], b"1");
+
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(&stream.next().await.unwrap().unwrap().data[..], b"2");
+        // One who begins to wait, turns to something else and comes back.
+        assert!(tokio::time::timeout(Duration::from_millis(500), stream.next()).await.is_err());
+        sleep(Duration::from_secs(3600)).await;
+        assert_eq!(&stream.next().await.unwrap().unwrap().data[..], b"3");
+        sleep(IDLE - Duration::from_millis(1)).await;
+        assert_eq!(&stream.next().await.unwrap().unwrap().data[..], b"4");
+
+        let begun = Instant::now();
+        assert!(stream.next().await.unwrap().is_err());
+        assert_eq!(begun.elapsed().as_secs(), 45);
     }
 
     #[tokio::test(start_paused = true)]

@@ -165,6 +165,7 @@ pub const SESSION: &str = r#"{"id":"ses_1","userId":"u","status":"active","envir
 pub const RESULT: &str = r#"{"runId":"arun_1","output":"42","artifacts":[],"cost":{"amount":1,"currency":"usd"},"duration":"3s","durationMs":3000,"provider":"simulated","toolCalls":[]}"#;
 
 pub mod memory;
+pub mod stream;
 
 pub fn transport(url: &str) -> Transport {
     Transport::new(Config::with_api_key("th_live_secret").base_url(url)).unwrap()
