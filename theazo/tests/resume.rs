@@ -81,6 +81,23 @@ async fn row_25_what_a_server_no_longer_has_is_shown_as_a_gap_in_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn row_25_an_event_without_an_id_is_a_new_one_after_resuming_too() {
+    let plain = "data: {\"type\":\"text\",\"text\":\"b\"}\n\n";
+    for (last, given) in [(done(0).replace("id: 0\n", "").as_str(), "done"), ("data: [DONE]\n\n", "")] {
+        let memory = Memory::new([
+            Fate::events([text(1, "a").as_str().into(), Piece::Break]),
+            Fate::events([text(1, "a").as_str().into(), plain.into(), last.into()]),
+        ]);
+
+        let mut stream = memory.transport().open(stream_call()).await.unwrap();
+
+        let expected: Vec<&str> = ["a", "b", given].into_iter().filter(|text| !text.is_empty()).collect();
+        assert_eq!(texts(&mut stream).await, expected);
+        assert_eq!(memory.requests().len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn row_25_a_server_that_refuses_the_place_ends_the_stream_with_its_error() {
     let refused = r#"{"error":{"code":"forbidden","message":"the cursor is of another account"},"requestId":"req_9"}"#;
     let memory = Memory::new([Fate::events([text(1, "a").as_str().into(), Piece::Break]), Fate::json(403, refused)]);

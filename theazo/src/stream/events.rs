@@ -318,8 +318,11 @@ impl EventStream {
     }
 
     /// Whether an earlier connection gave this event already. Ids are numbers that grow; of others only the same one
-    /// counts as seen.
+    /// counts as seen. An event that says no id stands after the one before, whose id it then carries, and is a new one.
     fn is_seen(&self, event: &RawEvent) -> bool {
+        if !self.parser.has_own_id() {
+            return false;
+        }
         let (Some(seen), Some(id)) = (&self.seen, &event.id) else { return false };
         match (seen.parse::<u64>(), id.parse::<u64>()) {
             (Ok(seen), Ok(id)) => id <= seen,

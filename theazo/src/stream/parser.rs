@@ -36,6 +36,9 @@ pub(crate) struct Parser {
     data: Data,
     /// The id that counts once the event in hand is complete.
     id: Option<String>,
+    /// Whether the event in hand has said its id, and whether the last one that was given had.
+    says_id: bool,
+    has_own_id: bool,
     last_event_id: Option<String>,
     retry: Option<Duration>,
     is_first_line: bool,
@@ -65,6 +68,8 @@ impl Parser {
             partial: Vec::new(),
             data: Data::None,
             id: None,
+            says_id: false,
+            has_own_id: false,
             last_event_id: None,
             retry: None,
             is_first_line: true,
@@ -82,6 +87,11 @@ impl Parser {
     /// The id that a new connection is to resume after.
     pub fn last_event_id(&self) -> Option<&str> {
         self.last_event_id.as_deref()
+    }
+
+    /// Whether the last event that was given says its id itself, and does not just stand after one that did.
+    pub fn has_own_id(&self) -> bool {
+        self.has_own_id
     }
 
     /// The pause before reconnecting that the server asked for.
@@ -155,6 +165,7 @@ impl Parser {
             b"id" if !line[value..].contains(&0) => {
                 let id = String::from_utf8_lossy(&line[value..]).into_owned();
                 self.id = Some(id).filter(|id| !id.is_empty());
+                self.says_id = true;
             }
             b"retry" => {
                 let digits = std::str::from_utf8(&line[value..]).ok();
@@ -171,6 +182,7 @@ impl Parser {
 
     fn dispatch(&mut self) -> Option<RawEvent> {
         self.last_event_id.clone_from(&self.id);
+        self.has_own_id = std::mem::take(&mut self.says_id);
         let data = self.data.take()?;
         Some(RawEvent { id: self.last_event_id.clone(), data: as_utf8(data) })
     }

@@ -28,6 +28,7 @@ mod connection;
 mod exchange;
 mod http_client;
 mod http_pool;
+mod listener;
 mod outcome;
 mod prepare;
 mod providers;

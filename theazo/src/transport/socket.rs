@@ -28,6 +28,7 @@ use tokio_tungstenite::{
 
 use super::{
     connection::{BoxError, root_of},
+    listener::Listener,
     outcome,
     redact::Redactor,
 };
@@ -70,7 +71,7 @@ where
         .max_frame_size(Some(MAX_EVENT_BYTES))
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_UNSENT_BYTES);
-    let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(config)).await;
+    let socket = WebSocketStream::from_raw_socket(Listener(socket), Role::Client, Some(config)).await;
     stream::unfold(Some(socket), |socket| async move {
         let mut socket = socket?;
         let ending = match socket.next().await? {
@@ -154,9 +155,12 @@ fn ending(frame: Option<CloseFrame>) -> Option<Result<Bytes, BoxError>> {
     match frame.code {
         // What a stream of server-sent events says at its end.
         CloseCode::Normal => Some(Ok(Bytes::from_static(b"data: [DONE]\n\n"))),
-        CloseCode::Policy
+        // The library says this in the place of each code that must not be sent. Proxies send such codes all the same,
+        // for what passes: 1006, or 1014 for a bad gateway.
+        CloseCode::Protocol if reason == "Protocol violation" => Some(Err("the server closed the stream".into())),
+        CloseCode::Protocol
+        | CloseCode::Policy
         | CloseCode::Unsupported
-        | CloseCode::Protocol
         | CloseCode::Invalid
         | CloseCode::Size
         | CloseCode::Extension => Some(Err(Box::new(ClosedForGood::ByServer(format!("{code}: {reason}"))))),
