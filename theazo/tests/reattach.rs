@@ -13,13 +13,9 @@ use http::Request;
 use support::{
     RESULT, call,
     memory::{Fate, Memory, Piece},
-    stream::{done, text},
+    stream::{done, streams_that_start_work, text},
 };
-use theazo::{
-    Theazo,
-    transport::Call,
-    types::{TaskStatus, operations},
-};
+use theazo::{Theazo, types::TaskStatus};
 use tokio::time::Instant;
 
 const TASK: &str = r#"{"id":"task_1","sessionId":"ses_1","agent":"a","status":"running","priority":"normal","input":{},"queuedAt":"2026-11-24T09:00:00.000Z"}"#;
@@ -41,25 +37,6 @@ impl Starts {
     fn count(&self) -> usize {
         self.0.lock().unwrap().len()
     }
-}
-
-/// Every operation whose stream ends with its caller, with path parameters and a body.
-fn streams_that_start_work() -> Vec<Call> {
-    let starts: Vec<_> = operations().into_iter().filter(|operation| operation.ends_with_caller).collect();
-    assert!(starts.len() >= 5, "runs, programs, messages and workflows");
-    let ids = HashMap::from([
-        ("sessionId", "ses_1"),
-        ("agentId", "agt_1"),
-        ("conversationId", "conv_1"),
-        ("workflowId", "wf_1"),
-    ]);
-    starts
-        .into_iter()
-        .map(|operation| {
-            let path: Vec<&str> = operation.path_parameters().map(|name| ids[name]).collect();
-            call(operation.id, &path).body("{}")
-        })
-        .collect()
 }
 
 #[tokio::test(start_paused = true)]

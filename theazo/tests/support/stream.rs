@@ -1,6 +1,12 @@
 //! The events of a run, as a server writes them and as a stream gives them.
 
-use theazo::{EventStream, transport::Call, types::StreamEvent};
+use std::collections::HashMap;
+
+use theazo::{
+    EventStream,
+    transport::Call,
+    types::{StreamEvent, operations},
+};
 use tokio::time::timeout;
 
 use super::{PATIENCE, call};
@@ -15,6 +21,25 @@ pub const DONE: &str =
 /// One POST that starts a run and streams it.
 pub fn stream_call() -> Call {
     call("StreamAgentRun", &["agt_1"]).body(r#"{"task":"t"}"#)
+}
+
+/// Every operation whose stream ends with its caller, with path parameters and a body.
+pub fn streams_that_start_work() -> Vec<Call> {
+    let starts: Vec<_> = operations().into_iter().filter(|operation| operation.ends_with_caller).collect();
+    assert!(starts.len() >= 5, "runs, programs, messages and workflows");
+    let ids = HashMap::from([
+        ("sessionId", "ses_1"),
+        ("agentId", "agt_1"),
+        ("conversationId", "conv_1"),
+        ("workflowId", "wf_1"),
+    ]);
+    starts
+        .into_iter()
+        .map(|operation| {
+            let path: Vec<&str> = operation.path_parameters().map(|name| ids[name]).collect();
+            call(operation.id, &path).body("{}")
+        })
+        .collect()
 }
 
 pub fn text(id: u32, text: &str) -> String {
