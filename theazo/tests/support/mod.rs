@@ -181,6 +181,7 @@ pub const SESSION: &str = r#"{"id":"ses_1","userId":"u","status":"active","envir
 
 pub const RESULT: &str = r#"{"runId":"arun_1","output":"42","artifacts":[],"cost":{"amount":1,"currency":"usd"},"duration":"3s","durationMs":3000,"provider":"simulated","toolCalls":[]}"#;
 
+pub mod http2;
 pub mod memory;
 pub mod stream;
 pub mod websocket;
