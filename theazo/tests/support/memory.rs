@@ -38,6 +38,8 @@ pub enum Fate {
 pub enum Piece {
     /// These bytes.
     Bytes(Bytes),
+    /// These bytes, again and again without an end, and each time at once.
+    Endless(Bytes),
     /// Nothing for this time.
     Pause(Duration),
     /// An error: the connection is lost.
@@ -172,10 +174,15 @@ fn answer(status: u16, headers: Vec<(&'static str, String)>, pieces: Vec<Piece>,
     for (name, value) in headers {
         response = response.header(name, value);
     }
-    let body = stream::unfold((pieces.into_iter(), open), |(mut pieces, open)| async move {
+    let pieces = VecDeque::from(pieces);
+    let body = stream::unfold((pieces, open), |(mut pieces, open)| async move {
         loop {
-            let come = match pieces.next()? {
+            let come = match pieces.pop_front()? {
                 Piece::Bytes(bytes) => Ok(bytes),
+                Piece::Endless(bytes) => {
+                    pieces.push_front(Piece::Endless(bytes.clone()));
+                    Ok(bytes)
+                }
                 Piece::Break => Err(HttpError::maybe_received("reset")),
                 Piece::Hang => std::future::pending().await,
                 Piece::Pause(Duration::ZERO) => {

@@ -183,6 +183,7 @@ pub const RESULT: &str = r#"{"runId":"arun_1","output":"42","artifacts":[],"cost
 
 pub mod http2;
 pub mod memory;
+pub mod memory_used;
 pub mod stream;
 pub mod websocket;
 
