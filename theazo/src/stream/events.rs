@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::{Stream, future::BoxFuture};
-use http::{HeaderValue, header::CONTENT_TYPE};
+use http::HeaderValue;
 use serde::Deserialize;
 use theazo_api::{ErrorCode, Operation, Reply};
 use tokio::{
@@ -172,19 +172,10 @@ impl EventStream {
     fn connected(&mut self, received: Received) -> Result<(), Error> {
         if received.meta.status == 204 {
             self.state = State::Ended;
-            return Ok(());
-        }
-        let is_socket = received.meta.status == 101;
-        let content_type = received.meta.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        if !is_socket && !content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream") {
-            self.state = State::Ended;
-            let name = name_of(self.call.operation);
-            let message = format!("{name} was answered with `{content_type}`, which is not a stream of events");
-            let mut error = Error::unreadable(message);
-            let parts = error.parts();
-            parts.status = received.meta.status;
-            parts.request_id = received.meta.request_id;
-            return Err(error);
+            let is_first = self.meta.status == 0;
+            self.meta = received.meta;
+            // Later it says that nothing follows; at first there should have been something.
+            return if is_first { Err(transport::nothing(self.call.operation, &self.meta)) } else { Ok(()) };
         }
         let id = |name| received.meta.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         self.run_id = id(transport::RUN_ID).or(self.run_id.take());
@@ -447,7 +438,7 @@ fn is_last(operation: &Operation, data: &[u8]) -> bool {
 mod tests {
     use bytes::Bytes;
     use futures_util::{StreamExt, stream};
-    use http::HeaderMap;
+    use http::{HeaderMap, header::CONTENT_TYPE};
 
     use super::*;
     use crate::{config::Config, transport};

@@ -19,7 +19,7 @@ use super::{
     Attempt, Call, ResponseMeta, Timings, Transport,
     backoff::{self, LONGEST_OBEYED},
     classify::{Ending, may_retry},
-    connection::{ByteStream, Failure, Outgoing, Unread},
+    connection::{Body, ByteStream, Failure, Outgoing, Unread},
     outcome,
     prepare::{ATTEMPT, IDEMPOTENCY_KEY, PREFER, RUN_ID, TRACE_PARENT, call_headers},
     retry_after::asked_pause,
@@ -264,14 +264,17 @@ impl<'a> Exchange<'a> {
         }
         let is_success = (200..300).contains(&status) || status == 101;
         if is_success && reading == Reading::Head {
+            if !outcome::is_stream(status, &headers) {
+                let beginning = beginning_of(incoming.body, outcome::EXCERPT_BYTES, until).await;
+                let error = outcome::not_a_stream(self.operation, status, &headers, &beginning, &inner.redactor);
+                return Err(self.unreadable(error, status, &headers));
+            }
             let meta = meta(status, headers, timings);
             return Ok(Received { meta, whole: Bytes::new(), rest: Some(incoming.body.into_stream()) });
         }
         if !is_success {
             // The status says enough, even if the rest of the answer is lost, late or endless.
-            let mut beginning = BytesMut::new();
-            let reading = incoming.body.read_into(&mut beginning, MAX_ERROR_BYTES);
-            timeout_at(until, reading).await.ok();
+            let beginning = beginning_of(incoming.body, MAX_ERROR_BYTES, until).await;
             return Err(self.answered(status, &headers, &beginning));
         }
         let whole = incoming.body.collect(inner.max_answer_bytes).await;
@@ -470,6 +473,13 @@ fn meta(status: u16, headers: HeaderMap, timings: Timings) -> ResponseMeta {
     let replayed = headers.get("idempotent-replayed").is_some_and(|value| value == "true");
     let request_id = outcome::request_id(&headers);
     ResponseMeta { status, request_id, replayed, headers, timings, ..ResponseMeta::default() }
+}
+
+/// What comes of a body until then, and at most that much.
+async fn beginning_of(body: Body, limit: usize, until: Instant) -> BytesMut {
+    let mut beginning = BytesMut::new();
+    timeout_at(until, body.read_into(&mut beginning, limit)).await.ok();
+    beginning
 }
 
 /// How long a call waits for a change of state: the `timeout` of its query, where it is one that waits.

@@ -53,7 +53,7 @@ pub use call::{Answer, Call, CallOptions, ResponseMeta, Timings};
 pub(crate) use connection::{ByteStream, root_of};
 pub(crate) use exchange::{Exchange, Reading, Received};
 pub use http_client::{Body, HttpClient, HttpError};
-pub(crate) use outcome::{event_too_large, name as name_of, tell_run, timeout_error, unreadable};
+pub(crate) use outcome::{event_too_large, name as name_of, nothing, tell_run, timeout_error, unreadable};
 pub(crate) use prepare::{EXEC_ID, LAST_EVENT_ID, RUN_ID, new_idempotency_key};
 pub(crate) use socket::ClosedForGood;
 pub(crate) use trace::TraceContext;

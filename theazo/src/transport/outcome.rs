@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, header::LOCATION};
+use http::{
+    HeaderMap,
+    header::{CONTENT_TYPE, LOCATION},
+};
 use serde::Deserialize;
 use theazo_api::{ErrorBody, ErrorCode, Operation, Reply, WorkflowRunId};
 
@@ -13,8 +16,14 @@ use crate::{
     stream::MAX_EVENT_BYTES,
 };
 
+/// What a success that is none of ours suggests.
+const FOREIGN: &str = "something other than the Theazo API may be at the base address";
+
 /// How much of an answer that is not JSON stands in the message.
 const EXCERPT: usize = 200;
+
+/// How much of an answer is enough for that, white space and a secret at the cut included.
+pub(crate) const EXCERPT_BYTES: usize = 4 << 10;
 
 /// Nothing came back: the connection failed.
 pub(crate) fn connection_error(operation: &Operation, target: &str, failure: connection::Failure) -> Error {
@@ -47,7 +56,20 @@ pub(crate) fn unreadable(
 ) -> Error {
     // The problem can quote a value of any length.
     let (problem, said) = (excerpt(problem.to_string().as_bytes(), redactor), excerpt(data, redactor));
-    let mut error = Error::unreadable(format!("{what} is not what the API describes: {problem}, in `{said}`"));
+    about(meta, Error::unreadable(format!("{what} is not what the API describes: {problem}, in `{said}`")))
+}
+
+/// A success without anything in it, where there should be something.
+pub(crate) fn nothing(operation: &Operation, meta: &ResponseMeta) -> Error {
+    about(meta, empty(operation, meta.status))
+}
+
+fn empty(operation: &Operation, status: u16) -> Error {
+    Error::unreadable(format!("{} was answered with HTTP {status} and an empty body", name(operation)))
+}
+
+/// The error with what is known of the answer that it is about.
+fn about(meta: &ResponseMeta, mut error: Error) -> Error {
     let parts = error.parts();
     parts.status = meta.status;
     parts.request_id.clone_from(&meta.request_id);
@@ -60,6 +82,31 @@ pub(crate) fn unreadable(
 pub(crate) fn too_large(operation: &Operation, limit: u64) -> Error {
     Error::unreadable(format!("the answer to {} is larger than {limit} bytes", name(operation)))
         .with_hint("ask for less at once, or raise `max_answer_bytes`")
+}
+
+/// Whether the head of a successful answer begins a stream of events, or says that there are none (any more).
+pub(crate) fn is_stream(status: u16, headers: &HeaderMap) -> bool {
+    matches!(status, 101 | 204) || content_type(headers).to_ascii_lowercase().starts_with("text/event-stream")
+}
+
+/// A success that is no stream, where one was asked for.
+pub(crate) fn not_a_stream(
+    operation: &Operation,
+    status: u16,
+    headers: &HeaderMap,
+    beginning: &[u8],
+    redactor: &Redactor,
+) -> Error {
+    let (kind, said) = (excerpt(content_type(headers).as_bytes(), redactor), excerpt(beginning, redactor));
+    Error::unreadable(format!(
+        "{} was answered with HTTP {status}, `{kind}` and `{said}`, which is not a stream of events",
+        name(operation)
+    ))
+    .with_hint(FOREIGN)
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().trim_start()
 }
 
 /// An event of a stream has more bytes than it may.
@@ -154,9 +201,9 @@ fn foreign_error(operation: &Operation, status: u16, headers: &HeaderMap, body: 
 }
 
 /// Checks that a successful answer has the form that the operation promises; whether its fields are right is seen by
-/// whoever decodes it.
+/// whoever decodes it. Where nothing is read an object is as good as nothing, but a login page means that nothing was done.
 pub(crate) fn check_form(operation: &Operation, status: u16, body: &Bytes, redactor: &Redactor) -> Result<(), Error> {
-    if operation.reply != Reply::Json {
+    if operation.reply == Reply::Empty && body.is_empty() {
         return Ok(());
     }
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
@@ -167,11 +214,9 @@ pub(crate) fn check_form(operation: &Operation, status: u16, body: &Bytes, redac
                 "{} was answered with HTTP {status} and `{said}`, not JSON",
                 name(operation)
             ))
-            .with_hint("something other than the Theazo API may be at the base address"))
+            .with_hint(FOREIGN))
         }
-        None => {
-            Err(Error::unreadable(format!("{} was answered with HTTP {status} and an empty body", name(operation))))
-        }
+        None => Err(empty(operation, status)),
     }
 }
 
