@@ -4,7 +4,10 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Act, PATIENCE, SESSION, Server, call, json};
+use support::{
+    Act, PATIENCE, SESSION, Server, call, json,
+    memory_used::{grown_since, resident},
+};
 use theazo::{CallOptions, ErrorKind, Transport, types::ErrorCode};
 use tokio::time::timeout;
 
@@ -93,6 +96,13 @@ async fn row_23_answers_that_http_forbids_are_errors_and_never_a_panic() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n".to_owned(),
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n{}\r\n0\r\n\r\n".to_owned(),
         "HTTP/1.1 200 OK\r\nbad header\r\n\r\n{}".to_owned(),
+        "HTTP/1.1 200 OK\r\nx: a\0b\r\ncontent-length: 2\r\n\r\n{}".to_owned(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n folded: x\r\n\r\n{}".to_owned(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 0x2\r\n\r\n{}".to_owned(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 2, 3\r\n\r\n{}".to_owned(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999999\r\n\r\n{}".to_owned(),
+        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;{long}\r\n{{}}\r\n0\r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\nx: {long}\r\n\r\n"),
     ];
     let count = forbidden.len();
     let server = Server::start(forbidden.clone().map(Act::Answer)).await;
@@ -126,6 +136,41 @@ async fn row_23_interim_answers_and_bare_line_feeds_are_understood() {
         let answer = transport.call(call("GetSession", &["ses_1"])).await.unwrap_or_else(|e| panic!("{bytes}: {e}"));
         assert_eq!(answer.body, SESSION, "{bytes}");
     }
+}
+
+#[tokio::test]
+async fn row_23_interim_answers_without_an_end_are_left_at_the_timeout() {
+    let flood = "HTTP/1.1 100 Continue\r\n\r\n".repeat(100_000);
+    let mut server = Server::start([Act::Hold(flood)]).await;
+    let transport = server.transport().with(CallOptions::new().max_retries(0).timeout(Duration::from_millis(500)));
+
+    let error = timeout(PATIENCE, transport.call(call("GetSession", &["ses_1"]))).await.unwrap().unwrap_err();
+
+    assert_eq!(error.code(), &ErrorCode::Timeout, "{error}");
+    timeout(PATIENCE, server.closed()).await.expect("the connection is closed");
+}
+
+#[tokio::test]
+async fn row_23_a_gib_that_is_announced_is_refused_at_once_and_one_that_is_not_at_the_limit() {
+    let announced = "HTTP/1.1 200 OK\r\ncontent-length: 1073741824\r\n\r\n{\"id\":\"".to_owned();
+    let mut server = Server::start([Act::Hold(announced)]).await;
+    let error = timeout(PATIENCE, once(&server.transport()).call(call("GetSession", &["ses_1"]))).await.unwrap();
+
+    let error = error.unwrap_err();
+    assert_eq!(error.message(), "the answer to `GET /v1/sessions/{sessionId}` is larger than 268435456 bytes");
+    assert_eq!(error.hint(), Some("ask for less at once, or raise `max_answer_bytes`"));
+    timeout(PATIENCE, server.closed()).await.expect("the connection is closed");
+
+    let chunk = format!("100000\r\n{}\r\n", "x".repeat(1 << 20));
+    let chunks = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{}", chunk.repeat(64));
+    let mut server = Server::start([Act::Hold(chunks)]).await;
+    let config = theazo::Config::with_api_key("th_live_secret").base_url(&server.url).max_answer_bytes(8 << 20);
+    let before = resident();
+    let error = timeout(PATIENCE, Transport::new(config).unwrap().call(call("GetSession", &["ses_1"]))).await.unwrap();
+
+    assert_eq!(error.unwrap_err().kind(), &ErrorKind::Unreadable);
+    assert!(grown_since(before) < 48 << 20, "{} bytes of memory", grown_since(before));
+    timeout(PATIENCE, server.closed()).await.expect("the rest is not read");
 }
 
 #[tokio::test]

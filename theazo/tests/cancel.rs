@@ -12,6 +12,7 @@ use std::{
 
 use support::{
     PATIENCE, RESULT, SESSION, call, events,
+    keep_alive::{self, Asked},
     memory::{Fate, Memory, Piece},
     stream::{RUN, done, stream_call, text},
     transport,
@@ -19,10 +20,7 @@ use support::{
 };
 use theazo::{Error, EventStream, Transport};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
     runtime::Handle,
-    sync::watch,
     time::{advance, timeout},
 };
 
@@ -210,40 +208,15 @@ async fn closing_a_stream_and_dropping_that_at_any_point_ends_the_run_once() {
     .await;
 }
 
-/// A server that answers every request with the same bytes and keeps connections open; how many are open is told.
-async fn answering(answer: fn(&str) -> Vec<u8>) -> (String, watch::Receiver<usize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (open, watched) = watch::channel(0);
-    tokio::spawn(async move {
-        while let Ok((mut socket, _)) = listener.accept().await {
-            open.send_modify(|count| *count += 1);
-            let open = open.clone();
-            tokio::spawn(async move {
-                let (mut request, mut piece) = (String::new(), [0; 1024]);
-                while let Ok(count @ 1..) = socket.read(&mut piece).await {
-                    request.push_str(&String::from_utf8_lossy(&piece[..count]));
-                    if request.ends_with("\r\n\r\n") {
-                        let key = request.lines().find_map(|line| line.strip_prefix("sec-websocket-key: "));
-                        socket.write_all(&answer(key.unwrap_or_default())).await.ok();
-                        request.clear();
-                    }
-                }
-                open.send_modify(|count| *count -= 1);
-            });
-        }
-    });
-    (url, watched)
-}
-
 #[test]
 fn over_real_connections_too_no_task_and_no_connection_is_left() {
     let server_runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let table: [(&str, Usage, fn(&str) -> Vec<u8>); 3] = [
+    type Answer = fn(&Asked<'_>) -> Vec<u8>;
+    let table: [(&str, Usage, Answer); 3] = [
         (
             "a plain call",
             |transport| Box::pin(async move { transport.call(call("GetSession", &["ses_1"])).await.map(drop) }),
-            |_| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{SESSION}", SESSION.len()).into_bytes(),
+            |_| keep_alive::json(200, SESSION),
         ),
         (
             "a stream",
@@ -253,26 +226,28 @@ fn over_real_connections_too_no_task_and_no_connection_is_left() {
         (
             "a WebSocket",
             |transport| Box::pin(async move { read(transport.open(call("OpenLogSocket", &[])).await?).await }),
-            |key| [head(key), entry("log_1"), frame(PING, b"x"), entry("log_2"), close(1000, "")].concat(),
+            |asked| {
+                [head(asked.socket_key()), entry("log_1"), frame(PING, b"x"), entry("log_2"), close(1000, "")].concat()
+            },
         ),
     ];
 
     for (what, usage, answer) in table {
-        let (url, mut open) = server_runtime.block_on(answering(answer));
+        let mut server = server_runtime.block_on(keep_alive::Server::start(move |asked| Some(answer(&asked))));
         for polls in 0..1000 {
             let what = format!("{what}, dropped after {polls} polls");
             let client_runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 
             let outcome = client_runtime.block_on(async {
-                let outcome = poll_times(usage(transport(&url)), polls).await;
+                let outcome = poll_times(usage(transport(&server.url)), polls).await;
                 let tasks = async {
                     while Handle::current().metrics().num_alive_tasks() > 0 {
                         tokio::task::yield_now().await;
                     }
                 };
                 timeout(PATIENCE, tasks).await.unwrap_or_else(|_| panic!("{what}: a task is left"));
-                let connections = timeout(PATIENCE, open.wait_for(|count| *count == 0)).await;
-                assert!(connections.is_ok(), "{what}: a connection is left");
+                let closed = timeout(PATIENCE, server.all_closed()).await;
+                closed.unwrap_or_else(|_| panic!("{what}: a connection is left"));
                 outcome
             });
 

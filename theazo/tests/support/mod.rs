@@ -22,6 +22,8 @@ pub enum Act {
     Hold(String),
     /// Writes these bytes and resets the connection.
     Reset(Vec<u8>),
+    /// Writes these bytes and then an `x` every 5 ms until the client closes the connection.
+    Drip(String),
     /// Opens a WebSocket, writes these bytes and keeps it open until the client closes it.
     Socket(Vec<u8>),
     /// Opens a WebSocket, writes these bytes and closes the connection.
@@ -83,6 +85,18 @@ impl Server {
                         }
                     }
                     Act::Hold(bytes) => hold(socket, bytes.into_bytes(), &closed_sender),
+                    Act::Drip(bytes) => {
+                        let closed = closed_sender.clone();
+                        tokio::spawn(async move {
+                            socket.set_nodelay(true).unwrap();
+                            socket.write_all(bytes.as_bytes()).await.unwrap();
+                            let mut drops = tokio::time::interval(Duration::from_millis(5));
+                            while socket.write_all(b"x").await.is_ok() {
+                                drops.tick().await;
+                            }
+                            closed.send(Vec::new()).ok();
+                        });
+                    }
                     Act::Socket(bytes) => hold(socket, [upgrade, bytes].concat(), &closed_sender),
                     Act::CutSocket(bytes) => socket.write_all(&[upgrade, bytes].concat()).await.unwrap(),
                 }
@@ -182,6 +196,7 @@ pub const SESSION: &str = r#"{"id":"ses_1","userId":"u","status":"active","envir
 pub const RESULT: &str = r#"{"runId":"arun_1","output":"42","artifacts":[],"cost":{"amount":1,"currency":"usd"},"duration":"3s","durationMs":3000,"provider":"simulated","toolCalls":[]}"#;
 
 pub mod http2;
+pub mod keep_alive;
 pub mod memory;
 pub mod memory_used;
 pub mod stream;
