@@ -66,6 +66,19 @@ async fn row_25_a_stream_that_breaks_again_before_the_first_id_keeps_its_place()
 }
 
 #[tokio::test(start_paused = true)]
+async fn row_25_a_stream_that_breaks_before_its_first_event_goes_on_where_it_began() {
+    let memory = Memory::new([
+        Fate::events(["id: 40\n: open\n\n: heartbeat\n\n".into(), Piece::Break]),
+        Fate::events([text(41, "a").as_str().into(), done(42).as_str().into()]),
+    ]);
+
+    let mut stream = memory.transport().open(call("WatchAgent", &["agt_1"])).await.unwrap();
+
+    assert_eq!(texts(&mut stream).await, ["a", "done"]);
+    assert_eq!(memory.requests().iter().map(cursor).collect::<Vec<_>>(), ["", "40"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn row_25_what_a_server_no_longer_has_is_shown_as_a_gap_in_its_place() {
     let gap = "id: 90\ndata: {\"type\":\"gap\",\"missed\":88}\n\n";
     let memory = Memory::new([

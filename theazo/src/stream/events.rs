@@ -9,17 +9,18 @@ use std::{
 
 use futures_util::{Stream, future::BoxFuture};
 use http::HeaderValue;
-use serde::Deserialize;
-use theazo_api::{ErrorCode, Operation, Reply};
+use theazo_api::{ErrorCode, Reply};
 use tokio::{
     runtime::Handle,
     task::coop,
-    time::{Instant, Sleep, sleep, sleep_until},
+    time::{Instant, sleep},
 };
 
 use super::{
     farewell::{Abandoned, Farewell},
+    last_event::is_last,
     parser::{Parser, RawEvent, TooLarge},
+    patience::{Impatience, Patience, SILENCE},
 };
 use crate::{
     error::{Error, ErrorKind},
@@ -30,12 +31,6 @@ use crate::{
     },
 };
 
-/// The server sends a heartbeat every 15 s, so three missing ones mean a dead peer.
-const IDLE: Duration = Duration::from_secs(45);
-
-/// Whoever listens looks at the stream this soon after a heartbeat is overdue; who comes later was not listening then.
-const ATTENTION: Duration = Duration::from_secs(5);
-
 /// How often in a row a stream is reconnected without a new event, unless the caller chose a number of retries.
 const RECONNECTS: u32 = 5;
 
@@ -45,9 +40,9 @@ const RECONNECTS: u32 = 5;
 /// `Last-Event-ID`: no event is lost and none comes twice. A server that gives its events no ids cannot promise that; then
 /// the stream ends with an error. It ends after the event that says so.
 ///
-/// Dropping it early, even while it is being opened, closes the connection; where the operation says so (`agent.stream`), it also cancels the run, unless
-/// the stream is [detached](Self::detach). After an error nothing is cancelled: the run goes on and can be found by its
-/// id.
+/// Dropping it early, even while it is being opened, closes the connection; where the operation says so (`agent.stream`,
+/// `agent.execStream`, `chat.stream`, ...), it also ends the work that the stream started, unless the stream is
+/// [detached](Self::detach). After an error nothing is ended: a run goes on and can be found by its id.
 pub struct EventStream {
     transport: Transport,
     call: Call,
@@ -63,10 +58,7 @@ pub struct EventStream {
     has_no_place: bool,
     failures: u32,
     max_failures: u32,
-    idle: Pin<Box<Sleep>>,
-    /// Whether somebody waits for the next event.
-    is_listening: bool,
-    deadline: Option<(Duration, Pin<Box<Sleep>>)>,
+    patience: Patience,
     /// Where the farewell is sent from: a drop can happen outside the runtime.
     runtime: Option<Handle>,
 }
@@ -114,9 +106,7 @@ impl EventStream {
             has_no_place: false,
             failures: 0,
             max_failures,
-            idle: Box::pin(sleep(IDLE)),
-            is_listening: false,
-            deadline: deadline.map(|(deadline, until)| (deadline, Box::pin(sleep_until(until)))),
+            patience: Patience::new(deadline),
             runtime: Handle::try_current().ok(),
         };
         stream.connected(received)?;
@@ -183,14 +173,14 @@ impl EventStream {
         self.meta = received.meta;
         self.parser = self.parser.resumed();
         self.seen = self.parser.last_event_id().map(str::to_owned);
-        self.idle.as_mut().reset(Instant::now() + IDLE);
+        self.patience.heard();
         self.state = received.rest.map_or(State::Ended, State::Reading);
         Ok(())
     }
 
     pub(crate) fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RawEvent, Error>>> {
         let polled = self.poll_connection(context);
-        self.is_listening = polled.is_pending();
+        self.patience.listening(polled.is_pending());
         polled
     }
 
@@ -223,10 +213,8 @@ impl EventStream {
                     }
                     match polled {
                         Poll::Ready(Some(Ok(chunk))) => {
-                            let now = Instant::now();
-                            self.idle.as_mut().reset(now + IDLE);
-                            if self.deadline.as_ref().is_some_and(|(_, until)| now >= until.deadline()) {
-                                return self.out_of_time();
+                            if let Some(limit) = self.patience.heard() {
+                                return self.out_of_time(limit);
                             }
                             self.parser.push(chunk);
                             continue;
@@ -239,9 +227,9 @@ impl EventStream {
                             Err(source) => root_of(&*source),
                         },
                         Poll::Ready(None) => "the connection ended before the stream did".to_owned(),
-                        Poll::Pending => match self.poll_silence(context) {
-                            Poll::Ready(()) => format!("nothing arrived for {IDLE:?}, not even a heartbeat"),
-                            Poll::Pending => return self.poll_deadline(context),
+                        Poll::Pending => match ready!(self.patience.poll(context)) {
+                            Impatience::Silence => format!("nothing arrived for {SILENCE:?}, not even a heartbeat"),
+                            Impatience::Deadline(limit) => return self.out_of_time(limit),
                         },
                     }
                 }
@@ -251,7 +239,10 @@ impl EventStream {
                         Err(error) => return self.fail(error),
                     },
                     Poll::Ready(Err(error)) => return self.fail(error),
-                    Poll::Pending => return self.poll_deadline(context),
+                    Poll::Pending => {
+                        let limit = ready!(self.patience.poll_deadline(context));
+                        return self.out_of_time(limit);
+                    }
                 },
             };
             if let Some(error) = self.broken(problem) {
@@ -260,30 +251,7 @@ impl EventStream {
         }
     }
 
-    /// Waits until nothing has arrived for too long.
-    ///
-    /// Only the time counts in which somebody listened: what arrives while nobody asks waits in the socket, and a slow
-    /// consumer must not take its own slowness for a dead peer.
-    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let now = Instant::now();
-        if !self.is_listening || now > self.idle.deadline() + ATTENTION {
-            self.idle.as_mut().reset(now + IDLE);
-        }
-        self.idle.as_mut().poll(context)
-    }
-
-    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RawEvent, Error>>> {
-        match &mut self.deadline {
-            Some((_, until)) => {
-                ready!(until.as_mut().poll(context));
-                self.out_of_time()
-            }
-            None => Poll::Pending,
-        }
-    }
-
-    fn out_of_time(&mut self) -> Poll<Option<Result<RawEvent, Error>>> {
-        let limit = self.deadline.as_ref().map(|(deadline, _)| *deadline).unwrap_or_default();
+    fn out_of_time(&mut self, limit: Duration) -> Poll<Option<Result<RawEvent, Error>>> {
         self.fail(transport::timeout_error(self.call.operation, limit))
     }
 
@@ -414,26 +382,6 @@ enum Judgement {
     End,
 }
 
-/// Whether nothing follows an event: its member `type` or `event` is one of the last ones of the operation.
-fn is_last(operation: &Operation, data: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Head<'a> {
-        #[serde(borrow, default, rename = "type")]
-        kind: std::borrow::Cow<'a, str>,
-        #[serde(borrow, default)]
-        event: std::borrow::Cow<'a, str>,
-    }
-
-    // Most events cannot be the last one, which a look for the word tells faster than reading the JSON.
-    let is_named = |word: &&str| {
-        memchr::memmem::find_iter(data, word.as_bytes())
-            .any(|at| at > 0 && data[at - 1] == b'"' && data.get(at + word.len()) == Some(&b'"'))
-    };
-    operation.last_events.iter().any(is_named)
-        && serde_json::from_slice::<Head<'_>>(data)
-            .is_ok_and(|head| operation.last_events.iter().any(|last| head.kind == *last || head.event == *last))
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -489,7 +437,7 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(500), stream.next()).await.is_err());
         sleep(Duration::from_secs(3600)).await;
         assert_eq!(&stream.next().await.unwrap().unwrap().data[..], b"3");
-        sleep(IDLE - Duration::from_millis(1)).await;
+        sleep(SILENCE - Duration::from_millis(1)).await;
         assert_eq!(&stream.next().await.unwrap().unwrap().data[..], b"4");
 
         let begun = Instant::now();
@@ -506,18 +454,5 @@ mod tests {
 
         assert!(gave_up.is_err());
         assert_eq!(&stream.next().await.unwrap().unwrap().data[..], b"2");
-    }
-
-    #[test]
-    fn only_the_type_makes_an_event_the_last_one() {
-        let is_last = |data: &[u8]| is_last(transport::operation("StreamAgentRun").unwrap(), data);
-
-        assert!(is_last(br#"{"type":"done","output":"x"}"#));
-        assert!(is_last(br#"{"runId":"r","error":{"code":"cancelled"},"type":"error"}"#));
-        assert!(is_last(br#"{"event":"done"}"#));
-        assert!(!is_last(br#"{"type":"text","text":"\"done\""}"#));
-        assert!(!is_last(br#"{"level":"error","message":"x"}"#));
-        assert!(!is_last(br#"{"type":"tool_call","input":{"type":"done"}}"#));
-        assert!(!is_last(b"[1]"));
     }
 }
