@@ -289,7 +289,7 @@ async fn row_52_a_peer_that_never_stops_talking_is_left_at_the_deadline_and_stop
     let runs = has_run.clone();
     tokio::spawn(async move { runs.store(true, Ordering::SeqCst) });
 
-    let error = stream.next().await.unwrap().unwrap_err();
+    let error = timeout(PATIENCE, stream.next()).await.expect("it ends").unwrap().unwrap_err();
 
     assert!(has_run.load(Ordering::SeqCst), "another task came to its turn");
     assert_eq!(error.code(), &ErrorCode::Timeout);

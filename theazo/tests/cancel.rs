@@ -129,7 +129,16 @@ async fn a_call_dropped_at_any_point_leaves_nothing_behind() {
 
 /// A server of one run, and whether that was started and cancelled.
 #[derive(Clone, Default)]
-struct Run(Arc<Mutex<(bool, Vec<String>)>>);
+struct Run(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    was_started: bool,
+    /// The keys of the requests to cancel that arrived.
+    cancels: Vec<String>,
+    /// How many requests to cancel were lost on the way; the first one always is.
+    lost: usize,
+}
 
 impl Run {
     /// Answers the requests that start or attach to the run with these, and those that cancel it with the run.
@@ -139,22 +148,26 @@ impl Run {
         Memory::deciding(move |request| {
             let mut state = run.0.lock().unwrap();
             if request.uri().path() == "/v1/runs/arun_1/cancel" {
-                state.1.push(request.headers()["idempotency-key"].to_str().unwrap().to_owned());
+                if state.lost == 0 {
+                    state.lost = 1;
+                    return late(Fate::NotSent);
+                }
+                state.cancels.push(request.headers()["idempotency-key"].to_str().unwrap().to_owned());
                 return late(Fate::json(200, RUN));
             }
             let fate = fates.next().unwrap_or_else(|| Fate::events([text(1, "a").as_str().into(), Piece::Hang]));
-            state.0 |= !matches!(fate, Fate::Answer(503, ..) | Fate::NotSent);
+            state.was_started |= !matches!(fate, Fate::Answer(503, ..) | Fate::NotSent);
             fate
         })
     }
 
     fn was_started(&self) -> bool {
-        self.0.lock().unwrap().0
+        self.0.lock().unwrap().was_started
     }
 
     /// How many calls cancelled it; attempts with one key are one.
     fn cancels(&self) -> usize {
-        let mut keys = self.0.lock().unwrap().1.clone();
+        let mut keys = self.0.lock().unwrap().cancels.clone();
         keys.dedup();
         keys.len()
     }
