@@ -62,8 +62,9 @@ pub struct Operation {
     pub planned_fields: &'static [&'static str],
     /// Whether dropping the call ends the work that it started on the server.
     pub ends_with_caller: bool,
-    /// The operation that ends that work: the id that the stream's head gave is its last path parameter, those before it
-    /// are the stream's own. Empty where the end of the connection says it.
+    /// The operation that ends that work. The id that the stream's head gave (`x-theazo-run-id` or `x-theazo-exec-id`) is
+    /// its last path parameter, those before it are the stream's own. The end of a connection alone ends no work: it may
+    /// be lost, and the stream resumed.
     pub farewell: &'static str,
     /// The values of the member `type` or `event` after which nothing follows in a stream of events.
     pub last_events: &'static [&'static str],

@@ -82,3 +82,16 @@ fn the_test_plane_is_kept_apart_from_the_public_api() {
     assert!(test_operations().iter().all(|operation| operation.plane == Plane::Test));
     assert!(test_operations().iter().all(|operation| operation.path.starts_with("/testing/")));
 }
+
+#[test]
+fn whatever_ends_with_its_caller_says_how_it_is_ended() {
+    for operation in operations() {
+        let farewell = operations().into_iter().find(|other| other.id == operation.farewell);
+        assert_eq!(operation.ends_with_caller, farewell.is_some(), "{}: `{}`", operation.id, operation.farewell);
+        let Some(farewell) = farewell else { continue };
+        let mut parameters: Vec<&str> = farewell.path_parameters().collect();
+        parameters.pop().expect("its last parameter is what the stream's head gives");
+        let own: Vec<&str> = operation.path_parameters().take(parameters.len()).collect();
+        assert_eq!(parameters, own, "{}", operation.id);
+    }
+}

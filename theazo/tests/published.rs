@@ -24,7 +24,7 @@ fn address(memory: &Memory, index: usize) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn t8_the_body_of_a_failed_attempt_is_not_held_while_the_client_pauses() {
-    let endless = Fate::Late(std::time::Duration::ZERO, Box::new(Fate::EndlessBody));
+    let endless = Fate::endless_body();
     let memory = Memory::new([Fate::fails(503, &[("retry-after", "7")]), endless, Fate::json(200, SESSION)]);
     let transport = memory.transport();
 

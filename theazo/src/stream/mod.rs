@@ -25,12 +25,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Reading order: `parser` (bytes to events, by the rules of the HTML standard), [`EventStream`] (resumes after
-//! the last event that arrived), [`TypedStream`] (the same, decoded).
+//! Reading order: `parser` (bytes to events, by the rules of the HTML standard), [`EventStream`] (resumes after the last
+//! event that arrived), `patience` (how long it waits), `farewell` (what leaving it does), [`TypedStream`] (the same,
+//! decoded).
 
 mod events;
 mod farewell;
+mod last_event;
 mod parser;
+mod patience;
 mod typed;
 
 pub use events::EventStream;

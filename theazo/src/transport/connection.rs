@@ -174,6 +174,16 @@ impl Body {
         Ok(whole.freeze())
     }
 
+    /// Adds what comes, until that many bytes are there or nothing more comes.
+    pub async fn read_into(self, beginning: &mut BytesMut, limit: usize) {
+        let mut pieces = self.into_stream();
+        while beginning.len() < limit
+            && let Some(Ok(piece)) = pieces.next().await
+        {
+            beginning.extend_from_slice(&piece[..piece.len().min(limit - beginning.len())]);
+        }
+    }
+
     /// The body piece by piece.
     pub fn into_stream(self) -> ByteStream {
         match self {

@@ -1,21 +1,29 @@
 //! The loop of one call: attempts, pauses between them, and the re-attaching to work that outlives a request.
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue};
 use reqwest::Url;
 use theazo_api::{DurationInput, Operation, Reply, TimeClass};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 
 use super::{
     Attempt, Call, ResponseMeta, Timings, Transport,
     backoff::{self, LONGEST_OBEYED},
     classify::{Ending, may_retry},
-    connection::{ByteStream, Failure, Outgoing, Unread},
+    connection::{Body, ByteStream, Failure, Outgoing, Unread},
     outcome,
-    prepare::{ATTEMPT, IDEMPOTENCY_KEY, PREFER, TRACE_PARENT, call_headers},
+    prepare::{ATTEMPT, IDEMPOTENCY_KEY, PREFER, RUN_ID, TRACE_PARENT, call_headers},
+    redact::Redactor,
     retry_after::asked_pause,
     trace::Trace,
 };
@@ -32,6 +40,12 @@ const RUN_SLACK: Duration = Duration::from_secs(10);
 
 /// A server that says `continue` sooner than this is not holding requests as asked; then a pause keeps us from spinning.
 const SHORTEST_HOLD: Duration = Duration::from_millis(100);
+
+/// How much is read of an answer that is an error: more than any has to say.
+const MAX_ERROR_BYTES: usize = 1 << 20;
+
+/// Stands for a limit that no clock can count to.
+const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// How much of a successful answer to read before returning.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,6 +89,8 @@ pub(crate) struct Exchange<'a> {
     waited: Duration,
     /// The run that the call waits for, as soon as the server has named it.
     run_id: Option<String>,
+    /// Whom to tell whether the server may have begun the work.
+    is_unclear: Option<Arc<AtomicBool>>,
 }
 
 /// An attempt that failed, with what the decision about the next one needs.
@@ -122,7 +138,14 @@ impl<'a> Exchange<'a> {
             started,
             waited: Duration::ZERO,
             run_id: None,
+            is_unclear: None,
         })
+    }
+
+    /// Keeps this up to date: whether the server may have begun the work.
+    pub fn telling(mut self, is_unclear: Arc<AtomicBool>) -> Self {
+        self.is_unclear = Some(is_unclear);
+        self
     }
 
     /// Adds a header to every attempt.
@@ -148,9 +171,11 @@ impl<'a> Exchange<'a> {
     async fn attempts(mut self, reading: Reading) -> Result<Received, Error> {
         let (mut number, mut retry, mut waited) = (1, 0, Duration::ZERO);
         self.recall_failure();
+        let mut was_lost = false;
         loop {
             let begun = Instant::now();
             self.tell_request(number);
+            self.tell_unclear(true);
             let result = self.attempt(number, reading).await;
             let took = begun.elapsed();
             self.tell_response(number, took, &result);
@@ -174,6 +199,8 @@ impl<'a> Exchange<'a> {
                     return Ok(received);
                 }
                 Err(failed) => {
+                    was_lost |= failed.ending == Ending::Broken;
+                    self.tell_unclear(was_lost);
                     let status = Some(failed.error.status()).filter(|&status| status != 0);
                     let message = failed.error.message().to_owned();
                     self.record(number, waited, took, status, failed.error.request_id(), Some(message));
@@ -203,7 +230,9 @@ impl<'a> Exchange<'a> {
             let prefer = HeaderValue::try_from(format!("wait={wait}")).expect("digits are visible ASCII");
             self.headers.insert(PREFER, prefer);
         }
-        match timeout(limit, self.send(reading)).await {
+        let now = Instant::now();
+        let until = now.checked_add(limit).unwrap_or(now + A_YEAR);
+        match timeout_at(until, self.send(reading, until)).await {
             Ok(result) => result,
             Err(_) => {
                 let error = outcome::timeout_error(self.operation, shown);
@@ -231,7 +260,7 @@ impl<'a> Exchange<'a> {
         self.wait_until.is_some_and(|until| Instant::now() >= until)
     }
 
-    async fn send(&mut self, reading: Reading) -> Result<Received, Failed> {
+    async fn send(&mut self, reading: Reading, until: Instant) -> Result<Received, Failed> {
         let inner = &self.transport.inner;
         let begun = Instant::now();
         let outgoing = Outgoing {
@@ -244,21 +273,26 @@ impl<'a> Exchange<'a> {
         let incoming = inner.connection.send(outgoing).await.map_err(|failure| self.unanswered(failure))?;
         let (status, headers) = (incoming.status, incoming.headers);
         let timings = Timings { to_first_byte: begun.elapsed(), ..Timings::default() };
-        if let Some(run_id) = headers.get("x-theazo-run-id").and_then(|value| value.to_str().ok()) {
+        if let Some(run_id) = headers.get(RUN_ID).and_then(|value| value.to_str().ok()) {
             self.run_id = Some(run_id.to_owned());
         }
         let is_success = (200..300).contains(&status) || status == 101;
         if is_success && reading == Reading::Head {
+            if !outcome::is_stream(status, &headers) {
+                let beginning = beginning_of(incoming.body, outcome::EXCERPT_BYTES, until).await;
+                let error = outcome::not_a_stream(self.operation, status, &headers, &beginning, &self.redactor());
+                return Err(self.unreadable(error, status, &headers));
+            }
             let meta = meta(status, headers, timings);
             return Ok(Received { meta, whole: Bytes::new(), rest: Some(incoming.body.into_stream()) });
         }
+        if !is_success {
+            // The status says enough, even if the rest of the answer is lost, late or endless.
+            let beginning = beginning_of(incoming.body, MAX_ERROR_BYTES, until).await;
+            return Err(self.answered(status, &headers, &beginning));
+        }
         let whole = incoming.body.collect(inner.max_answer_bytes).await;
         let timings = Timings { body: begun.elapsed().saturating_sub(timings.to_first_byte), ..timings };
-        if !is_success {
-            // The status says enough, even if the rest of the answer was lost.
-            let body = whole.unwrap_or_default();
-            return Err(self.answered(status, &headers, &body));
-        }
         let whole = match whole {
             Ok(whole) => whole,
             Err(Unread::Broken(source)) => return Err(self.unanswered(Failure { ending: Ending::Broken, source })),
@@ -272,8 +306,7 @@ impl<'a> Exchange<'a> {
         if is_continuation(&meta) && self.operation.time != TimeClass::Wait {
             return Ok(Received { meta, whole, rest: None });
         }
-        let form =
-            outcome::check_form(self.operation, status, &whole, &self.transport.redactor_of_answers(self.operation));
+        let form = outcome::check_form(self.operation, status, &whole, || self.redactor());
         form.map_err(|error| self.unreadable(error, status, &meta.headers))?;
         let whole = outcome::page_of(self.operation, whole, &meta.headers);
         Ok(Received { meta, whole, rest: None })
@@ -286,6 +319,14 @@ impl<'a> Exchange<'a> {
         Failed { ending: Ending::Refused, asked: None, error }
     }
 
+    /// What is left out when something is shown that may repeat what was sent.
+    fn redactor(&self) -> Cow<'_, Redactor> {
+        let sent = self.body.as_deref().filter(|_| is_sensitive(self.operation));
+        let secrets = sent.map(self.operation.secrets_in_body).unwrap_or_default();
+        let redactor = &self.transport.inner.redactor;
+        if secrets.is_empty() { Cow::Borrowed(redactor) } else { Cow::Owned(redactor.and(secrets)) }
+    }
+
     fn unanswered(&self, failure: Failure) -> Failed {
         let ending = failure.ending;
         let error = outcome::connection_error(self.operation, self.transport.target(), failure);
@@ -293,12 +334,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn answered(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Failed {
-        // The server may repeat what it was sent.
-        let sent = self.body.as_deref().filter(|_| is_sensitive(self.operation));
-        let secrets = sent.map(self.operation.secrets_in_body).unwrap_or_default();
-        let redactor = &self.transport.inner.redactor;
-        let redactor = if secrets.is_empty() { Cow::Borrowed(redactor) } else { Cow::Owned(redactor.and(secrets)) };
-        let error = outcome::answered_error(self.operation, status, headers, body, &redactor);
+        let error = outcome::answered_error(self.operation, status, headers, body, &self.redactor());
         let advice = headers.get("x-should-retry").and_then(|value| match value.as_bytes() {
             b"true" => Some(true),
             b"false" => Some(false),
@@ -382,10 +418,15 @@ impl<'a> Exchange<'a> {
             parts.hint = Some(format!("the server asks to wait {} s first", asked.as_secs_f64().ceil()));
         }
         if let Some(run_id) = run_id {
-            parts.hint = Some(format!("the run goes on, `runs.get` with `{run_id}` finds it"));
-            parts.details.insert("runId".to_owned(), run_id.into());
+            outcome::tell_run(&mut error, &run_id);
         }
         error
+    }
+
+    fn tell_unclear(&self, is_unclear: bool) {
+        if let Some(told) = &self.is_unclear {
+            told.store(is_unclear, Ordering::Relaxed);
+        }
     }
 
     fn tell_request(&self, number: u32) {
@@ -477,6 +518,13 @@ fn meta(status: u16, headers: HeaderMap, timings: Timings) -> ResponseMeta {
     let replayed = headers.get("idempotent-replayed").is_some_and(|value| value == "true");
     let request_id = outcome::request_id(&headers);
     ResponseMeta { status, request_id, replayed, headers, timings, ..ResponseMeta::default() }
+}
+
+/// What comes of a body until then, and at most that much.
+async fn beginning_of(body: Body, limit: usize, until: Instant) -> BytesMut {
+    let mut beginning = BytesMut::new();
+    timeout_at(until, body.read_into(&mut beginning, limit)).await.ok();
+    beginning
 }
 
 /// How long a call waits for a change of state: the `timeout` of its query, where it is one that waits.

@@ -40,6 +40,7 @@ mod connection;
 mod exchange;
 mod http_client;
 mod http_pool;
+mod listener;
 mod nested;
 mod outcome;
 mod prepare;
@@ -66,8 +67,8 @@ pub use call::{Answer, Call, CallOptions, ResponseMeta, Timings};
 pub(crate) use connection::{ByteStream, root_of};
 pub(crate) use exchange::{Exchange, Reading, Received};
 pub use http_client::{Body, HttpClient, HttpError};
-pub(crate) use outcome::{name as name_of, unreadable};
-pub(crate) use prepare::{LAST_EVENT_ID, new_idempotency_key};
+pub(crate) use outcome::{event_too_large, name as name_of, nothing, tell_run, timeout_error, unreadable};
+pub(crate) use prepare::{EXEC_ID, LAST_EVENT_ID, RUN_ID, new_idempotency_key};
 pub(crate) use socket::ClosedForGood;
 pub(crate) use trace::TraceContext;
 

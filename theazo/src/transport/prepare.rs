@@ -13,6 +13,10 @@ use crate::{config::Config, error::Error};
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("x-theazo-attempt");
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// The run that an answer is about, in its head.
+pub(crate) const RUN_ID: HeaderName = HeaderName::from_static("x-theazo-run-id");
+/// The execution of a program that a stream is about, in its head.
+pub(crate) const EXEC_ID: HeaderName = HeaderName::from_static("x-theazo-exec-id");
 pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(crate) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 const SDK_VERSION: HeaderName = HeaderName::from_static("x-sdk-version");

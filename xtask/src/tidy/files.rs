@@ -35,10 +35,7 @@ const SKIPS: &[(&str, &[&str])] = &[
 /// Tests that may sleep, each with the reason.
 const MAY_SLEEP: &[(&str, &str)] = &[
     ("theazo-py/tests/test_waiting.py", "asks again and again whether another process has sent its request"),
-    (
-        "theazo/tests/support/memory.rs",
-        "an answer that is late by the test's own clock, which stands until it is moved",
-    ),
+    ("theazo/tests/support/memory.rs", "answers late, by the stopped clock of the tests that use it"),
     ("theazo-sandbox/tests/life.rs", "that a paused program does nothing shows only while time passes"),
     ("theazo-sandbox/tests/common/mod.rs", "asks again and again whether a process is there, which nothing announces"),
 ];
