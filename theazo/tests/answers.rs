@@ -21,7 +21,7 @@ type Operation = fn(Theazo) -> BoxFuture<'static, Result<(), Error>>;
 const OPERATIONS: &[(&str, Operation)] = &[
     ("one thing", |theazo| Box::pin(async move { theazo.sessions().get("ses_1").await.map(drop) })),
     ("a page", |theazo| Box::pin(async move { theazo.sessions().list().await.map(drop) })),
-    ("a bare list", |theazo| Box::pin(async move { theazo.webhooks().list().await.map(drop) })),
+    ("a bare list", |theazo| Box::pin(async move { theazo.schedules().list().await.map(drop) })),
     ("created", |theazo| Box::pin(async move { theazo.sessions().create().await.map(drop) })),
     ("a run", |theazo| {
         let run = call("RunInSession", &["ses_1"]).body(r#"{"agent":"a","task":"t"}"#);

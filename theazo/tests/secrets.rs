@@ -26,7 +26,7 @@ enum Echo {
     Refusal,
     /// It is a proxy that shows what it was sent.
     Page,
-    /// It takes the request, and its answer is cut in the middle of a secret that it made.
+    /// It takes the request, and its answer is cut in the middle of a secret, one that it made where it makes some.
     CutAnswer,
     /// It takes the request, and answers something else that holds what it was sent.
     OtherShape,
@@ -46,6 +46,7 @@ impl HttpClient for Echoing {
         let all = format!("{sent} {}", headers.collect::<Vec<_>>().join(" "));
         *self.arrived.lock().unwrap() += sent.matches(CANARY).count();
         let text = serde_json::to_string(&all).unwrap();
+        let makes_secrets = ["/v1/api-keys", "/v1/webhooks"].contains(&request.uri().path());
         let (status, body) = match self.how {
             Echo::Refusal => (
                 422,
@@ -54,7 +55,8 @@ impl HttpClient for Echoing {
                 ),
             ),
             Echo::Page => (502, format!("<html>{all}</html>")),
-            Echo::CutAnswer => (200, format!(r#"{{"id":"x","key":"{CANARY}made_by_the_serv"#)),
+            Echo::CutAnswer if makes_secrets => (200, format!(r#"{{"id":"x","key":"{CANARY}made_by_the_serv"#)),
+            Echo::CutAnswer => (200, format!(r#"{{"id":"x","sent":{}"#, &text[..text.len() - 1])),
             Echo::OtherShape => (200, format!(r#"{{"id":{text},"createdAt":7}}"#)),
         };
         let response = http::Response::builder().status(status).body(Body::from(body)).unwrap();

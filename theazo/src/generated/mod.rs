@@ -218,6 +218,26 @@ pub(crate) const SENSITIVE: &[&str] = &[
     "ListWebhooks",
 ];
 
+/// Those of them whose answer can hold secrets that the caller did not send.
+pub(crate) const SECRET_ANSWERS: &[&str] = &[
+    "CreateWorkflow",
+    "ListWorkflows",
+    "GetWorkflow",
+    "UpdateWorkflow",
+    "RunAndStreamWorkflow",
+    "StreamWorkflowRun",
+    "CreateTrigger",
+    "ListTriggers",
+    "GetTrigger",
+    "RegisterTool",
+    "ListTools",
+    "GetTool",
+    "UpdateTool",
+    "CreateApiKey",
+    "CreateWebhook",
+    "ListWebhooks",
+];
+
 /// The operations that answer a page of a list.
 pub(crate) const PAGES: &[&str] = &[
     "ListSessions",

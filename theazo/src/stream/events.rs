@@ -160,7 +160,7 @@ impl EventStream {
             data,
             problem,
             &self.meta,
-            &self.transport.redactor_of_answers(self.call.operation),
+            &self.transport.redactor_of_answer(self.call.operation, self.call.body.as_deref()),
         )
     }
 
@@ -229,7 +229,7 @@ impl EventStream {
                             Ok(closed) => {
                                 let error = closed.into_error(
                                     self.call.operation,
-                                    &self.transport.redactor_of_answers(self.call.operation),
+                                    &self.transport.redactor_of_answer(self.call.operation, self.call.body.as_deref()),
                                 );
                                 return self.fail(error);
                             }

@@ -29,10 +29,12 @@ impl<E: Endpoint> Draft<E> {
     /// Sends the call and decodes the answer.
     pub async fn json(self) -> Result<(E::Response, ResponseMeta), Error> {
         let (transport, call) = self.encode()?;
+        let sent = call.body.clone();
         let answer = transport.call(call).await?;
         let value = serde_json::from_slice(&answer.body).map_err(|problem| {
             let what = format!("the answer to {}", name_of(E::OPERATION));
-            unreadable(&what, &answer.body, &problem, &answer.meta, &transport.redactor_of_answers(E::OPERATION))
+            let redactor = transport.redactor_of_answer(E::OPERATION, sent.as_deref());
+            unreadable(&what, &answer.body, &problem, &answer.meta, &redactor)
         })?;
         Ok((value, answer.meta))
     }

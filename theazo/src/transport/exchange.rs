@@ -321,10 +321,7 @@ impl<'a> Exchange<'a> {
 
     /// What is left out when something is shown that may repeat what was sent.
     fn redactor(&self) -> Cow<'_, Redactor> {
-        let sent = self.body.as_deref().filter(|_| is_sensitive(self.operation));
-        let secrets = sent.map(self.operation.secrets_in_body).unwrap_or_default();
-        let redactor = &self.transport.inner.redactor;
-        if secrets.is_empty() { Cow::Borrowed(redactor) } else { Cow::Owned(redactor.and(secrets)) }
+        self.transport.redactor_of_sent(self.operation, self.body.as_deref())
     }
 
     fn unanswered(&self, failure: Failure) -> Failed {

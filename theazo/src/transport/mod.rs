@@ -306,12 +306,21 @@ impl Transport {
         &self.inner.hooks
     }
 
+    /// What is left out when something is shown that may repeat what was sent.
+    pub(crate) fn redactor_of_sent(&self, operation: &Operation, sent: Option<&[u8]>) -> Cow<'_, redact::Redactor> {
+        let secrets = sent.filter(|_| exchange::is_sensitive(operation)).map(operation.secrets_in_body);
+        match secrets {
+            Some(secrets) if !secrets.is_empty() => Cow::Owned(self.inner.redactor.and(secrets)),
+            _ => Cow::Borrowed(&self.inner.redactor),
+        }
+    }
+
     /// What is left out when something of a successful answer is shown.
-    pub(crate) fn redactor_of_answers(&self, operation: &Operation) -> Cow<'_, redact::Redactor> {
-        if exchange::is_sensitive(operation) {
+    pub(crate) fn redactor_of_answer(&self, operation: &Operation, sent: Option<&[u8]>) -> Cow<'_, redact::Redactor> {
+        if crate::generated::SECRET_ANSWERS.contains(&operation.id) {
             Cow::Owned(redact::Redactor::of_everything())
         } else {
-            Cow::Borrowed(&self.inner.redactor)
+            self.redactor_of_sent(operation, sent)
         }
     }
 }

@@ -41,7 +41,7 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
             path: "theazo/src/generated/mod.rs".to_owned(),
             content: template::render(
                 "rust/mod.rs.j2",
-                minijinja::context! { modules => modules, sensitive => sensitive(ir), pages => pages(ir) },
+                minijinja::context! { modules => modules, sensitive => sensitive(ir), secret_answers => secret_answers(ir), pages => pages(ir) },
             )?,
         },
         GeneratedFile {
@@ -141,6 +141,12 @@ fn sensitive(ir: &Ir) -> Vec<&str> {
         inputs.chain(&operation.response).any(holds)
     });
     concerned.map(|operation| operation.id.as_str()).collect()
+}
+
+/// The operations whose answer can hold secrets.
+fn secret_answers(ir: &Ir) -> Vec<&str> {
+    let holds = |operation: &&Operation| operation.response.as_ref().is_some_and(|ty| ir.reaches_secrets(ty));
+    ir.operations.iter().filter(holds).map(|operation| operation.id.as_str()).collect()
 }
 
 /// The operations that answer a page of a list.
