@@ -20,6 +20,8 @@ async fn a_session_ends_when_its_time_is_over() {
 
     plane.advance(minutes(59)).await.expect("time passes");
     let before = status(session.id().clone()).await;
+    let left = session.limits().await.expect("they are reported").max_duration.expect("there is one");
+    assert_eq!((left.limit_ms, left.used_ms, left.remaining_ms), (3_600_000, 3_540_000, 60_000));
     plane.advance(minutes(2)).await.expect("time passes");
     let after = status(session.id().clone()).await;
 

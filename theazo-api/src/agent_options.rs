@@ -271,6 +271,12 @@ choice! {
 
 impl ComputeChoice {
     /// The language, if one is chosen.
+    ///
+    /// ```
+    /// use theazo_api::{ComputeChoice, ComputeRuntime};
+    ///
+    /// assert_eq!(ComputeChoice::from("python").runtime(), Some(&ComputeRuntime::Python));
+    /// ```
     pub fn runtime(&self) -> Option<&ComputeRuntime> {
         match self {
             Self::Runtime(runtime) => Some(runtime),
@@ -333,6 +339,12 @@ choice! {
 
 impl ModelChoice {
     /// The id of the model, if one is chosen.
+    ///
+    /// ```
+    /// use theazo_api::ModelChoice;
+    ///
+    /// assert_eq!(ModelChoice::from("anthropic/claude-sonnet").id(), Some("anthropic/claude-sonnet"));
+    /// ```
     pub fn id(&self) -> Option<&str> {
         match self {
             Self::Id(id) => Some(id),

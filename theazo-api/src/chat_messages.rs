@@ -32,7 +32,7 @@ endpoints! {
         path: ChatPath, body: ChatSendOpts, response: ChatStreamEvent,
         with {
             positional: &["content"], time: TimeClass::Stream, reply: Reply::Events, ends_with_caller: true,
-            planned: true,
+            farewell: "CancelRun", planned: true,
         };
 
     /// Lists the messages of a conversation, without those of its threads.

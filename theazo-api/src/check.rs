@@ -1,12 +1,45 @@
 //! Checks of meaning that both sides make: a client before it sends, a server before it acts.
+//!
+//! ```
+//! use theazo_api::{Check, CostLimit, Period, Problems};
+//!
+//! struct Plan {
+//!     seats: i64,
+//!     limit: CostLimit,
+//! }
+//!
+//! impl Check for Plan {
+//!     fn check(&self, problems: &mut Problems) {
+//!         problems.require(self.seats > 0, "seats", "must be at least 1");
+//!         if self.seats > 1000 {
+//!             problems.add("seats", format!("is {}, but there are at most 1000", self.seats));
+//!         }
+//!         problems.within("limit", &self.limit);
+//!     }
+//! }
+//!
+//! let found = Problems::of(&Plan { seats: 0, limit: CostLimit::cents(-1, Period::Day) });
+//! let fields: Vec<&str> = found.iter().map(|problem| problem.field.as_str()).collect();
+//! assert_eq!(fields, ["seats", "limit.amount"]);
+//!
+//! let mut problems = Problems::default();
+//! Plan { seats: 3, limit: CostLimit::cents(500, Period::Day) }.check(&mut problems);
+//! assert_eq!(problems.into_result(), Ok(()));
+//! assert_eq!(Plan { seats: 3, limit: CostLimit::cents(500, Period::Day) }.refusal(), theazo_api::ErrorCode::InvalidRequest);
+//! ```
 
-use crate::error::FieldProblem;
+use crate::error::{ErrorCode, FieldProblem};
 
 /// A value that can say what is wrong with it. The default finds nothing.
 pub trait Check {
     /// Adds what is wrong to `problems`.
     fn check(&self, problems: &mut Problems) {
         let _ = problems;
+    }
+
+    /// The code with which the value is refused when anything is wrong with it.
+    fn refusal(&self) -> ErrorCode {
+        ErrorCode::InvalidRequest
     }
 }
 

@@ -1,7 +1,7 @@
 //! Other names: what other versions of the published client call a field.
 //!
 //! Our own surface shows one clean name. What a client of another version sends is put in its place when it is read
-//! ([`Compatible::accept`]); what such a client reads is added when a server answers ([`Compatible::serve`]), inside of
+//! (`Compatible::accept`); what such a client reads is added when a server answers (`Compatible::serve`), inside of
 //! [`for_published_clients`] alone, so that nobody else sees a field twice.
 
 use std::cell::Cell;
@@ -32,6 +32,14 @@ thread_local! {
 /// Serializes an answer with the names that every version of the published client reads.
 ///
 /// Serialization has no context in which to say who reads, so it is said by this scope, for this thread.
+///
+/// ```
+/// use theazo_api::{RunResult, compatible::for_published_clients};
+///
+/// fn answer(result: &RunResult) -> serde_json::Result<Vec<u8>> {
+///     for_published_clients(|| serde_json::to_vec(result))
+/// }
+/// ```
 pub fn for_published_clients<T>(serialize: impl FnOnce() -> T) -> T {
     struct Scope(bool);
     impl Drop for Scope {

@@ -1,8 +1,22 @@
 //! What an operation is: one declaration that the server routes, the clients call and the documents list.
+//!
+//! ```
+//! use theazo_api::{Endpoint, Method, Operation, ReadFile};
+//!
+//! let operation: &Operation = ReadFile::OPERATION;
+//! assert_eq!(operation.path, "/v1/agents/{agentId}/files/{path...}");
+//! assert_eq!(operation.path_parameters().collect::<Vec<_>>(), ["agentId", "path"]);
+//! assert_eq!(operation.receiver_and_name(), ("agent.files", "read"));
+//! println!("{}", operation.summary());
+//!
+//! // What a declaration does not say is that of its method.
+//! let own = Operation::base("Ping", "Answers.", Method::Get, "/ping", "ping");
+//! assert_eq!((own.status, own.repeat), (200, theazo_api::Repeat::Safe));
+//! ```
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::check::Check;
+use crate::{Secret, check::Check};
 
 /// An operation of the API as a type: its parts are typed, and [`Operation`] says the rest.
 pub trait Endpoint: Send + Sync + 'static {
@@ -48,8 +62,9 @@ pub struct Operation {
     pub planned_fields: &'static [&'static str],
     /// Whether dropping the call ends the work that it started on the server.
     pub ends_with_caller: bool,
-    /// The operation that ends that work: the id that the stream's head gave is its last path parameter, those before it
-    /// are the stream's own. Empty where the end of the connection says it.
+    /// The operation that ends that work. The id that the stream's head gave (`x-theazo-run-id` or `x-theazo-exec-id`) is
+    /// its last path parameter, those before it are the stream's own. The end of a connection alone ends no work: it may
+    /// be lost, and the stream resumed.
     pub farewell: &'static str,
     /// The values of the member `type` or `event` after which nothing follows in a stream of events.
     pub last_events: &'static [&'static str],
@@ -70,6 +85,8 @@ pub struct Operation {
     pub body_doc: &'static str,
     /// Which planes serve the operation.
     pub plane: Plane,
+    /// Finds the secrets in a body of the operation, so that whoever shows something of a call can leave them out.
+    pub secrets_in_body: fn(&[u8]) -> Vec<Secret>,
 }
 
 /// The header with the cursor of the next page, where a list is an array alone; absent on the last page.
@@ -112,6 +129,7 @@ impl Operation {
             fills: &[],
             body_doc: "",
             plane: Plane::Public,
+            secrets_in_body: |_| Vec::new(),
         }
     }
 
@@ -277,6 +295,7 @@ macro_rules! endpoints {
 
                 const OPERATION: &'static $crate::endpoint::Operation = &$crate::endpoint::Operation {
                     $($($key: $value,)+)?
+                    secrets_in_body: $crate::secret::secrets_in::<<$name as $crate::endpoint::Endpoint>::Body>,
                     ..$crate::endpoint::Operation::base(
                         stringify!($name),
                         concat!($($doc, "\n"),+),

@@ -14,6 +14,10 @@ macro_rules! error_codes {
 
         impl ErrorCode {
             /// The HTTP status that carries this code; 0 for codes that only a client makes.
+            ///
+            /// ```
+            /// assert_eq!(theazo_api::ErrorCode::SessionLimitExceeded.status(), 402);
+            /// ```
             pub fn status(&self) -> u16 {
                 match self {
                     $(Self::$variant => $status,)+

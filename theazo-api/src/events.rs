@@ -46,6 +46,12 @@ impl Check for EventEmitOpts {
 }
 
 /// Checks the name of an event: one word, however it is punctuated.
+///
+/// ```
+/// let mut problems = theazo_api::Problems::default();
+/// theazo_api::check_event("order.paid", "event", &mut problems);
+/// assert!(problems.into_result().is_ok());
+/// ```
 pub fn check_event(event: &str, field: &str, problems: &mut Problems) {
     let is_word = !event.chars().any(|letter| letter.is_whitespace() || letter.is_control());
     problems.require(

@@ -35,7 +35,7 @@ endpoints! {
         path: AgentPath, body: ExecStreamOpts, response: ExecEvent,
         with {
             positional: &["language", "code"], time: TimeClass::Stream, reply: Reply::Events, ends_with_caller: true,
-            ours: true, planned: true,
+            farewell: "KillExec", ours: true, planned: true,
         };
 
     /// Writes to the standard input of a program that was started with `stdin`.

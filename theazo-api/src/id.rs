@@ -88,6 +88,13 @@ macro_rules! ids {
 ///
 /// Parameters are called as their types: `sessionId` takes a `SessionId`. A text with no prefix of ours is left to the
 /// server to judge.
+///
+/// ```
+/// use theazo_api::wrong_kind;
+///
+/// assert_eq!(wrong_kind("sessionId", "ses_9f27c4e1b0a3"), None);
+/// assert!(wrong_kind("sessionId", "agt_51d0e7a9c2f4").unwrap().contains("the id of another kind"));
+/// ```
 pub fn wrong_kind(parameter: &str, value: &str) -> Option<String> {
     let is_of = |kind: &str| {
         kind.len() == parameter.len() && kind[1..] == parameter[1..] && kind[..1].eq_ignore_ascii_case(&parameter[..1])

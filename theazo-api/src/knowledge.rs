@@ -13,6 +13,7 @@ use crate::{
     open_enum::open_enum,
     page::Page,
     sessions::check_user_id,
+    stored_files::is_base64,
 };
 
 endpoints! {
@@ -162,6 +163,7 @@ pub struct KnowledgeFile {
     /// The name, which results show as their source.
     pub filename: String,
     /// The content as base64; left out where `url` is given.
+    #[cfg_attr(feature = "schema", schemars(extend("contentEncoding" = "base64")))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
     /// The address that has the content: `https`, and reachable from the internet; left out where `data` is given.
@@ -187,9 +189,8 @@ impl Check for KnowledgeFile {
             "files",
             "has a file without exactly one of `data` and `url`",
         );
-        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
         problems.require(
-            self.data.iter().all(|data| data.bytes().all(is_base64)),
+            self.data.iter().all(|data| is_base64(data)),
             "files",
             "has a file whose `data` is not base64",
         );

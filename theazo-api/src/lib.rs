@@ -4,6 +4,27 @@
 //! It does no I/O, reads no clock and no environment, and names no HTTP library. State that only a server or only a
 //! client knows stays out.
 //!
+//! Values tolerate the future: an unknown member is passed over, and a text or a variant that this version does not know
+//! survives as it came.
+//!
+//! ```
+//! use theazo_api::{AgentStatus, RunId, RunStatus, StreamEvent};
+//!
+//! let status = AgentStatus::from("hibernating");
+//! assert_eq!(status, AgentStatus::Other("hibernating".to_owned()));
+//! assert_eq!(status.as_str(), "hibernating");
+//! assert!(RunStatus::Completed.is_terminal());
+//!
+//! let event: StreamEvent = serde_json::from_str(r#"{"type":"text","text":"hello","addedLater":1}"#)?;
+//! assert_eq!(event.tag(), "text");
+//! assert!(!event.is_terminal());
+//!
+//! let id = RunId::from_suffix("c81f0b6de352");
+//! assert_eq!(id.as_str(), "arun_c81f0b6de352");
+//! assert!(id.is_well_formed() && !RunId::from("agt_1").is_well_formed());
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+//!
 //! Reading order: [`endpoint`] (what an operation is), the shared vocabulary ([`id`], [`money`], [`time`], [`page`],
 //! [`error`]), then one module per resource.
 
@@ -69,6 +90,7 @@ pub mod traces;
 pub mod triggers;
 pub mod usage;
 pub mod webhooks;
+pub mod workflow_chain;
 pub mod workflow_check;
 pub mod workflow_graph;
 pub mod workflow_policies;
@@ -134,6 +156,7 @@ pub use traces::*;
 pub use triggers::*;
 pub use usage::*;
 pub use webhooks::*;
+pub use workflow_chain::*;
 pub use workflow_check::*;
 pub use workflow_graph::*;
 pub use workflow_policies::*;
@@ -148,6 +171,12 @@ pub use workflows::*;
 pub const OPENAPI: &str = include_str!("../openapi.json");
 
 /// The operations of the public API, in the order of the reference.
+///
+/// ```
+/// let operations = theazo_api::operations();
+/// let create = operations.iter().find(|operation| operation.id == "CreateSession").unwrap();
+/// assert_eq!((create.method.as_str(), create.path, create.surface), ("POST", "/v1/sessions", "sessions.create"));
+/// ```
 pub fn operations() -> Vec<&'static Operation> {
     [
         sessions::OPERATIONS,
@@ -198,6 +227,10 @@ pub fn operations() -> Vec<&'static Operation> {
 }
 
 /// The operations that only a test plane serves: scripting, clock, faults, and looking back.
+///
+/// ```
+/// assert!(theazo_api::test_operations().iter().all(|operation| operation.path.starts_with("/testing/")));
+/// ```
 pub fn test_operations() -> Vec<&'static Operation> {
     testing::OPERATIONS.to_vec()
 }

@@ -169,6 +169,16 @@ pub struct McpConnectOpts {
 
 impl McpConnectOpts {
     /// A server at an address, spoken to by streamable HTTP.
+    ///
+    /// ```
+    /// use theazo_api::McpConnectOpts;
+    ///
+    /// let github = McpConnectOpts {
+    ///     tool_filter: Some(vec!["list_issues".to_owned()]),
+    ///     ..McpConnectOpts::http("github", "https://mcp.github.example/mcp")
+    /// };
+    /// let files = McpConnectOpts::stdio("files", "npx", ["mcp-server-files", "/workspace"]);
+    /// ```
     pub fn http(name: impl Into<String>, url: impl Into<String>) -> Self {
         Self { url: Some(url.into()), ..Self::new(name.into(), McpTransport::StreamableHttp) }
     }

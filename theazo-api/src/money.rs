@@ -1,4 +1,19 @@
 //! Money: integer cents for people, exact micro-cents beside them for sums.
+//!
+//! ```
+//! use theazo_api::{Cost, CostLimit, Period, round_parts, round_to_cents};
+//!
+//! let exact = Cost::from_micro_cents(2_600_000);
+//! assert_eq!((exact.amount, exact.to_micro_cents()), (3, 2_600_000));
+//! assert_eq!(Cost::cents(5).to_micro_cents(), 5_000_000);
+//! assert_eq!(round_to_cents(500_000), 1);
+//!
+//! // Three parts of 0.6 cents are 1.8 cents in all, so two of them are shown as one cent.
+//! assert_eq!(round_parts(&[600_000, 600_000, 600_000]), [1, 1, 0]);
+//!
+//! let limit = CostLimit::cents(500, Period::Day);
+//! assert_eq!(limit.currency, "usd");
+//! ```
 
 use serde::{Deserialize, Serialize};
 

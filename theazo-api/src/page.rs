@@ -1,4 +1,14 @@
 //! One page of a list.
+//!
+//! ```
+//! use theazo_api::Page;
+//!
+//! let page = Page { data: vec!["1", "2"], has_more: true, cursor: "Mg".to_owned() };
+//! let numbers: Page<i64> = page.clone().try_map(|text| text.parse())?;
+//! assert_eq!(numbers.map(|number| number * 10).data, [10, 20]);
+//! assert!(page.try_map(|text| text.parse::<bool>()).is_err());
+//! # Ok::<(), std::num::ParseIntError>(())
+//! ```
 
 use serde::{Deserialize, Serialize};
 

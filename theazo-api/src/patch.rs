@@ -1,4 +1,16 @@
 //! A change to one field: leave it, clear it, or set it.
+//!
+//! ```
+//! use theazo_api::{Patch, SessionLimitsUpdate};
+//!
+//! let update = SessionLimitsUpdate { max_agents: Patch::Set(5), max_cost: Patch::Clear, ..Default::default() };
+//! assert_eq!(serde_json::to_string(&update)?, r#"{"maxCost":null,"maxAgents":5}"#);
+//!
+//! assert!(update.max_duration.is_keep());
+//! assert_eq!(update.max_agents.value(), Some(&5));
+//! assert_eq!(update.max_agents.apply(Some(3)), Some(5));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -49,6 +61,12 @@ impl<T> From<T> for Patch<T> {
 impl<T> From<Option<T>> for Patch<T> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Clear, Self::Set)
+    }
+}
+
+impl From<&str> for Patch<String> {
+    fn from(text: &str) -> Self {
+        Self::Set(text.to_owned())
     }
 }
 

@@ -227,6 +227,12 @@ pub struct ComputeProviderConfig {
 
 impl ComputeProviderConfig {
     /// A provider without credentials.
+    ///
+    /// ```
+    /// use theazo_api::ComputeProviderConfig;
+    ///
+    /// let e2b = ComputeProviderConfig::new("e2b").credential("apiKey", "e2b_0123456789");
+    /// ```
     pub fn new(provider: impl Into<String>) -> Self {
         Self { provider: provider.into(), ..Self::default() }
     }
@@ -317,6 +323,12 @@ pub struct ModelProviderConfig {
 
 impl ModelProviderConfig {
     /// A provider without credentials.
+    ///
+    /// ```
+    /// use theazo_api::ModelProviderConfig;
+    ///
+    /// let anthropic = ModelProviderConfig::new("anthropic").credential("apiKey", "sk-ant-0123456789");
+    /// ```
     pub fn new(provider: impl Into<String>) -> Self {
         Self { provider: Some(provider.into()), ..Self::default() }
     }

@@ -34,7 +34,8 @@ endpoints! {
         path: SessionPath, body: SessionRunOpts, response: StreamEvent,
         with {
             positional: &["agent", "task"], time: TimeClass::Stream, reply: Reply::Events, strict: &["maxCost"],
-            planned_fields: &["knowledge", "mcp"], ends_with_caller: true, ours: true, planned: true,
+            planned_fields: &["knowledge", "mcp"], ends_with_caller: true, farewell: "CancelRun", ours: true,
+            planned: true,
         };
 
     /// Lists the runs of the session, the newest first.
@@ -246,6 +247,9 @@ tagged_union! {
         },
         /// The model called a tool.
         ToolCall = "tool_call" {
+            /// The id of the call, the same at its beginning and its end; null from a server that gives none.
+            #[serde(default)]
+            tool_call_id: Option<String>,
             /// The name of the tool.
             tool: String,
             /// What it is given.
@@ -253,6 +257,9 @@ tagged_union! {
         },
         /// A tool returned.
         ToolResult = "tool_result" {
+            /// The id of the call, the same at its beginning and its end; null from a server that gives none.
+            #[serde(default)]
+            tool_call_id: Option<String>,
             /// The name of the tool.
             tool: String,
             /// What it returned.

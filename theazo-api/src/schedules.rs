@@ -130,6 +130,12 @@ fn check_name(name: Option<&str>, problems: &mut Problems) {
 }
 
 /// Checks a cron expression: five fields of the letters that they can have. Their values are checked by the server.
+///
+/// ```
+/// let mut problems = theazo_api::Problems::default();
+/// theazo_api::check_cron("0 9 * * 1-5", &mut problems);
+/// assert!(problems.into_result().is_ok());
+/// ```
 pub fn check_cron(cron: &str, problems: &mut Problems) {
     let is_field =
         |field: &str| field.bytes().all(|letter| letter.is_ascii_alphanumeric() || b"*/,-?".contains(&letter));
@@ -141,6 +147,12 @@ pub fn check_cron(cron: &str, problems: &mut Problems) {
 }
 
 /// Checks that a text can be the IANA name of a time zone.
+///
+/// ```
+/// let mut problems = theazo_api::Problems::default();
+/// theazo_api::check_timezone("half past nine", &mut problems);
+/// assert_eq!(problems.into_result().unwrap_err()[0].field, "timezone");
+/// ```
 pub fn check_timezone(timezone: &str, problems: &mut Problems) {
     let is_name = timezone.bytes().all(|letter| letter.is_ascii_alphanumeric() || b"/_+-".contains(&letter));
     problems.require(

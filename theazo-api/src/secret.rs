@@ -1,7 +1,22 @@
 //! Text that is never shown: keys, tokens, passwords.
+//!
+//! ```
+//! use theazo_api::Secret;
+//!
+//! let key = Secret::new("th_live_0123456789");
+//! assert_eq!(format!("{key:?}"), "[hidden]");
+//! assert!(key.expose().starts_with("th_live_"));
+//! ```
+
+use std::cell::RefCell;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+
+thread_local! {
+    /// The secrets that were read on this thread, while somebody asks for them.
+    static FOUND: RefCell<Option<Vec<Secret>>> = const { RefCell::new(None) };
+}
 
 /// Text that is never shown. `Debug` hides it, nothing prints it, and its memory is wiped when it goes.
 ///
@@ -37,8 +52,18 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::new)
+        let secret = String::deserialize(deserializer).map(Self::new)?;
+        FOUND.with_borrow_mut(|found| found.iter_mut().for_each(|found| found.push(secret.clone())));
+        Ok(secret)
     }
+}
+
+/// The secrets in the JSON of a `T`; those that were found until something cannot be read, if it is not one.
+pub(crate) fn secrets_in<T: DeserializeOwned>(json: &[u8]) -> Vec<Secret> {
+    FOUND.set(Some(Vec::new()));
+    // What is wrong with it is for others to say.
+    let _ = serde_json::from_slice::<T>(json);
+    FOUND.take().unwrap_or_default()
 }
 
 impl std::fmt::Debug for Secret {
@@ -97,5 +122,23 @@ mod tests {
         assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "[hidden] Some([hidden])");
         assert_eq!(serde_json::to_string(&secret).unwrap(), r#""hunter2""#);
         assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn secrets_are_found_wherever_they_stand_in_a_body() {
+        let found = |id: &str, json: &str| {
+            let operation = crate::operations().into_iter().find(|operation| operation.id == id).unwrap();
+            let secrets = (operation.secrets_in_body)(json.as_bytes());
+            secrets.iter().map(|secret| secret.expose().to_owned()).collect::<Vec<_>>()
+        };
+
+        let session = r#"{"userId":"u","compute":{"providers":[{"provider":"e2b","credentials":{"apiKey":"k1"}}]},
+            "models":{"credentials":{"apiKey":"k2"}}}"#;
+        assert_eq!(found("CreateSession", session), ["k1", "k2"]);
+        assert_eq!(found("SetSessionSecrets", r#"{"A":"k1","B":"k2"}"#), ["k1", "k2"]);
+        assert_eq!(found("SetSessionSecrets", r#"{"A":"k1","B":7}"#), ["k1"]);
+        assert_eq!(found("SetSessionSecrets", "nonsense"), [""; 0]);
+        assert_eq!(found("RunInSession", r#"{"agent":"a","task":"t"}"#), [""; 0]);
+        assert!(FOUND.with_borrow(Option::is_none));
     }
 }

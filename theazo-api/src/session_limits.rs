@@ -74,6 +74,15 @@ pub struct SessionLimitsUpdate {
 
 impl SessionLimitsUpdate {
     /// What the limits are afterwards, if they were `before`.
+    ///
+    /// ```
+    /// use theazo_api::{Patch, SessionLimits, SessionLimitsUpdate};
+    ///
+    /// let before = SessionLimits { max_agents: Some(3), max_compute_minutes: Some(90.0), ..Default::default() };
+    /// let update = SessionLimitsUpdate { max_agents: Patch::Set(5), ..Default::default() };
+    /// let after = update.apply(&before);
+    /// assert_eq!((after.max_agents, after.max_compute_minutes), (Some(5), Some(90.0)));
+    /// ```
     pub fn apply(&self, before: &SessionLimits) -> SessionLimits {
         SessionLimits {
             max_cost: self.max_cost.clone().apply(before.max_cost.clone()),
@@ -155,6 +164,21 @@ pub struct MinutesLimitStatus {
     pub percentage: f64,
 }
 
+/// How long a session may be there and how long it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct DurationLimitStatus {
+    /// Milliseconds that the session may be there.
+    pub limit_ms: i64,
+    /// Milliseconds since it was created.
+    pub used_ms: i64,
+    /// Milliseconds that are left.
+    pub remaining_ms: i64,
+    /// How much of the limit is used, 0 to 100.
+    pub percentage: f64,
+}
+
 /// The limits of a session and how far they are used; a limit that is not set is absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -169,6 +193,9 @@ pub struct LimitsStatus {
     /// Minutes that sandboxes of the session ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_compute_minutes: Option<MinutesLimitStatus>,
+    /// Time since the session was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_duration: Option<DurationLimitStatus>,
 }
 
 #[cfg(test)]

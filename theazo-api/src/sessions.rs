@@ -192,6 +192,12 @@ fn check_providers(
 }
 
 /// Checks an end user's id: any text, but not empty, not blank and not longer than 256 bytes.
+///
+/// ```
+/// let mut problems = theazo_api::Problems::default();
+/// theazo_api::check_user_id("  ", &mut problems);
+/// assert_eq!(problems.into_result().unwrap_err()[0].field, "userId");
+/// ```
 pub fn check_user_id(user_id: &str, problems: &mut Problems) {
     problems.require(
         !user_id.trim().is_empty() && user_id.len() <= 256 && !user_id.chars().any(char::is_control),
@@ -298,6 +304,12 @@ impl Check for SessionListFilters {
 }
 
 /// Checks the `limit` of a list.
+///
+/// ```
+/// let mut problems = theazo_api::Problems::default();
+/// theazo_api::check_page_limit(Some(101), &mut problems);
+/// assert_eq!(problems.into_result().unwrap_err()[0].field, "limit");
+/// ```
 pub fn check_page_limit(limit: Option<i64>, problems: &mut Problems) {
     if let Some(limit) = limit {
         problems.require((1..=100).contains(&limit), "limit", "must be a whole number from 1 to 100");
@@ -348,11 +360,23 @@ impl Check for SessionRunOpts {
 }
 
 /// Checks the name of an agent.
+///
+/// ```
+/// let mut problems = theazo_api::Problems::default();
+/// theazo_api::check_agent_name("researcher", &mut problems);
+/// assert!(problems.into_result().is_ok());
+/// ```
 pub fn check_agent_name(agent: &str, problems: &mut Problems) {
     problems.require(!agent.trim().is_empty() && agent.len() <= 128, "agent", "must be 1 to 128 bytes of text");
 }
 
 /// Checks a task.
+///
+/// ```
+/// let mut problems = theazo_api::Problems::default();
+/// theazo_api::check_task("", &mut problems);
+/// assert_eq!(problems.into_result().unwrap_err()[0].message, "must say what to do");
+/// ```
 pub fn check_task(task: &str, problems: &mut Problems) {
     problems.require(!task.trim().is_empty(), "task", "must say what to do");
     problems.require(task.len() <= 1 << 20, "task", "is larger than 1 MiB");

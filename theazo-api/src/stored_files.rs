@@ -76,6 +76,7 @@ pub struct FileUploadOpts {
     /// The name of the file, without folders.
     pub filename: String,
     /// The content, as base64.
+    #[cfg_attr(feature = "schema", schemars(extend("contentEncoding" = "base64")))]
     pub data: String,
     /// What it is for.
     pub purpose: FilePurpose,
@@ -123,7 +124,7 @@ impl Check for FileUploadOpts {
 }
 
 /// Whether a text is base64 of the standard alphabet, with its padding.
-fn is_base64(text: &str) -> bool {
+pub(crate) fn is_base64(text: &str) -> bool {
     let digits = text.trim_end_matches('=');
     text.len().is_multiple_of(4)
         && text.len() - digits.len() <= 2

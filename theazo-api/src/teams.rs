@@ -415,6 +415,9 @@ tagged_union! {
         ToolCall = "tool_call" {
             /// The role of the member.
             role: String,
+            /// The id of the call, the same at its beginning and its end; null from a server that gives none.
+            #[serde(default)]
+            tool_call_id: Option<String>,
             /// The name of the tool.
             tool: String,
             /// What it is given.
@@ -424,6 +427,9 @@ tagged_union! {
         ToolResult = "tool_result" {
             /// The role of the member that called it.
             role: String,
+            /// The id of the call, the same at its beginning and its end; null from a server that gives none.
+            #[serde(default)]
+            tool_call_id: Option<String>,
             /// The name of the tool.
             tool: String,
             /// What it returned.

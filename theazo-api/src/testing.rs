@@ -91,6 +91,16 @@ pub struct ScriptedTurn {
 
 impl ScriptedTurn {
     /// A turn that answers with a text.
+    ///
+    /// ```
+    /// use theazo_api::testing::ScriptedTurn;
+    ///
+    /// let turns = [
+    ///     ScriptedTurn::tool_call("write_file", serde_json::json!({ "path": "report.md", "data": "# Report" })),
+    ///     ScriptedTurn::text("The report is done."),
+    ///     ScriptedTurn::error("the model is overloaded"),
+    /// ];
+    /// ```
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: Some(text.into()), ..Self::default() }
     }

@@ -1,4 +1,22 @@
 //! Points in time and durations, in the spellings that the API accepts.
+//!
+//! ```
+//! use std::time::Duration;
+//! use theazo_api::{DurationInput, Timestamp, time::human_duration};
+//!
+//! let nine: Timestamp = "2026-11-24T09:00:00Z".parse()?;
+//! let ten = nine.plus(Duration::from_secs(3600));
+//! assert_eq!(ten.to_string(), "2026-11-24T10:00:00.000Z");
+//! assert_eq!(ten.since(nine), Duration::from_secs(3600));
+//! assert_eq!(ten.minus(Duration::from_secs(3600)), nine);
+//! assert_eq!((nine.day(), nine.month()), ("2026-11-24".to_owned(), "2026-11".to_owned()));
+//! assert_eq!(Timestamp::from_millis(nine.as_millis()), nine);
+//!
+//! let DurationInput(duration) = "1h 30m".parse()?;
+//! assert_eq!(duration, Duration::from_secs(5400));
+//! assert_eq!(human_duration(duration), "1h 30m");
+//! # Ok::<(), String>(())
+//! ```
 
 use std::time::Duration;
 
@@ -96,7 +114,10 @@ impl schemars::JsonSchema for Timestamp {
 
 /// A duration in a request: text (`"90s"`, `"1h 30m"`, `"7d"`), an object (`{"minutes": 10}`) or milliseconds (`90000`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DurationInput(pub Duration);
+pub struct DurationInput(
+    /// The duration itself.
+    pub Duration,
+);
 
 impl From<Duration> for DurationInput {
     fn from(duration: Duration) -> Self {

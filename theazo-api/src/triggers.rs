@@ -101,6 +101,13 @@ pub struct TriggerCreateOpts {
 
 impl TriggerCreateOpts {
     /// What sets the trigger off.
+    ///
+    /// ```
+    /// use theazo_api::{TriggerCreateOpts, TriggerType};
+    ///
+    /// let opts = TriggerCreateOpts { event: Some("order.paid".to_owned()), ..Default::default() };
+    /// assert_eq!(opts.kind(), TriggerType::Event);
+    /// ```
     pub fn kind(&self) -> TriggerType {
         let by_default = if self.event.is_some() { TriggerType::Event } else { TriggerType::Webhook };
         self.r#type.clone().unwrap_or(by_default)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     check::Problems,
+    error::ErrorCode,
     workflow_graph::{Graph, Node, Place, branch_targets, jump_targets},
     workflow_references::{RESERVED, references_of},
     workflow_step_parts::{BranchTarget, WaitTimeout},
@@ -14,6 +15,14 @@ use crate::{
 pub const MAX_STEPS: usize = 500;
 
 /// Checks the steps of a workflow: each for itself, their ids, their order and their references.
+///
+/// ```
+/// use theazo_api::{Problems, WorkflowStep, check_steps};
+///
+/// let mut problems = Problems::default();
+/// check_steps(&[WorkflowStep::agent("write", "writer").after(["research"])], &mut problems);
+/// assert_eq!(problems.into_result().unwrap_err()[0].field, "steps.0.dependsOn");
+/// ```
 pub fn check_steps(steps: &[WorkflowStep], problems: &mut Problems) {
     problems.require(!steps.is_empty(), "steps", "must have at least one step");
     let graph = Graph::new(steps);
@@ -29,6 +38,16 @@ pub fn check_steps(steps: &[WorkflowStep], problems: &mut Problems) {
         step.references(index);
     }
     check_order(&graph, problems);
+}
+
+/// The code with which these steps are refused: circles have one of their own.
+pub(crate) fn refusal_of(steps: &[WorkflowStep]) -> ErrorCode {
+    let graph = Graph::new(steps);
+    if graph.nodes.len() <= MAX_STEPS && graph.cycle().is_some() {
+        ErrorCode::WorkflowCircularDependency
+    } else {
+        ErrorCode::InvalidRequest
+    }
 }
 
 fn check_ids(graph: &Graph<'_>, problems: &mut Problems) {
@@ -51,8 +70,8 @@ fn check_order(graph: &Graph<'_>, problems: &mut Problems) {
     let Some(cycle) = graph.cycle() else { return };
     let field = format!("{}.dependsOn", graph.nodes[cycle.first].path);
     let message = match cycle.ids.as_slice() {
-        [id] => format!("`{id}` depends on itself"),
-        ids => format!("the steps wait for one another in a circle: `{}` -> `{}`", ids.join("` -> `"), ids[0]),
+        [id] => format!("lets `{id}` wait for itself"),
+        ids => format!("goes in a circle, each step waits for the next: `{}` -> `{}`", ids.join("` -> `"), ids[0]),
     };
     problems.add(&field, message);
 }
@@ -211,6 +230,19 @@ mod tests {
     }
 
     #[test]
+    fn only_a_circle_is_refused_with_its_own_code() {
+        let code = |steps: Value| refusal_of(&serde_json::from_value::<Vec<_>>(steps).unwrap());
+        let long: Vec<Value> = (0..501).map(|_| json!({ "id": "a", "agent": "w", "dependsOn": ["a"] })).collect();
+
+        assert_eq!(
+            code(json!([{ "id": "a", "agent": "w", "dependsOn": ["a", "nowhere"] }])),
+            ErrorCode::WorkflowCircularDependency
+        );
+        assert_eq!(code(json!([{ "id": "a", "agent": "w", "dependsOn": ["nowhere"] }])), ErrorCode::InvalidRequest);
+        assert_eq!(code(json!(long)), ErrorCode::InvalidRequest);
+    }
+
+    #[test]
     fn a_workflow_has_steps_but_not_too_many() {
         let many: Vec<Value> = (0..501).map(|index| json!({ "id": format!("s{index}"), "agent": "a" })).collect();
 
@@ -270,12 +302,12 @@ mod tests {
 
         assert_eq!(
             problems(json!([{ "id": "z", "agent": "a" }, agent("a", "c"), agent("b", "a"), agent("c", "b")])),
-            ["steps.1.dependsOn: the steps wait for one another in a circle: `a` -> `c` -> `b` -> `a`"]
+            ["steps.1.dependsOn: goes in a circle, each step waits for the next: `a` -> `c` -> `b` -> `a`"]
         );
-        assert_eq!(problems(json!([agent("a", "a")])), ["steps.0.dependsOn: `a` depends on itself"]);
+        assert_eq!(problems(json!([agent("a", "a")])), ["steps.0.dependsOn: lets `a` wait for itself"]);
         assert_eq!(
             problems(json!([{ "id": "both", "type": "parallel", "branches": [agent("a", "both")] }])),
-            ["steps.0.dependsOn: the steps wait for one another in a circle: `both` -> `a` -> `both`"]
+            ["steps.0.dependsOn: goes in a circle, each step waits for the next: `both` -> `a` -> `both`"]
         );
     }
 

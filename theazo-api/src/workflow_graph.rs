@@ -14,6 +14,14 @@ use crate::{
 /// A circle in which steps wait for one another: the ids, each of which waits for the next and the last for the first.
 ///
 /// A step that depends on itself is a circle of one. Dependencies on steps that do not exist are passed over.
+///
+/// ```
+/// use theazo_api::{WorkflowStep, find_cycle};
+///
+/// let draft = WorkflowStep::agent("draft", "writer").after(["review"]);
+/// let review = WorkflowStep::agent("review", "reviewer").after(["draft"]);
+/// assert_eq!(find_cycle(&[draft, review]).unwrap().len(), 2);
+/// ```
 pub fn find_cycle(steps: &[WorkflowStep]) -> Option<Vec<String>> {
     Graph::new(steps).cycle().map(|nodes| nodes.ids)
 }

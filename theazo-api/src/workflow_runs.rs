@@ -46,7 +46,7 @@ endpoints! {
     /// Lists runs of workflows, the newest first.
     ListWorkflowRuns: Get "/v1/workflow-runs" => "workflows.runs",
         query: WorkflowRunFilters, response: Page<WorkflowRun>,
-        with { planned: true };
+        with { older: &[(Method::Get, "/v1/workflows/runs")], planned: true };
 
     /// Fetches a run of a workflow, with what its steps returned so far.
     GetWorkflowRun: Get "/v1/workflow-runs/{workflowRunId}" => "workflows.getRun",

@@ -80,6 +80,12 @@ impl From<&str> for BranchTarget {
 
 impl BranchTarget {
     /// The id of the step that it goes on with, if it names one.
+    ///
+    /// ```
+    /// use theazo_api::BranchTarget;
+    ///
+    /// assert_eq!(BranchTarget::from("publish").step(), Some("publish"));
+    /// ```
     pub fn step(&self) -> Option<&str> {
         match self {
             Self::Step(id) => Some(id),
@@ -138,7 +144,7 @@ tagged_union! {
 }
 
 open_enum! {
-    /// What happens when an event did not come in time: one of these, or the id of the step that the workflow goes on with.
+    /// What happens when an event did not come in time: one of these, or the id of the step to go on with.
     WaitTimeout {
         /// The step fails.
         Fail = "fail",

@@ -1,4 +1,27 @@
 //! The steps of a workflow: ten kinds, told apart by `type`.
+//!
+//! ```
+//! use std::time::Duration;
+//! use theazo_api::{StepFailurePolicy, WorkflowStep};
+//!
+//! let steps = [
+//!     WorkflowStep::agent("research", "researcher")
+//!         .with_task("Find out what is new")
+//!         .with_input([("topic", "$.trigger.topic")])
+//!         .on_step_failure(StepFailurePolicy::Retry {}),
+//!     WorkflowStep::transform("sum", [("total", "$.research.output.count * 2")]).after(["research"]),
+//!     WorkflowStep::condition("enough", "$.sum.output.total > 10").then("publish").otherwise("pause"),
+//!     WorkflowStep::delay("pause", Duration::from_secs(3600)),
+//!     WorkflowStep::wait("paid", "order.paid"),
+//!     WorkflowStep::approval("publish", "publish the report"),
+//!     WorkflowStep::webhook("tell", "https://app.example.com/hooks/report").after(["publish"]),
+//!     WorkflowStep::parallel("reviews", [WorkflowStep::agent("style", "reviewer"), WorkflowStep::agent("facts", "checker")]),
+//!     WorkflowStep::map("letters", "$.research.output.people", WorkflowStep::agent("letter", "writer")),
+//!     WorkflowStep::planner("plan", "planner"),
+//! ];
+//! assert_eq!((steps[1].id(), steps[1].depends_on()), ("sum", &["research".to_owned()][..]));
+//! assert!(steps[0].failure_policy().is_some() && steps[0].validation_failure_policy().is_none());
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -369,6 +392,11 @@ impl WorkflowStep {
     /// The steps that must be done before this one starts.
     pub fn depends_on(&self) -> &[String] {
         common_field!(self, depends_on => depends_on.as_deref().unwrap_or_default(), _ => &[])
+    }
+
+    /// The field for them, where a step of its kind has one.
+    pub(crate) fn depends_on_mut(&mut self) -> Option<&mut Option<Vec<String>>> {
+        common_field!(self, depends_on => Some(depends_on), _ => None)
     }
 
     /// What happens when it fails, if it says so itself.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::{
     check::{Check, Problems},
     endpoint::{Repeat, Reply, endpoints},
+    error::ErrorCode,
     id::WorkflowId,
     money::CURRENCY,
     open_enum::open_enum,
@@ -14,7 +15,7 @@ use crate::{
     schedules::{Schedule, check_cron, check_timezone},
     sessions::{check_page_limit, check_user_id},
     time::{DurationInput, Timestamp},
-    workflow_check::check_steps,
+    workflow_check::{check_steps, refusal_of},
     workflow_policies::{PlannerPolicy, RetryConfig, WorkflowFailurePolicy, WorkflowPolicy, failure_policy, retries},
     workflow_steps::{WorkflowStep, WorkflowStepType},
 };
@@ -126,6 +127,10 @@ impl Check for WorkflowCreateOpts {
             problems,
         );
     }
+
+    fn refusal(&self) -> ErrorCode {
+        refusal_of(&self.steps)
+    }
 }
 
 /// What is changed in a workflow. What is absent stays as it is; null takes a setting away.
@@ -185,6 +190,10 @@ impl Check for WorkflowUpdateOpts {
             },
             problems,
         );
+    }
+
+    fn refusal(&self) -> ErrorCode {
+        refusal_of(self.steps.as_deref().unwrap_or_default())
     }
 }
 

@@ -57,6 +57,7 @@ fixtures! {
     r#struct cost_limit_status CostLimitStatus;
     r#struct limit_status LimitStatus;
     r#struct minutes_limit_status MinutesLimitStatus;
+    r#struct duration_limit_status DurationLimitStatus;
     r#struct session_limits_update SessionLimitsUpdate;
     r#struct agent_create_opts AgentCreateOpts;
     choice compute_choice ComputeChoice;

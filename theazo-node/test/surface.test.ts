@@ -22,6 +22,8 @@ test('every operation of openapi.json has a method where it says', () => {
     session: new theazo.Session(undefined as never, data),
     agent: new theazo.Agent(undefined as never, data),
     run: new theazo.Run(undefined as never, data),
+    fleet: new theazo.Fleet(undefined as never, data),
+    team: new theazo.Team(undefined as never, data),
     testing: TestPlane.prototype,
   };
 
@@ -29,7 +31,8 @@ test('every operation of openapi.json has a method where it says', () => {
   let found = 0;
   for (const operation of Object.values(document.paths).flatMap((path) => Object.values(path))) {
     const surface = operation['x-theazo-surface'];
-    if (surface === undefined) continue;
+    // Programs in a sandbox use the operations of `sandbox` through a client of their own.
+    if (surface === undefined || surface.startsWith('sandbox.')) continue;
     const [root = '', ...rest] = surface.split('.');
     const start = receivers[root] === undefined ? client : receivers[root];
     const names = receivers[root] === undefined ? [root, ...rest] : rest;
@@ -42,7 +45,7 @@ test('every operation of openapi.json has a method where it says', () => {
   }
 
   assert.deepEqual(missing, []);
-  assert.ok(found >= 41, `only ${found} operations were found in openapi.json`);
+  assert.ok(found >= 240, `only ${found} operations were found in openapi.json`);
 });
 
 test('a test plane has its operations', () => {

@@ -26,7 +26,7 @@ pub struct Client {
 enum Source {
     /// Over HTTP. A child made by `fork` builds its own transport, because connections belong to the threads of the
     /// parent. The lock is held only with the GIL held, as a forking thread holds it.
-    Http { config: Config, transport: Mutex<(u32, Transport)> },
+    Http { config: Box<Config>, transport: Mutex<(u32, Transport)> },
     /// A control plane inside this process.
     Plane(Arc<Plane>),
 }
@@ -111,7 +111,9 @@ impl Client {
             return Plane::start(py, None, config);
         }
         let transport = new_transport(py, &config)?;
-        Ok(Self { source: Source::Http { config, transport: Mutex::new((std::process::id(), transport)) } })
+        Ok(Self {
+            source: Source::Http { config: Box::new(config), transport: Mutex::new((std::process::id(), transport)) },
+        })
     }
 
     /// A client of a new control plane inside this process.

@@ -217,13 +217,20 @@ def test_a_wrong_key_is_a_typed_error(theazo_plane: TestPlane) -> None:
     assert caught.value.request_id
 
 
-@pytest.mark.parametrize("session_id", ["ses_unknown", "agt_unknown", "../../etc/passwd", "ses_\u00e9 ?#"])
+@pytest.mark.parametrize("session_id", ["ses_unknown", "../../etc/passwd", "ses_\u00e9 ?#"])
 def test_an_unknown_id_is_a_typed_error(theazo_plane: TestPlane, session_id: str) -> None:
     with pytest.raises(NotFoundError) as caught:
         theazo_plane.client().sessions.get(session_id)
 
     assert caught.value.code == "not_found"
     assert caught.value.request_id
+
+
+def test_an_id_of_another_kind_is_named_and_nothing_is_sent(theazo_plane: TestPlane) -> None:
+    with pytest.raises(InvalidRequestError, match="`sessionId` is `agt_unknown`, the id of another kind") as caught:
+        theazo_plane.client().sessions.get("agt_unknown")
+
+    assert caught.value.request_id is None
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ SURFACES = sorted(
     for operations in DOCUMENT["paths"].values()
     for operation in operations.values()
     if isinstance(operation, dict) and "x-theazo-surface" in operation
+    # Programs in a sandbox use these through a client of their own.
+    if not operation["x-theazo-surface"].startswith("sandbox.")
 )
 
 
@@ -33,7 +35,7 @@ def class_name(receiver: str) -> str:
 
 
 def test_the_document_has_operations() -> None:
-    assert len(SURFACES) > 30
+    assert len(SURFACES) > 240
 
 
 @pytest.mark.parametrize("surface", SURFACES)

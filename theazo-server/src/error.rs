@@ -57,6 +57,11 @@ impl AppError {
 
     /// Checks of fields failed.
     pub fn invalid_fields(problems: &[FieldProblem]) -> Self {
+        Self::refused(ErrorCode::InvalidRequest, problems)
+    }
+
+    /// Checks of fields failed, for which there is a code of its own.
+    pub fn refused(code: ErrorCode, problems: &[FieldProblem]) -> Self {
         let named: Vec<String> = problems
             .iter()
             .map(|problem| {
@@ -67,7 +72,7 @@ impl AppError {
                 }
             })
             .collect();
-        Self::new(ErrorCode::InvalidRequest, named.join("; ")).with("fields", json!(problems))
+        Self::new(code, named.join("; ")).with("fields", json!(problems))
     }
 
     /// One field is wrong.

@@ -1,11 +1,13 @@
 //! A whole control plane inside this process.
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), theazo::Error> {
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), theazo::Error> {
 //! use theazo::embedded::{Plane, PlaneOptions};
 //!
-//! let plane = Plane::start(PlaneOptions { data_dir: Some("./theazo-data".into()), ..PlaneOptions::default() }).await?;
+//! let plane = Plane::start(PlaneOptions::default()).await?;
 //! let session = plane.client().sessions().for_user("user_123").await?;
+//! assert_eq!(session.data().user_id, "user_123");
 //! plane.shutdown().await;
 //! # Ok(()) }
 //! ```
@@ -24,6 +26,15 @@ use tokio::runtime::Handle;
 use crate::{config::Config, error::Error, surface::Theazo, transport::Transport};
 
 /// How to start an embedded control plane.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), theazo::Error> {
+/// use theazo::embedded::{Plane, PlaneOptions};
+///
+/// // It keeps its data, and goes on where it was when it starts again.
+/// let plane = Plane::start(PlaneOptions { data_dir: Some("./theazo-data".into()), ..PlaneOptions::default() }).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct PlaneOptions {
     /// Where its data is kept; in memory if there is none. A plane that starts again in the same folder goes on.
@@ -55,6 +66,24 @@ impl fmt::Debug for PlaneKeys {
 ///
 /// It works until [`shutdown`](Self::shutdown) is called, or until the last clone and the last client, handle or stream
 /// that came from it are dropped.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), theazo::Error> {
+/// use std::time::Duration;
+/// use theazo::{Config, Theazo, embedded::{Plane, PlaneKeys, PlaneOptions}};
+///
+/// let plane = Plane::start(PlaneOptions::default()).await?;
+/// let PlaneKeys { test, .. } = plane.keys();
+/// // A client in the simulated world of the plane, which leaves no usage.
+/// let transport = plane.transport_with(Config::with_api_key(test).timeout(Duration::from_secs(5)))?;
+/// let simulated = Theazo::over(transport);
+/// simulated.sessions().for_user("user_123").await?;
+/// // One in its live world.
+/// let live = Theazo::over(plane.transport());
+/// assert!(live.sessions().list().await?.data.is_empty(), "what is in one world is not seen in the other");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Plane {
     running: Arc<Running>,

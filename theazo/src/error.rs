@@ -10,9 +10,45 @@ use crate::transport::Attempt;
 ///
 /// [`kind`](Error::kind) says how far the call came, [`code`](Error::code) what went wrong as programs branch on it, and
 /// `Display` what happened and what to do about it. The API key never appears in any of them.
+///
+/// ```no_run
+/// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+/// use theazo::{ErrorKind, types::ErrorCode};
+///
+/// match session.run("researcher", "analyze competitor pricing").await {
+///     Ok(result) => println!("{}", result.output),
+///     Err(error) if *error.code() == ErrorCode::SessionLimitExceeded => {
+///         println!("the limit is used up: {:?}", error.details());
+///     }
+///     Err(error) if error.is_retryable() => println!("later, in {:?} say", error.retry_after()),
+///     Err(error) => {
+///         // How far did it come? Each kind asks for something else.
+///         match error.kind() {
+///             ErrorKind::NotSent => println!("nothing happened"),
+///             ErrorKind::MaybeReceived => println!("repeat it with the same idempotency key"),
+///             ErrorKind::Answered => println!("HTTP {} [{}]", error.status(), error.request_id()),
+///             ErrorKind::InvalidInput { parameter } => println!("`{parameter}`: {}", error.message()),
+///             other => println!("{}", other.as_str()),
+///         }
+///         for attempt in error.attempts() {
+///             println!("attempt {} came to {:?}", attempt.number, attempt.problem);
+///         }
+///         println!("{:?}; trace {}; {}", error.hint(), error.trace_id(), error.to_json());
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 pub struct Error(Box<Parts>);
 
 /// How far a call came before it failed.
+///
+/// ```
+/// use theazo::{Config, ErrorKind, Transport};
+///
+/// let error = Transport::new(Config::with_api_key("th_test_1").base_url("not an address")).unwrap_err();
+/// assert_eq!(*error.kind(), ErrorKind::Configuration);
+/// assert_eq!(error.kind().as_str(), "configuration");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -97,6 +133,11 @@ impl Error {
 
     /// An error in one or more arguments; the first one names the error.
     pub(crate) fn invalid_fields(problems: Vec<FieldProblem>) -> Self {
+        Self::refused(ErrorCode::InvalidRequest, problems)
+    }
+
+    /// An error in one or more arguments, for which there is a code of its own.
+    pub(crate) fn refused(code: ErrorCode, problems: Vec<FieldProblem>) -> Self {
         let message = problems
             .iter()
             .map(|problem| {
@@ -106,7 +147,7 @@ impl Error {
             .collect::<Vec<_>>()
             .join("; ");
         let parameter = problems.first().map(|problem| problem.field.clone()).unwrap_or_default();
-        let mut error = Self::new(ErrorKind::InvalidInput { parameter }, ErrorCode::InvalidRequest, message);
+        let mut error = Self::new(ErrorKind::InvalidInput { parameter }, code, message);
         let fields = serde_json::to_value(problems).unwrap_or_default();
         error.0.details.insert("fields".to_owned(), fields);
         error

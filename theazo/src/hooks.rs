@@ -28,6 +28,30 @@ use std::{
 /// Is told of requests, answers, retries and stream events. The defaults do nothing.
 ///
 /// Hooks are called in the task of the call, so they must be quick. One that panics is passed over; the call goes on.
+///
+/// ```
+/// use theazo::hooks::{ArrivedEvent, Hook, RequestEvent, ResponseEvent, RetryEvent};
+///
+/// struct Everything;
+///
+/// impl Hook for Everything {
+///     fn on_request(&self, request: &RequestEvent<'_>) {
+///         println!("{} {} (attempt {})", request.method, request.path, request.attempt);
+///     }
+///
+///     fn on_response(&self, response: &ResponseEvent<'_>) {
+///         println!("{:?} after {:?}", response.status, response.took);
+///     }
+///
+///     fn on_retry(&self, retry: &RetryEvent<'_>) {
+///         println!("{} pauses {:?}: {}", retry.operation, retry.pause, retry.problem);
+///     }
+///
+///     fn on_stream_event(&self, event: &ArrivedEvent<'_>) {
+///         println!("{:?}: {} bytes", event.id, event.data.len());
+///     }
+/// }
+/// ```
 pub trait Hook: Send + Sync + 'static {
     /// A request is about to be sent: once for each attempt.
     fn on_request(&self, request: &RequestEvent<'_>) {

@@ -15,6 +15,7 @@ mod surface;
 pub mod testing;
 pub mod transport;
 pub mod webhooks;
+pub mod workflow;
 
 pub use config::Config;
 #[cfg(feature = "embedded")]
@@ -28,3 +29,4 @@ pub use surface::{Agent, FileData, Fleet, Items, Pages, Run, Session, Team, Thea
 pub use theazo_api as types;
 pub use theazo_api::Secret;
 pub use transport::{Attempt, CallOptions, ResponseMeta, Transport};
+pub use workflow::{WorkflowBuilder, workflow};

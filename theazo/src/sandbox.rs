@@ -59,6 +59,29 @@ tokio::task_local! {
 
 /// The bridge to the control plane. Clones are the same bridge; when the last one is dropped, it waits up to five seconds
 /// until everything is sent.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), theazo::Error> {
+/// use theazo::{sandbox::{ModelCall, Sandbox}, types::LogLevel};
+///
+/// // What `from_env` does with the three variables of a sandbox.
+/// let sandbox = Sandbox::connect("http://127.0.0.1:7701/bridge", "agt_51d0e7a9c2f4", "ses_9f27c4e1b0a3")?;
+/// sandbox.debug("the page has 3 links");
+/// sandbox.warn("the page has no title");
+/// let page = serde_json::Map::from_iter([("page".to_owned(), 7.into())]);
+/// sandbox.log(LogLevel::Info, "fetched", page);
+/// sandbox.track_model(ModelCall {
+///     model: "anthropic/claude-sonnet".to_owned(),
+///     input_tokens: 1840,
+///     output_tokens: 212,
+///     cost: None,
+/// });
+/// sandbox.flush().await?;
+/// if sandbox.is_connected() && sandbox.lost() > 0 {
+///     eprintln!("{} reports did not arrive", sandbox.lost());
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Sandbox {
     /// `None` outside of a sandbox.

@@ -1,19 +1,20 @@
 //! Tests against the real control plane, with fakes only at its edges: a scripted model, simulated sandboxes, a clock
 //! that the test moves, and faults that the test injects.
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), theazo::Error> {
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), theazo::Error> {
 //! use theazo::testing::{ScriptedTurn, TestPlane};
 //!
 //! let plane = TestPlane::start().await?;
-//! let answer = ScriptedTurn { text: Some("42".to_owned()), ..ScriptedTurn::default() };
-//! plane.script("researcher", [answer]).await?;
+//! plane.script("researcher", [ScriptedTurn::text("42")]).await?;
 //!
 //! let session = plane.client().sessions().for_user("user_1").await?;
 //! let result = session.run("researcher", "what is the answer?").await?;
 //!
 //! assert_eq!(result.output, "42");
 //! assert!(plane.charges().await?.iter().all(|charge| charge.user_id == "user_1"));
+//! plane.shutdown().await;
 //! # Ok(()) }
 //! ```
 

@@ -48,6 +48,25 @@ const SIGNATURE: &str = "webhook-signature";
 const MOST_SIGNATURES: usize = 16;
 
 /// Verifies deliveries with one secret, or with several while a secret is being changed.
+///
+/// ```
+/// # fn main() -> Result<(), theazo::Error> {
+/// use std::time::{Duration, SystemTime};
+/// use theazo::webhooks::{Delivery, Verifier, sign_for_test_at};
+///
+/// let (old, new) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+/// let verifier = Verifier::new(new)?.or_secret(old)?.tolerance(Duration::from_secs(60));
+///
+/// let body = br#"{"type":"agent.completed","timestamp":"2026-11-24T09:00:00.000Z",
+///     "data":{"agentId":"agt_1","sessionId":"ses_1","output":"42"}}"#;
+/// let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+/// let headers = sign_for_test_at(long_ago, old, "msg_1", body)?;
+///
+/// assert!(verifier.verify(body, &headers).is_err(), "somebody may have recorded it");
+/// let Delivery { id, .. } = verifier.verify_at(long_ago, body, &headers)?;
+/// assert_eq!(id, "msg_1");
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Verifier {
     keys: Vec<Secret>,
@@ -233,6 +252,15 @@ pub fn sign_for_test(secret: impl Into<Secret>, id: &str, body: &[u8]) -> Result
 }
 
 /// As [`sign_for_test`], signed at another time than now.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use theazo::webhooks::sign_for_test_at;
+///
+/// let yesterday = SystemTime::now() - Duration::from_secs(24 * 3600);
+/// let headers = sign_for_test_at(yesterday, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_1", b"{}")?;
+/// # Ok::<(), theazo::Error>(())
+/// ```
 ///
 /// # Errors
 ///

@@ -11,7 +11,7 @@ use support::{
     memory::{Fate, Memory},
 };
 use theazo::{ErrorKind, transport::Call};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// One operation of each way in which a call may be repeated, and of each method.
 const OPERATIONS: &[(&str, &[&str], bool)] = &[
@@ -154,7 +154,7 @@ async fn a_success_after_failures_is_one_success() {
 async fn row_52_a_server_cannot_hold_a_caller_longer_than_the_caller_wants() {
     let table = [
         (Fate::Silence, "`GET /v1/sessions/{sessionId}` took longer than 5s"),
-        (Fate::EndlessBody, "`GET /v1/sessions/{sessionId}` took longer than 5s"),
+        (Fate::endless_body(), "`GET /v1/sessions/{sessionId}` took longer than 5s"),
         (Fate::fails(429, &[("retry-after", "30")]), "HTTP 429"),
         (Fate::Late(Duration::from_secs(4), Box::new(Fate::fails(503, &[("retry-after", "3")]))), "HTTP 503"),
     ];
@@ -171,6 +171,39 @@ async fn row_52_a_server_cannot_hold_a_caller_longer_than_the_caller_wants() {
         assert!(begun.elapsed() <= Duration::from_millis(5_002), "{:?}", begun.elapsed());
         assert_eq!(memory.open(), 0, "nothing is left open");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_52_a_pause_of_ages_is_an_error_at_once_and_nonsense_is_no_pause() {
+    // 2^31 and 2^32 seconds or milliseconds overflow timers elsewhere, which then do not wait at all.
+    let ages = ["2147483648", "4233600", "2147483.648", "4294967.296", "18446744073709551616", "1e19"];
+    for (name, value, retried) in ages
+        .map(|age| ("retry-after", age, false))
+        .into_iter()
+        .chain([("retry-after-ms", "2147483648", false), ("retry-after-ms", "4294967296", false)])
+        .chain(["-1", "-2147483648", "1e999", ""].map(|nonsense| ("retry-after", nonsense, true)))
+    {
+        let memory = Memory::new([Fate::fails(429, &[(name, value)])]);
+        let begun = Instant::now();
+
+        let error = memory.transport().call(call("GetSession", &["ses_1"])).await.unwrap_err();
+
+        let (requests, most) = if retried { (3, Duration::from_millis(1_504)) } else { (1, Duration::ZERO) };
+        assert_eq!(memory.requests().len(), requests, "{name}: {value}");
+        assert!(begun.elapsed() <= most, "{name}: {value}: {:?}", begun.elapsed());
+        assert_eq!(error.retry_after().is_some(), !retried, "{name}: {value}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_52_a_call_that_pauses_can_be_left_and_is_over_then() {
+    let memory = Memory::new([Fate::fails(503, &[("retry-after", "60")])]);
+
+    let left = timeout(Duration::from_secs(1), memory.transport().call(call("GetSession", &["ses_1"]))).await;
+    tokio::time::advance(Duration::from_secs(600)).await;
+
+    assert!(left.is_err());
+    assert_eq!((memory.requests().len(), memory.open()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

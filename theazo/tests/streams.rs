@@ -4,46 +4,15 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Act, PATIENCE, Server, call, events, json};
-use theazo::{
-    Config, ErrorKind, EventStream, Transport,
-    transport::Call,
-    types::{ErrorCode, StreamEvent},
+use support::{
+    Act, PATIENCE, Server, call, events, json,
+    stream::{DONE, RUN, done, stream_call, text, texts},
 };
+use theazo::{Config, ErrorKind, EventStream, Transport, types::ErrorCode};
 use tokio::time::timeout;
-
-const RUN: &str = r#"{"id":"arun_1","sessionId":"ses_1","agentId":"agt_1","agent":"a","task":"t","status":"cancelled","cost":{"amount":0},"createdAt":"2026-11-24T09:00:00.000Z"}"#;
-const DONE: &str =
-    r#"data: {"type":"done","runId":"arun_1","output":"x","cost":{"amount":1},"duration":"1s","durationMs":1000}"#;
-
-fn stream_call() -> Call {
-    call("StreamAgentRun", &["agt_1"]).body(r#"{"task":"t"}"#)
-}
-
-fn text(id: u32, text: &str) -> String {
-    format!("id: {id}\ndata: {{\"type\":\"text\",\"text\":\"{text}\"}}\n\n")
-}
-
-fn done(id: u32) -> String {
-    format!("id: {id}\n{DONE}\n\n")
-}
 
 async fn open(server: &Server) -> EventStream {
     timeout(PATIENCE, server.transport().open(stream_call())).await.unwrap().unwrap()
-}
-
-/// The texts of all events until the stream ends; `done` is the text of the last one.
-async fn texts(stream: &mut EventStream) -> Vec<String> {
-    let mut texts = Vec::new();
-    while let Some(event) = timeout(PATIENCE, stream.next()).await.expect("the stream goes on") {
-        let data = event.unwrap().data;
-        texts.push(match serde_json::from_slice(&data).unwrap() {
-            StreamEvent::Text { text } => text,
-            StreamEvent::Done { .. } => "done".to_owned(),
-            other => panic!("{other:?}"),
-        });
-    }
-    texts
 }
 
 #[tokio::test]

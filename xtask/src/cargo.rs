@@ -1,6 +1,6 @@
 //! What cargo says about the workspace.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -17,6 +17,12 @@ pub fn metadata(arguments: &[&str]) -> Result<Value> {
         .context("`cargo` cannot be run")?;
     ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim());
     serde_json::from_slice(&output.stdout).context("cargo metadata is not JSON")
+}
+
+/// The folder that cargo builds into.
+pub fn target() -> Result<PathBuf> {
+    let metadata = metadata(&["--no-deps"])?;
+    metadata["target_directory"].as_str().map(PathBuf::from).context("cargo metadata names no target folder")
 }
 
 /// The cargo that runs this program.

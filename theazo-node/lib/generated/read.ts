@@ -67,6 +67,7 @@ export function readLimitsStatus(value: Arrived): types.LimitsStatus {
   if (value.maxCost) readCostLimitStatus(value.maxCost);
   value.maxAgents ??= null;
   value.maxComputeMinutes ??= null;
+  value.maxDuration ??= null;
   return value;
 }
 
@@ -97,6 +98,12 @@ export function readIsolation(value: Arrived): types.Isolation {
 /** Reads StreamEvent. */
 export function readStreamEvent(value: Arrived): types.StreamEvent {
   switch (value.type) {
+    case 'tool_call':
+      value.toolCallId ??= null;
+      break;
+    case 'tool_result':
+      value.toolCallId ??= null;
+      break;
     case 'progress':
       value.percentage ??= null;
       break;
@@ -397,6 +404,12 @@ export function readTeamCancellation(value: Arrived): types.TeamCancellation {
 /** Reads TeamStreamEvent. */
 export function readTeamStreamEvent(value: Arrived): types.TeamStreamEvent {
   switch (value.type) {
+    case 'tool_call':
+      value.toolCallId ??= null;
+      break;
+    case 'tool_result':
+      value.toolCallId ??= null;
+      break;
     case 'message':
       readTeamMessage(value.message);
       break;

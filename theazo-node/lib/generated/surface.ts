@@ -24,6 +24,10 @@ export class AgentExecs {
    * Writes to the standard input of a program that was started with `stdin`.
    * @param execId The execution of the program, as `started` says.
    * @param data What to write, as `encoding` says; it may be empty where `close` is true.
+   * @example
+   * ```ts
+   * await agent.execs.write('exec_0c9d3b7e12f8', 'eWVzCg==', { close: true });
+   * ```
    */
   async write(execId: types.ExecId, data: string, options: Omit<types.ExecInputOpts, 'data'> & CallOptions = {}): Promise<void> {
     const [rest, call] = splitOptions(options);
@@ -34,6 +38,10 @@ export class AgentExecs {
    * Sends a signal to a program and all that it started. A program that has ended stays as it is.
    * @param execId The execution of the program, as `started` says.
    * @param signal The signal; `SIGKILL` by default.
+   * @example
+   * ```ts
+   * await agent.execs.kill('exec_0c9d3b7e12f8', 'SIGTERM');
+   * ```
    */
   async kill(execId: types.ExecId, signal?: types.ExecSignal, options?: CallOptions): Promise<void> {
     await this.#caller.call('KillExec', { agentId: this.#owner.id, execId }, undefined, { signal }, options, asItIs);
@@ -57,6 +65,10 @@ export class AgentFiles {
    * A relative path is relative to `/workspace`. Only `/workspace` and `/data` can be written.
    * @param path The path; a relative one is relative to `/workspace`.
    * @param data The content: text, or any bytes.
+   * @example
+   * ```ts
+   * await agent.files.write('report.md', '# Report\n\nRevenue rose by 8 percent. ✓\n');
+   * ```
    */
   async write(path: string, data: string | Uint8Array, options?: CallOptions): Promise<void> {
     await this.#caller.call('WriteFile', { agentId: this.#owner.id }, undefined, { path, ...encodeFile(data) }, options, asItIs);
@@ -65,6 +77,11 @@ export class AgentFiles {
   /**
    * Reads a file from the agent's sandbox.
    * @param path The path of the file; a relative one is relative to `/workspace`.
+   * @example
+   * ```ts
+   * const bytes = await agent.files.read('charts/revenue.png');
+   * console.log(bytes.length);
+   * ```
    */
   async read(path: string, options?: CallOptions): Promise<Buffer> {
     return decodeFile(await this.#caller.call<types.FileContent>('ReadFile', { agentId: this.#owner.id, path }, undefined, undefined, options, asItIs));
@@ -73,6 +90,13 @@ export class AgentFiles {
   /**
    * Lists a folder of the agent's sandbox, by name.
    * @param dir The folder; `/data` by default. A relative path is relative to `/workspace`, and `/` shows both.
+   * @example
+   * ```ts
+   * const entries = await agent.files.list('/workspace/charts');
+   * for (const entry of entries) {
+   *   console.log(entry.name);
+   * }
+   * ```
    */
   async list(dir?: string, options?: CallOptions): Promise<types.FileEntry[]> {
     return await this.#caller.call<types.FileEntry[]>('ListFiles', { agentId: this.#owner.id }, { dir }, undefined, options, readList(readFileEntry));
@@ -81,6 +105,10 @@ export class AgentFiles {
   /**
    * Removes a file or folder from the agent's sandbox.
    * @param path The path of the file; a relative one is relative to `/workspace`.
+   * @example
+   * ```ts
+   * await agent.files.delete('charts/revenue.png', { recursive: true });
+   * ```
    */
   async delete(path: string, options: types.FileDeleteOpts & CallOptions = {}): Promise<void> {
     const [rest, call] = splitOptions(options);
@@ -91,6 +119,11 @@ export class AgentFiles {
    * Moves a file or folder in the agent's sandbox, or gives it another name, and makes the folders that it needs.
    * @param source Where it is; a relative path is relative to `/workspace`.
    * @param target Where it is to be, with its name; a relative path is relative to `/workspace`.
+   * @example
+   * ```ts
+   * const entry = await agent.files.rename('draft.md', 'reports/final.md', { overwrite: true });
+   * console.log(entry.name);
+   * ```
    */
   async rename(source: string, target: string, options: Omit<types.FileMoveOpts, 'source' | 'target'> & CallOptions = {}): Promise<types.FileEntry> {
     const [rest, call] = splitOptions(options);
@@ -100,6 +133,11 @@ export class AgentFiles {
   /**
    * Makes a folder in the agent's sandbox, with those that it is in. A folder that is there already stays as it is.
    * @param path The path; a relative one is relative to `/workspace`.
+   * @example
+   * ```ts
+   * const entry = await agent.files.makeDir('reports/2026');
+   * console.log(entry.name);
+   * ```
    */
   async makeDir(path: string, options?: CallOptions): Promise<types.FileEntry> {
     return await this.#caller.call<types.FileEntry>('MakeFolder', { agentId: this.#owner.id }, undefined, { path }, options, readFileEntry);
@@ -123,12 +161,25 @@ export class AgentPorts {
    * The address works as long as the agent has its sandbox; while nothing listens on the port it answers 502. Whoever
    * knows the address may call it.
    * @param port The number of the port, 1 to 65535.
+   * @example
+   * ```ts
+   * const port = await agent.ports.expose(8080);
+   * console.log(port.url);
+   * ```
    */
   async expose(port: number, options?: CallOptions): Promise<types.ExposedPort> {
     return await this.#caller.call<types.ExposedPort>('ExposePort', { agentId: this.#owner.id }, undefined, { port }, options, readExposedPort);
   }
 
-  /** Lists the ports of the agent that are exposed, by their numbers. */
+  /**
+   * Lists the ports of the agent that are exposed, by their numbers.
+   * @example
+   * ```ts
+   * for await (const port of agent.ports.list({ limit: 50 })) {
+   *   console.log(port.url);
+   * }
+   * ```
+   */
   list(options: types.PortListOpts & CallOptions = {}): PagePromise<types.ExposedPort> {
     const [rest, call] = splitOptions(options);
     return paginate<types.ExposedPort, types.ExposedPort>(
@@ -140,6 +191,10 @@ export class AgentPorts {
   /**
    * Makes a port unreachable from outside. What listens on it goes on.
    * @param port The number of the port, as text.
+   * @example
+   * ```ts
+   * await agent.ports.close('8080');
+   * ```
    */
   async close(port: string, options?: CallOptions): Promise<void> {
     await this.#caller.call('ClosePort', { agentId: this.#owner.id, port }, undefined, undefined, options, asItIs);
@@ -157,7 +212,15 @@ export class AgentSnapshots {
     this.#owner = owner;
   }
 
-  /** Lists the snapshots of the agent, the newest first: those of its pauses and of its checkpoints. */
+  /**
+   * Lists the snapshots of the agent, the newest first: those of its pauses and of its checkpoints.
+   * @example
+   * ```ts
+   * for await (const snapshot of agent.snapshots.list({ limit: 50 })) {
+   *   console.log(snapshot.id);
+   * }
+   * ```
+   */
   list(options: types.SnapshotListOpts & CallOptions = {}): PagePromise<types.Snapshot> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Snapshot, types.Snapshot>(
@@ -172,6 +235,11 @@ export class AgentSnapshots {
    * The new agent has the options of the old one and remembers what the old one did until then. One agent more than
    * `maxAgents` allows is refused with `session_limit_exceeded`.
    * @param snapshotId The snapshot.
+   * @example
+   * ```ts
+   * const newAgent = await agent.snapshots.fork('snap_6c0f92e4ab17', { name: 'researcher-b', provider: 'e2b' });
+   * console.log(newAgent.id);
+   * ```
    */
   async fork(snapshotId: types.SnapshotId, options: types.SnapshotForkOpts & CallOptions = {}): Promise<Agent> {
     const [rest, call] = splitOptions(options);
@@ -195,13 +263,26 @@ export class SessionAgents {
    *
    * Its sandbox is ready when the call returns. One agent more than `maxAgents` allows is refused with
    * `session_limit_exceeded`.
+   * @example
+   * ```ts
+   * const agent = await session.agents.create({ name: 'researcher', compute: 'python' });
+   * console.log(agent.id);
+   * ```
    */
   async create(options: types.AgentCreateOpts & CallOptionsOfRun = {}): Promise<Agent> {
     const [rest, call] = splitOptions(options, true);
     return new Agent(this.#caller, await this.#caller.call<types.AgentData>('CreateAgent', { sessionId: this.#owner.id }, undefined, rest, call, readAgentData));
   }
 
-  /** Lists the agents of the session, the newest first. */
+  /**
+   * Lists the agents of the session, the newest first.
+   * @example
+   * ```ts
+   * for await (const agent of session.agents.list({ status: 'ready', provider: 'local' })) {
+   *   console.log(agent.id);
+   * }
+   * ```
+   */
   list(options: types.SessionAgentListFilters & CallOptions = {}): PagePromise<Agent> {
     const [rest, call] = splitOptions(options);
     return paginate<types.AgentData, Agent>(
@@ -222,13 +303,28 @@ export class SessionChat {
     this.#owner = owner;
   }
 
-  /** Begins a conversation. */
+  /**
+   * Begins a conversation.
+   * @example
+   * ```ts
+   * const conversation = await session.chat.create({ agent: 'support_agent', title: 'Refund of order 1182' });
+   * console.log(conversation.id);
+   * ```
+   */
   async create(options: types.ChatCreateOpts & CallOptions = {}): Promise<types.ChatConversation> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.ChatConversation>('CreateChat', { sessionId: this.#owner.id }, undefined, rest, call, readChatConversation);
   }
 
-  /** Lists the conversations of the session, the one with the newest message first. */
+  /**
+   * Lists the conversations of the session, the one with the newest message first.
+   * @example
+   * ```ts
+   * for await (const conversation of session.chat.list({ status: 'all', limit: 50 })) {
+   *   console.log(conversation.id);
+   * }
+   * ```
+   */
   list(options: types.ChatListOpts & CallOptions = {}): PagePromise<types.ChatConversation> {
     const [rest, call] = splitOptions(options);
     return paginate<types.ChatConversation, types.ChatConversation>(
@@ -240,6 +336,11 @@ export class SessionChat {
   /**
    * Fetches a conversation.
    * @param conversationId The conversation.
+   * @example
+   * ```ts
+   * const conversation = await session.chat.get('conv_20d7f3b96a1c');
+   * console.log(conversation.status);
+   * ```
    */
   async get(conversationId: types.ConversationId, options?: CallOptions): Promise<types.ChatConversation> {
     return await this.#caller.call<types.ChatConversation>('GetChat', { conversationId }, undefined, undefined, options, readChatConversation);
@@ -248,6 +349,14 @@ export class SessionChat {
   /**
    * Changes what is given and keeps the rest.
    * @param conversationId The conversation.
+   * @example
+   * ```ts
+   * const conversation = await session.chat.update('conv_20d7f3b96a1c', {
+   *   title: 'Refund of orders 1182 and 1190',
+   *   metadata: { orderId: 1190 },
+   * });
+   * console.log(conversation.status);
+   * ```
    */
   async update(conversationId: types.ConversationId, options: types.ChatUpdateOpts & CallOptions = {}): Promise<types.ChatConversation> {
     const [rest, call] = splitOptions(options);
@@ -257,6 +366,10 @@ export class SessionChat {
   /**
    * Removes a conversation with its messages and threads.
    * @param conversationId The conversation.
+   * @example
+   * ```ts
+   * await session.chat.delete('conv_20d7f3b96a1c');
+   * ```
    */
   async delete(conversationId: types.ConversationId, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteChat', { conversationId }, undefined, undefined, options, asItIs);
@@ -265,6 +378,11 @@ export class SessionChat {
   /**
    * Archives a conversation: it stays readable, and takes no messages until it is unarchived.
    * @param conversationId The conversation.
+   * @example
+   * ```ts
+   * const conversation = await session.chat.archive('conv_20d7f3b96a1c');
+   * console.log(conversation.status);
+   * ```
    */
   async archive(conversationId: types.ConversationId, options?: CallOptions): Promise<types.ChatConversation> {
     return await this.#caller.call<types.ChatConversation>('ArchiveChat', { conversationId }, undefined, undefined, options, readChatConversation);
@@ -273,6 +391,11 @@ export class SessionChat {
   /**
    * Makes an archived conversation active again.
    * @param conversationId The conversation.
+   * @example
+   * ```ts
+   * const conversation = await session.chat.unarchive('conv_20d7f3b96a1c');
+   * console.log(conversation.status);
+   * ```
    */
   async unarchive(conversationId: types.ConversationId, options?: CallOptions): Promise<types.ChatConversation> {
     return await this.#caller.call<types.ChatConversation>('UnarchiveChat', { conversationId }, undefined, undefined, options, readChatConversation);
@@ -281,6 +404,11 @@ export class SessionChat {
   /**
    * Reports what of the conversation the model has in view.
    * @param conversationId The conversation.
+   * @example
+   * ```ts
+   * const state = await session.chat.context('conv_20d7f3b96a1c');
+   * console.log(state.totalMessages);
+   * ```
    */
   async context(conversationId: types.ConversationId, options?: CallOptions): Promise<types.ChatContextState> {
     return await this.#caller.call<types.ChatContextState>('GetChatContext', { conversationId }, undefined, undefined, options, readChatContextState);
@@ -290,6 +418,14 @@ export class SessionChat {
    * Puts something into the model's view that is no message of anybody, and reports what it has in view then.
    * @param conversationId The conversation.
    * @param content What the model is told, 1 MiB at most.
+   * @example
+   * ```ts
+   * const state = await session.chat.injectContext('conv_20d7f3b96a1c', 'The customer has the plan Pro.', {
+   *   role: 'system',
+   *   pinned: true,
+   * });
+   * console.log(state.totalMessages);
+   * ```
    */
   async injectContext(conversationId: types.ConversationId, content: string, options: Omit<types.ChatContextInjection, 'content'> & CallOptions = {}): Promise<types.ChatContextState> {
     const [rest, call] = splitOptions(options);
@@ -301,6 +437,16 @@ export class SessionChat {
    * @param conversationId The conversation.
    * @param reason Why, for the one who takes it over.
    * @param to To whom: `human`, or `agent:` and the id of a definition.
+   * @example
+   * ```ts
+   * const handoff = await session.chat.handoff(
+   *   'conv_20d7f3b96a1c',
+   *   'asks for more than 500 dollars back',
+   *   'agent:adef_c07b52e9d14f',
+   *   { metadata: { queue: 'billing' } },
+   * );
+   * console.log(handoff.status);
+   * ```
    */
   async handoff(conversationId: types.ConversationId, reason: string, to: string, options: Omit<types.ChatHandoffOpts, 'reason' | 'to'> & CallOptions = {}): Promise<types.ChatHandoff> {
     const [rest, call] = splitOptions(options);
@@ -310,6 +456,11 @@ export class SessionChat {
   /**
    * Ends the handoff that is open, and the conversation's own agent answers again.
    * @param conversationId The conversation.
+   * @example
+   * ```ts
+   * const handoff = await session.chat.resolveHandoff('conv_20d7f3b96a1c');
+   * console.log(handoff.status);
+   * ```
    */
   async resolveHandoff(conversationId: types.ConversationId, options?: CallOptions): Promise<types.ChatHandoff> {
     return await this.#caller.call<types.ChatHandoff>('ResolveChatHandoff', { conversationId }, undefined, undefined, options, readChatHandoff);
@@ -319,6 +470,13 @@ export class SessionChat {
    * Writes a message to the agent and waits for its answer, which is returned.
    * @param conversationId The conversation.
    * @param content What to say, 1 MiB at most.
+   * @example
+   * ```ts
+   * const message = await session.chat.send('conv_20d7f3b96a1c', 'What does the contract say about refunds?', {
+   *   attachments: ['file_7d3b09c1e5fa'],
+   * });
+   * console.log(message.id);
+   * ```
    */
   async send(conversationId: types.ConversationId, content: string, options: Omit<types.ChatSendOpts, 'content'> & CallOptions = {}): Promise<types.ChatMessage> {
     const [rest, call] = splitOptions(options);
@@ -332,6 +490,16 @@ export class SessionChat {
    * stream early ends the answer.
    * @param conversationId The conversation.
    * @param content What to say, 1 MiB at most.
+   * @example
+   * ```ts
+   * for await (const event of session.chat.stream(
+   *   'conv_20d7f3b96a1c',
+   *   'What does the contract say about refunds?',
+   *   { attachments: ['file_7d3b09c1e5fa'] },
+   * )) {
+   *   console.log(event.type);
+   * }
+   * ```
    */
   stream(conversationId: types.ConversationId, content: string, options: Omit<types.ChatSendOpts, 'content'> & CallOptions = {}): EventStream<types.ChatStreamEvent> {
     const [rest, call] = splitOptions(options);
@@ -341,6 +509,12 @@ export class SessionChat {
   /**
    * Lists the messages of a conversation, without those of its threads.
    * @param conversationId The conversation.
+   * @example
+   * ```ts
+   * for await (const message of session.chat.messages('conv_20d7f3b96a1c', { order: 'desc', limit: 50 })) {
+   *   console.log(message.id);
+   * }
+   * ```
    */
   messages(conversationId: types.ConversationId, options: types.ChatMessageListOpts & CallOptions = {}): PagePromise<types.ChatMessage> {
     const [rest, call] = splitOptions(options);
@@ -354,6 +528,13 @@ export class SessionChat {
    * Begins a thread below a message.
    * @param conversationId The conversation.
    * @param parentMessageId The message below which it begins.
+   * @example
+   * ```ts
+   * const thread = await session.chat.createThread('conv_20d7f3b96a1c', 'msg_71e5ac08d3f2', {
+   *   title: 'About the deadline',
+   * });
+   * console.log(thread.id);
+   * ```
    */
   async createThread(conversationId: types.ConversationId, parentMessageId: types.MessageId, options: Omit<types.ChatThreadCreateOpts, 'parentMessageId'> & CallOptions = {}): Promise<types.ChatThread> {
     const [rest, call] = splitOptions(options);
@@ -363,6 +544,12 @@ export class SessionChat {
   /**
    * Lists the threads of a conversation, the newest first.
    * @param conversationId The conversation.
+   * @example
+   * ```ts
+   * for await (const thread of session.chat.threads('conv_20d7f3b96a1c', { limit: 50 })) {
+   *   console.log(thread.id);
+   * }
+   * ```
    */
   threads(conversationId: types.ConversationId, options: types.ChatThreadListOpts & CallOptions = {}): PagePromise<types.ChatThread> {
     const [rest, call] = splitOptions(options);
@@ -376,6 +563,15 @@ export class SessionChat {
    * Lists the messages of a thread.
    * @param conversationId The conversation.
    * @param threadId The thread.
+   * @example
+   * ```ts
+   * for await (const message of session.chat.threadMessages('conv_20d7f3b96a1c', 'thread_b83c6e0912fa', {
+   *   order: 'desc',
+   *   limit: 50,
+   * })) {
+   *   console.log(message.id);
+   * }
+   * ```
    */
   threadMessages(conversationId: types.ConversationId, threadId: types.ThreadId, options: types.ChatMessageListOpts & CallOptions = {}): PagePromise<types.ChatMessage> {
     const [rest, call] = splitOptions(options);
@@ -392,6 +588,16 @@ export class SessionChat {
    * @param conversationId The conversation.
    * @param threadId The thread.
    * @param content What to say, 1 MiB at most.
+   * @example
+   * ```ts
+   * const message = await session.chat.sendInThread(
+   *   'conv_20d7f3b96a1c',
+   *   'thread_b83c6e0912fa',
+   *   'What does the contract say about refunds?',
+   *   { attachments: ['file_7d3b09c1e5fa'] },
+   * );
+   * console.log(message.id);
+   * ```
    */
   async sendInThread(conversationId: types.ConversationId, threadId: types.ThreadId, content: string, options: Omit<types.ChatSendOpts, 'content'> & CallOptions = {}): Promise<types.ChatMessage> {
     const [rest, call] = splitOptions(options);
@@ -403,6 +609,15 @@ export class SessionChat {
    *
    * It looks in all conversations of the session's user; in an anonymous session, in those of the session alone.
    * @param query What to look for.
+   * @example
+   * ```ts
+   * for await (const result of session.chat.search('refund deadline', {
+   *   conversationId: 'conv_20d7f3b96a1c',
+   *   limit: 50,
+   * })) {
+   *   console.log(result.content);
+   * }
+   * ```
    */
   search(query: string, options: Omit<types.ChatSearchOpts, 'query' | 'userId' | 'sessionId'> & CallOptions = {}): PagePromise<types.ChatSearchResult> {
     const [rest, call] = splitOptions(options);
@@ -431,13 +646,30 @@ export class SessionFleets {
    * `fleet.wait` waits for the last.
    * @param agent The name of the agent, or the id of a definition.
    * @param inputs The inputs, 1 to 10000: each becomes an item.
+   * @example
+   * ```ts
+   * const fleet = await session.fleets.dispatch(
+   *   'pricing-analyst',
+   *   [{ url: 'https://example.com/pricing' }, { url: 'https://example.org/plans' }],
+   *   { concurrency: 10, timeout: '5m' },
+   * );
+   * console.log(fleet.id);
+   * ```
    */
   async dispatch(agent: string, inputs: Record<string, unknown>[], options: Omit<types.FleetDispatchOpts, 'agent' | 'inputs'> & CallOptionsOfRun = {}): Promise<Fleet> {
     const [rest, call] = splitOptions(options, true);
     return new Fleet(this.#caller, await this.#caller.call<types.FleetData>('DispatchFleet', { sessionId: this.#owner.id }, undefined, { agent, inputs, ...rest }, call, readFleetData));
   }
 
-  /** Lists the fleets of the session, the newest first. */
+  /**
+   * Lists the fleets of the session, the newest first.
+   * @example
+   * ```ts
+   * for await (const fleet of session.fleets.list({ status: 'running', limit: 50 })) {
+   *   console.log(fleet.id);
+   * }
+   * ```
+   */
   list(options: types.FleetListFilters & CallOptions = {}): PagePromise<Fleet> {
     const [rest, call] = splitOptions(options);
     return paginate<types.FleetData, Fleet>(
@@ -464,6 +696,17 @@ export class SessionKnowledge {
    * PDF, TXT, MD, DOCX, HTML and CSV are read. A file that cannot be read is no error of this call: its result says
    * why, and the others are added.
    * @param files The files, 1 to 100; 32 MiB in all as they are sent.
+   * @example
+   * ```ts
+   * const upload = await session.knowledge.upload(
+   *   [
+   *     { filename: 'handbook.md', data: 'IyBIYW5kYm9vawo=', mimeType: 'text/markdown' },
+   *     { filename: 'terms.pdf', url: 'https://example.com/terms.pdf' },
+   *   ],
+   *   { scope: 'session', collection: 'handbook' },
+   * );
+   * console.log(upload.collection);
+   * ```
    */
   async upload(files: types.KnowledgeFile[], options: Omit<types.KnowledgeUploadOpts, 'files' | 'userId' | 'sessionId'> & CallOptions = {}): Promise<types.KnowledgeUpload> {
     const [rest, call] = splitOptions(options);
@@ -473,6 +716,15 @@ export class SessionKnowledge {
   /**
    * Finds what fits the question best, the best first.
    * @param query The question, in plain words.
+   * @example
+   * ```ts
+   * for await (const result of session.knowledge.query('How long is the notice period?', {
+   *   scope: 'user',
+   *   collection: 'handbook',
+   * })) {
+   *   console.log(result.content);
+   * }
+   * ```
    */
   query(query: string, options: Omit<types.KnowledgeQueryOpts, 'query' | 'userId' | 'sessionId'> & CallOptions = {}): PagePromise<types.KnowledgeResult> {
     const [rest, call] = splitOptions(options);
@@ -482,7 +734,14 @@ export class SessionKnowledge {
     );
   }
 
-  /** Reports how much knowledge there is. */
+  /**
+   * Reports how much knowledge there is.
+   * @example
+   * ```ts
+   * const stats = await session.knowledge.stats({ scope: 'user' });
+   * console.log(stats.collections);
+   * ```
+   */
   async stats(options: Omit<types.KnowledgeScopeOpts, 'userId' | 'sessionId'> & CallOptions = {}): Promise<types.KnowledgeStats> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.KnowledgeStats>('GetKnowledgeStats', {}, { ...rest, userId: this.#owner.userId, sessionId: this.#owner.id }, undefined, call, asItIs);
@@ -491,6 +750,10 @@ export class SessionKnowledge {
   /**
    * Removes a collection with all that is in it, and ends its syncs.
    * @param name The name of the collection.
+   * @example
+   * ```ts
+   * await session.knowledge.deleteCollection('handbook', { scope: 'user' });
+   * ```
    */
   async deleteCollection(name: string, options: Omit<types.KnowledgeScopeOpts, 'userId' | 'sessionId'> & CallOptions = {}): Promise<void> {
     const [rest, call] = splitOptions(options);
@@ -500,13 +763,29 @@ export class SessionKnowledge {
   /**
    * Connects a collection with a source elsewhere, which is read at once and again on a schedule.
    * @param source The source.
+   * @example
+   * ```ts
+   * const source = await session.knowledge.sync(
+   *   { type: 'notion', config: { databaseId: '2f1a', credentialRef: 'notion_token' } },
+   *   { scope: 'user', collection: 'handbook' },
+   * );
+   * console.log(source.id);
+   * ```
    */
   async sync(source: types.KnowledgeSyncSource, options: Omit<types.KnowledgeSyncOpts, 'source' | 'userId' | 'sessionId'> & CallOptions = {}): Promise<types.KnowledgeSourceData> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.KnowledgeSourceData>('SyncKnowledge', {}, undefined, { source, ...rest, userId: this.#owner.userId, sessionId: this.#owner.id }, call, readKnowledgeSourceData);
   }
 
-  /** Lists where the knowledge comes from, the newest source first. */
+  /**
+   * Lists where the knowledge comes from, the newest source first.
+   * @example
+   * ```ts
+   * for await (const source of session.knowledge.sources({ scope: 'user', collection: 'handbook' })) {
+   *   console.log(source.id);
+   * }
+   * ```
+   */
   sources(options: Omit<types.KnowledgeSourceListOpts, 'userId' | 'sessionId'> & CallOptions = {}): PagePromise<types.KnowledgeSourceData> {
     const [rest, call] = splitOptions(options);
     return paginate<types.KnowledgeSourceData, types.KnowledgeSourceData>(
@@ -518,6 +797,10 @@ export class SessionKnowledge {
   /**
    * Removes a source with all that comes from it, and ends its sync.
    * @param sourceId The source.
+   * @example
+   * ```ts
+   * await session.knowledge.deleteSource('src_9a06f4c17be3', { scope: 'user' });
+   * ```
    */
   async deleteSource(sourceId: types.KnowledgeSourceId, options: Omit<types.KnowledgeScopeOpts, 'userId' | 'sessionId'> & CallOptions = {}): Promise<void> {
     const [rest, call] = splitOptions(options);
@@ -540,13 +823,29 @@ export class SessionRuns {
    * Starts a run of a one-shot agent and returns at once.
    * @param agent The name of the agent, or the id of a definition. A name that was never defined is a general agent.
    * @param task What the agent is to do.
+   * @example
+   * ```ts
+   * const run = await session.runs.start('researcher', 'Summarise the quarterly report', {
+   *   timeout: '10m',
+   *   maxCost: { amount: 50 },
+   * });
+   * console.log(run.id);
+   * ```
    */
   async start(agent: string, task: string, options: Omit<types.SessionRunOpts, 'agent' | 'task'> & CallOptionsOfRun = {}): Promise<Run> {
     const [rest, call] = splitOptions(options, true);
     return new Run(this.#caller, await this.#caller.call<types.RunData>('StartRun', { sessionId: this.#owner.id }, undefined, { agent, task, ...rest }, call, readRunData));
   }
 
-  /** Lists the runs of the session, the newest first. */
+  /**
+   * Lists the runs of the session, the newest first.
+   * @example
+   * ```ts
+   * for await (const run of session.runs.list({ status: 'failed', limit: 20 })) {
+   *   console.log(run.id);
+   * }
+   * ```
+   */
   list(options: types.RunListFilters & CallOptions = {}): PagePromise<Run> {
     const [rest, call] = splitOptions(options);
     return paginate<types.RunData, Run>(
@@ -573,12 +872,24 @@ export class SessionSecrets {
    * The session's sandboxes find them in the environment, their names in capitals: `hubspot_api_key` is
    * `HUBSPOT_API_KEY`. They are never logged, never in a snapshot, and never returned.
    * @param secrets The values by their names: letters, digits and underscores.
+   * @example
+   * ```ts
+   * await session.secrets.set({ hubspot_api_key: 'pat-eu1-example' });
+   * ```
    */
   async set(secrets: Record<string, string>, options?: CallOptions): Promise<void> {
     await this.#caller.call('SetSessionSecrets', { sessionId: this.#owner.id }, undefined, secrets, options, asItIs);
   }
 
-  /** Lists the names of the session's secrets, in alphabetical order. Their values are never returned. */
+  /**
+   * Lists the names of the session's secrets, in alphabetical order. Their values are never returned.
+   * @example
+   * ```ts
+   * for await (const secret of session.secrets.list({ limit: 50 })) {
+   *   console.log(secret.name);
+   * }
+   * ```
+   */
   list(options: types.SecretListOpts & CallOptions = {}): PagePromise<types.SecretInfo> {
     const [rest, call] = splitOptions(options);
     return paginate<types.SecretInfo, types.SecretInfo>(
@@ -590,6 +901,10 @@ export class SessionSecrets {
   /**
    * Removes a secret of the session. Sandboxes that have it keep it until they end.
    * @param name The name of the secret.
+   * @example
+   * ```ts
+   * await session.secrets.delete('hubspot_api_key');
+   * ```
    */
   async delete(name: string, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteSessionSecret', { sessionId: this.#owner.id, name }, undefined, undefined, options, asItIs);
@@ -611,13 +926,29 @@ export class SessionTasks {
    * Hands in a task for an agent and returns at once.
    * @param agent The name of the agent, or the id of a definition.
    * @param input What the agent is given.
+   * @example
+   * ```ts
+   * const task = await session.tasks.submit('data_analysis', { file: '/data/sales.csv' }, {
+   *   webhook: 'https://app.example.com/hooks/theazo',
+   *   priority: 'high',
+   * });
+   * console.log(task.id);
+   * ```
    */
   async submit(agent: string, input: Record<string, unknown>, options: Omit<types.TaskSubmitOpts, 'agent' | 'input'> & CallOptions = {}): Promise<types.Task> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.Task>('SubmitTask', { sessionId: this.#owner.id }, undefined, { agent, input, ...rest }, call, readTask);
   }
 
-  /** Lists the tasks of the session, the newest first. */
+  /**
+   * Lists the tasks of the session, the newest first.
+   * @example
+   * ```ts
+   * for await (const task of session.tasks.list({ status: 'queued', limit: 50 })) {
+   *   console.log(task.id);
+   * }
+   * ```
+   */
   list(options: types.TaskListFilters & CallOptions = {}): PagePromise<types.Task> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Task, types.Task>(
@@ -629,6 +960,11 @@ export class SessionTasks {
   /**
    * Fetches a task of the session.
    * @param taskId The task.
+   * @example
+   * ```ts
+   * const task = await session.tasks.get('task_8e40c1f7a62b');
+   * console.log(task.status);
+   * ```
    */
   async get(taskId: types.TaskId, options?: CallOptions): Promise<types.Task> {
     return await this.#caller.call<types.Task>('GetSessionTask', { sessionId: this.#owner.id, taskId }, undefined, undefined, options, readTask);
@@ -637,6 +973,11 @@ export class SessionTasks {
   /**
    * Waits until a task of the session is over, or until `timeout` has passed, and returns it as it is then.
    * @param taskId The task.
+   * @example
+   * ```ts
+   * const task = await session.tasks.wait('task_8e40c1f7a62b', { timeout: '5m' });
+   * console.log(task.status);
+   * ```
    */
   async wait(taskId: types.TaskId, options: types.TaskWaitOpts & CallOptionsOfRun = {}): Promise<types.Task> {
     const [rest, call] = splitOptions(options, true);
@@ -646,6 +987,11 @@ export class SessionTasks {
   /**
    * Cancels a task of the session. What it did so far is paid for; a task that is over stays as it is.
    * @param taskId The task.
+   * @example
+   * ```ts
+   * const task = await session.tasks.cancel('task_8e40c1f7a62b');
+   * console.log(task.status);
+   * ```
    */
   async cancel(taskId: types.TaskId, options?: CallOptions): Promise<types.Task> {
     return await this.#caller.call<types.Task>('CancelSessionTask', { sessionId: this.#owner.id, taskId }, undefined, undefined, options, readTask);
@@ -666,13 +1012,32 @@ export class SessionTeams {
   /**
    * Creates a team. Its members work only in its runs, each in a sandbox of its own.
    * @param agents The members, 1 to 50, in their order.
+   * @example
+   * ```ts
+   * const team = await session.teams.create(
+   *   [
+   *     { role: 'researcher', agent: 'researcher', instructions: 'Find primary sources and quote them.' },
+   *     { role: 'writer', agent: 'adef_c07b52e9d14f' },
+   *   ],
+   *   { name: 'report-team', coordination: 'collaborative' },
+   * );
+   * console.log(team.id);
+   * ```
    */
   async create(agents: types.TeamAgentConfig[], options: Omit<types.TeamCreateOpts, 'agents'> & CallOptions = {}): Promise<Team> {
     const [rest, call] = splitOptions(options);
     return new Team(this.#caller, await this.#caller.call<types.TeamData>('CreateTeam', { sessionId: this.#owner.id }, undefined, { agents, ...rest }, call, readTeamData));
   }
 
-  /** Lists the teams of the session, the newest first. */
+  /**
+   * Lists the teams of the session, the newest first.
+   * @example
+   * ```ts
+   * for await (const team of session.teams.list({ limit: 50 })) {
+   *   console.log(team.id);
+   * }
+   * ```
+   */
   list(options: types.TeamListFilters & CallOptions = {}): PagePromise<Team> {
     const [rest, call] = splitOptions(options);
     return paginate<types.TeamData, Team>(
@@ -695,6 +1060,15 @@ export class Activity {
    * Streams everything that happens, from now on: log entries, spans, metrics and changes of state.
    *
    * A stream that breaks resumes after the last event that arrived.
+   * @example
+   * ```ts
+   * for await (const event of theazo.activity.stream({
+   *   sessionId: 'ses_9f27c4e1b0a3',
+   *   agentId: 'agt_51d0e7a9c2f4',
+   * })) {
+   *   console.log(event.type);
+   * }
+   * ```
    */
   stream(options: types.ActivityFilters & CallOptions = {}): EventStream<types.ActivityEvent> {
     const [rest, call] = splitOptions(options);
@@ -785,6 +1159,11 @@ export class Agent extends Handle<types.AgentData> {
   /**
    * Gives the agent a task and waits for the result. What it did before is remembered.
    * @param task What the agent is to do.
+   * @example
+   * ```ts
+   * const result = await agent.run('Compare it with last year', { maxCost: { amount: 25 } });
+   * console.log(result.output);
+   * ```
    */
   async run(task: string, options: Omit<types.RunOpts, 'task'> & CallOptions = {}): Promise<types.RunResult> {
     const [rest, call] = splitOptions(options);
@@ -795,33 +1174,74 @@ export class Agent extends Handle<types.AgentData> {
    * Streams what the agent does, from now on, until the run that is under way or comes next is done.
    *
    * This is the published stream: open it, then post a run with `stream: true`. `agent.stream` does both in one call.
+   * @example
+   * ```ts
+   * for await (const event of agent.watch()) {
+   *   console.log(event.type);
+   * }
+   * ```
    */
   watch(options?: CallOptions): EventStream<types.StreamEvent> {
     return this.caller.stream<types.StreamEvent>('WatchAgent', { agentId: this.data.id }, undefined, undefined, options, readStreamEvent);
   }
 
-  /** Reports the state of the agent, its present or last task, and what it cost so far. */
+  /**
+   * Reports the state of the agent, its present or last task, and what it cost so far.
+   * @example
+   * ```ts
+   * const status = await agent.status();
+   * console.log(status.status);
+   * ```
+   */
   async status(options?: CallOptions): Promise<types.AgentStatusInfo> {
     return await this.caller.call<types.AgentStatusInfo>('GetAgentStatus', { agentId: this.data.id }, undefined, undefined, options, readAgentStatusInfo);
   }
 
-  /** Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed. */
+  /**
+   * Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed.
+   * @example
+   * ```ts
+   * const snapshot = await agent.pause();
+   * console.log(snapshot.id);
+   * ```
+   */
   async pause(options?: CallOptions): Promise<types.Snapshot> {
     return await this.caller.call<types.Snapshot>('PauseAgent', { agentId: this.data.id }, undefined, undefined, options, readSnapshot);
   }
 
-  /** Resumes a paused agent; a run that was paused with it goes on. */
+  /**
+   * Resumes a paused agent; a run that was paused with it goes on.
+   * @example
+   * ```ts
+   * await agent.resume({ checkpoint: 'ckpt_d41a7f0b93e6', provider: 'e2b' });
+   * console.log(agent.data.status);
+   * ```
+   */
   async resume(options: types.ResumeOpts & CallOptions = {}): Promise<this> {
     const [rest, call] = splitOptions(options);
     return this.refresh(await this.caller.call<types.AgentData>('ResumeAgent', { agentId: this.data.id }, undefined, rest, call, readAgentData));
   }
 
-  /** Runs the task of the agent's last failed run again. */
+  /**
+   * Runs the task of the agent's last failed run again.
+   * @example
+   * ```ts
+   * await agent.retry();
+   * console.log(agent.data.status);
+   * ```
+   */
   async retry(options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.AgentData>('RetryAgent', { agentId: this.data.id }, undefined, undefined, options, readAgentData));
   }
 
-  /** Ends the agent and removes its sandbox with everything in it. */
+  /**
+   * Ends the agent and removes its sandbox with everything in it.
+   * @example
+   * ```ts
+   * await agent.terminate();
+   * console.log(agent.data.status);
+   * ```
+   */
   async terminate(options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.AgentData>('TerminateAgent', { agentId: this.data.id }, undefined, undefined, options, readAgentData));
   }
@@ -831,13 +1251,27 @@ export class Agent extends Handle<types.AgentData> {
    *
    * The agent reads it before its next step. An agent that has ended refuses it with `conflict`.
    * @param content What to say.
+   * @example
+   * ```ts
+   * await agent.send('Build 42 fails: see the log.', {
+   *   type: 'new_failure',
+   *   metadata: { build: 42, log_url: 'https://ci.example.com/42' },
+   * });
+   * ```
    */
   async send(content: string, options: Omit<types.SendInputOpts, 'content'> & CallOptions = {}): Promise<void> {
     const [rest, call] = splitOptions(options);
     await this.caller.call('SendToAgent', { agentId: this.data.id }, undefined, { content, ...rest }, call, asItIs);
   }
 
-  /** Reports how far a long-running agent is: its phase, its checkpoints and how long it was active. */
+  /**
+   * Reports how far a long-running agent is: its phase, its checkpoints and how long it was active.
+   * @example
+   * ```ts
+   * const progress = await agent.progress();
+   * console.log(progress.status);
+   * ```
+   */
   async progress(options?: CallOptions): Promise<types.AgentProgressData> {
     return await this.caller.call<types.AgentProgressData>('GetAgentProgress', { agentId: this.data.id }, undefined, undefined, options, readAgentProgressData);
   }
@@ -849,6 +1283,11 @@ export class Agent extends Handle<types.AgentData> {
    * Of each output stream the first MiB is kept.
    * @param language The language of the program.
    * @param code The program.
+   * @example
+   * ```ts
+   * const result = await agent.exec('python', 'print(sum(range(10)))', { timeout: '30s', repeatable: true });
+   * console.log(result.stdout);
+   * ```
    */
   async exec(language: types.ComputeRuntime, code: string, options: Omit<types.ExecOpts, 'language' | 'code'> & CallOptionsOfRun = {}): Promise<types.ExecResult> {
     const [rest, call] = splitOptions(options, true);
@@ -863,13 +1302,27 @@ export class Agent extends Handle<types.AgentData> {
    * event that arrived; the program is not started again. Leaving the stream early kills the program.
    * @param language The language of the program.
    * @param code The program.
+   * @example
+   * ```ts
+   * for await (const event of agent.execStream('python', 'print(input())', { timeout: '10m', stdin: true })) {
+   *   console.log(event.type);
+   * }
+   * ```
    */
   execStream(language: types.ComputeRuntime, code: string, options: Omit<types.ExecStreamOpts, 'language' | 'code'> & CallOptionsOfRun = {}): EventStream<types.ExecEvent> {
     const [rest, call] = splitOptions(options, true);
     return this.caller.stream<types.ExecEvent>('StreamExec', { agentId: this.data.id }, undefined, { language, code, ...rest }, call, readExecEvent);
   }
 
-  /** Lists the processes in the agent's sandbox, by their numbers. */
+  /**
+   * Lists the processes in the agent's sandbox, by their numbers.
+   * @example
+   * ```ts
+   * for await (const process of agent.processes({ limit: 50 })) {
+   *   console.log(process.pid);
+   * }
+   * ```
+   */
   processes(options: types.ProcessListOpts & CallOptions = {}): PagePromise<types.ProcessInfo> {
     const [rest, call] = splitOptions(options);
     return paginate<types.ProcessInfo, types.ProcessInfo>(
@@ -878,7 +1331,15 @@ export class Agent extends Handle<types.AgentData> {
     );
   }
 
-  /** Lists the checkpoints of the agent, the newest first. */
+  /**
+   * Lists the checkpoints of the agent, the newest first.
+   * @example
+   * ```ts
+   * for await (const checkpoint of agent.checkpoints({ limit: 50 })) {
+   *   console.log(checkpoint.id);
+   * }
+   * ```
+   */
   checkpoints(options: types.CheckpointListOpts & CallOptions = {}): PagePromise<types.CheckpointData> {
     const [rest, call] = splitOptions(options);
     return paginate<types.CheckpointData, types.CheckpointData>(
@@ -891,6 +1352,11 @@ export class Agent extends Handle<types.AgentData> {
    * Makes a checkpoint: a snapshot of the agent's sandbox with a note of how far it is.
    *
    * `agent.resume` goes on from it.
+   * @example
+   * ```ts
+   * const checkpoint = await agent.checkpoint({ phase: 'indexing', progress: 62.5 });
+   * console.log(checkpoint.id);
+   * ```
    */
   async checkpoint(options: types.CheckpointCreateOpts & CallOptions = {}): Promise<types.CheckpointData> {
     const [rest, call] = splitOptions(options);
@@ -903,13 +1369,27 @@ export class Agent extends Handle<types.AgentData> {
    * A stream that breaks resumes after the last event that arrived; the run is not started again. Leaving the stream
    * early cancels the run.
    * @param task What the agent is to do.
+   * @example
+   * ```ts
+   * for await (const event of agent.stream('Summarise the quarterly report', { maxCost: { amount: 25 } })) {
+   *   console.log(event.type);
+   * }
+   * ```
    */
   stream(task: string, options: Omit<types.RunStreamOpts, 'task'> & CallOptions = {}): EventStream<types.StreamEvent> {
     const [rest, call] = splitOptions(options);
     return this.caller.stream<types.StreamEvent>('StreamAgentRun', { agentId: this.data.id }, undefined, { task, ...rest }, call, readStreamEvent);
   }
 
-  /** Streams the log entries of the agent as they happen, from now on, with a heartbeat every 15 seconds. */
+  /**
+   * Streams the log entries of the agent as they happen, from now on, with a heartbeat every 15 seconds.
+   * @example
+   * ```ts
+   * for await (const event of agent.logs({ level: 'warn' })) {
+   *   console.log(event.event);
+   * }
+   * ```
+   */
   logs(options: types.AgentLogFilters & CallOptions = {}): EventStream<types.AgentLogEvent> {
     const [rest, call] = splitOptions(options);
     return this.caller.stream<types.AgentLogEvent>('StreamAgentLogs', { agentId: this.data.id }, rest, undefined, call, readAgentLogEvent);
@@ -928,12 +1408,25 @@ export class Agents {
   /**
    * Fetches an agent.
    * @param agentId The agent.
+   * @example
+   * ```ts
+   * const agent = await theazo.agents.get('agt_51d0e7a9c2f4');
+   * console.log(agent.id);
+   * ```
    */
   async get(agentId: types.AgentId, options?: CallOptions): Promise<Agent> {
     return new Agent(this.#caller, await this.#caller.call<types.AgentData>('GetAgent', { agentId }, undefined, undefined, options, readAgentData));
   }
 
-  /** Lists the agents of all sessions, the newest first. */
+  /**
+   * Lists the agents of all sessions, the newest first.
+   * @example
+   * ```ts
+   * for await (const agent of theazo.agents.list({ status: 'running', provider: 'local' })) {
+   *   console.log(agent.id);
+   * }
+   * ```
+   */
   list(options: types.AgentListFilters & CallOptions = {}): PagePromise<Agent> {
     const [rest, call] = splitOptions(options);
     return paginate<types.AgentData, Agent>(
@@ -948,13 +1441,29 @@ export class Agents {
    * Wherever the name of an agent is asked for, the name or the id of a definition may be given. Of two definitions
    * with one name the newest counts.
    * @param name The name.
+   * @example
+   * ```ts
+   * const definition = await theazo.agents.define('researcher', {
+   *   description: 'Finds and sums up what is published on a subject.',
+   *   model: 'anthropic/claude-sonnet',
+   * });
+   * console.log(definition.id);
+   * ```
    */
   async define(name: string, options: Omit<types.AgentDefinitionOpts, 'name'> & CallOptionsOfRun = {}): Promise<types.AgentDefinition> {
     const [rest, call] = splitOptions(options, true);
     return await this.#caller.call<types.AgentDefinition>('DefineAgent', {}, undefined, { name, ...rest }, call, readAgentDefinition);
   }
 
-  /** Lists the agent definitions, each in its newest version, the newest definition first. */
+  /**
+   * Lists the agent definitions, each in its newest version, the newest definition first.
+   * @example
+   * ```ts
+   * for await (const definition of theazo.agents.definitions({ limit: 50 })) {
+   *   console.log(definition.name);
+   * }
+   * ```
+   */
   definitions(options: types.AgentDefinitionListOpts & CallOptions = {}): PagePromise<types.AgentDefinition> {
     const [rest, call] = splitOptions(options);
     return paginate<types.AgentDefinition, types.AgentDefinition>(
@@ -966,6 +1475,11 @@ export class Agents {
   /**
    * Fetches an agent definition, in its newest version or an earlier one.
    * @param definitionId The agent definition.
+   * @example
+   * ```ts
+   * const definition = await theazo.agents.getDefinition('adef_7b3e90c1d5f2', { version: 1 });
+   * console.log(definition.name);
+   * ```
    */
   async getDefinition(definitionId: types.AgentDefinitionId, options: types.AgentDefinitionGetOpts & CallOptions = {}): Promise<types.AgentDefinition> {
     const [rest, call] = splitOptions(options);
@@ -977,6 +1491,14 @@ export class Agents {
    *
    * Agents that were made from an earlier version stay as they are.
    * @param definitionId The agent definition.
+   * @example
+   * ```ts
+   * const definition = await theazo.agents.updateDefinition('adef_7b3e90c1d5f2', {
+   *   name: 'researcher',
+   *   description: 'Finds what is published on a subject.',
+   * });
+   * console.log(definition.name);
+   * ```
    */
   async updateDefinition(definitionId: types.AgentDefinitionId, options: types.AgentDefinitionUpdate & CallOptionsOfRun = {}): Promise<types.AgentDefinition> {
     const [rest, call] = splitOptions(options, true);
@@ -987,6 +1509,11 @@ export class Agents {
    * Goes back to an earlier version of an agent definition: what it says becomes a new version.
    * @param definitionId The agent definition.
    * @param version The version to go back to.
+   * @example
+   * ```ts
+   * const definition = await theazo.agents.rollback('adef_7b3e90c1d5f2', 1);
+   * console.log(definition.name);
+   * ```
    */
   async rollback(definitionId: types.AgentDefinitionId, version: number, options?: CallOptions): Promise<types.AgentDefinition> {
     return await this.#caller.call<types.AgentDefinition>('RollBackAgentDefinition', { definitionId }, undefined, { version }, options, readAgentDefinition);
@@ -995,6 +1522,12 @@ export class Agents {
   /**
    * Lists the versions of an agent definition, the newest first.
    * @param definitionId The agent definition.
+   * @example
+   * ```ts
+   * for await (const version of theazo.agents.versions('adef_7b3e90c1d5f2', { limit: 50 })) {
+   *   console.log(version.version);
+   * }
+   * ```
    */
   versions(definitionId: types.AgentDefinitionId, options: types.AgentDefinitionListOpts & CallOptions = {}): PagePromise<types.AgentDefinitionVersion> {
     const [rest, call] = splitOptions(options);
@@ -1007,6 +1540,11 @@ export class Agents {
   /**
    * Makes a definition of its own of what an agent definition says in its newest version.
    * @param definitionId The agent definition.
+   * @example
+   * ```ts
+   * const definition = await theazo.agents.duplicateDefinition('adef_7b3e90c1d5f2', { name: 'researcher-eu' });
+   * console.log(definition.name);
+   * ```
    */
   async duplicateDefinition(definitionId: types.AgentDefinitionId, options: types.AgentDefinitionDuplicateOpts & CallOptions = {}): Promise<types.AgentDefinition> {
     const [rest, call] = splitOptions(options);
@@ -1016,6 +1554,10 @@ export class Agents {
   /**
    * Removes an agent definition with all its versions. Agents that were made from it go on.
    * @param definitionId The agent definition.
+   * @example
+   * ```ts
+   * await theazo.agents.deleteDefinition('adef_7b3e90c1d5f2');
+   * ```
    */
   async deleteDefinition(definitionId: types.AgentDefinitionId, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteAgentDefinition', { definitionId }, undefined, undefined, options, asItIs);
@@ -1027,6 +1569,11 @@ export class Agents {
    * It is no part of a version: agents have what is attached when they are made.
    * @param definitionId The agent definition.
    * @param customizationId The customization.
+   * @example
+   * ```ts
+   * const attachment = await theazo.agents.attach('adef_7b3e90c1d5f2', 'cust_c5d80e13b7a9', { order: 2 });
+   * console.log(attachment.customizationId);
+   * ```
    */
   async attach(definitionId: types.AgentDefinitionId, customizationId: types.CustomizationId, options: Omit<types.CustomizationAttachOpts, 'customizationId'> & CallOptions = {}): Promise<types.CustomizationAttachment> {
     const [rest, call] = splitOptions(options);
@@ -1037,6 +1584,10 @@ export class Agents {
    * Detaches a customization from an agent definition. One that is not attached is no error.
    * @param definitionId The agent definition.
    * @param customizationId The customization.
+   * @example
+   * ```ts
+   * await theazo.agents.detach('adef_7b3e90c1d5f2', 'cust_c5d80e13b7a9');
+   * ```
    */
   async detach(definitionId: types.AgentDefinitionId, customizationId: types.CustomizationId, options?: CallOptions): Promise<void> {
     await this.#caller.call('DetachCustomization', { definitionId }, undefined, { customizationId }, options, asItIs);
@@ -1045,6 +1596,12 @@ export class Agents {
   /**
    * Lists the customizations that are attached to an agent definition, in the order in which they apply.
    * @param definitionId The agent definition.
+   * @example
+   * ```ts
+   * for await (const attachment of theazo.agents.attachments('adef_7b3e90c1d5f2', { limit: 50 })) {
+   *   console.log(attachment.customizationId);
+   * }
+   * ```
    */
   attachments(definitionId: types.AgentDefinitionId, options: types.AttachmentListOpts & CallOptions = {}): PagePromise<types.CustomizationAttachment> {
     const [rest, call] = splitOptions(options);
@@ -1070,12 +1627,25 @@ export class ApiKeys {
    * A test key can make test keys alone; asking it for a live one fails with `forbidden`.
    * @param name What it is for, for people.
    * @param environment The world that it acts in.
+   * @example
+   * ```ts
+   * const key = await theazo.apiKeys.create('backend of the web shop', 'live');
+   * console.log(key.id);
+   * ```
    */
   async create(name: string, environment: types.ApiKeyEnvironment, options?: CallOptions): Promise<types.ApiKeyCreated> {
     return await this.#caller.call<types.ApiKeyCreated>('CreateApiKey', {}, undefined, { name, environment }, options, readApiKeyCreated);
   }
 
-  /** Lists API keys, the newest first, revoked ones included. The keys themselves are not shown. */
+  /**
+   * Lists API keys, the newest first, revoked ones included. The keys themselves are not shown.
+   * @example
+   * ```ts
+   * for await (const key of theazo.apiKeys.list({ limit: 50 })) {
+   *   console.log(key.name);
+   * }
+   * ```
+   */
   list(options: types.ApiKeyListOpts & CallOptions = {}): PagePromise<types.ApiKey> {
     const [rest, call] = splitOptions(options);
     return paginate<types.ApiKey, types.ApiKey>(
@@ -1087,6 +1657,11 @@ export class ApiKeys {
   /**
    * Revokes an API key: it is refused from now on. A key that is revoked already stays as it is.
    * @param keyId The id of the key, which is not the key itself.
+   * @example
+   * ```ts
+   * const key = await theazo.apiKeys.revoke('key_73d1e0a8c4f5');
+   * console.log(key.name);
+   * ```
    */
   async revoke(keyId: types.ApiKeyId, options?: CallOptions): Promise<types.ApiKey> {
     return await this.#caller.call<types.ApiKey>('RevokeApiKey', { keyId }, undefined, undefined, options, readApiKey);
@@ -1102,7 +1677,15 @@ export class Approvals {
     this.#caller = caller;
   }
 
-  /** Lists approvals, the newest first. */
+  /**
+   * Lists approvals, the newest first.
+   * @example
+   * ```ts
+   * for await (const approval of theazo.approvals.list({ sessionId: 'ses_9f27c4e1b0a3', status: 'pending' })) {
+   *   console.log(approval.id);
+   * }
+   * ```
+   */
   list(options: types.ApprovalListFilters & CallOptions = {}): PagePromise<types.Approval> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Approval, types.Approval>(
@@ -1114,6 +1697,11 @@ export class Approvals {
   /**
    * Fetches an approval.
    * @param approvalId The approval.
+   * @example
+   * ```ts
+   * const approval = await theazo.approvals.get('apr_6c1fe08b4a97');
+   * console.log(approval.status);
+   * ```
    */
   async get(approvalId: types.ApprovalId, options?: CallOptions): Promise<types.Approval> {
     return await this.#caller.call<types.Approval>('GetApproval', { approvalId }, undefined, undefined, options, readApproval);
@@ -1125,6 +1713,14 @@ export class Approvals {
    * Approving again what is approved changes nothing. What was denied is refused with `conflict`, and what expired with
    * `approval_expired`.
    * @param approvalId The approval.
+   * @example
+   * ```ts
+   * const approval = await theazo.approvals.approve('apr_6c1fe08b4a97', {
+   *   modifications: { subject: 'Your report is ready' },
+   *   decidedBy: 'grace@example.com',
+   * });
+   * console.log(approval.status);
+   * ```
    */
   async approve(approvalId: types.ApprovalId, options: types.ApproveOpts & CallOptions = {}): Promise<types.Approval> {
     const [rest, call] = splitOptions(options);
@@ -1137,6 +1733,14 @@ export class Approvals {
    * Denying again what is denied changes nothing. What was approved is refused with `conflict`, and what expired with
    * `approval_expired`.
    * @param approvalId The approval.
+   * @example
+   * ```ts
+   * const approval = await theazo.approvals.deny('apr_6c1fe08b4a97', {
+   *   reason: 'The numbers are of last year.',
+   *   decidedBy: 'grace@example.com',
+   * });
+   * console.log(approval.status);
+   * ```
    */
   async deny(approvalId: types.ApprovalId, options: types.DenyOpts & CallOptions = {}): Promise<types.Approval> {
     const [rest, call] = splitOptions(options);
@@ -1146,6 +1750,13 @@ export class Approvals {
   /**
    * Approves several. Each is decided on its own, and the answer has a result for each.
    * @param ids The approvals, 1 to 100.
+   * @example
+   * ```ts
+   * const result = await theazo.approvals.bulkApprove(['apr_6c1fe08b4a97', 'apr_d4e5f6'], {
+   *   decidedBy: 'grace@example.com',
+   * });
+   * console.log(result.succeeded);
+   * ```
    */
   async bulkApprove(ids: types.ApprovalId[], options: Omit<types.BulkApproveOpts, 'ids'> & CallOptions = {}): Promise<types.BulkApprovalResult> {
     const [rest, call] = splitOptions(options);
@@ -1155,6 +1766,14 @@ export class Approvals {
   /**
    * Denies several. Each is decided on its own, and the answer has a result for each.
    * @param ids The approvals, 1 to 100.
+   * @example
+   * ```ts
+   * const result = await theazo.approvals.bulkDeny(['apr_6c1fe08b4a97', 'apr_d4e5f6'], {
+   *   reason: 'Not this week.',
+   *   decidedBy: 'grace@example.com',
+   * });
+   * console.log(result.succeeded);
+   * ```
    */
   async bulkDeny(ids: types.ApprovalId[], options: Omit<types.BulkDenyOpts, 'ids'> & CallOptions = {}): Promise<types.BulkApprovalResult> {
     const [rest, call] = splitOptions(options);
@@ -1175,6 +1794,11 @@ export class Billing {
    * Fetches the account's subscription.
    *
    * An account that never chose a plan has the plan `free` in the state `active`.
+   * @example
+   * ```ts
+   * const subscription = await theazo.billing.getSubscription();
+   * console.log(subscription.status);
+   * ```
    */
   async getSubscription(options?: CallOptions): Promise<types.BillingSubscription> {
     return await this.#caller.call<types.BillingSubscription>('GetSubscription', {}, undefined, undefined, options, readBillingSubscription);
@@ -1185,17 +1809,40 @@ export class Billing {
    * @param plan The plan.
    * @param successUrl Where the person goes when it is paid.
    * @param cancelUrl Where the person goes who does not pay.
+   * @example
+   * ```ts
+   * const page = await theazo.billing.createCheckout(
+   *   'pro',
+   *   'https://acme.example/billing/done',
+   *   'https://acme.example/billing',
+   * );
+   * console.log(page.url);
+   * ```
    */
   async createCheckout(plan: types.BillingPlan, successUrl: string, cancelUrl: string, options?: CallOptions): Promise<types.BillingPage> {
     return await this.#caller.call<types.BillingPage>('CreateCheckout', {}, undefined, { plan, successUrl, cancelUrl }, options, asItIs);
   }
 
-  /** Returns the address of the page on which a person changes the plan, the payment method and the invoices. */
+  /**
+   * Returns the address of the page on which a person changes the plan, the payment method and the invoices.
+   * @example
+   * ```ts
+   * const page = await theazo.billing.getPortalUrl();
+   * console.log(page.url);
+   * ```
+   */
   async getPortalUrl(options?: CallOptions): Promise<types.BillingPage> {
     return await this.#caller.call<types.BillingPage>('GetBillingPortal', {}, undefined, undefined, options, asItIs);
   }
 
-  /** Tells how many credits the account has left. */
+  /**
+   * Tells how many credits the account has left.
+   * @example
+   * ```ts
+   * const balance = await theazo.billing.getCreditBalance();
+   * console.log(balance.credits);
+   * ```
+   */
   async getCreditBalance(options?: CallOptions): Promise<types.CreditBalance> {
     return await this.#caller.call<types.CreditBalance>('GetCreditBalance', {}, undefined, undefined, options, readCreditBalance);
   }
@@ -1207,17 +1854,35 @@ export class Billing {
    * session's limits, those against each run's. What would pass any of them is refused with `session_limit_exceeded`
    * before it is spent.
    * @param config A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+   * @example
+   * ```ts
+   * const status = await theazo.billing.setBudget({ monthly: { amount: 50000 }, daily: { amount: 2500 } });
+   * console.log(status.percentage);
+   * ```
    */
   async setBudget(config: types.BillingBudgetConfigInput, options?: CallOptions): Promise<types.BillingBudgetStatus> {
     return await this.#caller.call<types.BillingBudgetStatus>('SetBudget', {}, undefined, config, options, readBillingBudgetStatus);
   }
 
-  /** Reports the budget of the whole account and how far it is used. Fails with `not_found` if none is set. */
+  /**
+   * Reports the budget of the whole account and how far it is used. Fails with `not_found` if none is set.
+   * @example
+   * ```ts
+   * const status = await theazo.billing.getBudget();
+   * console.log(status.percentage);
+   * ```
+   */
   async getBudget(options?: CallOptions): Promise<types.BillingBudgetStatus> {
     return await this.#caller.call<types.BillingBudgetStatus>('GetBudget', {}, undefined, undefined, options, readBillingBudgetStatus);
   }
 
-  /** Removes the budget of the whole account. What each user may spend stays limited as it is. */
+  /**
+   * Removes the budget of the whole account. What each user may spend stays limited as it is.
+   * @example
+   * ```ts
+   * await theazo.billing.deleteBudget();
+   * ```
+   */
   async deleteBudget(options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteBudget', {}, undefined, undefined, options, asItIs);
   }
@@ -1225,17 +1890,35 @@ export class Billing {
   /**
    * Sets the budget that each end user has who has none of its own, in place of the one before.
    * @param config A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+   * @example
+   * ```ts
+   * const config = await theazo.billing.setUserBudget({ monthly: { amount: 50000 }, daily: { amount: 2500 } });
+   * console.log(config);
+   * ```
    */
   async setUserBudget(config: types.BillingBudgetConfigInput, options?: CallOptions): Promise<types.BillingBudgetConfig> {
     return await this.#caller.call<types.BillingBudgetConfig>('SetUserBudget', {}, undefined, config, options, readBillingBudgetConfig);
   }
 
-  /** Fetches the budget that each end user has who has none of its own. Fails with `not_found` if none is set. */
+  /**
+   * Fetches the budget that each end user has who has none of its own. Fails with `not_found` if none is set.
+   * @example
+   * ```ts
+   * const config = await theazo.billing.getUserBudget();
+   * console.log(config);
+   * ```
+   */
   async getUserBudget(options?: CallOptions): Promise<types.BillingBudgetConfig> {
     return await this.#caller.call<types.BillingBudgetConfig>('GetUserBudget', {}, undefined, undefined, options, readBillingBudgetConfig);
   }
 
-  /** Removes the budget that each end user has who has none of its own. */
+  /**
+   * Removes the budget that each end user has who has none of its own.
+   * @example
+   * ```ts
+   * await theazo.billing.deleteUserBudget();
+   * ```
+   */
   async deleteUserBudget(options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteUserBudget', {}, undefined, undefined, options, asItIs);
   }
@@ -1244,6 +1927,14 @@ export class Billing {
    * Sets the budget of one end user, in place of the one before and of the default for every user.
    * @param userId The end user, by the id that your own system uses.
    * @param config A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+   * @example
+   * ```ts
+   * const status = await theazo.billing.setBudgetOfUser('user_4812', {
+   *   monthly: { amount: 50000 },
+   *   daily: { amount: 2500 },
+   * });
+   * console.log(status.percentage);
+   * ```
    */
   async setBudgetOfUser(userId: string, config: types.BillingBudgetConfigInput, options?: CallOptions): Promise<types.BillingBudgetStatus> {
     return await this.#caller.call<types.BillingBudgetStatus>('SetBudgetOfUser', { userId }, undefined, config, options, readBillingBudgetStatus);
@@ -1254,6 +1945,11 @@ export class Billing {
    *
    * Fails with `not_found` if neither is set.
    * @param userId The end user, by the id that your own system uses.
+   * @example
+   * ```ts
+   * const status = await theazo.billing.getBudgetOfUser('user_4812');
+   * console.log(status.percentage);
+   * ```
    */
   async getBudgetOfUser(userId: string, options?: CallOptions): Promise<types.BillingBudgetStatus> {
     return await this.#caller.call<types.BillingBudgetStatus>('GetBudgetOfUser', { userId }, undefined, undefined, options, readBillingBudgetStatus);
@@ -1262,6 +1958,10 @@ export class Billing {
   /**
    * Removes the budget of one end user, who then has the default for every user.
    * @param userId The end user, by the id that your own system uses.
+   * @example
+   * ```ts
+   * await theazo.billing.deleteBudgetOfUser('user_4812');
+   * ```
    */
   async deleteBudgetOfUser(userId: string, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteBudgetOfUser', { userId }, undefined, undefined, options, asItIs);
@@ -1281,13 +1981,26 @@ export class Channels {
    * Creates a channel through which people reach the agent.
    * @param type How people reach the agent.
    * @param agent The name of the agent, or the id of a definition.
+   * @example
+   * ```ts
+   * const channel = await theazo.channels.create('chat_embed', 'support_agent');
+   * console.log(channel.id);
+   * ```
    */
   async create(type: types.ChannelType, agent: string, options: Omit<types.ChannelCreateOpts, 'type' | 'agent'> & CallOptions = {}): Promise<types.Channel> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.Channel>('CreateChannel', {}, undefined, { type, agent, ...rest }, call, readChannel);
   }
 
-  /** Lists channels, the newest first. */
+  /**
+   * Lists channels, the newest first.
+   * @example
+   * ```ts
+   * for await (const channel of theazo.channels.list({ type: 'slack', limit: 50 })) {
+   *   console.log(channel.id);
+   * }
+   * ```
+   */
   list(options: types.ChannelListOpts & CallOptions = {}): PagePromise<types.Channel> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Channel, types.Channel>(
@@ -1299,6 +2012,11 @@ export class Channels {
   /**
    * Fetches a channel.
    * @param channelId The channel.
+   * @example
+   * ```ts
+   * const channel = await theazo.channels.get('ch_f1c27e5d804a');
+   * console.log(channel.id);
+   * ```
    */
   async get(channelId: types.ChannelId, options?: CallOptions): Promise<types.Channel> {
     return await this.#caller.call<types.Channel>('GetChannel', { channelId }, undefined, undefined, options, readChannel);
@@ -1307,6 +2025,14 @@ export class Channels {
   /**
    * Changes what is given and keeps the rest; `enabled` switches the channel on or off.
    * @param channelId The channel.
+   * @example
+   * ```ts
+   * const channel = await theazo.channels.update('ch_f1c27e5d804a', {
+   *   config: { theme: { title: 'Ask our agent', placeholder: null } },
+   *   enabled: true,
+   * });
+   * console.log(channel.id);
+   * ```
    */
   async update(channelId: types.ChannelId, options: types.ChannelUpdateOpts & CallOptions = {}): Promise<types.Channel> {
     const [rest, call] = splitOptions(options);
@@ -1316,6 +2042,10 @@ export class Channels {
   /**
    * Removes a channel. Its conversations stay.
    * @param channelId The channel.
+   * @example
+   * ```ts
+   * await theazo.channels.delete('ch_f1c27e5d804a');
+   * ```
    */
   async delete(channelId: types.ChannelId, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteChannel', { channelId }, undefined, undefined, options, asItIs);
@@ -1324,6 +2054,12 @@ export class Channels {
   /**
    * Lists the conversations of the channel, the one with the newest message first.
    * @param channelId The channel.
+   * @example
+   * ```ts
+   * for await (const conversation of theazo.channels.conversations('ch_f1c27e5d804a', { limit: 50 })) {
+   *   console.log(conversation.id);
+   * }
+   * ```
    */
   conversations(channelId: types.ChannelId, options: types.ChannelConversationListOpts & CallOptions = {}): PagePromise<types.ChannelConversation> {
     const [rest, call] = splitOptions(options);
@@ -1336,6 +2072,11 @@ export class Channels {
   /**
    * Tries whether the channel works. One that does not is no error of this call.
    * @param channelId The channel.
+   * @example
+   * ```ts
+   * const result = await theazo.channels.test('ch_f1c27e5d804a');
+   * console.log(result.message);
+   * ```
    */
   async test(channelId: types.ChannelId, options?: CallOptions): Promise<types.ChannelTestResult> {
     return await this.#caller.call<types.ChannelTestResult>('TestChannel', { channelId }, undefined, undefined, options, asItIs);
@@ -1348,6 +2089,15 @@ export class Channels {
    * @param channelId The channel.
    * @param visitorId Who writes, by an id that the website makes. Make it so that nobody can guess it.
    * @param message The message, 32 KiB at most.
+   * @example
+   * ```ts
+   * const sent = await theazo.channels.sendVisitorMessage(
+   *   'ch_f1c27e5d804a',
+   *   'v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e',
+   *   'Where is my order?',
+   * );
+   * console.log(sent.messageId);
+   * ```
    */
   async sendVisitorMessage(channelId: types.ChannelId, visitorId: string, message: string, options?: CallOptions): Promise<types.VisitorMessageSent> {
     return await this.#caller.call<types.VisitorMessageSent>('SendVisitorMessage', { channelId }, undefined, { visitorId, message }, options, asItIs);
@@ -1359,6 +2109,16 @@ export class Channels {
    * Needs no API key: whoever knows the ids of the channel and the visitor may read it.
    * @param channelId The channel.
    * @param visitorId The visitor, by the id that the website made.
+   * @example
+   * ```ts
+   * for await (const message of theazo.channels.visitorMessages(
+   *   'ch_f1c27e5d804a',
+   *   'v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e',
+   *   { order: 'desc', limit: 50 },
+   * )) {
+   *   console.log(message.content);
+   * }
+   * ```
    */
   visitorMessages(channelId: types.ChannelId, visitorId: string, options: Omit<types.VisitorMessageListOpts, 'visitorId'> & CallOptions = {}): PagePromise<types.VisitorMessage> {
     const [rest, call] = splitOptions(options);
@@ -1374,6 +2134,15 @@ export class Channels {
    * Needs no API key: whoever knows the ids of the channel and the visitor may read it.
    * @param channelId The channel.
    * @param visitorId The visitor, by the id that the website made.
+   * @example
+   * ```ts
+   * for await (const event of theazo.channels.visitorStream(
+   *   'ch_f1c27e5d804a',
+   *   'v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e',
+   * )) {
+   *   console.log(event.type);
+   * }
+   * ```
    */
   visitorStream(channelId: types.ChannelId, visitorId: string, options?: CallOptions): EventStream<types.VisitorStreamEvent> {
     return this.#caller.stream<types.VisitorStreamEvent>('StreamVisitorMessages', { channelId }, { visitorId }, undefined, options, readVisitorStreamEvent);
@@ -1396,13 +2165,29 @@ export class Customizations {
    * `hook` needs `event` and `action`. It has no effect before it is attached to an agent definition.
    * @param kind The kind. It says which of the other fields there are.
    * @param name The name.
+   * @example
+   * ```ts
+   * const customization = await theazo.customizations.create('instruction', 'tone', {
+   *   description: 'How we speak',
+   *   body: 'Be friendly and brief.',
+   * });
+   * console.log(customization.kind);
+   * ```
    */
   async create(kind: types.CustomizationKind, name: string, options: Omit<types.CustomizationCreateOpts, 'kind' | 'name'> & CallOptions = {}): Promise<types.Customization> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.Customization>('CreateCustomization', {}, undefined, { kind, name, ...rest }, call, readCustomization);
   }
 
-  /** Lists customizations, the newest first. */
+  /**
+   * Lists customizations, the newest first.
+   * @example
+   * ```ts
+   * for await (const customization of theazo.customizations.list({ kind: 'skill', limit: 50 })) {
+   *   console.log(customization.kind);
+   * }
+   * ```
+   */
   list(options: types.CustomizationListOpts & CallOptions = {}): PagePromise<types.Customization> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Customization, types.Customization>(
@@ -1414,6 +2199,11 @@ export class Customizations {
   /**
    * Fetches a customization.
    * @param customizationId The customization.
+   * @example
+   * ```ts
+   * const customization = await theazo.customizations.get('cust_c5d80e13b7a9');
+   * console.log(customization.kind);
+   * ```
    */
   async get(customizationId: types.CustomizationId, options?: CallOptions): Promise<types.Customization> {
     return await this.#caller.call<types.Customization>('GetCustomization', { customizationId }, undefined, undefined, options, readCustomization);
@@ -1424,6 +2214,14 @@ export class Customizations {
    *
    * It stays of its kind: what belongs to another kind is refused. Agents have it as it was when they were made.
    * @param customizationId The customization.
+   * @example
+   * ```ts
+   * const customization = await theazo.customizations.update('cust_c5d80e13b7a9', {
+   *   name: 'tone',
+   *   description: 'How we speak',
+   * });
+   * console.log(customization.kind);
+   * ```
    */
   async update(customizationId: types.CustomizationId, options: types.CustomizationUpdate & CallOptions = {}): Promise<types.Customization> {
     const [rest, call] = splitOptions(options);
@@ -1433,6 +2231,10 @@ export class Customizations {
   /**
    * Removes a customization and detaches it everywhere. Agents that have it keep it.
    * @param customizationId The customization.
+   * @example
+   * ```ts
+   * await theazo.customizations.delete('cust_c5d80e13b7a9');
+   * ```
    */
   async delete(customizationId: types.CustomizationId, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteCustomization', { customizationId }, undefined, undefined, options, asItIs);
@@ -1445,6 +2247,14 @@ export class Customizations {
    * instruction or a skill the text is returned as it is; a hook has none and is refused.
    * @param customizationId The customization.
    * @param variables The values by the names of the variables: text as it is, anything else as JSON; none by default.
+   * @example
+   * ```ts
+   * const customization = await theazo.customizations.render('cust_c5d80e13b7a9', {
+   *   city: 'Oslo',
+   *   order_no: 4812,
+   * });
+   * console.log(customization.text);
+   * ```
    */
   async render(customizationId: types.CustomizationId, variables?: Record<string, unknown>, options?: CallOptions): Promise<types.RenderedCustomization> {
     return await this.#caller.call<types.RenderedCustomization>('RenderCustomization', { customizationId }, undefined, { variables }, options, asItIs);
@@ -1466,6 +2276,14 @@ export class Events {
    * The answer does not wait for what begins. With `userId` only triggers and runs of this user match, without it those
    * of all users.
    * @param event The name, for example `order.paid`.
+   * @example
+   * ```ts
+   * const event = await theazo.events.emit('order.paid', {
+   *   userId: 'user_4812',
+   *   payload: { orderId: 'order_881', plan: 'pro', amount: 4200 },
+   * });
+   * console.log(event.id);
+   * ```
    */
   async emit(event: string, options: Omit<types.EventEmitOpts, 'event'> & CallOptions = {}): Promise<types.EmittedEvent> {
     const [rest, call] = splitOptions(options);
@@ -1490,6 +2308,14 @@ export class Files {
    * @param data The content, as base64.
    * @param purpose What it is for.
    * @param userId The end user, by the id that your own system uses.
+   * @example
+   * ```ts
+   * const file = await theazo.files.upload('handbook.md', 'IyBIYW5kYm9vawo=', 'knowledge', 'user_4812', {
+   *   mimeType: 'text/markdown',
+   *   autoIngest: true,
+   * });
+   * console.log(file.id);
+   * ```
    */
   async upload(filename: string, data: string, purpose: types.FilePurpose, userId: string, options: Omit<types.FileUploadOpts, 'filename' | 'data' | 'purpose' | 'userId'> & CallOptions = {}): Promise<types.StoredFile> {
     const [rest, call] = splitOptions(options);
@@ -1499,12 +2325,25 @@ export class Files {
   /**
    * Fetches what is known of a file; `files.download` fetches its content.
    * @param fileId The file.
+   * @example
+   * ```ts
+   * const file = await theazo.files.get('file_2ac97d40b1e6');
+   * console.log(file.id);
+   * ```
    */
   async get(fileId: types.FileId, options?: CallOptions): Promise<types.StoredFile> {
     return await this.#caller.call<types.StoredFile>('GetFile', { fileId }, undefined, undefined, options, readStoredFile);
   }
 
-  /** Lists files, the newest first. */
+  /**
+   * Lists files, the newest first.
+   * @example
+   * ```ts
+   * for await (const file of theazo.files.list({ userId: 'user_4812', purpose: 'agent_output' })) {
+   *   console.log(file.id);
+   * }
+   * ```
+   */
   list(options: types.FileListFilters & CallOptions = {}): PagePromise<types.StoredFile> {
     const [rest, call] = splitOptions(options);
     return paginate<types.StoredFile, types.StoredFile>(
@@ -1516,6 +2355,11 @@ export class Files {
   /**
    * Makes an address at which anyone who has it can download the file for a while, without a key.
    * @param fileId The file.
+   * @example
+   * ```ts
+   * const url = await theazo.files.getUrl('file_2ac97d40b1e6', { expiresIn: '10m' });
+   * console.log(url.url);
+   * ```
    */
   async getUrl(fileId: types.FileId, options: types.FileUrlOpts & CallOptions = {}): Promise<types.FileUrl> {
     const [rest, call] = splitOptions(options);
@@ -1525,6 +2369,11 @@ export class Files {
   /**
    * Fetches the content of a file.
    * @param fileId The file.
+   * @example
+   * ```ts
+   * const content = await theazo.files.download('file_2ac97d40b1e6');
+   * console.log(content.data);
+   * ```
    */
   async download(fileId: types.FileId, options?: CallOptions): Promise<types.FileContent> {
     return await this.#caller.call<types.FileContent>('DownloadFile', { fileId }, undefined, undefined, options, asItIs);
@@ -1533,6 +2382,10 @@ export class Files {
   /**
    * Deletes a file. Addresses that were made for it stop working; what knowledge took from it stays.
    * @param fileId The file.
+   * @example
+   * ```ts
+   * await theazo.files.delete('file_2ac97d40b1e6');
+   * ```
    */
   async delete(fileId: types.FileId, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteStoredFile', { fileId }, undefined, undefined, options, asItIs);
@@ -1601,12 +2454,27 @@ export class Fleet extends Handle<types.FleetData> {
     return this.data.completedAt;
   }
 
-  /** Counts the items of the fleet by their state and sums up what they cost so far. */
+  /**
+   * Counts the items of the fleet by their state and sums up what they cost so far.
+   * @example
+   * ```ts
+   * const status = await fleet.status();
+   * console.log(status.status);
+   * ```
+   */
   async status(options?: CallOptions): Promise<types.FleetStatus> {
     return await this.caller.call<types.FleetStatus>('GetFleetStatus', { fleetId: this.data.id }, undefined, undefined, options, readFleetStatus);
   }
 
-  /** Lists the items of the fleet with their results, in the order of the inputs. */
+  /**
+   * Lists the items of the fleet with their results, in the order of the inputs.
+   * @example
+   * ```ts
+   * for await (const result of fleet.results({ status: 'failed', limit: 50 })) {
+   *   console.log(result.id);
+   * }
+   * ```
+   */
   results(options: types.FleetResultsFilters & CallOptions = {}): PagePromise<types.FleetItemResult> {
     const [rest, call] = splitOptions(options);
     return paginate<types.FleetItemResult, types.FleetItemResult>(
@@ -1620,6 +2488,12 @@ export class Fleet extends Handle<types.FleetData> {
    *
    * `fleet.completed` or `fleet.cancelled` is the last event and has the totals. The stream of a paused fleet stays
    * open and goes on with it.
+   * @example
+   * ```ts
+   * for await (const event of fleet.stream()) {
+   *   console.log(event.event);
+   * }
+   * ```
    */
   stream(options?: CallOptions): EventStream<types.FleetStreamEvent> {
     return this.caller.stream<types.FleetStreamEvent>('StreamFleet', { fleetId: this.data.id }, undefined, undefined, options, readFleetStreamEvent);
@@ -1629,22 +2503,48 @@ export class Fleet extends Handle<types.FleetData> {
    * Waits until nothing is left to do, or until the fleet is paused, and counts its items.
    *
    * Items that failed are no error of this call: `progress.failed` counts them, and `status` says how the fleet ended.
+   * @example
+   * ```ts
+   * const status = await fleet.wait();
+   * console.log(status.status);
+   * ```
    */
   async wait(options?: CallOptions): Promise<types.FleetStatus> {
     return await this.caller.call<types.FleetStatus>('WaitForFleet', { fleetId: this.data.id }, undefined, undefined, options, readFleetStatus);
   }
 
-  /** Pauses the fleet: items under way are finished, and no other one begins. */
+  /**
+   * Pauses the fleet: items under way are finished, and no other one begins.
+   * @example
+   * ```ts
+   * await fleet.pause();
+   * console.log(fleet.data.status);
+   * ```
+   */
   async pause(options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.FleetData>('PauseFleet', { fleetId: this.data.id }, undefined, undefined, options, readFleetData));
   }
 
-  /** Resumes a paused fleet, whether it was paused by a call or by its failure policy. Failed items stay failed. */
+  /**
+   * Resumes a paused fleet, whether it was paused by a call or by its failure policy. Failed items stay failed.
+   * @example
+   * ```ts
+   * await fleet.resume();
+   * console.log(fleet.data.status);
+   * ```
+   */
   async resume(options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.FleetData>('ResumeFleet', { fleetId: this.data.id }, undefined, undefined, options, readFleetData));
   }
 
-  /** Cancels the fleet with its items under way. What is completed stays and is paid for. */
+  /**
+   * Cancels the fleet with its items under way. What is completed stays and is paid for.
+   * @example
+   * ```ts
+   * await fleet.cancel();
+   * console.log(fleet.data.status);
+   * ```
+   */
   async cancel(options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.FleetData>('CancelFleet', { fleetId: this.data.id }, undefined, undefined, options, readFleetData));
   }
@@ -1662,6 +2562,11 @@ export class Fleets {
   /**
    * Fetches a fleet, to go on with it where its id alone is known.
    * @param fleetId The fleet.
+   * @example
+   * ```ts
+   * const fleet = await theazo.fleets.get('flt_3c5e71a90b2d');
+   * console.log(fleet.id);
+   * ```
    */
   async get(fleetId: types.FleetId, options?: CallOptions): Promise<Fleet> {
     return new Fleet(this.#caller, await this.#caller.call<types.FleetData>('GetFleet', { fleetId }, undefined, undefined, options, readFleetData));
@@ -1683,17 +2588,37 @@ export class Guardrails {
    * They hold for every agent that has none of its own. What is left out goes back to its default.
    * @param config What may go into models and come out of them. In the options of an agent, what is left out is as the
    * account has it.
+   * @example
+   * ```ts
+   * const config = await theazo.guardrails.configure({ contentFilter: 'strict', blockPii: true });
+   * console.log(config);
+   * ```
    */
   async configure(config: types.GuardrailConfig, options?: CallOptions): Promise<types.GuardrailConfig> {
     return await this.#caller.call<types.GuardrailConfig>('ConfigureGuardrails', {}, undefined, config, options, asItIs);
   }
 
-  /** Fetches the guardrails of the account. */
+  /**
+   * Fetches the guardrails of the account.
+   * @example
+   * ```ts
+   * const config = await theazo.guardrails.get();
+   * console.log(config);
+   * ```
+   */
   async get(options?: CallOptions): Promise<types.GuardrailConfig> {
     return await this.#caller.call<types.GuardrailConfig>('GetGuardrails', {}, undefined, undefined, options, asItIs);
   }
 
-  /** Lists what guardrails stopped or reported, the newest first. */
+  /**
+   * Lists what guardrails stopped or reported, the newest first.
+   * @example
+   * ```ts
+   * for await (const violation of theazo.guardrails.violations({ period: 'week', type: 'pii_detected' })) {
+   *   console.log(violation.message);
+   * }
+   * ```
+   */
   violations(options: types.GuardrailViolationFilters & CallOptions = {}): PagePromise<types.GuardrailViolation> {
     const [rest, call] = splitOptions(options);
     return paginate<types.GuardrailViolation, types.GuardrailViolation>(
@@ -1712,7 +2637,15 @@ export class Logs {
     this.#caller = caller;
   }
 
-  /** Finds log entries, the oldest first. */
+  /**
+   * Finds log entries, the oldest first.
+   * @example
+   * ```ts
+   * for await (const entry of theazo.logs.query({ sessionId: 'ses_9f27c4e1b0a3', agentId: 'agt_51d0e7a9c2f4' })) {
+   *   console.log(entry.message);
+   * }
+   * ```
+   */
   query(options: types.LogQueryFilters & CallOptions = {}): PagePromise<types.LogEntry> {
     const [rest, call] = splitOptions(options);
     return paginate<types.LogEntry, types.LogEntry>(
@@ -1721,13 +2654,35 @@ export class Logs {
     );
   }
 
-  /** Streams log entries as they happen, from now on. */
+  /**
+   * Streams log entries as they happen, from now on.
+   * @example
+   * ```ts
+   * for await (const event of theazo.logs.stream({
+   *   sessionId: 'ses_9f27c4e1b0a3',
+   *   agentId: 'agt_51d0e7a9c2f4',
+   * })) {
+   *   console.log(event.message);
+   * }
+   * ```
+   */
   stream(options: types.LogStreamFilters & CallOptions = {}): EventStream<types.LogEntry> {
     const [rest, call] = splitOptions(options);
     return this.#caller.stream<types.LogEntry>('StreamLogs', {}, rest, undefined, call, readLogEntry);
   }
 
-  /** Streams log entries over a WebSocket, as they happen: from now on, or after the last one that was seen. */
+  /**
+   * Streams log entries over a WebSocket, as they happen: from now on, or after the last one that was seen.
+   * @example
+   * ```ts
+   * for await (const event of theazo.logs.socket({
+   *   sessionId: 'ses_9f27c4e1b0a3',
+   *   agentId: 'agt_51d0e7a9c2f4',
+   * })) {
+   *   console.log(event.message);
+   * }
+   * ```
+   */
   socket(options: types.LogSocketFilters & CallOptions = {}): EventStream<types.LogEntry> {
     const [rest, call] = splitOptions(options);
     return this.#caller.stream<types.LogEntry>('OpenLogSocket', {}, rest, undefined, call, readLogEntry);
@@ -1751,12 +2706,30 @@ export class Mcp {
    * for OAuth, the answer has `authUrl` and the connection waits in the state `configured`. A `stdio` server is started
    * in each agent's sandbox. A name that another connection has fails with `mcp_name_conflict`.
    * @param server An MCP server to connect.
+   * @example
+   * ```ts
+   * const connection = await theazo.mcp.connect({
+   *   name: 'github',
+   *   transport: 'streamable-http',
+   *   url: 'https://mcp.github.example/mcp',
+   *   headers: { Authorization: 'Bearer ghp_example', 'x-tenant': '7' },
+   * });
+   * console.log(connection.id);
+   * ```
    */
   async connect(server: types.McpConnectOpts, options?: CallOptions): Promise<types.McpConnection> {
     return await this.#caller.call<types.McpConnection>('ConnectMcpServer', {}, undefined, server, options, readMcpConnection);
   }
 
-  /** Lists the connections, the newest first. */
+  /**
+   * Lists the connections, the newest first.
+   * @example
+   * ```ts
+   * for await (const connection of theazo.mcp.list({ limit: 50 })) {
+   *   console.log(connection.name);
+   * }
+   * ```
+   */
   list(options: types.McpConnectionListOpts & CallOptions = {}): PagePromise<types.McpConnection> {
     const [rest, call] = splitOptions(options);
     return paginate<types.McpConnection, types.McpConnection>(
@@ -1768,6 +2741,11 @@ export class Mcp {
   /**
    * Fetches a connection.
    * @param connectionId The connection.
+   * @example
+   * ```ts
+   * const connection = await theazo.mcp.get('mcp_4be17f20d6c3');
+   * console.log(connection.status);
+   * ```
    */
   async get(connectionId: types.McpConnectionId, options?: CallOptions): Promise<types.McpConnection> {
     return await this.#caller.call<types.McpConnection>('GetMcpConnection', { connectionId }, undefined, undefined, options, readMcpConnection);
@@ -1776,6 +2754,12 @@ export class Mcp {
   /**
    * Lists the tools of a connection that agents can use, by name.
    * @param connectionId The connection.
+   * @example
+   * ```ts
+   * for await (const tool of theazo.mcp.tools('mcp_4be17f20d6c3', { limit: 10 })) {
+   *   console.log(tool.name);
+   * }
+   * ```
    */
   tools(connectionId: types.McpConnectionId, options: types.McpToolListOpts & CallOptions = {}): PagePromise<types.McpTool> {
     const [rest, call] = splitOptions(options);
@@ -1788,6 +2772,11 @@ export class Mcp {
   /**
    * Asks the server again which tools it has. Fails with `mcp_refresh_failed` if it does not say.
    * @param connectionId The connection.
+   * @example
+   * ```ts
+   * const result = await theazo.mcp.refresh('mcp_4be17f20d6c3');
+   * console.log(result);
+   * ```
    */
   async refresh(connectionId: types.McpConnectionId, options?: CallOptions): Promise<types.McpRefreshResult> {
     return await this.#caller.call<types.McpRefreshResult>('RefreshMcpTools', { connectionId }, undefined, undefined, options, readMcpRefreshResult);
@@ -1797,6 +2786,14 @@ export class Mcp {
    * Changes what is given of a connection and keeps the rest. A connection whose headers change is made anew.
    * @param connectionId The connection.
    * @param changes A change of a connection. What is left out stays.
+   * @example
+   * ```ts
+   * const connection = await theazo.mcp.update('mcp_4be17f20d6c3', {
+   *   headers: { Authorization: 'Bearer ghp_rotated' },
+   *   toolFilter: ['list_issues'],
+   * });
+   * console.log(connection.status);
+   * ```
    */
   async update(connectionId: types.McpConnectionId, changes: types.McpUpdateOpts, options?: CallOptions): Promise<types.McpConnection> {
     return await this.#caller.call<types.McpConnection>('UpdateMcpConnection', { connectionId }, undefined, changes, options, readMcpConnection);
@@ -1807,6 +2804,11 @@ export class Mcp {
    *
    * A server that does not answer is no error of this call: the answer says `error` and why.
    * @param connectionId The connection.
+   * @example
+   * ```ts
+   * const health = await theazo.mcp.health('mcp_4be17f20d6c3');
+   * console.log(health.status);
+   * ```
    */
   async health(connectionId: types.McpConnectionId, options?: CallOptions): Promise<types.McpHealth> {
     return await this.#caller.call<types.McpHealth>('GetMcpHealth', { connectionId }, undefined, undefined, options, readMcpHealth);
@@ -1815,6 +2817,10 @@ export class Mcp {
   /**
    * Removes a connection with the credentials of its users. Agents that used its tools work on without them.
    * @param connectionId The connection.
+   * @example
+   * ```ts
+   * await theazo.mcp.disconnect('mcp_4be17f20d6c3');
+   * ```
    */
   async disconnect(connectionId: types.McpConnectionId, options?: CallOptions): Promise<void> {
     await this.#caller.call('DisconnectMcpServer', { connectionId }, undefined, undefined, options, asItIs);
@@ -1828,6 +2834,13 @@ export class Mcp {
    * @param connectionId The connection.
    * @param userId The end user, by the id that your own system uses.
    * @param headers Headers that are sent with each request for this user, by their names, in place of all those before.
+   * @example
+   * ```ts
+   * await theazo.mcp.setUserCredentials('mcp_4be17f20d6c3', 'user_4812', {
+   *   Authorization: 'Bearer gho_of_ada',
+   *   'X-Workspace_ID': 'w7',
+   * });
+   * ```
    */
   async setUserCredentials(connectionId: types.McpConnectionId, userId: string, headers: Record<string, string>, options?: CallOptions): Promise<void> {
     await this.#caller.call('SetMcpUserCredentials', { connectionId, userId }, undefined, { headers }, options, asItIs);
@@ -1837,6 +2850,10 @@ export class Mcp {
    * Removes the credentials of one end user.
    * @param connectionId The connection.
    * @param userId The end user, by the id that your own system uses.
+   * @example
+   * ```ts
+   * await theazo.mcp.deleteUserCredentials('mcp_4be17f20d6c3', 'user_4812');
+   * ```
    */
   async deleteUserCredentials(connectionId: types.McpConnectionId, userId: string, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteMcpUserCredentials', { connectionId, userId }, undefined, undefined, options, asItIs);
@@ -1845,13 +2862,25 @@ export class Mcp {
   /**
    * Says which of the account's tools its MCP server offers to programs outside.
    * @param expose The names of the registered tools that are offered, or `*` for all; an empty list offers nothing.
+   * @example
+   * ```ts
+   * const response = await theazo.mcp.serverConfig(['crm_lookup', 'ping'], { auth: 'api_key' });
+   * console.log(response.url);
+   * ```
    */
   async serverConfig(expose: types.McpExpose, options: Omit<types.McpServerConfig, 'expose'> & CallOptions = {}): Promise<types.McpServerConfigResponse> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.McpServerConfigResponse>('SetMcpServerConfig', {}, undefined, { expose, ...rest }, call, asItIs);
   }
 
-  /** Tells what the account's MCP server offers, and its address. */
+  /**
+   * Tells what the account's MCP server offers, and its address.
+   * @example
+   * ```ts
+   * const response = await theazo.mcp.getServerConfig();
+   * console.log(response.url);
+   * ```
+   */
   async getServerConfig(options?: CallOptions): Promise<types.McpServerConfigResponse> {
     return await this.#caller.call<types.McpServerConfigResponse>('GetMcpServerConfig', {}, undefined, undefined, options, asItIs);
   }
@@ -1866,7 +2895,14 @@ export class Metrics {
     this.#caller = caller;
   }
 
-  /** Sums up how the account does right now. */
+  /**
+   * Sums up how the account does right now.
+   * @example
+   * ```ts
+   * const summary = await theazo.metrics.summary();
+   * console.log(summary.activeAgents);
+   * ```
+   */
   async summary(options?: CallOptions): Promise<types.MetricsSummary> {
     return await this.#caller.call<types.MetricsSummary>('GetMetricsSummary', {}, undefined, undefined, options, readMetricsSummary);
   }
@@ -1874,6 +2910,16 @@ export class Metrics {
   /**
    * Reports one metric over time, the oldest point first; intervals without a measurement are there too.
    * @param metric The metric.
+   * @example
+   * ```ts
+   * const points = await theazo.metrics.query('agents.boot_time', {
+   *   since: '2026-11-23T00:00:00.000Z',
+   *   until: '2026-11-24T00:00:00.000Z',
+   * });
+   * for (const point of points) {
+   *   console.log(point.timestamp);
+   * }
+   * ```
    */
   async query(metric: types.MetricName, options: Omit<types.MetricQueryOpts, 'metric'> & CallOptions = {}): Promise<types.MetricDataPoint[]> {
     const [rest, call] = splitOptions(options);
@@ -1890,7 +2936,15 @@ export class Models {
     this.#caller = caller;
   }
 
-  /** Lists the models that agents can use, by id. */
+  /**
+   * Lists the models that agents can use, by id.
+   * @example
+   * ```ts
+   * for await (const model of theazo.models.list({ limit: 50 })) {
+   *   console.log(model.name);
+   * }
+   * ```
+   */
   list(options: types.ModelListOpts & CallOptions = {}): PagePromise<types.Model> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Model, types.Model>(
@@ -1902,6 +2956,11 @@ export class Models {
   /**
    * Fetches a model.
    * @param modelId The id of the model, for example `anthropic/claude-sonnet`.
+   * @example
+   * ```ts
+   * const model = await theazo.models.get('anthropic/claude-sonnet');
+   * console.log(model.name);
+   * ```
    */
   async get(modelId: string, options?: CallOptions): Promise<types.Model> {
     return await this.#caller.call<types.Model>('GetModel', { modelId }, undefined, undefined, options, readModel);
@@ -1912,6 +2971,11 @@ export class Models {
    * @param model The id of the model.
    * @param inputTokens How many tokens go in.
    * @param outputTokens How many tokens come out.
+   * @example
+   * ```ts
+   * const estimate = await theazo.models.estimate('anthropic/claude-sonnet', 50000, 2000);
+   * console.log(estimate.estimatedCost.modelCost.amount);
+   * ```
    */
   async estimate(model: string, inputTokens: number, outputTokens: number, options?: CallOptions): Promise<types.ModelEstimate> {
     return await this.#caller.call<types.ModelEstimate>('EstimateModel', {}, undefined, { model, inputTokens, outputTokens }, options, readModelEstimate);
@@ -1935,13 +2999,28 @@ export class Providers {
    * @param name The name of the provider, for example `e2b`.
    * @param credentialRef The name of the account's secret that has the key; only a provider with an address in `config`
    * needs none.
+   * @example
+   * ```ts
+   * const provider = await theazo.providers.set('e2b', 'openrouter_key', {
+   *   config: { baseUrl: 'https://openrouter.ai/api/v1' },
+   * });
+   * console.log(provider.name);
+   * ```
    */
   async set(name: string, credentialRef?: string, options: Omit<types.ProviderSetOpts, 'credentialRef'> & CallOptions = {}): Promise<types.ProviderData> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.ProviderData>('SetProvider', { name }, undefined, { credentialRef, ...rest }, call, readProviderData);
   }
 
-  /** Lists the account's own providers, by their names. Credentials are never returned. */
+  /**
+   * Lists the account's own providers, by their names. Credentials are never returned.
+   * @example
+   * ```ts
+   * for await (const provider of theazo.providers.list({ kind: 'compute', limit: 50 })) {
+   *   console.log(provider.name);
+   * }
+   * ```
+   */
   list(options: types.ProviderListOpts & CallOptions = {}): PagePromise<types.ProviderData> {
     const [rest, call] = splitOptions(options);
     return paginate<types.ProviderData, types.ProviderData>(
@@ -1953,6 +3032,11 @@ export class Providers {
   /**
    * Fetches the settings of one of the account's own providers. Credentials are never returned.
    * @param name The name of the provider, for example `e2b`.
+   * @example
+   * ```ts
+   * const provider = await theazo.providers.get('e2b');
+   * console.log(provider.name);
+   * ```
    */
   async get(name: string, options?: CallOptions): Promise<types.ProviderData> {
     return await this.#caller.call<types.ProviderData>('GetProvider', { name }, undefined, undefined, options, readProviderData);
@@ -1961,6 +3045,10 @@ export class Providers {
   /**
    * Forgets one of the account's own providers. Sandboxes that it runs go on until they end.
    * @param name The name of the provider, for example `e2b`.
+   * @example
+   * ```ts
+   * await theazo.providers.delete('e2b');
+   * ```
    */
   async delete(name: string, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteProvider', { name }, undefined, undefined, options, asItIs);
@@ -2039,17 +3127,39 @@ export class Run extends Handle<types.RunData> {
     return this.data.completedAt;
   }
 
-  /** Waits until the run is done and returns its result, or fails as the run failed. */
+  /**
+   * Waits until the run is done and returns its result, or fails as the run failed.
+   * @example
+   * ```ts
+   * const result = await run.wait();
+   * console.log(result.output);
+   * ```
+   */
   async wait(options?: CallOptions): Promise<types.RunResult> {
     return await this.caller.call<types.RunResult>('WaitForRun', { runId: this.data.id }, undefined, undefined, options, readRunResult);
   }
 
-  /** Streams what happened and happens in the run, from its beginning, until it is done. */
+  /**
+   * Streams what happened and happens in the run, from its beginning, until it is done.
+   * @example
+   * ```ts
+   * for await (const event of run.stream()) {
+   *   console.log(event.type);
+   * }
+   * ```
+   */
   stream(options?: CallOptions): EventStream<types.StreamEvent> {
     return this.caller.stream<types.StreamEvent>('StreamRun', { runId: this.data.id }, undefined, undefined, options, readStreamEvent);
   }
 
-  /** Cancels the run. What it did so far is kept and paid for; a run that is done stays as it is. */
+  /**
+   * Cancels the run. What it did so far is kept and paid for; a run that is done stays as it is.
+   * @example
+   * ```ts
+   * await run.cancel();
+   * console.log(run.data.status);
+   * ```
+   */
   async cancel(options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.RunData>('CancelRun', { runId: this.data.id }, undefined, undefined, options, readRunData));
   }
@@ -2067,6 +3177,11 @@ export class Runs {
   /**
    * Fetches a run.
    * @param runId The run.
+   * @example
+   * ```ts
+   * const run = await theazo.runs.get('arun_c81f0b6de352');
+   * console.log(run.id);
+   * ```
    */
   async get(runId: types.RunId, options?: CallOptions): Promise<Run> {
     return new Run(this.#caller, await this.#caller.call<types.RunData>('GetRun', { runId }, undefined, undefined, options, readRunData));
@@ -2089,13 +3204,29 @@ export class Schedules {
    * one before is still active is skipped.
    * @param cron The times: minute, hour, day of the month, month and day of the week, for example `0 9 * * 1-5`.
    * @param userId The end user that the runs are for.
+   * @example
+   * ```ts
+   * const schedule = await theazo.schedules.create('0 9 * * 1-5', 'user_4812', {
+   *   name: 'Daily report',
+   *   agent: 'daily_reporter',
+   * });
+   * console.log(schedule.id);
+   * ```
    */
   async create(cron: string, userId: string, options: Omit<types.ScheduleCreateOpts, 'cron' | 'userId'> & CallOptions = {}): Promise<types.Schedule> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.Schedule>('CreateSchedule', {}, undefined, { cron, userId, ...rest }, call, readSchedule);
   }
 
-  /** Lists schedules, the newest first. */
+  /**
+   * Lists schedules, the newest first.
+   * @example
+   * ```ts
+   * for await (const schedule of theazo.schedules.list({ limit: 50 })) {
+   *   console.log(schedule.id);
+   * }
+   * ```
+   */
   list(options: types.ScheduleListOpts & CallOptions = {}): PagePromise<types.Schedule> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Schedule, types.Schedule>(
@@ -2107,6 +3238,11 @@ export class Schedules {
   /**
    * Fetches a schedule.
    * @param scheduleId The schedule.
+   * @example
+   * ```ts
+   * const schedule = await theazo.schedules.get('sch_e05a71c3d8f2');
+   * console.log(schedule.id);
+   * ```
    */
   async get(scheduleId: types.ScheduleId, options?: CallOptions): Promise<types.Schedule> {
     return await this.#caller.call<types.Schedule>('GetSchedule', { scheduleId }, undefined, undefined, options, readSchedule);
@@ -2115,6 +3251,14 @@ export class Schedules {
   /**
    * Changes what is given and keeps the rest. A run that is under way is not affected.
    * @param scheduleId The schedule.
+   * @example
+   * ```ts
+   * const schedule = await theazo.schedules.update('sch_e05a71c3d8f2', {
+   *   cron: '30 8 * * 1-5',
+   *   timezone: 'Europe/Paris',
+   * });
+   * console.log(schedule.id);
+   * ```
    */
   async update(scheduleId: types.ScheduleId, options: types.ScheduleUpdateOpts & CallOptions = {}): Promise<types.Schedule> {
     const [rest, call] = splitOptions(options);
@@ -2124,6 +3268,11 @@ export class Schedules {
   /**
    * Pauses a schedule: nothing more begins until it is resumed. A run that is under way ends as it would.
    * @param scheduleId The schedule.
+   * @example
+   * ```ts
+   * const schedule = await theazo.schedules.pause('sch_e05a71c3d8f2');
+   * console.log(schedule.id);
+   * ```
    */
   async pause(scheduleId: types.ScheduleId, options?: CallOptions): Promise<types.Schedule> {
     return await this.#caller.call<types.Schedule>('PauseSchedule', { scheduleId }, undefined, undefined, options, readSchedule);
@@ -2132,6 +3281,11 @@ export class Schedules {
   /**
    * Resumes a schedule. The times that passed meanwhile are not made up for.
    * @param scheduleId The schedule.
+   * @example
+   * ```ts
+   * const schedule = await theazo.schedules.resume('sch_e05a71c3d8f2');
+   * console.log(schedule.id);
+   * ```
    */
   async resume(scheduleId: types.ScheduleId, options?: CallOptions): Promise<types.Schedule> {
     return await this.#caller.call<types.Schedule>('ResumeSchedule', { scheduleId }, undefined, undefined, options, readSchedule);
@@ -2140,6 +3294,10 @@ export class Schedules {
   /**
    * Removes a schedule and its history. A run that is under way ends as it would.
    * @param scheduleId The schedule.
+   * @example
+   * ```ts
+   * await theazo.schedules.delete('sch_e05a71c3d8f2');
+   * ```
    */
   async delete(scheduleId: types.ScheduleId, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteSchedule', { scheduleId }, undefined, undefined, options, asItIs);
@@ -2148,6 +3306,12 @@ export class Schedules {
   /**
    * Lists what the schedule has run, the newest first.
    * @param scheduleId The schedule.
+   * @example
+   * ```ts
+   * for await (const execution of theazo.schedules.history('sch_e05a71c3d8f2', { limit: 50 })) {
+   *   console.log(execution.id);
+   * }
+   * ```
    */
   history(scheduleId: types.ScheduleId, options: types.ScheduleHistoryOpts & CallOptions = {}): PagePromise<types.ScheduleExecution> {
     const [rest, call] = splitOptions(options);
@@ -2172,12 +3336,24 @@ export class Secrets {
    *
    * Agents have those that `secrets` names; providers and models have those that a `credentialRef` names.
    * @param secrets The values by their names: letters, digits and underscores.
+   * @example
+   * ```ts
+   * await theazo.secrets.set({ e2b_key: 'e2b_example', openrouter_key: 'sk-or-example' });
+   * ```
    */
   async set(secrets: Record<string, string>, options?: CallOptions): Promise<void> {
     await this.#caller.call('SetSecrets', {}, undefined, secrets, options, asItIs);
   }
 
-  /** Lists the names of the account's secrets, in alphabetical order. Their values are never returned. */
+  /**
+   * Lists the names of the account's secrets, in alphabetical order. Their values are never returned.
+   * @example
+   * ```ts
+   * for await (const secret of theazo.secrets.list({ limit: 50 })) {
+   *   console.log(secret.name);
+   * }
+   * ```
+   */
   list(options: types.SecretListOpts & CallOptions = {}): PagePromise<types.SecretInfo> {
     const [rest, call] = splitOptions(options);
     return paginate<types.SecretInfo, types.SecretInfo>(
@@ -2189,6 +3365,10 @@ export class Secrets {
   /**
    * Removes a secret of the account. What refers to it fails from then on.
    * @param name The name of the secret.
+   * @example
+   * ```ts
+   * await theazo.secrets.delete('e2b_key');
+   * ```
    */
   async delete(name: string, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteSecret', { name }, undefined, undefined, options, asItIs);
@@ -2288,18 +3468,40 @@ export class Session extends Handle<types.SessionData> {
    * and the call fails with `session_limit_exceeded`; raising the limit resumes that run.
    * @param agent The name of the agent, or the id of a definition. A name that was never defined is a general agent.
    * @param task What the agent is to do.
+   * @example
+   * ```ts
+   * const result = await session.run('researcher', 'Summarise the quarterly report', {
+   *   timeout: '10m',
+   *   maxCost: { amount: 50 },
+   * });
+   * console.log(result.output);
+   * ```
    */
   async run(agent: string, task: string, options: Omit<types.SessionRunOpts, 'agent' | 'task'> & CallOptionsOfRun = {}): Promise<types.RunResult> {
     const [rest, call] = splitOptions(options, true);
     return await this.caller.call<types.RunResult>('RunInSession', { sessionId: this.data.id }, undefined, { agent, task, ...rest }, call, readRunResult);
   }
 
-  /** Reports what the session used so far. */
+  /**
+   * Reports what the session used so far.
+   * @example
+   * ```ts
+   * const report = await session.usage();
+   * console.log(report.computeMinutes);
+   * ```
+   */
   async usage(options?: CallOptions): Promise<types.UsageReport> {
     return await this.caller.call<types.UsageReport>('GetSessionUsage', { sessionId: this.data.id }, undefined, undefined, options, readUsageReport);
   }
 
-  /** Reports the session's limits and how far they are used. */
+  /**
+   * Reports the session's limits and how far they are used.
+   * @example
+   * ```ts
+   * const status = await session.limits();
+   * console.log(status);
+   * ```
+   */
   async limits(options?: CallOptions): Promise<types.LimitsStatus> {
     return await this.caller.call<types.LimitsStatus>('GetSessionLimits', { sessionId: this.data.id }, undefined, undefined, options, readLimitsStatus);
   }
@@ -2307,22 +3509,48 @@ export class Session extends Handle<types.SessionData> {
   /**
    * Changes the limits that are given and keeps the others; null removes one. Runs that wait at a raised limit go on.
    * @param limits A change to the limits of a session: what is absent stays, what is null is not limited any more.
+   * @example
+   * ```ts
+   * await session.updateLimits({ maxCost: { amount: 1000, period: 'month' }, maxAgents: 5 });
+   * console.log(session.data.status);
+   * ```
    */
   async updateLimits(limits: types.SessionLimitsUpdate, options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.SessionData>('UpdateSessionLimits', { sessionId: this.data.id }, undefined, limits, options, readSessionData));
   }
 
-  /** Pauses the session and all its agents. Paused sandboxes cost nothing. */
+  /**
+   * Pauses the session and all its agents. Paused sandboxes cost nothing.
+   * @example
+   * ```ts
+   * await session.pause();
+   * console.log(session.data.status);
+   * ```
+   */
   async pause(options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.SessionData>('PauseSession', { sessionId: this.data.id }, undefined, undefined, options, readSessionData));
   }
 
-  /** Resumes the session and the agents that were paused with it. */
+  /**
+   * Resumes the session and the agents that were paused with it.
+   * @example
+   * ```ts
+   * await session.resume();
+   * console.log(session.data.status);
+   * ```
+   */
   async resume(options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.SessionData>('ResumeSession', { sessionId: this.data.id }, undefined, undefined, options, readSessionData));
   }
 
-  /** Ends the session and all its agents. A session that has ended stays readable. */
+  /**
+   * Ends the session and all its agents. A session that has ended stays readable.
+   * @example
+   * ```ts
+   * await session.terminate();
+   * console.log(session.data.status);
+   * ```
+   */
   async terminate(options?: CallOptions): Promise<this> {
     return this.refresh(await this.caller.call<types.SessionData>('TerminateSession', { sessionId: this.data.id }, undefined, undefined, options, readSessionData));
   }
@@ -2334,6 +3562,15 @@ export class Session extends Handle<types.SessionData> {
    * is not started again. Leaving the stream early cancels the run.
    * @param agent The name of the agent, or the id of a definition. A name that was never defined is a general agent.
    * @param task What the agent is to do.
+   * @example
+   * ```ts
+   * for await (const event of session.stream('researcher', 'Summarise the quarterly report', {
+   *   timeout: '10m',
+   *   maxCost: { amount: 50 },
+   * })) {
+   *   console.log(event.type);
+   * }
+   * ```
    */
   stream(agent: string, task: string, options: Omit<types.SessionRunOpts, 'agent' | 'task'> & CallOptionsOfRun = {}): EventStream<types.StreamEvent> {
     const [rest, call] = splitOptions(options, true);
@@ -2354,6 +3591,11 @@ export class Sessions {
    * Creates a session.
    *
    * Every call makes a new one; `sessions.forUser` returns the one that a user already has.
+   * @example
+   * ```ts
+   * const session = await theazo.sessions.create({ userId: 'user_4812', environment: 'staging' });
+   * console.log(session.id);
+   * ```
    */
   async create(options: types.SessionCreateOpts & CallOptions = {}): Promise<Session> {
     const [rest, call] = splitOptions(options);
@@ -2363,6 +3605,11 @@ export class Sessions {
   /**
    * Fetches a session.
    * @param sessionId The session.
+   * @example
+   * ```ts
+   * const session = await theazo.sessions.get('ses_9f27c4e1b0a3');
+   * console.log(session.id);
+   * ```
    */
   async get(sessionId: types.SessionId, options?: CallOptions): Promise<Session> {
     return new Session(this.#caller, await this.#caller.call<types.SessionData>('GetSession', { sessionId }, undefined, undefined, options, readSessionData));
@@ -2374,13 +3621,32 @@ export class Sessions {
    * Meant to be called on every request of the user. On an existing session `limits`, `metadata` and `environment` are
    * ignored: only `session.updateLimits` changes limits. `compute` and `models` take the place of those that it has.
    * @param userId The end user, by the id that your own system uses.
+   * @example
+   * ```ts
+   * const session = await theazo.sessions.forUser('user_4812', {
+   *   environment: 'staging',
+   *   limits: { maxCost: { amount: 500, period: 'month' } },
+   * });
+   * console.log(session.id);
+   * ```
    */
   async forUser(userId: string, options: types.SessionForUserOpts & CallOptions = {}): Promise<Session> {
     const [rest, call] = splitOptions(options);
     return new Session(this.#caller, await this.#caller.call<types.SessionData>('GetOrCreateUserSession', { userId }, undefined, rest, call, readSessionData));
   }
 
-  /** Lists sessions, the newest first. */
+  /**
+   * Lists sessions, the newest first.
+   * @example
+   * ```ts
+   * for await (const session of theazo.sessions.list({
+   *   status: 'active',
+   *   createdAfter: '2026-11-01T00:00:00.000Z',
+   * })) {
+   *   console.log(session.id);
+   * }
+   * ```
+   */
   list(options: types.SessionListFilters & CallOptions = {}): PagePromise<Session> {
     const [rest, call] = splitOptions(options);
     return paginate<types.SessionData, Session>(
@@ -2402,6 +3668,11 @@ export class Tasks {
   /**
    * Fetches a task.
    * @param taskId The task.
+   * @example
+   * ```ts
+   * const task = await theazo.tasks.get('task_8e40c1f7a62b');
+   * console.log(task.status);
+   * ```
    */
   async get(taskId: types.TaskId, options?: CallOptions): Promise<types.Task> {
     return await this.#caller.call<types.Task>('GetTask', { taskId }, undefined, undefined, options, readTask);
@@ -2410,6 +3681,11 @@ export class Tasks {
   /**
    * Waits until the task is over, or until `timeout` has passed, and returns it as it is then.
    * @param taskId The task.
+   * @example
+   * ```ts
+   * const task = await theazo.tasks.wait('task_8e40c1f7a62b', { timeout: '5m' });
+   * console.log(task.status);
+   * ```
    */
   async wait(taskId: types.TaskId, options: types.TaskWaitOpts & CallOptionsOfRun = {}): Promise<types.Task> {
     const [rest, call] = splitOptions(options, true);
@@ -2419,6 +3695,11 @@ export class Tasks {
   /**
    * Cancels the task. What it did so far is paid for; a task that is over stays as it is.
    * @param taskId The task.
+   * @example
+   * ```ts
+   * const task = await theazo.tasks.cancel('task_8e40c1f7a62b');
+   * console.log(task.status);
+   * ```
    */
   async cancel(taskId: types.TaskId, options?: CallOptions): Promise<types.Task> {
     return await this.#caller.call<types.Task>('CancelTask', { taskId }, undefined, undefined, options, readTask);
@@ -2483,6 +3764,11 @@ export class Team extends Handle<types.TeamData> {
    * A run that failed or was cancelled is an error of this call. When a limit is reached the run stays paused and the
    * call fails with `session_limit_exceeded`; raising the limit resumes that run.
    * @param task What the team is to do.
+   * @example
+   * ```ts
+   * const run = await team.run('Write a two-page brief on tidal power');
+   * console.log(run.id);
+   * ```
    */
   async run(task: string, options?: CallOptions): Promise<types.TeamRun> {
     return await this.caller.call<types.TeamRun>('RunTeam', { teamId: this.data.id }, undefined, { task }, options, readTeamRun);
@@ -2491,12 +3777,25 @@ export class Team extends Handle<types.TeamData> {
   /**
    * Gives the team a task and returns at once; `teamRuns.wait` waits for the result.
    * @param task What the team is to do.
+   * @example
+   * ```ts
+   * const started = await team.start('Write a two-page brief on tidal power');
+   * console.log(started.status);
+   * ```
    */
   async start(task: string, options?: CallOptions): Promise<types.TeamRunStarted> {
     return await this.caller.call<types.TeamRunStarted>('StartTeamRun', { teamId: this.data.id }, undefined, { task }, options, asItIs);
   }
 
-  /** Lists the runs of the team, the newest first. */
+  /**
+   * Lists the runs of the team, the newest first.
+   * @example
+   * ```ts
+   * for await (const run of team.runs({ status: 'failed', limit: 50 })) {
+   *   console.log(run.id);
+   * }
+   * ```
+   */
   runs(options: types.TeamRunListFilters & CallOptions = {}): PagePromise<types.TeamRun> {
     const [rest, call] = splitOptions(options);
     return paginate<types.TeamRun, types.TeamRun>(
@@ -2505,7 +3804,14 @@ export class Team extends Handle<types.TeamData> {
     );
   }
 
-  /** Cancels every run of the team that is not over; `teamRuns.cancel` cancels one. */
+  /**
+   * Cancels every run of the team that is not over; `teamRuns.cancel` cancels one.
+   * @example
+   * ```ts
+   * const cancellation = await team.cancel();
+   * console.log(cancellation);
+   * ```
+   */
   async cancel(options?: CallOptions): Promise<types.TeamCancellation> {
     return await this.caller.call<types.TeamCancellation>('CancelTeam', { teamId: this.data.id }, undefined, undefined, options, readTeamCancellation);
   }
@@ -2523,6 +3829,11 @@ export class TeamRuns {
   /**
    * Fetches a run of a team.
    * @param teamRunId The run of the team.
+   * @example
+   * ```ts
+   * const run = await theazo.teamRuns.get('trun_d94a2b7705ce');
+   * console.log(run.status);
+   * ```
    */
   async get(teamRunId: types.TeamRunId, options?: CallOptions): Promise<types.TeamRun> {
     return await this.#caller.call<types.TeamRun>('GetTeamRun', { teamRunId }, undefined, undefined, options, readTeamRun);
@@ -2531,6 +3842,11 @@ export class TeamRuns {
   /**
    * Waits until the run is done and returns it, or fails as the run failed.
    * @param teamRunId The run of the team.
+   * @example
+   * ```ts
+   * const run = await theazo.teamRuns.wait('trun_d94a2b7705ce');
+   * console.log(run.status);
+   * ```
    */
   async wait(teamRunId: types.TeamRunId, options?: CallOptions): Promise<types.TeamRun> {
     return await this.#caller.call<types.TeamRun>('WaitForTeamRun', { teamRunId }, undefined, undefined, options, readTeamRun);
@@ -2539,6 +3855,12 @@ export class TeamRuns {
   /**
    * Streams what happened and happens in the run, from its beginning, until it is done.
    * @param teamRunId The run of the team.
+   * @example
+   * ```ts
+   * for await (const event of theazo.teamRuns.stream('trun_d94a2b7705ce')) {
+   *   console.log(event.type);
+   * }
+   * ```
    */
   stream(teamRunId: types.TeamRunId, options?: CallOptions): EventStream<types.TeamStreamEvent> {
     return this.#caller.stream<types.TeamStreamEvent>('StreamTeamRun', { teamRunId }, undefined, undefined, options, readTeamStreamEvent);
@@ -2547,6 +3869,11 @@ export class TeamRuns {
   /**
    * Cancels the run. What it did so far is kept and paid for; a run that is over stays as it is.
    * @param teamRunId The run of the team.
+   * @example
+   * ```ts
+   * const run = await theazo.teamRuns.cancel('trun_d94a2b7705ce');
+   * console.log(run.status);
+   * ```
    */
   async cancel(teamRunId: types.TeamRunId, options?: CallOptions): Promise<types.TeamRun> {
     return await this.#caller.call<types.TeamRun>('CancelTeamRun', { teamRunId }, undefined, undefined, options, readTeamRun);
@@ -2565,6 +3892,11 @@ export class Teams {
   /**
    * Fetches a team, to go on with it where its id alone is known.
    * @param teamId The team.
+   * @example
+   * ```ts
+   * const team = await theazo.teams.get('team_6b1f08d2ce47');
+   * console.log(team.id);
+   * ```
    */
   async get(teamId: types.TeamId, options?: CallOptions): Promise<Team> {
     return new Team(this.#caller, await this.#caller.call<types.TeamData>('GetTeam', { teamId }, undefined, undefined, options, readTeamData));
@@ -2589,13 +3921,41 @@ export class Tools {
    * @param description What it does and when to use it, for the model.
    * @param parameters What it is given: a JSON Schema of an object.
    * @param handler What does its work.
+   * @example
+   * ```ts
+   * const tool = await theazo.tools.register(
+   *   'crm_lookup',
+   *   'Looks a customer up in the CRM by id. Use it before you write to a customer.',
+   *   {
+   *     type: 'object',
+   *     properties: { customer_id: { type: 'string', description: 'The id in the CRM.' } },
+   *     required: ['customer_id'],
+   *   },
+   *   {
+   *     type: 'webhook',
+   *     url: 'https://tools.acme.example/crm/lookup',
+   *     headers: { 'X-Acme-Key': 'ak_2f9d', 'x-tenant': '7' },
+   *     timeout: '20s',
+   *   },
+   *   { requiresApproval: true },
+   * );
+   * console.log(tool.name);
+   * ```
    */
   async register(name: string, description: string, parameters: Record<string, unknown>, handler: types.ToolHandlerInput, options: Omit<types.ToolRegisterOpts, 'name' | 'description' | 'parameters' | 'handler'> & CallOptions = {}): Promise<types.Tool> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.Tool>('RegisterTool', {}, undefined, { name, description, parameters, handler, ...rest }, call, readTool);
   }
 
-  /** Lists tools by name, the built-in ones included. */
+  /**
+   * Lists tools by name, the built-in ones included.
+   * @example
+   * ```ts
+   * for await (const tool of theazo.tools.list({ limit: 50 })) {
+   *   console.log(tool.name);
+   * }
+   * ```
+   */
   list(options: types.ToolListOpts & CallOptions = {}): PagePromise<types.Tool> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Tool, types.Tool>(
@@ -2607,6 +3967,11 @@ export class Tools {
   /**
    * Fetches a tool, built-in or registered.
    * @param name The name of the tool.
+   * @example
+   * ```ts
+   * const tool = await theazo.tools.get('crm_lookup');
+   * console.log(tool.name);
+   * ```
    */
   async get(name: string, options?: CallOptions): Promise<types.Tool> {
     return await this.#caller.call<types.Tool>('GetTool', { name }, undefined, undefined, options, readTool);
@@ -2617,6 +3982,13 @@ export class Tools {
    *
    * A built-in tool cannot be changed: that fails with `forbidden`.
    * @param name The name of the tool.
+   * @example
+   * ```ts
+   * const tool = await theazo.tools.update('crm_lookup', {
+   *   description: 'Looks a customer up in the CRM by id.',
+   * });
+   * console.log(tool.name);
+   * ```
    */
   async update(name: string, options: types.ToolUpdateOpts & CallOptions = {}): Promise<types.Tool> {
     const [rest, call] = splitOptions(options);
@@ -2630,6 +4002,11 @@ export class Tools {
    * reached fails with `tool_handler_unreachable`.
    * @param name The name of the tool.
    * @param input What the tool is given, as its `parameters` describe it.
+   * @example
+   * ```ts
+   * const result = await theazo.tools.test('crm_lookup', { customer_id: 'cus_4812' });
+   * console.log(result.success);
+   * ```
    */
   async test(name: string, input: Record<string, unknown>, options?: CallOptions): Promise<types.ToolResult> {
     return await this.#caller.call<types.ToolResult>('TestTool', { name }, undefined, input, options, readToolResult);
@@ -2638,6 +4015,10 @@ export class Tools {
   /**
    * Removes a registered tool. Agents that have it in their list work on without it.
    * @param name The name of the tool.
+   * @example
+   * ```ts
+   * await theazo.tools.delete('crm_lookup');
+   * ```
    */
   async delete(name: string, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteTool', { name }, undefined, undefined, options, asItIs);
@@ -2653,7 +4034,18 @@ export class Traces {
     this.#caller = caller;
   }
 
-  /** Lists traces, the newest first. */
+  /**
+   * Lists traces, the newest first.
+   * @example
+   * ```ts
+   * for await (const trace of theazo.traces.list({
+   *   agentId: 'agt_51d0e7a9c2f4',
+   *   sessionId: 'ses_9f27c4e1b0a3',
+   * })) {
+   *   console.log(trace.traceId);
+   * }
+   * ```
+   */
   list(options: types.TraceListFilters & CallOptions = {}): PagePromise<types.Trace> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Trace, types.Trace>(
@@ -2665,6 +4057,11 @@ export class Traces {
   /**
    * Fetches a trace with its spans.
    * @param traceId The trace.
+   * @example
+   * ```ts
+   * const detail = await theazo.traces.get('tr_c81f0b6de352');
+   * console.log(detail.traceId);
+   * ```
    */
   async get(traceId: types.TraceId, options?: CallOptions): Promise<types.TraceDetail> {
     return await this.#caller.call<types.TraceDetail>('GetTrace', { traceId }, undefined, undefined, options, readTraceDetail);
@@ -2687,13 +4084,29 @@ export class Triggers {
    * Each run is in the user's active session, which is created where there is none.
    * @param name The name, for people.
    * @param userId The end user that the runs are for.
+   * @example
+   * ```ts
+   * const trigger = await theazo.triggers.create('Paid orders', 'user_4812', {
+   *   type: 'event',
+   *   agent: 'payment_classifier',
+   * });
+   * console.log(trigger.id);
+   * ```
    */
   async create(name: string, userId: string, options: Omit<types.TriggerCreateOpts, 'name' | 'userId'> & CallOptions = {}): Promise<types.Trigger> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.Trigger>('CreateTrigger', {}, undefined, { name, userId, ...rest }, call, readTrigger);
   }
 
-  /** Lists triggers, the newest first. Their secrets are left out. */
+  /**
+   * Lists triggers, the newest first. Their secrets are left out.
+   * @example
+   * ```ts
+   * for await (const trigger of theazo.triggers.list({ limit: 50 })) {
+   *   console.log(trigger.name);
+   * }
+   * ```
+   */
   list(options: types.TriggerListOpts & CallOptions = {}): PagePromise<types.Trigger> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Trigger, types.Trigger>(
@@ -2705,6 +4118,11 @@ export class Triggers {
   /**
    * Fetches a trigger. Its secret is left out.
    * @param triggerId The trigger.
+   * @example
+   * ```ts
+   * const trigger = await theazo.triggers.get('trg_40b9d2f6c7e8');
+   * console.log(trigger.name);
+   * ```
    */
   async get(triggerId: types.TriggerId, options?: CallOptions): Promise<types.Trigger> {
     return await this.#caller.call<types.Trigger>('GetTrigger', { triggerId }, undefined, undefined, options, readTrigger);
@@ -2713,6 +4131,10 @@ export class Triggers {
   /**
    * Removes a trigger. Its address answers `not_found` from then on; a run that is under way ends as it would.
    * @param triggerId The trigger.
+   * @example
+   * ```ts
+   * await theazo.triggers.delete('trg_40b9d2f6c7e8');
+   * ```
    */
   async delete(triggerId: types.TriggerId, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteTrigger', { triggerId }, undefined, undefined, options, asItIs);
@@ -2727,6 +4149,11 @@ export class Triggers {
    * method makes it, needs no signature. A trigger of the type `event` cannot be fired so.
    * @param triggerId The trigger.
    * @param payload What is passed on: steps of a workflow read it as `$.trigger`.
+   * @example
+   * ```ts
+   * const firing = await theazo.triggers.fire('trg_40b9d2f6c7e8', { invoice: 'in_2041', paid: true });
+   * console.log(firing.accepted);
+   * ```
    */
   async fire(triggerId: types.TriggerId, payload: Record<string, unknown>, options?: CallOptions): Promise<types.TriggerFiring> {
     return await this.#caller.call<types.TriggerFiring>('FireTrigger', { triggerId }, undefined, payload, options, asItIs);
@@ -2742,7 +4169,14 @@ export class Usage {
     this.#caller = caller;
   }
 
-  /** Sums up what the account used. */
+  /**
+   * Sums up what the account used.
+   * @example
+   * ```ts
+   * const summary = await theazo.usage.summary({ period: 'week' });
+   * console.log(summary.activeSessions);
+   * ```
+   */
   async summary(options: types.UsagePeriodOpts & CallOptions = {}): Promise<types.UsageSummary> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.UsageSummary>('GetUsageSummary', {}, rest, undefined, call, readUsageSummary);
@@ -2751,19 +4185,40 @@ export class Usage {
   /**
    * Reports what one end user used.
    * @param userId The end user, by the id that your own system uses.
+   * @example
+   * ```ts
+   * const usage = await theazo.usage.forUser('user_4812', { period: 'week' });
+   * console.log(usage.compute.minutes);
+   * ```
    */
   async forUser(userId: string, options: types.UsagePeriodOpts & CallOptions = {}): Promise<types.UserUsage> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.UserUsage>('GetUserUsage', { userId }, rest, undefined, call, readUserUsage);
   }
 
-  /** Reports what was used day by day, the oldest day first; days without use are there too. */
+  /**
+   * Reports what was used day by day, the oldest day first; days without use are there too.
+   * @example
+   * ```ts
+   * const usages = await theazo.usage.daily({ period: 'last_30_days' });
+   * for (const usage of usages) {
+   *   console.log(usage.date);
+   * }
+   * ```
+   */
   async daily(options: types.DailyUsageOpts & CallOptions = {}): Promise<types.DailyUsage[]> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.DailyUsage[]>('GetDailyUsage', {}, rest, undefined, call, readList(readDailyUsage));
   }
 
-  /** Reports what each provider cost. */
+  /**
+   * Reports what each provider cost.
+   * @example
+   * ```ts
+   * const costs = await theazo.usage.byProvider({ period: 'week' });
+   * console.log(costs);
+   * ```
+   */
   async byProvider(options: types.UsagePeriodOpts & CallOptions = {}): Promise<Record<string, types.Cost>> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<Record<string, types.Cost>>('GetProviderUsage', {}, rest, undefined, call, readMap(readCost));
@@ -2774,6 +4229,11 @@ export class Usage {
    *
    * Every record has a stable identifier, so that exporting twice never bills twice.
    * @param format The form.
+   * @example
+   * ```ts
+   * const exported = await theazo.usage.export('stripe', { period: 'month' });
+   * console.log(exported.format);
+   * ```
    */
   async export(format: types.ExportFormat, options: Omit<types.UsageExportOpts, 'format'> & CallOptions = {}): Promise<types.UsageExport> {
     const [rest, call] = splitOptions(options);
@@ -2784,6 +4244,12 @@ export class Usage {
    * Lists the entries of the ledger that totals are made of, the oldest first.
    *
    * The sum of their exact amounts is what the totals of the same time say.
+   * @example
+   * ```ts
+   * for await (const entry of theazo.usage.ledger({ sessionId: 'ses_9f27c4e1b0a3', userId: 'user_4812' })) {
+   *   console.log(entry.id);
+   * }
+   * ```
    */
   ledger(options: types.LedgerFilters & CallOptions = {}): PagePromise<types.LedgerEntry> {
     const [rest, call] = splitOptions(options);
@@ -2809,13 +4275,30 @@ export class Webhooks {
    * Deliveries are signed as Standard Webhooks are; the SDKs verify them.
    * @param url The address that is called: `https`, and reachable from the internet.
    * @param events The types of the events to report, for example `agent.completed`; `*` is all of them.
+   * @example
+   * ```ts
+   * const webhook = await theazo.webhooks.create(
+   *   'https://hooks.acme.example/theazo?tenant=7',
+   *   ['agent.completed', 'agent.failed', 'budget.alert'],
+   *   { secret: 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD' },
+   * );
+   * console.log(webhook.id);
+   * ```
    */
   async create(url: string, events: string[], options: Omit<types.WebhookCreateOpts, 'url' | 'events'> & CallOptions = {}): Promise<types.Webhook> {
     const [rest, call] = splitOptions(options);
     return await this.#caller.call<types.Webhook>('CreateWebhook', {}, undefined, { url, events, ...rest }, call, asItIs);
   }
 
-  /** Lists webhooks, the newest first. Their secrets are masked. */
+  /**
+   * Lists webhooks, the newest first. Their secrets are masked.
+   * @example
+   * ```ts
+   * for await (const webhook of theazo.webhooks.list({ limit: 50 })) {
+   *   console.log(webhook.url);
+   * }
+   * ```
+   */
   list(options: types.WebhookListOpts & CallOptions = {}): PagePromise<types.Webhook> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Webhook, types.Webhook>(
@@ -2827,6 +4310,10 @@ export class Webhooks {
   /**
    * Sends an `agent.completed` event with made-up data to the webhook.
    * @param webhookId The webhook.
+   * @example
+   * ```ts
+   * await theazo.webhooks.test('wh_b3c0417ad9e2');
+   * ```
    */
   async test(webhookId: types.WebhookId, options?: CallOptions): Promise<void> {
     await this.#caller.call('TestWebhook', { webhookId }, undefined, undefined, options, asItIs);
@@ -2835,6 +4322,10 @@ export class Webhooks {
   /**
    * Removes a webhook. Nothing is delivered to it any more.
    * @param webhookId The webhook.
+   * @example
+   * ```ts
+   * await theazo.webhooks.delete('wh_b3c0417ad9e2');
+   * ```
    */
   async delete(webhookId: types.WebhookId, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteWebhook', { webhookId }, undefined, undefined, options, asItIs);
@@ -2856,12 +4347,46 @@ export class Workflows {
    * Steps that depend on one another in a circle are refused with `workflow_circular_dependency`; every other mistake
    * that shows without running, such as a reference to a step that is not there, with `invalid_request`.
    * @param definition What a new workflow is made of.
+   * @example
+   * ```ts
+   * const workflow = await theazo.workflows.create({
+   *   steps: [
+   *     {
+   *       type: 'agent',
+   *       id: 'research',
+   *       agent: 'researcher',
+   *       task: 'Find out what {{ input.topic }} is about and how sure that is',
+   *     },
+   *     {
+   *       type: 'condition',
+   *       id: 'quality-check',
+   *       dependsOn: ['research'],
+   *       expression: '$.research.output.confidence > 0.8',
+   *       then: 'publish',
+   *       otherwise: 'review',
+   *     },
+   *     { type: 'agent', id: 'publish', agent: 'publisher' },
+   *     { type: 'agent', id: 'review', agent: 'reviewer' },
+   *   ],
+   *   name: 'Research report',
+   *   description: 'Researches a topic and publishes what is sure',
+   * });
+   * console.log(workflow.id);
+   * ```
    */
   async create(definition: types.WorkflowCreateOpts, options?: CallOptions): Promise<types.Workflow> {
     return await this.#caller.call<types.Workflow>('CreateWorkflow', {}, undefined, definition, options, readWorkflow);
   }
 
-  /** Lists workflows, the newest first. */
+  /**
+   * Lists workflows, the newest first.
+   * @example
+   * ```ts
+   * for await (const workflow of theazo.workflows.list({ limit: 50 })) {
+   *   console.log(workflow.id);
+   * }
+   * ```
+   */
   list(options: types.WorkflowListOpts & CallOptions = {}): PagePromise<types.Workflow> {
     const [rest, call] = splitOptions(options);
     return paginate<types.Workflow, types.Workflow>(
@@ -2873,6 +4398,11 @@ export class Workflows {
   /**
    * Fetches a workflow.
    * @param workflowId The workflow.
+   * @example
+   * ```ts
+   * const workflow = await theazo.workflows.get('wf_7d20c4b8e913');
+   * console.log(workflow.id);
+   * ```
    */
   async get(workflowId: types.WorkflowId, options?: CallOptions): Promise<types.Workflow> {
     return await this.#caller.call<types.Workflow>('GetWorkflow', { workflowId }, undefined, undefined, options, readWorkflow);
@@ -2881,6 +4411,14 @@ export class Workflows {
   /**
    * Changes what is given and keeps the rest, as a new version. Runs that have begun keep the version they began with.
    * @param workflowId The workflow.
+   * @example
+   * ```ts
+   * const workflow = await theazo.workflows.update('wf_7d20c4b8e913', {
+   *   steps: [{ type: 'agent', id: 'greet', agent: 'assistant' }],
+   *   name: 'Greeting',
+   * });
+   * console.log(workflow.id);
+   * ```
    */
   async update(workflowId: types.WorkflowId, options: types.WorkflowUpdateOpts & CallOptionsOfRun = {}): Promise<types.Workflow> {
     const [rest, call] = splitOptions(options, true);
@@ -2890,6 +4428,10 @@ export class Workflows {
   /**
    * Removes a workflow and its schedules. Runs that have begun go on, and all its runs stay readable.
    * @param workflowId The workflow.
+   * @example
+   * ```ts
+   * await theazo.workflows.delete('wf_7d20c4b8e913');
+   * ```
    */
   async delete(workflowId: types.WorkflowId, options?: CallOptions): Promise<void> {
     await this.#caller.call('DeleteWorkflow', { workflowId }, undefined, undefined, options, asItIs);
@@ -2898,6 +4440,11 @@ export class Workflows {
   /**
    * Estimates what a run would cost, from runs of the past and from the prices of its models. Nothing is run.
    * @param workflowId The workflow.
+   * @example
+   * ```ts
+   * const estimate = await theazo.workflows.estimate('wf_7d20c4b8e913');
+   * console.log(estimate.confidence);
+   * ```
    */
   async estimate(workflowId: types.WorkflowId, options: types.WorkflowEstimateOpts & CallOptions = {}): Promise<types.WorkflowEstimate> {
     const [rest, call] = splitOptions(options);
@@ -2912,6 +4459,14 @@ export class Workflows {
    * @param workflowId The workflow.
    * @param cron The times: minute, hour, day of the month, month and day of the week, for example `0 9 * * 1-5`.
    * @param userId The end user that the runs are for.
+   * @example
+   * ```ts
+   * const schedule = await theazo.workflows.schedule('wf_7d20c4b8e913', '0 9 * * 1-5', 'user_4812', {
+   *   input: { topic: 'tidal power' },
+   *   timezone: 'Europe/Berlin',
+   * });
+   * console.log(schedule.id);
+   * ```
    */
   async schedule(workflowId: types.WorkflowId, cron: string, userId: string, options: Omit<types.WorkflowScheduleOpts, 'cron' | 'userId'> & CallOptions = {}): Promise<types.Schedule> {
     const [rest, call] = splitOptions(options);
@@ -2923,6 +4478,14 @@ export class Workflows {
    *
    * An input that does not fit the workflow's `inputSchema` is refused before anything starts.
    * @param workflowId The workflow.
+   * @example
+   * ```ts
+   * const run = await theazo.workflows.run('wf_7d20c4b8e913', {
+   *   userId: 'user_4812',
+   *   sessionId: 'ses_9f27c4e1b0a3',
+   * });
+   * console.log(run.status);
+   * ```
    */
   async run(workflowId: types.WorkflowId, options: types.WorkflowRunOpts & CallOptions = {}): Promise<types.WorkflowRun> {
     const [rest, call] = splitOptions(options);
@@ -2935,13 +4498,30 @@ export class Workflows {
    * A stream that breaks resumes after the last event that arrived; the run is not started again. Leaving the stream
    * early cancels the run.
    * @param workflowId The workflow.
+   * @example
+   * ```ts
+   * for await (const event of theazo.workflows.runAndStream('wf_7d20c4b8e913', {
+   *   userId: 'user_4812',
+   *   sessionId: 'ses_9f27c4e1b0a3',
+   * })) {
+   *   console.log(event.event);
+   * }
+   * ```
    */
   runAndStream(workflowId: types.WorkflowId, options: types.WorkflowRunOpts & CallOptions = {}): EventStream<types.WorkflowStreamEvent> {
     const [rest, call] = splitOptions(options);
     return this.#caller.stream<types.WorkflowStreamEvent>('RunAndStreamWorkflow', { workflowId }, undefined, rest, call, readWorkflowStreamEvent);
   }
 
-  /** Lists runs of workflows, the newest first. */
+  /**
+   * Lists runs of workflows, the newest first.
+   * @example
+   * ```ts
+   * for await (const run of theazo.workflows.runs({ workflowId: 'wf_7d20c4b8e913', status: 'paused' })) {
+   *   console.log(run.id);
+   * }
+   * ```
+   */
   runs(options: types.WorkflowRunFilters & CallOptions = {}): PagePromise<types.WorkflowRun> {
     const [rest, call] = splitOptions(options);
     return paginate<types.WorkflowRun, types.WorkflowRun>(
@@ -2953,6 +4533,11 @@ export class Workflows {
   /**
    * Fetches a run of a workflow, with what its steps returned so far.
    * @param workflowRunId The run of the workflow.
+   * @example
+   * ```ts
+   * const run = await theazo.workflows.getRun('run_3b96e0f7a2d1');
+   * console.log(run.status);
+   * ```
    */
   async getRun(workflowRunId: types.WorkflowRunId, options?: CallOptions): Promise<types.WorkflowRun> {
     return await this.#caller.call<types.WorkflowRun>('GetWorkflowRun', { workflowRunId }, undefined, undefined, options, readWorkflowRun);
@@ -2963,6 +4548,11 @@ export class Workflows {
    *
    * A run that is paused is waited for. A call that ends early ends the waiting and not the run.
    * @param workflowRunId The run of the workflow.
+   * @example
+   * ```ts
+   * const run = await theazo.workflows.waitForRun('run_3b96e0f7a2d1');
+   * console.log(run.status);
+   * ```
    */
   async waitForRun(workflowRunId: types.WorkflowRunId, options?: CallOptions): Promise<types.WorkflowRun> {
     return await this.#caller.call<types.WorkflowRun>('WaitForWorkflowRun', { workflowRunId }, undefined, undefined, options, readWorkflowRun);
@@ -2975,6 +4565,12 @@ export class Workflows {
    * else one is started without input, in an anonymous session.
    * @param workflowRunId The run of the workflow; older versions of the client give the id of a workflow, `wf_...`, in
    * its place.
+   * @example
+   * ```ts
+   * for await (const event of theazo.workflows.streamRun('run_3b96e0f7a2d1')) {
+   *   console.log(event.event);
+   * }
+   * ```
    */
   streamRun(workflowRunId: types.WorkflowRunId, options?: CallOptions): EventStream<types.WorkflowStreamEvent> {
     return this.#caller.stream<types.WorkflowStreamEvent>('StreamWorkflowRun', { workflowRunId }, undefined, undefined, options, readWorkflowStreamEvent);
@@ -2983,6 +4579,11 @@ export class Workflows {
   /**
    * Cancels a run of a workflow. What its steps did so far is kept and paid for; a run that is over stays as it is.
    * @param workflowRunId The run of the workflow.
+   * @example
+   * ```ts
+   * const run = await theazo.workflows.cancelRun('run_3b96e0f7a2d1');
+   * console.log(run.status);
+   * ```
    */
   async cancelRun(workflowRunId: types.WorkflowRunId, options?: CallOptions): Promise<types.WorkflowRun> {
     return await this.#caller.call<types.WorkflowRun>('CancelWorkflowRun', { workflowRunId }, undefined, undefined, options, readWorkflowRun);
@@ -2993,6 +4594,11 @@ export class Workflows {
    *
    * A run that neither failed nor is paused or partial is refused with `conflict`.
    * @param workflowRunId The run of the workflow.
+   * @example
+   * ```ts
+   * const run = await theazo.workflows.retryRun('run_3b96e0f7a2d1');
+   * console.log(run.status);
+   * ```
    */
   async retryRun(workflowRunId: types.WorkflowRunId, options?: CallOptions): Promise<types.WorkflowRun> {
     return await this.#caller.call<types.WorkflowRun>('RetryWorkflowRun', { workflowRunId }, undefined, undefined, options, readWorkflowRun);
@@ -3004,6 +4610,14 @@ export class Workflows {
    * A run that does not wait for the event, or that is not paused, is refused with `conflict`. An approval is decided
    * with `approvals.approve` and not resumed.
    * @param workflowRunId The run of the workflow.
+   * @example
+   * ```ts
+   * const run = await theazo.workflows.resumeRun('run_3b96e0f7a2d1', {
+   *   event: 'order.paid',
+   *   payload: { orderId: 'order_881', amount: 4200 },
+   * });
+   * console.log(run.status);
+   * ```
    */
   async resumeRun(workflowRunId: types.WorkflowRunId, options: types.WorkflowResumeOpts & CallOptions = {}): Promise<types.WorkflowRun> {
     const [rest, call] = splitOptions(options);
@@ -3108,12 +4722,26 @@ export class TheazoOperations {
     this.workflows = new Workflows(caller);
   }
 
-  /** Tells whether the control plane works. It needs no key. */
+  /**
+   * Tells whether the control plane works. It needs no key.
+   * @example
+   * ```ts
+   * const health = await theazo.health();
+   * console.log(health.status);
+   * ```
+   */
   async health(options?: CallOptions): Promise<types.Health> {
     return await this.caller.call<types.Health>('GetHealth', {}, undefined, undefined, options, readHealth);
   }
 
-  /** Describes the API as an OpenAPI 3.1 document. It needs no key. */
+  /**
+   * Describes the API as an OpenAPI 3.1 document. It needs no key.
+   * @example
+   * ```ts
+   * const document = await theazo.openapi();
+   * console.log(document);
+   * ```
+   */
   async openapi(options?: CallOptions): Promise<Record<string, unknown>> {
     return await this.caller.call<Record<string, unknown>>('GetOpenApi', {}, undefined, undefined, options, asItIs);
   }

@@ -21,6 +21,14 @@ export class TestPlaneOperations {
    * offline model answers again.
    * @param agent The name of the agent.
    * @param turns Its answers, in order.
+   * @example
+   * ```ts
+   * await plane.script('researcher', [
+   *   { text: 'I will write the report.', inputTokens: 1200 },
+   *   { text: 'The report is done.' },
+   *   { error: 'the model is overloaded' },
+   * ]);
+   * ```
    */
   async script(agent: string, turns: types.ScriptedTurn[], options?: CallOptions): Promise<void> {
     await this.caller.call('ScriptAgent', {}, undefined, { agent, turns }, options, asItIs);
@@ -29,33 +37,76 @@ export class TestPlaneOperations {
   /**
    * Moves the clock of the plane; everything that becomes due on the way happens.
    * @param by How far.
+   * @example
+   * ```ts
+   * const state = await plane.advance('1h');
+   * console.log(state.now);
+   * ```
    */
   async advance(by: types.DurationInput, options?: CallOptions): Promise<types.ClockState> {
     return await this.caller.call<types.ClockState>('AdvanceClock', {}, undefined, { by }, options, asItIs);
   }
 
-  /** Tells the time of the plane. */
+  /**
+   * Tells the time of the plane.
+   * @example
+   * ```ts
+   * const state = await plane.clock();
+   * console.log(state.now);
+   * ```
+   */
   async clock(options?: CallOptions): Promise<types.ClockState> {
     return await this.caller.call<types.ClockState>('GetClock', {}, undefined, undefined, options, asItIs);
   }
 
-  /** Makes the next calls of the API fail. */
+  /**
+   * Makes the next calls of the API fail.
+   * @example
+   * ```ts
+   * await plane.failNext({ kind: 'status', status: 429 });
+   * ```
+   */
   async failNext(options: types.Fault & CallOptions = {}): Promise<void> {
     const [rest, call] = splitOptions(options);
     await this.caller.call('InjectFault', {}, undefined, rest, call, asItIs);
   }
 
-  /** Makes another account, to test that its things and yours are kept apart. */
+  /**
+   * Makes another account, to test that its things and yours are kept apart.
+   * @example
+   * ```ts
+   * const account = await plane.createAccount();
+   * console.log(account.apiKey);
+   * ```
+   */
   async createAccount(options?: CallOptions): Promise<types.TestAccount> {
     return await this.caller.call<types.TestAccount>('CreateTestAccount', {}, undefined, undefined, options, asItIs);
   }
 
-  /** Lists the requests that the plane was sent, the oldest first. */
+  /**
+   * Lists the requests that the plane was sent, the oldest first.
+   * @example
+   * ```ts
+   * const requests = await plane.requests();
+   * for (const request of requests) {
+   *   console.log(request.status);
+   * }
+   * ```
+   */
   async requests(options?: CallOptions): Promise<types.RecordedRequest[]> {
     return await this.caller.call<types.RecordedRequest[]>('ListRecordedRequests', {}, undefined, undefined, options, readList(readRecordedRequest));
   }
 
-  /** Lists what was charged, the oldest charge first. */
+  /**
+   * Lists what was charged, the oldest charge first.
+   * @example
+   * ```ts
+   * const charges = await plane.charges();
+   * for (const charge of charges) {
+   *   console.log(charge.id);
+   * }
+   * ```
+   */
   async charges(options?: CallOptions): Promise<types.Charge[]> {
     return await this.caller.call<types.Charge[]>('ListCharges', {}, undefined, undefined, options, readList(readCharge));
   }

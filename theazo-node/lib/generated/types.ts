@@ -359,6 +359,8 @@ export interface LimitsStatus {
   maxAgents: LimitStatus | null;
   /** Minutes that sandboxes of the session ran. */
   maxComputeMinutes: MinutesLimitStatus | null;
+  /** Time since the session was created. */
+  maxDuration: DurationLimitStatus | null;
 }
 
 /** A cap on spending and how far it is used, in cents. */
@@ -399,6 +401,18 @@ export interface MinutesLimitStatus {
   used: number;
   /** Minutes that are left. */
   remaining: number;
+  /** How much of the limit is used, 0 to 100. */
+  percentage: number;
+}
+
+/** How long a session may be there and how long it is. */
+export interface DurationLimitStatus {
+  /** Milliseconds that the session may be there. */
+  limitMs: number;
+  /** Milliseconds since it was created. */
+  usedMs: number;
+  /** Milliseconds that are left. */
+  remainingMs: number;
   /** How much of the limit is used, 0 to 100. */
   percentage: number;
 }
@@ -835,6 +849,8 @@ export interface TextStreamEvent {
 /** The model called a tool. */
 export interface ToolCallStreamEvent {
   type: 'tool_call';
+  /** The id of the call, the same at its beginning and its end; null from a server that gives none. */
+  toolCallId: string | null;
   /** The name of the tool. */
   tool: string;
   /** What it is given. */
@@ -844,6 +860,8 @@ export interface ToolCallStreamEvent {
 /** A tool returned. */
 export interface ToolResultStreamEvent {
   type: 'tool_result';
+  /** The id of the call, the same at its beginning and its end; null from a server that gives none. */
+  toolCallId: string | null;
   /** The name of the tool. */
   tool: string;
   /** What it returned. */
@@ -2397,6 +2415,8 @@ export interface ToolCallTeamStreamEvent {
   type: 'tool_call';
   /** The role of the member. */
   role: string;
+  /** The id of the call, the same at its beginning and its end; null from a server that gives none. */
+  toolCallId: string | null;
   /** The name of the tool. */
   tool: string;
   /** What it is given. */
@@ -2408,6 +2428,8 @@ export interface ToolResultTeamStreamEvent {
   type: 'tool_result';
   /** The role of the member that called it. */
   role: string;
+  /** The id of the call, the same at its beginning and its end; null from a server that gives none. */
+  toolCallId: string | null;
   /** The name of the tool. */
   tool: string;
   /** What it returned. */
@@ -3817,8 +3839,8 @@ export type WorkflowStepType =
   | (string & {});
 
 /**
- * What happens when an event did not come in time: one of these, or the id of the step that the workflow goes on with.
- * One of these; a later version may know more:
+ * What happens when an event did not come in time: one of these, or the id of the step to go on with. One of these; a
+ * later version may know more:
  *
  * - `fail`: The step fails.
  * - `skip`: The step counts as skipped, and what depends on it goes on.

@@ -10,11 +10,20 @@
 a control plane for tests.
 """
 
-from theazo._async import AsyncAgent, AsyncRun, AsyncSession
+from theazo._async import AsyncAgent, AsyncFleet, AsyncRun, AsyncSession, AsyncTeam
 from theazo._client import AsyncTheazo, Theazo
-from theazo._core import AsyncEventStream, AsyncPage, AsyncPager, CallOptions, CallOptionsOfRun, EventStream, Page
+from theazo._core import (
+    AsyncEventStream,
+    AsyncPage,
+    AsyncPager,
+    CallOptions,
+    CallOptionsOfRun,
+    CallOptionsWithoutHeaders,
+    EventStream,
+    Page,
+)
 from theazo._native import __version__
-from theazo._sync import Agent, Run, Session
+from theazo._sync import Agent, Fleet, Run, Session, Team
 from theazo.errors import (
     AuthenticationError,
     CallTimeoutError,
@@ -35,14 +44,17 @@ __all__ = [
     "Agent",
     "AsyncAgent",
     "AsyncEventStream",
+    "AsyncFleet",
     "AsyncPage",
     "AsyncPager",
     "AsyncRun",
     "AsyncSession",
+    "AsyncTeam",
     "AsyncTheazo",
     "AuthenticationError",
     "CallOptions",
     "CallOptionsOfRun",
+    "CallOptionsWithoutHeaders",
     "CallTimeoutError",
     "ConfigurationError",
     "ConflictError",
@@ -50,6 +62,7 @@ __all__ = [
     "Cost",
     "CostLimit",
     "EventStream",
+    "Fleet",
     "InvalidRequestError",
     "LimitExceededError",
     "NotFoundError",
@@ -60,6 +73,7 @@ __all__ = [
     "ServerError",
     "Session",
     "SessionLimits",
+    "Team",
     "Theazo",
     "TheazoError",
     "__version__",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from theazo._core import CallOptions, CallOptionsOfRun
+    from theazo._core import CallOptions, CallOptionsOfRun, CallOptionsWithoutHeaders
     from theazo._native import Client
     from theazo.types import (
         ActivityEvent,
@@ -263,6 +263,12 @@ class AsyncSessions:
             providers_digest: Which providers of your own the session must have: the SHA-256 of `compute` and
                 `models`, in hexadecimal digits. Without them a session that has others or none is refused with
                 `providers_required`.
+
+        Example:
+            ```python
+            session = await theazo.sessions.create(user_id="user_4812", environment="staging")
+            print(session.id)
+            ```
         """
         data = await finish(self._client.start("CreateSession", (), {
             "user_id": user_id,
@@ -280,6 +286,12 @@ class AsyncSessions:
 
         Args:
             session_id: The session.
+
+        Example:
+            ```python
+            session = await theazo.sessions.get("ses_9f27c4e1b0a3")
+            print(session.id)
+            ```
         """
         data = await finish(self._client.start("GetSession", (session_id,), None, options))
         return AsyncSession(self._client, data)
@@ -314,6 +326,16 @@ class AsyncSessions:
             providers_digest: Which providers of your own the session must have: the SHA-256 of `compute` and
                 `models`, in hexadecimal digits. Without them a session that has others or none is refused with
                 `providers_required`.
+
+        Example:
+            ```python
+            session = await theazo.sessions.for_user(
+                "user_4812",
+                environment="staging",
+                limits={"max_cost": {"amount": 500, "period": "month"}},
+            )
+            print(session.id)
+            ```
         """
         data = await finish(self._client.start("GetOrCreateUserSession", (user_id,), {
             "environment": environment,
@@ -341,6 +363,15 @@ class AsyncSessions:
             created_after: Only sessions created after this time.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for session in theazo.sessions.list(
+                status="active",
+                created_after="2026-11-01T00:00:00.000Z",
+            ):
+                print(session.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -493,6 +524,17 @@ class AsyncSession:
             provider: The provider of the sandbox; the plane's default if it is left out.
             knowledge: The knowledge that the agent may search; none by default.
             mcp: The MCP servers whose tools the model may use; none by default.
+
+        Example:
+            ```python
+            result = await session.run(
+                "researcher",
+                "Summarise the quarterly report",
+                timeout="10m",
+                max_cost={"amount": 50},
+            )
+            print(result.output)
+            ```
         """
         answer: RunResult = await finish(self._client.start("RunInSession", (self._id,), {
             "agent": agent,
@@ -508,12 +550,26 @@ class AsyncSession:
         return answer
 
     async def usage(self, **options: Unpack[CallOptions]) -> UsageReport:
-        """Reports what the session used so far."""
+        """Reports what the session used so far.
+
+        Example:
+            ```python
+            report = await session.usage()
+            print(report.compute_minutes)
+            ```
+        """
         answer: UsageReport = await finish(self._client.start("GetSessionUsage", (self._id,), None, options))
         return answer
 
     async def limits(self, **options: Unpack[CallOptions]) -> LimitsStatus:
-        """Reports the session's limits and how far they are used."""
+        """Reports the session's limits and how far they are used.
+
+        Example:
+            ```python
+            status = await session.limits()
+            print(status)
+            ```
+        """
         answer: LimitsStatus = await finish(self._client.start("GetSessionLimits", (self._id,), None, options))
         return answer
 
@@ -524,22 +580,49 @@ class AsyncSession:
         Args:
             limits: A change to the limits of a session: what is absent stays, what is null is not limited any
                 more.
+
+        Example:
+            ```python
+            await session.update_limits({"max_cost": {"amount": 1000, "period": "month"}, "max_agents": 5})
+            print(session.data.status)
+            ```
         """
         self._data = await finish(self._client.start("UpdateSessionLimits", (self._id,), {"limits": limits}, options))
         return self
 
     async def pause(self, **options: Unpack[CallOptions]) -> AsyncSession:
-        """Pauses the session and all its agents. Paused sandboxes cost nothing."""
+        """Pauses the session and all its agents. Paused sandboxes cost nothing.
+
+        Example:
+            ```python
+            await session.pause()
+            print(session.data.status)
+            ```
+        """
         self._data = await finish(self._client.start("PauseSession", (self._id,), None, options))
         return self
 
     async def resume(self, **options: Unpack[CallOptions]) -> AsyncSession:
-        """Resumes the session and the agents that were paused with it."""
+        """Resumes the session and the agents that were paused with it.
+
+        Example:
+            ```python
+            await session.resume()
+            print(session.data.status)
+            ```
+        """
         self._data = await finish(self._client.start("ResumeSession", (self._id,), None, options))
         return self
 
     async def terminate(self, **options: Unpack[CallOptions]) -> AsyncSession:
-        """Ends the session and all its agents. A session that has ended stays readable."""
+        """Ends the session and all its agents. A session that has ended stays readable.
+
+        Example:
+            ```python
+            await session.terminate()
+            print(session.data.status)
+            ```
+        """
         self._data = await finish(self._client.start("TerminateSession", (self._id,), None, options))
         return self
 
@@ -573,6 +656,18 @@ class AsyncSession:
             provider: The provider of the sandbox; the plane's default if it is left out.
             knowledge: The knowledge that the agent may search; none by default.
             mcp: The MCP servers whose tools the model may use; none by default.
+
+        Example:
+            ```python
+            async with session.stream(
+                "researcher",
+                "Summarise the quarterly report",
+                timeout="10m",
+                max_cost={"amount": 50},
+            ) as events:
+                async for event in events:
+                    print(event.type)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamInSession", (self._id,), {
             "agent": agent,
@@ -659,6 +754,12 @@ class AsyncSessionAgents:
                 and none of the account's by default.
             definition: The definition that the agent is made from; what is given beside it goes over it.
             overrides: What goes over the definition, and over what is given beside it.
+
+        Example:
+            ```python
+            agent = await session.agents.create(name="researcher", compute="python")
+            print(agent.id)
+            ```
         """
         data = await finish(self._client.start("CreateAgent", (self._id,), {
             "name": name,
@@ -705,6 +806,12 @@ class AsyncSessionAgents:
             compute: Only agents with this language.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for agent in session.agents.list(status="ready", provider="local"):
+                print(agent.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -735,6 +842,12 @@ class AsyncAgents:
 
         Args:
             agent_id: The agent.
+
+        Example:
+            ```python
+            agent = await theazo.agents.get("agt_51d0e7a9c2f4")
+            print(agent.id)
+            ```
         """
         data = await finish(self._client.start("GetAgent", (agent_id,), None, options))
         return AsyncAgent(self._client, data)
@@ -759,6 +872,12 @@ class AsyncAgents:
             session_id: Only agents of this session.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for agent in theazo.agents.list(status="running", provider="local"):
+                print(agent.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -809,6 +928,16 @@ class AsyncAgents:
             browser: Whether agents need a browser; false by default.
             timeout: How long one run of an agent may take; no limit by default.
             config: How the model is asked, and what runs may cost.
+
+        Example:
+            ```python
+            definition = await theazo.agents.define(
+                "researcher",
+                description="Finds and sums up what is published on a subject.",
+                model="anthropic/claude-sonnet",
+            )
+            print(definition.id)
+            ```
         """
         answer: AgentDefinition = await finish(self._client.start("DefineAgent", (), {
             "name": name,
@@ -837,6 +966,12 @@ class AsyncAgents:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for definition in theazo.agents.definitions(limit=50):
+                print(definition.name)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -859,6 +994,12 @@ class AsyncAgents:
         Args:
             definition_id: The agent definition.
             version: The version; the newest by default.
+
+        Example:
+            ```python
+            definition = await theazo.agents.get_definition("adef_7b3e90c1d5f2", version=1)
+            print(definition.name)
+            ```
         """
         answer: AgentDefinition = await finish(self._client.start("GetAgentDefinition", (definition_id,), {"version": version}, options))
         return answer
@@ -899,6 +1040,16 @@ class AsyncAgents:
             timeout: How long one run of an agent may take; null for no limit.
             config: How the model is asked, and what runs may cost, in the place of what was there.
             changelog: What changes and why, for people; empty by default.
+
+        Example:
+            ```python
+            definition = await theazo.agents.update_definition(
+                "adef_7b3e90c1d5f2",
+                name="researcher",
+                description="Finds what is published on a subject.",
+            )
+            print(definition.name)
+            ```
         """
         answer: AgentDefinition = await finish(self._client.start("UpdateAgentDefinition", (definition_id,), {
             "name": name,
@@ -927,6 +1078,12 @@ class AsyncAgents:
         Args:
             definition_id: The agent definition.
             version: The version to go back to.
+
+        Example:
+            ```python
+            definition = await theazo.agents.rollback("adef_7b3e90c1d5f2", 1)
+            print(definition.name)
+            ```
         """
         answer: AgentDefinition = await finish(self._client.start("RollBackAgentDefinition", (definition_id,), {"version": version}, options))
         return answer
@@ -945,6 +1102,12 @@ class AsyncAgents:
             definition_id: The agent definition.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for version in theazo.agents.versions("adef_7b3e90c1d5f2", limit=50):
+                print(version.version)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -967,6 +1130,12 @@ class AsyncAgents:
         Args:
             definition_id: The agent definition.
             name: The name of the copy; that of the original with `-copy` after it by default.
+
+        Example:
+            ```python
+            definition = await theazo.agents.duplicate_definition("adef_7b3e90c1d5f2", name="researcher-eu")
+            print(definition.name)
+            ```
         """
         answer: AgentDefinition = await finish(self._client.start("DuplicateAgentDefinition", (definition_id,), {"name": name}, options))
         return answer
@@ -976,6 +1145,11 @@ class AsyncAgents:
 
         Args:
             definition_id: The agent definition.
+
+        Example:
+            ```python
+            await theazo.agents.delete_definition("adef_7b3e90c1d5f2")
+            ```
         """
         await finish(self._client.start("DeleteAgentDefinition", (definition_id,), None, options))
 
@@ -995,6 +1169,12 @@ class AsyncAgents:
             definition_id: The agent definition.
             customization_id: The customization.
             order: Its place: those with smaller numbers apply first; after all others by default.
+
+        Example:
+            ```python
+            attachment = await theazo.agents.attach("adef_7b3e90c1d5f2", "cust_c5d80e13b7a9", order=2)
+            print(attachment.customization_id)
+            ```
         """
         answer: CustomizationAttachment = await finish(self._client.start("AttachCustomization", (definition_id,), {
             "customization_id": customization_id,
@@ -1013,6 +1193,11 @@ class AsyncAgents:
         Args:
             definition_id: The agent definition.
             customization_id: The customization.
+
+        Example:
+            ```python
+            await theazo.agents.detach("adef_7b3e90c1d5f2", "cust_c5d80e13b7a9")
+            ```
         """
         await finish(self._client.start("DetachCustomization", (definition_id,), {"customization_id": customization_id}, options))
 
@@ -1030,6 +1215,12 @@ class AsyncAgents:
             definition_id: The agent definition.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for attachment in theazo.agents.attachments("adef_7b3e90c1d5f2", limit=50):
+                print(attachment.customization_id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -1149,6 +1340,12 @@ class AsyncAgent:
             max_cost: What the run may cost; no limit by default.
             stream: Whether to return at once, with progress on the agent's stream, as the published client
                 asks; false by default.
+
+        Example:
+            ```python
+            result = await agent.run("Compare it with last year", max_cost={"amount": 25})
+            print(result.output)
+            ```
         """
         answer: RunResult = await finish(self._client.start("RunAgent", (self._id,), {
             "task": task,
@@ -1162,16 +1359,37 @@ class AsyncAgent:
 
         This is the published stream: open it, then post a run with `stream: true`. `agent.stream` does both in
         one call.
+
+        Example:
+            ```python
+            async with agent.watch() as events:
+                async for event in events:
+                    print(event.type)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("WatchAgent", (self._id,), None, options))
 
     async def status(self, **options: Unpack[CallOptions]) -> AgentStatusInfo:
-        """Reports the state of the agent, its present or last task, and what it cost so far."""
+        """Reports the state of the agent, its present or last task, and what it cost so far.
+
+        Example:
+            ```python
+            status = await agent.status()
+            print(status.status)
+            ```
+        """
         answer: AgentStatusInfo = await finish(self._client.start("GetAgentStatus", (self._id,), None, options))
         return answer
 
     async def pause(self, **options: Unpack[CallOptions]) -> Snapshot:
-        """Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed."""
+        """Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed.
+
+        Example:
+            ```python
+            snapshot = await agent.pause()
+            print(snapshot.id)
+            ```
+        """
         answer: Snapshot = await finish(self._client.start("PauseAgent", (self._id,), None, options))
         return answer
 
@@ -1189,6 +1407,12 @@ class AsyncAgent:
             checkpoint: The checkpoint to go on from; the state in which the agent was paused if it is left out.
             provider: The provider to go on with; the one that it had by default.
             region: The region to go on in; the one that it had by default.
+
+        Example:
+            ```python
+            await agent.resume(checkpoint="ckpt_d41a7f0b93e6", provider="e2b")
+            print(agent.data.status)
+            ```
         """
         self._data = await finish(self._client.start("ResumeAgent", (self._id,), {
             "checkpoint": checkpoint,
@@ -1198,12 +1422,26 @@ class AsyncAgent:
         return self
 
     async def retry(self, **options: Unpack[CallOptions]) -> AsyncAgent:
-        """Runs the task of the agent's last failed run again."""
+        """Runs the task of the agent's last failed run again.
+
+        Example:
+            ```python
+            await agent.retry()
+            print(agent.data.status)
+            ```
+        """
         self._data = await finish(self._client.start("RetryAgent", (self._id,), None, options))
         return self
 
     async def terminate(self, **options: Unpack[CallOptions]) -> AsyncAgent:
-        """Ends the agent and removes its sandbox with everything in it."""
+        """Ends the agent and removes its sandbox with everything in it.
+
+        Example:
+            ```python
+            await agent.terminate()
+            print(agent.data.status)
+            ```
+        """
         self._data = await finish(self._client.start("TerminateAgent", (self._id,), None, options))
         return self
 
@@ -1223,6 +1461,15 @@ class AsyncAgent:
             content: What to say.
             type: What it is, in a word of your own, for example `new_failure`; `user_input` by default.
             metadata: What the agent may want to know about it.
+
+        Example:
+            ```python
+            await agent.send(
+                "Build 42 fails: see the log.",
+                type="new_failure",
+                metadata={"build": 42, "log_url": "https://ci.example.com/42"},
+            )
+            ```
         """
         await finish(self._client.start("SendToAgent", (self._id,), {
             "content": content,
@@ -1231,7 +1478,14 @@ class AsyncAgent:
         }, options))
 
     async def progress(self, **options: Unpack[CallOptions]) -> AgentProgressData:
-        """Reports how far a long-running agent is: its phase, its checkpoints and how long it was active."""
+        """Reports how far a long-running agent is: its phase, its checkpoints and how long it was active.
+
+        Example:
+            ```python
+            progress = await agent.progress()
+            print(progress.status)
+            ```
+        """
         answer: AgentProgressData = await finish(self._client.start("GetAgentProgress", (self._id,), None, options))
         return answer
 
@@ -1254,6 +1508,12 @@ class AsyncAgent:
             code: The program.
             timeout: How long it may take; 120 seconds by default, an hour at most.
             repeatable: Whether the program may be run again if its worker dies while it runs; false by default.
+
+        Example:
+            ```python
+            result = await agent.exec("python", "print(sum(range(10)))", timeout="30s", repeatable=True)
+            print(result.stdout)
+            ```
         """
         answer: ExecResult = await finish(self._client.start("ExecInAgent", (self._id,), {
             "language": language,
@@ -1285,6 +1545,13 @@ class AsyncAgent:
             timeout: How long it may take; 120 seconds by default, an hour at most.
             stdin: Whether its standard input stays open for `agent.execs.write`; false by default: then it is
                 empty.
+
+        Example:
+            ```python
+            async with agent.exec_stream("python", "print(input())", timeout="10m", stdin=True) as events:
+                async for event in events:
+                    print(event.type)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamExec", (self._id,), {
             "language": language,
@@ -1305,6 +1572,12 @@ class AsyncAgent:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for process in agent.processes(limit=50):
+                print(process.pid)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -1327,6 +1600,12 @@ class AsyncAgent:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for checkpoint in agent.checkpoints(limit=50):
+                print(checkpoint.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -1353,6 +1632,12 @@ class AsyncAgent:
             phase: What the agent is at, in a word of your own.
             progress: How far the agent is, 0 to 100; as far as at the checkpoint before by default.
             metadata: Your own notes.
+
+        Example:
+            ```python
+            checkpoint = await agent.checkpoint(phase="indexing", progress=62.5)
+            print(checkpoint.id)
+            ```
         """
         answer: CheckpointData = await finish(self._client.start("CreateCheckpoint", (self._id,), {
             "phase": phase,
@@ -1376,6 +1661,13 @@ class AsyncAgent:
         Args:
             task: What the agent is to do.
             max_cost: What the run may cost; no limit by default.
+
+        Example:
+            ```python
+            async with agent.stream("Summarise the quarterly report", max_cost={"amount": 25}) as events:
+                async for event in events:
+                    print(event.type)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamAgentRun", (self._id,), {"task": task, "max_cost": max_cost}, options))
 
@@ -1384,6 +1676,13 @@ class AsyncAgent:
 
         Args:
             level: Only entries of this level.
+
+        Example:
+            ```python
+            async with agent.logs(level="warn") as events:
+                async for event in events:
+                    print(event.event)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamAgentLogs", (self._id,), {"level": level}, options))
 
@@ -1430,6 +1729,17 @@ class AsyncCustomizations:
             tool_ids: Of a skill: the tools that it needs; none by default.
             event: Of a hook: what must happen.
             action: Of a hook: what is done then.
+
+        Example:
+            ```python
+            customization = await theazo.customizations.create(
+                "instruction",
+                "tone",
+                description="How we speak",
+                body="Be friendly and brief.",
+            )
+            print(customization.kind)
+            ```
         """
         answer: Customization = await finish(self._client.start("CreateCustomization", (), {
             "kind": kind,
@@ -1460,6 +1770,12 @@ class AsyncCustomizations:
             kind: Only customizations of this kind.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for customization in theazo.customizations.list(kind="skill", limit=50):
+                print(customization.kind)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -1479,6 +1795,12 @@ class AsyncCustomizations:
 
         Args:
             customization_id: The customization.
+
+        Example:
+            ```python
+            customization = await theazo.customizations.get("cust_c5d80e13b7a9")
+            print(customization.kind)
+            ```
         """
         answer: Customization = await finish(self._client.start("GetCustomization", (customization_id,), None, options))
         return answer
@@ -1516,6 +1838,16 @@ class AsyncCustomizations:
             tool_ids: Of a skill: the tools that it needs, in the place of those that it had.
             event: Of a hook: what must happen.
             action: Of a hook: what is done then.
+
+        Example:
+            ```python
+            customization = await theazo.customizations.update(
+                "cust_c5d80e13b7a9",
+                name="tone",
+                description="How we speak",
+            )
+            print(customization.kind)
+            ```
         """
         answer: Customization = await finish(self._client.start("UpdateCustomization", (customization_id,), {
             "name": name,
@@ -1536,6 +1868,11 @@ class AsyncCustomizations:
 
         Args:
             customization_id: The customization.
+
+        Example:
+            ```python
+            await theazo.customizations.delete("cust_c5d80e13b7a9")
+            ```
         """
         await finish(self._client.start("DeleteCustomization", (customization_id,), None, options))
 
@@ -1554,6 +1891,15 @@ class AsyncCustomizations:
             customization_id: The customization.
             variables: The values by the names of the variables: text as it is, anything else as JSON; none by
                 default.
+
+        Example:
+            ```python
+            customization = await theazo.customizations.render(
+                "cust_c5d80e13b7a9",
+                {"city": "Oslo", "order_no": 4812},
+            )
+            print(customization.text)
+            ```
         """
         answer: RenderedCustomization = await finish(self._client.start("RenderCustomization", (customization_id,), {"variables": variables}, options))
         return answer
@@ -1582,6 +1928,11 @@ class AsyncAgentFiles:
         Args:
             path: The path; a relative one is relative to `/workspace`.
             data: The content: text, or any bytes.
+
+        Example:
+            ```python
+            await agent.files.write("report.md", "# Report\\n\\nRevenue rose by 8 percent. ✓\\n")
+            ```
         """
         await finish(self._client.start("WriteFile", (self._id,), file_inputs(path, data), options))
 
@@ -1590,6 +1941,12 @@ class AsyncAgentFiles:
 
         Args:
             path: The path of the file; a relative one is relative to `/workspace`.
+
+        Example:
+            ```python
+            content = await agent.files.read("charts/revenue.png")
+            print(len(content))
+            ```
         """
         return file_bytes(await finish(self._client.start("ReadFile", (self._id, path), None, options)))
 
@@ -1599,6 +1956,13 @@ class AsyncAgentFiles:
         Args:
             dir: The folder; `/data` by default. A relative path is relative to `/workspace`, and `/` shows
                 both.
+
+        Example:
+            ```python
+            entries = await agent.files.list("/workspace/charts")
+            for entry in entries:
+                print(entry.name)
+            ```
         """
         answer: builtins.list[FileEntry] = await finish(self._client.start("ListFiles", (self._id,), {"dir": dir}, options))
         return answer
@@ -1616,6 +1980,11 @@ class AsyncAgentFiles:
             path: The path of the file; a relative one is relative to `/workspace`.
             recursive: Whether a folder goes with all that is in it; false by default: then only an empty one
                 goes.
+
+        Example:
+            ```python
+            await agent.files.delete("charts/revenue.png", recursive=True)
+            ```
         """
         await finish(self._client.start("DeleteFile", (self._id, path), {"recursive": recursive}, options))
 
@@ -1635,6 +2004,12 @@ class AsyncAgentFiles:
             target: Where it is to be, with its name; a relative path is relative to `/workspace`.
             overwrite: Whether a file that is there already is replaced; false by default: then the call fails
                 with `conflict`.
+
+        Example:
+            ```python
+            entry = await agent.files.rename("draft.md", "reports/final.md", overwrite=True)
+            print(entry.name)
+            ```
         """
         answer: FileEntry = await finish(self._client.start("MoveFile", (self._id,), {
             "source": source,
@@ -1649,6 +2024,12 @@ class AsyncAgentFiles:
 
         Args:
             path: The path; a relative one is relative to `/workspace`.
+
+        Example:
+            ```python
+            entry = await agent.files.make_dir("reports/2026")
+            print(entry.name)
+            ```
         """
         answer: FileEntry = await finish(self._client.start("MakeFolder", (self._id,), {"path": path}, options))
         return answer
@@ -1680,6 +2061,11 @@ class AsyncAgentExecs:
             data: What to write, as `encoding` says; it may be empty where `close` is true.
             encoding: How it stands in `data`; `utf-8` by default.
             close: Whether nothing follows, so that the program reads the end of its input; false by default.
+
+        Example:
+            ```python
+            await agent.execs.write("exec_0c9d3b7e12f8", "eWVzCg==", close=True)
+            ```
         """
         await finish(self._client.start("WriteToExec", (self._id, exec_id), {
             "data": data,
@@ -1698,6 +2084,11 @@ class AsyncAgentExecs:
         Args:
             exec_id: The execution of the program, as `started` says.
             signal: The signal; `SIGKILL` by default.
+
+        Example:
+            ```python
+            await agent.execs.kill("exec_0c9d3b7e12f8", "SIGTERM")
+            ```
         """
         await finish(self._client.start("KillExec", (self._id, exec_id), {"signal": signal}, options))
 
@@ -1721,6 +2112,12 @@ class AsyncAgentPorts:
 
         Args:
             port: The number of the port, 1 to 65535.
+
+        Example:
+            ```python
+            port = await agent.ports.expose(8080)
+            print(port.url)
+            ```
         """
         answer: ExposedPort = await finish(self._client.start("ExposePort", (self._id,), {"port": port}, options))
         return answer
@@ -1737,6 +2134,12 @@ class AsyncAgentPorts:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for port in agent.ports.list(limit=50):
+                print(port.url)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -1752,6 +2155,11 @@ class AsyncAgentPorts:
 
         Args:
             port: The number of the port, as text.
+
+        Example:
+            ```python
+            await agent.ports.close("8080")
+            ```
         """
         await finish(self._client.start("ClosePort", (self._id, port), None, options))
 
@@ -1778,6 +2186,12 @@ class AsyncAgentSnapshots:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for snapshot in agent.snapshots.list(limit=50):
+                print(snapshot.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -1807,6 +2221,12 @@ class AsyncAgentSnapshots:
             name: The name of the new agent; that of the old one by default.
             provider: The provider of its sandbox; that of the old one by default.
             region: The region; that of the old one by default.
+
+        Example:
+            ```python
+            new_agent = await agent.snapshots.fork("snap_6c0f92e4ab17", name="researcher-b", provider="e2b")
+            print(new_agent.id)
+            ```
         """
         data = await finish(self._client.start("ForkSnapshot", (self._id, snapshot_id), {
             "name": name,
@@ -1853,6 +2273,17 @@ class AsyncSessionRuns:
             provider: The provider of the sandbox; the plane's default if it is left out.
             knowledge: The knowledge that the agent may search; none by default.
             mcp: The MCP servers whose tools the model may use; none by default.
+
+        Example:
+            ```python
+            run = await session.runs.start(
+                "researcher",
+                "Summarise the quarterly report",
+                timeout="10m",
+                max_cost={"amount": 50},
+            )
+            print(run.id)
+            ```
         """
         data = await finish(self._client.start("StartRun", (self._id,), {
             "agent": agent,
@@ -1881,6 +2312,12 @@ class AsyncSessionRuns:
             status: Only runs in this state.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for run in session.runs.list(status="failed", limit=20):
+                print(run.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -1909,6 +2346,12 @@ class AsyncRuns:
 
         Args:
             run_id: The run.
+
+        Example:
+            ```python
+            run = await theazo.runs.get("arun_c81f0b6de352")
+            print(run.id)
+            ```
         """
         data = await finish(self._client.start("GetRun", (run_id,), None, options))
         return AsyncRun(self._client, data)
@@ -1998,16 +2441,38 @@ class AsyncRun:
         return self._data.completed_at
 
     async def wait(self, **options: Unpack[CallOptions]) -> RunResult:
-        """Waits until the run is done and returns its result, or fails as the run failed."""
+        """Waits until the run is done and returns its result, or fails as the run failed.
+
+        Example:
+            ```python
+            result = await run.wait()
+            print(result.output)
+            ```
+        """
         answer: RunResult = await finish(self._client.start("WaitForRun", (self._id,), None, options))
         return answer
 
     def stream(self, **options: Unpack[CallOptions]) -> AsyncEventStream[StreamEvent]:
-        """Streams what happened and happens in the run, from its beginning, until it is done."""
+        """Streams what happened and happens in the run, from its beginning, until it is done.
+
+        Example:
+            ```python
+            async with run.stream() as events:
+                async for event in events:
+                    print(event.type)
+            ```
+        """
         return AsyncEventStream(lambda: self._client.start_open("StreamRun", (self._id,), None, options))
 
     async def cancel(self, **options: Unpack[CallOptions]) -> AsyncRun:
-        """Cancels the run. What it did so far is kept and paid for; a run that is done stays as it is."""
+        """Cancels the run. What it did so far is kept and paid for; a run that is done stays as it is.
+
+        Example:
+            ```python
+            await run.cancel()
+            print(run.data.status)
+            ```
+        """
         self._data = await finish(self._client.start("CancelRun", (self._id,), None, options))
         return self
 
@@ -2039,6 +2504,17 @@ class AsyncSessionTasks:
             webhook: The address that is called, with the task, when it is over: `https`, and reachable from the
                 internet.
             priority: Which tasks come first when more wait than may run; `normal` by default.
+
+        Example:
+            ```python
+            task = await session.tasks.submit(
+                "data_analysis",
+                {"file": "/data/sales.csv"},
+                webhook="https://app.example.com/hooks/theazo",
+                priority="high",
+            )
+            print(task.id)
+            ```
         """
         answer: Task = await finish(self._client.start("SubmitTask", (self._id,), {
             "agent": agent,
@@ -2062,6 +2538,12 @@ class AsyncSessionTasks:
             status: Only tasks in this state.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for task in session.tasks.list(status="queued", limit=50):
+                print(task.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -2081,6 +2563,12 @@ class AsyncSessionTasks:
 
         Args:
             task_id: The task.
+
+        Example:
+            ```python
+            task = await session.tasks.get("task_8e40c1f7a62b")
+            print(task.status)
+            ```
         """
         answer: Task = await finish(self._client.start("GetSessionTask", (self._id, task_id), None, options))
         return answer
@@ -2097,6 +2585,12 @@ class AsyncSessionTasks:
         Args:
             task_id: The task.
             timeout: How long to wait; 30 seconds by default, an hour at most.
+
+        Example:
+            ```python
+            task = await session.tasks.wait("task_8e40c1f7a62b", timeout="5m")
+            print(task.status)
+            ```
         """
         answer: Task = await finish(self._client.start("WaitForSessionTask", (self._id, task_id), {"timeout": timeout}, options))
         return answer
@@ -2106,6 +2600,12 @@ class AsyncSessionTasks:
 
         Args:
             task_id: The task.
+
+        Example:
+            ```python
+            task = await session.tasks.cancel("task_8e40c1f7a62b")
+            print(task.status)
+            ```
         """
         answer: Task = await finish(self._client.start("CancelSessionTask", (self._id, task_id), None, options))
         return answer
@@ -2124,6 +2624,12 @@ class AsyncTasks:
 
         Args:
             task_id: The task.
+
+        Example:
+            ```python
+            task = await theazo.tasks.get("task_8e40c1f7a62b")
+            print(task.status)
+            ```
         """
         answer: Task = await finish(self._client.start("GetTask", (task_id,), None, options))
         return answer
@@ -2140,6 +2646,12 @@ class AsyncTasks:
         Args:
             task_id: The task.
             timeout: How long to wait; 30 seconds by default, an hour at most.
+
+        Example:
+            ```python
+            task = await theazo.tasks.wait("task_8e40c1f7a62b", timeout="5m")
+            print(task.status)
+            ```
         """
         answer: Task = await finish(self._client.start("WaitForTask", (task_id,), {"timeout": timeout}, options))
         return answer
@@ -2149,6 +2661,12 @@ class AsyncTasks:
 
         Args:
             task_id: The task.
+
+        Example:
+            ```python
+            task = await theazo.tasks.cancel("task_8e40c1f7a62b")
+            print(task.status)
+            ```
         """
         answer: Task = await finish(self._client.start("CancelTask", (task_id,), None, options))
         return answer
@@ -2188,6 +2706,17 @@ class AsyncSessionFleets:
             timeout: How long one item may take, a second at least; no limit by default.
             max_cost: What all items may cost together; no limit by default.
             failure_policy: What becomes of the fleet when an item fails; `continue` by default.
+
+        Example:
+            ```python
+            fleet = await session.fleets.dispatch(
+                "pricing-analyst",
+                [{"url": "https://example.com/pricing"}, {"url": "https://example.org/plans"}],
+                concurrency=10,
+                timeout="5m",
+            )
+            print(fleet.id)
+            ```
         """
         data = await finish(self._client.start("DispatchFleet", (self._id,), {
             "agent": agent,
@@ -2213,6 +2742,12 @@ class AsyncSessionFleets:
             status: Only fleets in this state.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for fleet in session.fleets.list(status="running", limit=50):
+                print(fleet.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -2241,6 +2776,12 @@ class AsyncFleets:
 
         Args:
             fleet_id: The fleet.
+
+        Example:
+            ```python
+            fleet = await theazo.fleets.get("flt_3c5e71a90b2d")
+            print(fleet.id)
+            ```
         """
         data = await finish(self._client.start("GetFleet", (fleet_id,), None, options))
         return AsyncFleet(self._client, data)
@@ -2315,7 +2856,14 @@ class AsyncFleet:
         return self._data.completed_at
 
     async def status(self, **options: Unpack[CallOptions]) -> FleetStatus:
-        """Counts the items of the fleet by their state and sums up what they cost so far."""
+        """Counts the items of the fleet by their state and sums up what they cost so far.
+
+        Example:
+            ```python
+            status = await fleet.status()
+            print(status.status)
+            ```
+        """
         answer: FleetStatus = await finish(self._client.start("GetFleetStatus", (self._id,), None, options))
         return answer
 
@@ -2333,6 +2881,12 @@ class AsyncFleet:
             status: Only items in this state.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for result in fleet.results(status="failed", limit=50):
+                print(result.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -2352,6 +2906,13 @@ class AsyncFleet:
 
         `fleet.completed` or `fleet.cancelled` is the last event and has the totals. The stream of a paused fleet
         stays open and goes on with it.
+
+        Example:
+            ```python
+            async with fleet.stream() as events:
+                async for event in events:
+                    print(event.event)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamFleet", (self._id,), None, options))
 
@@ -2360,24 +2921,50 @@ class AsyncFleet:
 
         Items that failed are no error of this call: `progress.failed` counts them, and `status` says how the
         fleet ended.
+
+        Example:
+            ```python
+            status = await fleet.wait()
+            print(status.status)
+            ```
         """
         answer: FleetStatus = await finish(self._client.start("WaitForFleet", (self._id,), None, options))
         return answer
 
     async def pause(self, **options: Unpack[CallOptions]) -> AsyncFleet:
-        """Pauses the fleet: items under way are finished, and no other one begins."""
+        """Pauses the fleet: items under way are finished, and no other one begins.
+
+        Example:
+            ```python
+            await fleet.pause()
+            print(fleet.data.status)
+            ```
+        """
         self._data = await finish(self._client.start("PauseFleet", (self._id,), None, options))
         return self
 
     async def resume(self, **options: Unpack[CallOptions]) -> AsyncFleet:
         """Resumes a paused fleet, whether it was paused by a call or by its failure policy. Failed items stay
         failed.
+
+        Example:
+            ```python
+            await fleet.resume()
+            print(fleet.data.status)
+            ```
         """
         self._data = await finish(self._client.start("ResumeFleet", (self._id,), None, options))
         return self
 
     async def cancel(self, **options: Unpack[CallOptions]) -> AsyncFleet:
-        """Cancels the fleet with its items under way. What is completed stays and is paid for."""
+        """Cancels the fleet with its items under way. What is completed stays and is paid for.
+
+        Example:
+            ```python
+            await fleet.cancel()
+            print(fleet.data.status)
+            ```
+        """
         self._data = await finish(self._client.start("CancelFleet", (self._id,), None, options))
         return self
 
@@ -2410,6 +2997,23 @@ class AsyncSessionTeams:
             coordination: How the members work together; `sequential` by default.
             shared_context: Whether each member sees what all others answered; false by default.
             max_rounds: How many rounds a run has at most, 1 to 100; 3 by default. A sequential team has one.
+
+        Example:
+            ```python
+            team = await session.teams.create(
+                [
+                    {
+                        "role": "researcher",
+                        "agent": "researcher",
+                        "instructions": "Find primary sources and quote them.",
+                    },
+                    {"role": "writer", "agent": "adef_c07b52e9d14f"},
+                ],
+                name="report-team",
+                coordination="collaborative",
+            )
+            print(team.id)
+            ```
         """
         data = await finish(self._client.start("CreateTeam", (self._id,), {
             "agents": agents,
@@ -2432,6 +3036,12 @@ class AsyncSessionTeams:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for team in session.teams.list(limit=50):
+                print(team.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -2456,6 +3066,12 @@ class AsyncTeams:
 
         Args:
             team_id: The team.
+
+        Example:
+            ```python
+            team = await theazo.teams.get("team_6b1f08d2ce47")
+            print(team.id)
+            ```
         """
         data = await finish(self._client.start("GetTeam", (team_id,), None, options))
         return AsyncTeam(self._client, data)
@@ -2472,7 +3088,7 @@ class AsyncTeam:
         self._id = data.id
 
     def __repr__(self) -> str:
-        return f"<AsyncTeam {self._id} {self._data.status}>"
+        return f"<AsyncTeam {self._id}>"
 
     @property
     def data(self) -> TeamData:
@@ -2532,6 +3148,12 @@ class AsyncTeam:
 
         Args:
             task: What the team is to do.
+
+        Example:
+            ```python
+            run = await team.run("Write a two-page brief on tidal power")
+            print(run.id)
+            ```
         """
         answer: TeamRun = await finish(self._client.start("RunTeam", (self._id,), {"task": task}, options))
         return answer
@@ -2541,6 +3163,12 @@ class AsyncTeam:
 
         Args:
             task: What the team is to do.
+
+        Example:
+            ```python
+            started = await team.start("Write a two-page brief on tidal power")
+            print(started.status)
+            ```
         """
         answer: TeamRunStarted = await finish(self._client.start("StartTeamRun", (self._id,), {"task": task}, options))
         return answer
@@ -2559,6 +3187,12 @@ class AsyncTeam:
             status: Only runs in this state.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for run in team.runs(status="failed", limit=50):
+                print(run.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -2574,7 +3208,14 @@ class AsyncTeam:
         )
 
     async def cancel(self, **options: Unpack[CallOptions]) -> TeamCancellation:
-        """Cancels every run of the team that is not over; `team_runs.cancel` cancels one."""
+        """Cancels every run of the team that is not over; `team_runs.cancel` cancels one.
+
+        Example:
+            ```python
+            cancellation = await team.cancel()
+            print(cancellation)
+            ```
+        """
         answer: TeamCancellation = await finish(self._client.start("CancelTeam", (self._id,), None, options))
         return answer
 
@@ -2592,6 +3233,12 @@ class AsyncTeamRuns:
 
         Args:
             team_run_id: The run of the team.
+
+        Example:
+            ```python
+            run = await theazo.team_runs.get("trun_d94a2b7705ce")
+            print(run.status)
+            ```
         """
         answer: TeamRun = await finish(self._client.start("GetTeamRun", (team_run_id,), None, options))
         return answer
@@ -2601,6 +3248,12 @@ class AsyncTeamRuns:
 
         Args:
             team_run_id: The run of the team.
+
+        Example:
+            ```python
+            run = await theazo.team_runs.wait("trun_d94a2b7705ce")
+            print(run.status)
+            ```
         """
         answer: TeamRun = await finish(self._client.start("WaitForTeamRun", (team_run_id,), None, options))
         return answer
@@ -2610,6 +3263,13 @@ class AsyncTeamRuns:
 
         Args:
             team_run_id: The run of the team.
+
+        Example:
+            ```python
+            async with theazo.team_runs.stream("trun_d94a2b7705ce") as events:
+                async for event in events:
+                    print(event.type)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamTeamRun", (team_run_id,), None, options))
 
@@ -2618,6 +3278,12 @@ class AsyncTeamRuns:
 
         Args:
             team_run_id: The run of the team.
+
+        Example:
+            ```python
+            run = await theazo.team_runs.cancel("trun_d94a2b7705ce")
+            print(run.status)
+            ```
         """
         answer: TeamRun = await finish(self._client.start("CancelTeamRun", (team_run_id,), None, options))
         return answer
@@ -2653,6 +3319,12 @@ class AsyncSessionChat:
             knowledge: The collection of knowledge in which the agent looks things up; none by default.
             metadata: Your own notes.
             context: What of the conversation the model has in view; all of it by default.
+
+        Example:
+            ```python
+            conversation = await session.chat.create(agent="support_agent", title="Refund of order 1182")
+            print(conversation.id)
+            ```
         """
         answer: ChatConversation = await finish(self._client.start("CreateChat", (self._id,), {
             "agent": agent,
@@ -2678,6 +3350,12 @@ class AsyncSessionChat:
             status: Only conversations in this state; all but archived ones by default.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for conversation in session.chat.list(status="all", limit=50):
+                print(conversation.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -2697,6 +3375,12 @@ class AsyncSessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            conversation = await session.chat.get("conv_20d7f3b96a1c")
+            print(conversation.status)
+            ```
         """
         answer: ChatConversation = await finish(self._client.start("GetChat", (conversation_id,), None, options))
         return answer
@@ -2715,6 +3399,16 @@ class AsyncSessionChat:
             conversation_id: The conversation.
             title: The title; null takes it away.
             metadata: Your own notes, in place of those that were there.
+
+        Example:
+            ```python
+            conversation = await session.chat.update(
+                "conv_20d7f3b96a1c",
+                title="Refund of orders 1182 and 1190",
+                metadata={"orderId": 1190},
+            )
+            print(conversation.status)
+            ```
         """
         answer: ChatConversation = await finish(self._client.start("UpdateChat", (conversation_id,), {"title": title, "metadata": metadata}, options))
         return answer
@@ -2724,6 +3418,11 @@ class AsyncSessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            await session.chat.delete("conv_20d7f3b96a1c")
+            ```
         """
         await finish(self._client.start("DeleteChat", (conversation_id,), None, options))
 
@@ -2732,6 +3431,12 @@ class AsyncSessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            conversation = await session.chat.archive("conv_20d7f3b96a1c")
+            print(conversation.status)
+            ```
         """
         answer: ChatConversation = await finish(self._client.start("ArchiveChat", (conversation_id,), None, options))
         return answer
@@ -2741,6 +3446,12 @@ class AsyncSessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            conversation = await session.chat.unarchive("conv_20d7f3b96a1c")
+            print(conversation.status)
+            ```
         """
         answer: ChatConversation = await finish(self._client.start("UnarchiveChat", (conversation_id,), None, options))
         return answer
@@ -2750,6 +3461,12 @@ class AsyncSessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            state = await session.chat.context("conv_20d7f3b96a1c")
+            print(state.total_messages)
+            ```
         """
         answer: ChatContextState = await finish(self._client.start("GetChatContext", (conversation_id,), None, options))
         return answer
@@ -2772,6 +3489,17 @@ class AsyncSessionChat:
             role: As whose words; `system` by default, and nothing else yet.
             pinned: Whether it stays in view when older messages leave it; false by default.
             order: Where it stands among what was injected, the lowest number first; 0 by default.
+
+        Example:
+            ```python
+            state = await session.chat.inject_context(
+                "conv_20d7f3b96a1c",
+                "The customer has the plan Pro.",
+                role="system",
+                pinned=True,
+            )
+            print(state.total_messages)
+            ```
         """
         answer: ChatContextState = await finish(self._client.start("InjectChatContext", (conversation_id,), {
             "content": content,
@@ -2798,6 +3526,17 @@ class AsyncSessionChat:
             reason: Why, for the one who takes it over.
             to: To whom: `human`, or `agent:` and the id of a definition.
             metadata: What else the one who takes it over should know.
+
+        Example:
+            ```python
+            handoff = await session.chat.handoff(
+                "conv_20d7f3b96a1c",
+                "asks for more than 500 dollars back",
+                "agent:adef_c07b52e9d14f",
+                metadata={"queue": "billing"},
+            )
+            print(handoff.status)
+            ```
         """
         answer: ChatHandoff = await finish(self._client.start("HandOffChat", (conversation_id,), {
             "reason": reason,
@@ -2811,6 +3550,12 @@ class AsyncSessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            handoff = await session.chat.resolve_handoff("conv_20d7f3b96a1c")
+            print(handoff.status)
+            ```
         """
         answer: ChatHandoff = await finish(self._client.start("ResolveChatHandoff", (conversation_id,), None, options))
         return answer
@@ -2829,6 +3574,16 @@ class AsyncSessionChat:
             conversation_id: The conversation.
             content: What to say, 1 MiB at most.
             attachments: The files to look at, which were uploaded before.
+
+        Example:
+            ```python
+            message = await session.chat.send(
+                "conv_20d7f3b96a1c",
+                "What does the contract say about refunds?",
+                attachments=["file_7d3b09c1e5fa"],
+            )
+            print(message.id)
+            ```
         """
         answer: ChatMessage = await finish(self._client.start("SendChatMessage", (conversation_id,), {
             "content": content,
@@ -2853,6 +3608,17 @@ class AsyncSessionChat:
             conversation_id: The conversation.
             content: What to say, 1 MiB at most.
             attachments: The files to look at, which were uploaded before.
+
+        Example:
+            ```python
+            async with session.chat.stream(
+                "conv_20d7f3b96a1c",
+                "What does the contract say about refunds?",
+                attachments=["file_7d3b09c1e5fa"],
+            ) as events:
+                async for event in events:
+                    print(event.type)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamChatMessage", (conversation_id,), {
             "content": content,
@@ -2875,6 +3641,12 @@ class AsyncSessionChat:
             order: In which order; `asc`, the oldest first, by default.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for message in session.chat.messages("conv_20d7f3b96a1c", order="desc", limit=50):
+                print(message.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -2903,6 +3675,16 @@ class AsyncSessionChat:
             conversation_id: The conversation.
             parent_message_id: The message below which it begins.
             title: The title.
+
+        Example:
+            ```python
+            thread = await session.chat.create_thread(
+                "conv_20d7f3b96a1c",
+                "msg_71e5ac08d3f2",
+                title="About the deadline",
+            )
+            print(thread.id)
+            ```
         """
         answer: ChatThread = await finish(self._client.start("CreateChatThread", (conversation_id,), {
             "parent_message_id": parent_message_id,
@@ -2924,6 +3706,12 @@ class AsyncSessionChat:
             conversation_id: The conversation.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for thread in session.chat.threads("conv_20d7f3b96a1c", limit=50):
+                print(thread.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -2952,6 +3740,17 @@ class AsyncSessionChat:
             order: In which order; `asc`, the oldest first, by default.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for message in session.chat.thread_messages(
+                "conv_20d7f3b96a1c",
+                "thread_b83c6e0912fa",
+                order="desc",
+                limit=50,
+            ):
+                print(message.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -2984,6 +3783,17 @@ class AsyncSessionChat:
             thread_id: The thread.
             content: What to say, 1 MiB at most.
             attachments: The files to look at, which were uploaded before.
+
+        Example:
+            ```python
+            message = await session.chat.send_in_thread(
+                "conv_20d7f3b96a1c",
+                "thread_b83c6e0912fa",
+                "What does the contract say about refunds?",
+                attachments=["file_7d3b09c1e5fa"],
+            )
+            print(message.id)
+            ```
         """
         answer: ChatMessage = await finish(self._client.start("SendInThread", (conversation_id, thread_id), {
             "content": content,
@@ -3010,6 +3820,16 @@ class AsyncSessionChat:
             conversation_id: Only messages of this conversation.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for result in session.chat.search(
+                "refund deadline",
+                conversation_id="conv_20d7f3b96a1c",
+                limit=50,
+            ):
+                print(result.content)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -3055,6 +3875,19 @@ class AsyncSessionKnowledge:
             files: The files, 1 to 100; 32 MiB in all as they are sent.
             scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
             collection: The collection, which is made if there is none; `default` by default.
+
+        Example:
+            ```python
+            upload = await session.knowledge.upload(
+                [
+                    {"filename": "handbook.md", "data": "IyBIYW5kYm9vawo=", "mime_type": "text/markdown"},
+                    {"filename": "terms.pdf", "url": "https://example.com/terms.pdf"},
+                ],
+                scope="session",
+                collection="handbook",
+            )
+            print(upload.collection)
+            ```
         """
         answer: KnowledgeUpload = await finish(self._client.start("UploadKnowledge", (), {
             "files": files,
@@ -3085,6 +3918,16 @@ class AsyncSessionKnowledge:
             top_k: How many results to return at most: 1 to 100, 5 by default.
             threshold: How well a result must fit at least, 0 to 1; 0 by default.
             cursor: The `cursor` of the page before: the results that fit less well than those.
+
+        Example:
+            ```python
+            async for result in session.knowledge.query(
+                "How long is the notice period?",
+                scope="user",
+                collection="handbook",
+            ):
+                print(result.content)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -3109,6 +3952,12 @@ class AsyncSessionKnowledge:
 
         Args:
             scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+
+        Example:
+            ```python
+            stats = await session.knowledge.stats(scope="user")
+            print(stats.collections)
+            ```
         """
         answer: KnowledgeStats = await finish(self._client.start("GetKnowledgeStats", (), {
             "scope": scope,
@@ -3129,6 +3978,11 @@ class AsyncSessionKnowledge:
         Args:
             name: The name of the collection.
             scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+
+        Example:
+            ```python
+            await session.knowledge.delete_collection("handbook", scope="user")
+            ```
         """
         await finish(self._client.start("DeleteKnowledgeCollection", (name,), {
             "scope": scope,
@@ -3153,6 +4007,16 @@ class AsyncSessionKnowledge:
             collection: The collection, which is made if there is none; `default` by default.
             sync_schedule: When the source is read again, as five cron fields in UTC, for example `0 */6 * * *`;
                 never by default.
+
+        Example:
+            ```python
+            source = await session.knowledge.sync(
+                {"type": "notion", "config": {"databaseId": "2f1a", "credentialRef": "notion_token"}},
+                scope="user",
+                collection="handbook",
+            )
+            print(source.id)
+            ```
         """
         answer: KnowledgeSourceData = await finish(self._client.start("SyncKnowledge", (), {
             "source": source,
@@ -3180,6 +4044,12 @@ class AsyncSessionKnowledge:
             collection: Only sources of this collection.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for source in session.knowledge.sources(scope="user", collection="handbook"):
+                print(source.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -3209,6 +4079,11 @@ class AsyncSessionKnowledge:
         Args:
             source_id: The source.
             scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+
+        Example:
+            ```python
+            await session.knowledge.delete_source("src_9a06f4c17be3", scope="user")
+            ```
         """
         await finish(self._client.start("DeleteKnowledgeSource", (source_id,), {
             "scope": scope,
@@ -3234,6 +4109,35 @@ class AsyncWorkflows:
 
         Args:
             definition: What a new workflow is made of.
+
+        Example:
+            ```python
+            workflow = await theazo.workflows.create(
+                {
+                    "steps": [
+                        {
+                            "type": "agent",
+                            "id": "research",
+                            "agent": "researcher",
+                            "task": "Find out what {{ input.topic }} is about and how sure that is",
+                        },
+                        {
+                            "type": "condition",
+                            "id": "quality-check",
+                            "depends_on": ["research"],
+                            "expression": "$.research.output.confidence > 0.8",
+                            "then": "publish",
+                            "otherwise": "review",
+                        },
+                        {"type": "agent", "id": "publish", "agent": "publisher"},
+                        {"type": "agent", "id": "review", "agent": "reviewer"},
+                    ],
+                    "name": "Research report",
+                    "description": "Researches a topic and publishes what is sure",
+                },
+            )
+            print(workflow.id)
+            ```
         """
         answer: Workflow = await finish(self._client.start("CreateWorkflow", (), {"definition": definition}, options))
         return answer
@@ -3250,6 +4154,12 @@ class AsyncWorkflows:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for workflow in theazo.workflows.list(limit=50):
+                print(workflow.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -3265,6 +4175,12 @@ class AsyncWorkflows:
 
         Args:
             workflow_id: The workflow.
+
+        Example:
+            ```python
+            workflow = await theazo.workflows.get("wf_7d20c4b8e913")
+            print(workflow.id)
+            ```
         """
         answer: Workflow = await finish(self._client.start("GetWorkflow", (workflow_id,), None, options))
         return answer
@@ -3302,6 +4218,16 @@ class AsyncWorkflows:
             retries: How often a failed step is tried again before it counts as failed.
             concurrency: How many runs of the workflow work at once.
             planner_policy: What planner steps may do at most, in the place of all that was said.
+
+        Example:
+            ```python
+            workflow = await theazo.workflows.update(
+                "wf_7d20c4b8e913",
+                steps=[{"type": "agent", "id": "greet", "agent": "assistant"}],
+                name="Greeting",
+            )
+            print(workflow.id)
+            ```
         """
         answer: Workflow = await finish(self._client.start("UpdateWorkflow", (workflow_id,), {
             "steps": steps,
@@ -3323,6 +4249,11 @@ class AsyncWorkflows:
 
         Args:
             workflow_id: The workflow.
+
+        Example:
+            ```python
+            await theazo.workflows.delete("wf_7d20c4b8e913")
+            ```
         """
         await finish(self._client.start("DeleteWorkflow", (workflow_id,), None, options))
 
@@ -3338,6 +4269,12 @@ class AsyncWorkflows:
         Args:
             workflow_id: The workflow.
             input: The input; how long its lists are says how often the step of a `map` would run.
+
+        Example:
+            ```python
+            estimate = await theazo.workflows.estimate("wf_7d20c4b8e913")
+            print(estimate.confidence)
+            ```
         """
         answer: WorkflowEstimate = await finish(self._client.start("EstimateWorkflow", (workflow_id,), {"input": input}, options))
         return answer
@@ -3365,6 +4302,18 @@ class AsyncWorkflows:
             input: The input of each run.
             timezone: The time zone in which the times are meant, by its IANA name such as `Europe/Berlin`;
                 `UTC` by default.
+
+        Example:
+            ```python
+            schedule = await theazo.workflows.schedule(
+                "wf_7d20c4b8e913",
+                "0 9 * * 1-5",
+                "user_4812",
+                input={"topic": "tidal power"},
+                timezone="Europe/Berlin",
+            )
+            print(schedule.id)
+            ```
         """
         answer: Schedule = await finish(self._client.start("ScheduleWorkflow", (workflow_id,), {
             "cron": cron,
@@ -3397,6 +4346,16 @@ class AsyncWorkflows:
             input: The input, which steps read as `$.input` and `$.trigger`; empty by default.
             run_key: Your own key for the run: a second call with it returns the first run and starts none. It
                 is kept as long as the run, unlike the idempotency key that every call has.
+
+        Example:
+            ```python
+            run = await theazo.workflows.run(
+                "wf_7d20c4b8e913",
+                user_id="user_4812",
+                session_id="ses_9f27c4e1b0a3",
+            )
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = await finish(self._client.start("RunWorkflow", (workflow_id,), {
             "user_id": user_id,
@@ -3430,6 +4389,17 @@ class AsyncWorkflows:
             input: The input, which steps read as `$.input` and `$.trigger`; empty by default.
             run_key: Your own key for the run: a second call with it returns the first run and starts none. It
                 is kept as long as the run, unlike the idempotency key that every call has.
+
+        Example:
+            ```python
+            async with theazo.workflows.run_and_stream(
+                "wf_7d20c4b8e913",
+                user_id="user_4812",
+                session_id="ses_9f27c4e1b0a3",
+            ) as events:
+                async for event in events:
+                    print(event.event)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("RunAndStreamWorkflow", (workflow_id,), {
             "user_id": user_id,
@@ -3456,6 +4426,12 @@ class AsyncWorkflows:
             session_id: Only runs in this session.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for run in theazo.workflows.runs(workflow_id="wf_7d20c4b8e913", status="paused"):
+                print(run.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -3477,6 +4453,12 @@ class AsyncWorkflows:
 
         Args:
             workflow_run_id: The run of the workflow.
+
+        Example:
+            ```python
+            run = await theazo.workflows.get_run("run_3b96e0f7a2d1")
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = await finish(self._client.start("GetWorkflowRun", (workflow_run_id,), None, options))
         return answer
@@ -3488,6 +4470,12 @@ class AsyncWorkflows:
 
         Args:
             workflow_run_id: The run of the workflow.
+
+        Example:
+            ```python
+            run = await theazo.workflows.wait_for_run("run_3b96e0f7a2d1")
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = await finish(self._client.start("WaitForWorkflowRun", (workflow_run_id,), None, options))
         return answer
@@ -3501,6 +4489,13 @@ class AsyncWorkflows:
         Args:
             workflow_run_id: The run of the workflow; older versions of the client give the id of a workflow,
                 `wf_...`, in its place.
+
+        Example:
+            ```python
+            async with theazo.workflows.stream_run("run_3b96e0f7a2d1") as events:
+                async for event in events:
+                    print(event.event)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamWorkflowRun", (workflow_run_id,), None, options))
 
@@ -3510,6 +4505,12 @@ class AsyncWorkflows:
 
         Args:
             workflow_run_id: The run of the workflow.
+
+        Example:
+            ```python
+            run = await theazo.workflows.cancel_run("run_3b96e0f7a2d1")
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = await finish(self._client.start("CancelWorkflowRun", (workflow_run_id,), None, options))
         return answer
@@ -3521,6 +4522,12 @@ class AsyncWorkflows:
 
         Args:
             workflow_run_id: The run of the workflow.
+
+        Example:
+            ```python
+            run = await theazo.workflows.retry_run("run_3b96e0f7a2d1")
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = await finish(self._client.start("RetryWorkflowRun", (workflow_run_id,), None, options))
         return answer
@@ -3543,6 +4550,16 @@ class AsyncWorkflows:
             event: The event that a `wait` step of the run waits for; leave it out for a run that is paused
                 because a step failed.
             payload: What the event carries: the output of the `wait` step; empty by default.
+
+        Example:
+            ```python
+            run = await theazo.workflows.resume_run(
+                "run_3b96e0f7a2d1",
+                event="order.paid",
+                payload={"orderId": "order_881", "amount": 4200},
+            )
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = await finish(self._client.start("ResumeWorkflowRun", (workflow_run_id,), {"event": event, "payload": payload}, options))
         return answer
@@ -3574,6 +4591,12 @@ class AsyncApprovals:
             agent_id: Only approvals that this agent waits for.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for approval in theazo.approvals.list(session_id="ses_9f27c4e1b0a3", status="pending"):
+                print(approval.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -3595,6 +4618,12 @@ class AsyncApprovals:
 
         Args:
             approval_id: The approval.
+
+        Example:
+            ```python
+            approval = await theazo.approvals.get("apr_6c1fe08b4a97")
+            print(approval.status)
+            ```
         """
         answer: Approval = await finish(self._client.start("GetApproval", (approval_id,), None, options))
         return answer
@@ -3616,6 +4645,16 @@ class AsyncApprovals:
             approval_id: The approval.
             modifications: Members of the action's `params` to change before it is done.
             decided_by: Who approves, by the id that your own system uses.
+
+        Example:
+            ```python
+            approval = await theazo.approvals.approve(
+                "apr_6c1fe08b4a97",
+                modifications={"subject": "Your report is ready"},
+                decided_by="grace@example.com",
+            )
+            print(approval.status)
+            ```
         """
         answer: Approval = await finish(self._client.start("ApproveAction", (approval_id,), {
             "modifications": modifications,
@@ -3640,6 +4679,16 @@ class AsyncApprovals:
             approval_id: The approval.
             reason: Why, as the agent is told.
             decided_by: Who denies, by the id that your own system uses.
+
+        Example:
+            ```python
+            approval = await theazo.approvals.deny(
+                "apr_6c1fe08b4a97",
+                reason="The numbers are of last year.",
+                decided_by="grace@example.com",
+            )
+            print(approval.status)
+            ```
         """
         answer: Approval = await finish(self._client.start("DenyAction", (approval_id,), {
             "reason": reason,
@@ -3659,6 +4708,15 @@ class AsyncApprovals:
         Args:
             ids: The approvals, 1 to 100.
             decided_by: Who approves, by the id that your own system uses.
+
+        Example:
+            ```python
+            result = await theazo.approvals.bulk_approve(
+                ["apr_6c1fe08b4a97", "apr_d4e5f6"],
+                decided_by="grace@example.com",
+            )
+            print(result.succeeded)
+            ```
         """
         answer: BulkApprovalResult = await finish(self._client.start("BulkApproveActions", (), {"ids": ids, "decided_by": decided_by}, options))
         return answer
@@ -3677,6 +4735,16 @@ class AsyncApprovals:
             ids: The approvals, 1 to 100.
             reason: Why, as the agents are told.
             decided_by: Who denies, by the id that your own system uses.
+
+        Example:
+            ```python
+            result = await theazo.approvals.bulk_deny(
+                ["apr_6c1fe08b4a97", "apr_d4e5f6"],
+                reason="Not this week.",
+                decided_by="grace@example.com",
+            )
+            print(result.succeeded)
+            ```
         """
         answer: BulkApprovalResult = await finish(self._client.start("BulkDenyActions", (), {
             "ids": ids,
@@ -3724,6 +4792,17 @@ class AsyncSchedules:
                 `UTC` by default.
             input: What the agent is told, or the input of the workflow; empty by default.
             enabled: Whether it is active at once; true by default.
+
+        Example:
+            ```python
+            schedule = await theazo.schedules.create(
+                "0 9 * * 1-5",
+                "user_4812",
+                name="Daily report",
+                agent="daily_reporter",
+            )
+            print(schedule.id)
+            ```
         """
         answer: Schedule = await finish(self._client.start("CreateSchedule", (), {
             "cron": cron,
@@ -3749,6 +4828,12 @@ class AsyncSchedules:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for schedule in theazo.schedules.list(limit=50):
+                print(schedule.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -3764,6 +4849,12 @@ class AsyncSchedules:
 
         Args:
             schedule_id: The schedule.
+
+        Example:
+            ```python
+            schedule = await theazo.schedules.get("sch_e05a71c3d8f2")
+            print(schedule.id)
+            ```
         """
         answer: Schedule = await finish(self._client.start("GetSchedule", (schedule_id,), None, options))
         return answer
@@ -3788,6 +4879,16 @@ class AsyncSchedules:
             name: The name, for people.
             input: What the agent is told, or the input of the workflow, in the place of all that there was.
             enabled: Whether it is active.
+
+        Example:
+            ```python
+            schedule = await theazo.schedules.update(
+                "sch_e05a71c3d8f2",
+                cron="30 8 * * 1-5",
+                timezone="Europe/Paris",
+            )
+            print(schedule.id)
+            ```
         """
         answer: Schedule = await finish(self._client.start("UpdateSchedule", (schedule_id,), {
             "cron": cron,
@@ -3803,6 +4904,12 @@ class AsyncSchedules:
 
         Args:
             schedule_id: The schedule.
+
+        Example:
+            ```python
+            schedule = await theazo.schedules.pause("sch_e05a71c3d8f2")
+            print(schedule.id)
+            ```
         """
         answer: Schedule = await finish(self._client.start("PauseSchedule", (schedule_id,), None, options))
         return answer
@@ -3812,6 +4919,12 @@ class AsyncSchedules:
 
         Args:
             schedule_id: The schedule.
+
+        Example:
+            ```python
+            schedule = await theazo.schedules.resume("sch_e05a71c3d8f2")
+            print(schedule.id)
+            ```
         """
         answer: Schedule = await finish(self._client.start("ResumeSchedule", (schedule_id,), None, options))
         return answer
@@ -3821,6 +4934,11 @@ class AsyncSchedules:
 
         Args:
             schedule_id: The schedule.
+
+        Example:
+            ```python
+            await theazo.schedules.delete("sch_e05a71c3d8f2")
+            ```
         """
         await finish(self._client.start("DeleteSchedule", (schedule_id,), None, options))
 
@@ -3838,6 +4956,12 @@ class AsyncSchedules:
             schedule_id: The schedule.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for execution in theazo.schedules.history("sch_e05a71c3d8f2", limit=50):
+                print(execution.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -3884,6 +5008,17 @@ class AsyncTriggers:
             event: The name of the event, for the type `event`.
             filter: Members that the event's payload must have with these values, for the type `event`; none by
                 default.
+
+        Example:
+            ```python
+            trigger = await theazo.triggers.create(
+                "Paid orders",
+                "user_4812",
+                type="event",
+                agent="payment_classifier",
+            )
+            print(trigger.id)
+            ```
         """
         answer: Trigger = await finish(self._client.start("CreateTrigger", (), {
             "name": name,
@@ -3908,6 +5043,12 @@ class AsyncTriggers:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for trigger in theazo.triggers.list(limit=50):
+                print(trigger.name)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -3923,6 +5064,12 @@ class AsyncTriggers:
 
         Args:
             trigger_id: The trigger.
+
+        Example:
+            ```python
+            trigger = await theazo.triggers.get("trg_40b9d2f6c7e8")
+            print(trigger.name)
+            ```
         """
         answer: Trigger = await finish(self._client.start("GetTrigger", (trigger_id,), None, options))
         return answer
@@ -3933,6 +5080,11 @@ class AsyncTriggers:
 
         Args:
             trigger_id: The trigger.
+
+        Example:
+            ```python
+            await theazo.triggers.delete("trg_40b9d2f6c7e8")
+            ```
         """
         await finish(self._client.start("DeleteTrigger", (trigger_id,), None, options))
 
@@ -3953,6 +5105,12 @@ class AsyncTriggers:
         Args:
             trigger_id: The trigger.
             payload: What is passed on: steps of a workflow read it as `$.trigger`.
+
+        Example:
+            ```python
+            firing = await theazo.triggers.fire("trg_40b9d2f6c7e8", {"invoice": "in_2041", "paid": True})
+            print(firing.accepted)
+            ```
         """
         answer: TriggerFiring = await finish(self._client.start("FireTrigger", (trigger_id,), {"payload": payload}, options))
         return answer
@@ -3984,6 +5142,16 @@ class AsyncEvents:
             user_id: The end user that it concerns; all users by default.
             payload: What it carries: the input of what begins, and the output of the steps that wait for it;
                 empty by default.
+
+        Example:
+            ```python
+            event = await theazo.events.emit(
+                "order.paid",
+                user_id="user_4812",
+                payload={"orderId": "order_881", "plan": "pro", "amount": 4200},
+            )
+            print(event.id)
+            ```
         """
         answer: EmittedEvent = await finish(self._client.start("EmitEvent", (), {
             "event": event,
@@ -4023,6 +5191,27 @@ class AsyncTools:
             parameters: What it is given: a JSON Schema of an object.
             handler: What does its work.
             requires_approval: Whether a person must approve each call; false by default.
+
+        Example:
+            ```python
+            tool = await theazo.tools.register(
+                "crm_lookup",
+                "Looks a customer up in the CRM by id. Use it before you write to a customer.",
+                {
+                    "type": "object",
+                    "properties": {"customer_id": {"type": "string", "description": "The id in the CRM."}},
+                    "required": ["customer_id"],
+                },
+                {
+                    "type": "webhook",
+                    "url": "https://tools.acme.example/crm/lookup",
+                    "headers": {"X-Acme-Key": "ak_2f9d", "x-tenant": "7"},
+                    "timeout": "20s",
+                },
+                requires_approval=True,
+            )
+            print(tool.name)
+            ```
         """
         answer: Tool = await finish(self._client.start("RegisterTool", (), {
             "name": name,
@@ -4045,6 +5234,12 @@ class AsyncTools:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for tool in theazo.tools.list(limit=50):
+                print(tool.name)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4060,6 +5255,12 @@ class AsyncTools:
 
         Args:
             name: The name of the tool.
+
+        Example:
+            ```python
+            tool = await theazo.tools.get("crm_lookup")
+            print(tool.name)
+            ```
         """
         answer: Tool = await finish(self._client.start("GetTool", (name,), None, options))
         return answer
@@ -4084,6 +5285,12 @@ class AsyncTools:
             parameters: What it is given: a JSON Schema of an object, in place of the one before.
             handler: What does its work, in place of the one before, headers and all.
             requires_approval: Whether a person must approve each call.
+
+        Example:
+            ```python
+            tool = await theazo.tools.update("crm_lookup", description="Looks a customer up in the CRM by id.")
+            print(tool.name)
+            ```
         """
         answer: Tool = await finish(self._client.start("UpdateTool", (name,), {
             "description": description,
@@ -4107,6 +5314,12 @@ class AsyncTools:
         Args:
             name: The name of the tool.
             input: What the tool is given, as its `parameters` describe it.
+
+        Example:
+            ```python
+            result = await theazo.tools.test("crm_lookup", {"customer_id": "cus_4812"})
+            print(result.success)
+            ```
         """
         answer: ToolResult = await finish(self._client.start("TestTool", (name,), {"input": input}, options))
         return answer
@@ -4116,6 +5329,11 @@ class AsyncTools:
 
         Args:
             name: The name of the tool.
+
+        Example:
+            ```python
+            await theazo.tools.delete("crm_lookup")
+            ```
         """
         await finish(self._client.start("DeleteTool", (name,), None, options))
 
@@ -4139,6 +5357,19 @@ class AsyncMcp:
 
         Args:
             server: An MCP server to connect.
+
+        Example:
+            ```python
+            connection = await theazo.mcp.connect(
+                {
+                    "name": "github",
+                    "transport": "streamable-http",
+                    "url": "https://mcp.github.example/mcp",
+                    "headers": {"Authorization": "Bearer ghp_example", "x-tenant": "7"},
+                },
+            )
+            print(connection.id)
+            ```
         """
         answer: McpConnection = await finish(self._client.start("ConnectMcpServer", (), {"server": server}, options))
         return answer
@@ -4155,6 +5386,12 @@ class AsyncMcp:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for connection in theazo.mcp.list(limit=50):
+                print(connection.name)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4170,6 +5407,12 @@ class AsyncMcp:
 
         Args:
             connection_id: The connection.
+
+        Example:
+            ```python
+            connection = await theazo.mcp.get("mcp_4be17f20d6c3")
+            print(connection.status)
+            ```
         """
         answer: McpConnection = await finish(self._client.start("GetMcpConnection", (connection_id,), None, options))
         return answer
@@ -4188,6 +5431,12 @@ class AsyncMcp:
             connection_id: The connection.
             limit: How many items a page has at most: 1 to 100, 100 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for tool in theazo.mcp.tools("mcp_4be17f20d6c3", limit=10):
+                print(tool.name)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4203,6 +5452,12 @@ class AsyncMcp:
 
         Args:
             connection_id: The connection.
+
+        Example:
+            ```python
+            result = await theazo.mcp.refresh("mcp_4be17f20d6c3")
+            print(result)
+            ```
         """
         answer: McpRefreshResult = await finish(self._client.start("RefreshMcpTools", (connection_id,), None, options))
         return answer
@@ -4218,6 +5473,15 @@ class AsyncMcp:
         Args:
             connection_id: The connection.
             changes: A change of a connection. What is left out stays.
+
+        Example:
+            ```python
+            connection = await theazo.mcp.update(
+                "mcp_4be17f20d6c3",
+                {"headers": {"Authorization": "Bearer ghp_rotated"}, "tool_filter": ["list_issues"]},
+            )
+            print(connection.status)
+            ```
         """
         answer: McpConnection = await finish(self._client.start("UpdateMcpConnection", (connection_id,), {"changes": changes}, options))
         return answer
@@ -4229,6 +5493,12 @@ class AsyncMcp:
 
         Args:
             connection_id: The connection.
+
+        Example:
+            ```python
+            health = await theazo.mcp.health("mcp_4be17f20d6c3")
+            print(health.status)
+            ```
         """
         answer: McpHealth = await finish(self._client.start("GetMcpHealth", (connection_id,), None, options))
         return answer
@@ -4238,6 +5508,11 @@ class AsyncMcp:
 
         Args:
             connection_id: The connection.
+
+        Example:
+            ```python
+            await theazo.mcp.disconnect("mcp_4be17f20d6c3")
+            ```
         """
         await finish(self._client.start("DisconnectMcpServer", (connection_id,), None, options))
 
@@ -4246,7 +5521,7 @@ class AsyncMcp:
         connection_id: str,
         user_id: str,
         headers: Mapping[str, str],
-        **options: Unpack[CallOptions],
+        **options: Unpack[CallOptionsWithoutHeaders],
     ) -> None:
         """Sets the credentials that one end user has at a server whose `credentials_type` is `per_user`.
 
@@ -4258,6 +5533,15 @@ class AsyncMcp:
             user_id: The end user, by the id that your own system uses.
             headers: Headers that are sent with each request for this user, by their names, in place of all
                 those before.
+
+        Example:
+            ```python
+            await theazo.mcp.set_user_credentials(
+                "mcp_4be17f20d6c3",
+                "user_4812",
+                {"Authorization": "Bearer gho_of_ada", "X-Workspace_ID": "w7"},
+            )
+            ```
         """
         await finish(self._client.start("SetMcpUserCredentials", (connection_id, user_id), {"headers": headers}, options))
 
@@ -4272,6 +5556,11 @@ class AsyncMcp:
         Args:
             connection_id: The connection.
             user_id: The end user, by the id that your own system uses.
+
+        Example:
+            ```python
+            await theazo.mcp.delete_user_credentials("mcp_4be17f20d6c3", "user_4812")
+            ```
         """
         await finish(self._client.start("DeleteMcpUserCredentials", (connection_id, user_id), None, options))
 
@@ -4288,12 +5577,25 @@ class AsyncMcp:
             expose: The names of the registered tools that are offered, or `*` for all; an empty list offers
                 nothing.
             auth: How programs outside prove who they are; `api_key` by default.
+
+        Example:
+            ```python
+            response = await theazo.mcp.server_config(["crm_lookup", "ping"], auth="api_key")
+            print(response.url)
+            ```
         """
         answer: McpServerConfigResponse = await finish(self._client.start("SetMcpServerConfig", (), {"expose": expose, "auth": auth}, options))
         return answer
 
     async def get_server_config(self, **options: Unpack[CallOptions]) -> McpServerConfigResponse:
-        """Tells what the account's MCP server offers, and its address."""
+        """Tells what the account's MCP server offers, and its address.
+
+        Example:
+            ```python
+            response = await theazo.mcp.get_server_config()
+            print(response.url)
+            ```
+        """
         answer: McpServerConfigResponse = await finish(self._client.start("GetMcpServerConfig", (), None, options))
         return answer
 
@@ -4333,6 +5635,12 @@ class AsyncChannels:
             phone_number: The number that people call, with `+` and the country code; must be given for `phone`.
             voice: The voice in which the agent speaks, for example `alloy`; only for `phone`, where there is a
                 default.
+
+        Example:
+            ```python
+            channel = await theazo.channels.create("chat_embed", "support_agent")
+            print(channel.id)
+            ```
         """
         answer: Channel = await finish(self._client.start("CreateChannel", (), {
             "type": type,
@@ -4361,6 +5669,12 @@ class AsyncChannels:
             type: Only channels of this type.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for channel in theazo.channels.list(type="slack", limit=50):
+                print(channel.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4380,6 +5694,12 @@ class AsyncChannels:
 
         Args:
             channel_id: The channel.
+
+        Example:
+            ```python
+            channel = await theazo.channels.get("ch_f1c27e5d804a")
+            print(channel.id)
+            ```
         """
         answer: Channel = await finish(self._client.start("GetChannel", (channel_id,), None, options))
         return answer
@@ -4398,6 +5718,16 @@ class AsyncChannels:
             channel_id: The channel.
             config: The settings to change, also inside of `theme`; the others stay. One that is null goes.
             enabled: Whether people reach the agent through it.
+
+        Example:
+            ```python
+            channel = await theazo.channels.update(
+                "ch_f1c27e5d804a",
+                config={"theme": {"title": "Ask our agent", "placeholder": None}},
+                enabled=True,
+            )
+            print(channel.id)
+            ```
         """
         answer: Channel = await finish(self._client.start("UpdateChannel", (channel_id,), {"config": config, "enabled": enabled}, options))
         return answer
@@ -4407,6 +5737,11 @@ class AsyncChannels:
 
         Args:
             channel_id: The channel.
+
+        Example:
+            ```python
+            await theazo.channels.delete("ch_f1c27e5d804a")
+            ```
         """
         await finish(self._client.start("DeleteChannel", (channel_id,), None, options))
 
@@ -4424,6 +5759,12 @@ class AsyncChannels:
             channel_id: The channel.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for conversation in theazo.channels.conversations("ch_f1c27e5d804a", limit=50):
+                print(conversation.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4439,6 +5780,12 @@ class AsyncChannels:
 
         Args:
             channel_id: The channel.
+
+        Example:
+            ```python
+            result = await theazo.channels.test("ch_f1c27e5d804a")
+            print(result.message)
+            ```
         """
         answer: ChannelTestResult = await finish(self._client.start("TestChannel", (channel_id,), None, options))
         return answer
@@ -4458,6 +5805,16 @@ class AsyncChannels:
             channel_id: The channel.
             visitor_id: Who writes, by an id that the website makes. Make it so that nobody can guess it.
             message: The message, 32 KiB at most.
+
+        Example:
+            ```python
+            sent = await theazo.channels.send_visitor_message(
+                "ch_f1c27e5d804a",
+                "v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e",
+                "Where is my order?",
+            )
+            print(sent.message_id)
+            ```
         """
         answer: VisitorMessageSent = await finish(self._client.start("SendVisitorMessage", (channel_id,), {
             "visitor_id": visitor_id,
@@ -4485,6 +5842,17 @@ class AsyncChannels:
             order: In which order; the oldest first by default.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for message in theazo.channels.visitor_messages(
+                "ch_f1c27e5d804a",
+                "v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e",
+                order="desc",
+                limit=50,
+            ):
+                print(message.content)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4513,6 +5881,16 @@ class AsyncChannels:
         Args:
             channel_id: The channel.
             visitor_id: The visitor, by the id that the website made.
+
+        Example:
+            ```python
+            async with theazo.channels.visitor_stream(
+                "ch_f1c27e5d804a",
+                "v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e",
+            ) as events:
+                async for event in events:
+                    print(event.type)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamVisitorMessages", (channel_id,), {"visitor_id": visitor_id}, options))
 
@@ -4534,12 +5912,25 @@ class AsyncGuardrails:
             config: What may go into models and come out of them.
 
                 In the options of an agent, what is left out is as the account has it.
+
+        Example:
+            ```python
+            config = await theazo.guardrails.configure({"content_filter": "strict", "block_pii": True})
+            print(config)
+            ```
         """
         answer: GuardrailConfig = await finish(self._client.start("ConfigureGuardrails", (), {"config": config}, options))
         return answer
 
     async def get(self, **options: Unpack[CallOptions]) -> GuardrailConfig:
-        """Fetches the guardrails of the account."""
+        """Fetches the guardrails of the account.
+
+        Example:
+            ```python
+            config = await theazo.guardrails.get()
+            print(config)
+            ```
+        """
         answer: GuardrailConfig = await finish(self._client.start("GetGuardrails", (), None, options))
         return answer
 
@@ -4561,6 +5952,12 @@ class AsyncGuardrails:
             severity: Only violations that are so bad.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for violation in theazo.guardrails.violations(period="week", type="pii_detected"):
+                print(violation.message)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4611,6 +6008,19 @@ class AsyncFiles:
             auto_ingest: Whether a document is taken into knowledge at once; false by default. Only for the
                 purpose `knowledge`.
             collection: The collection of knowledge that takes it; the user's default one if it is left out.
+
+        Example:
+            ```python
+            file = await theazo.files.upload(
+                "handbook.md",
+                "IyBIYW5kYm9vawo=",
+                "knowledge",
+                "user_4812",
+                mime_type="text/markdown",
+                auto_ingest=True,
+            )
+            print(file.id)
+            ```
         """
         answer: StoredFile = await finish(self._client.start("UploadFile", (), {
             "filename": filename,
@@ -4628,6 +6038,12 @@ class AsyncFiles:
 
         Args:
             file_id: The file.
+
+        Example:
+            ```python
+            file = await theazo.files.get("file_2ac97d40b1e6")
+            print(file.id)
+            ```
         """
         answer: StoredFile = await finish(self._client.start("GetFile", (file_id,), None, options))
         return answer
@@ -4652,6 +6068,12 @@ class AsyncFiles:
             session_id: Only files that were made in this session.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for file in theazo.files.list(user_id="user_4812", purpose="agent_output"):
+                print(file.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4681,6 +6103,12 @@ class AsyncFiles:
         Args:
             file_id: The file.
             expires_in: How long it works: 1 hour by default, 7 days at most.
+
+        Example:
+            ```python
+            url = await theazo.files.get_url("file_2ac97d40b1e6", expires_in="10m")
+            print(url.url)
+            ```
         """
         answer: FileUrl = await finish(self._client.start("GetFileUrl", (file_id,), {"expires_in": expires_in}, options))
         return answer
@@ -4690,6 +6118,12 @@ class AsyncFiles:
 
         Args:
             file_id: The file.
+
+        Example:
+            ```python
+            content = await theazo.files.download("file_2ac97d40b1e6")
+            print(content.data)
+            ```
         """
         answer: FileContent = await finish(self._client.start("DownloadFile", (file_id,), None, options))
         return answer
@@ -4699,6 +6133,11 @@ class AsyncFiles:
 
         Args:
             file_id: The file.
+
+        Example:
+            ```python
+            await theazo.files.delete("file_2ac97d40b1e6")
+            ```
         """
         await finish(self._client.start("DeleteStoredFile", (file_id,), None, options))
 
@@ -4721,6 +6160,11 @@ class AsyncSessionSecrets:
 
         Args:
             secrets: The values by their names: letters, digits and underscores.
+
+        Example:
+            ```python
+            await session.secrets.set({"hubspot_api_key": "pat-eu1-example"})
+            ```
         """
         await finish(self._client.start("SetSessionSecrets", (self._id,), {"secrets": secrets}, options))
 
@@ -4736,6 +6180,12 @@ class AsyncSessionSecrets:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for secret in session.secrets.list(limit=50):
+                print(secret.name)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4751,6 +6201,11 @@ class AsyncSessionSecrets:
 
         Args:
             name: The name of the secret.
+
+        Example:
+            ```python
+            await session.secrets.delete("hubspot_api_key")
+            ```
         """
         await finish(self._client.start("DeleteSessionSecret", (self._id, name), None, options))
 
@@ -4770,6 +6225,11 @@ class AsyncSecrets:
 
         Args:
             secrets: The values by their names: letters, digits and underscores.
+
+        Example:
+            ```python
+            await theazo.secrets.set({"e2b_key": "e2b_example", "openrouter_key": "sk-or-example"})
+            ```
         """
         await finish(self._client.start("SetSecrets", (), {"secrets": secrets}, options))
 
@@ -4785,6 +6245,12 @@ class AsyncSecrets:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for secret in theazo.secrets.list(limit=50):
+                print(secret.name)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4800,6 +6266,11 @@ class AsyncSecrets:
 
         Args:
             name: The name of the secret.
+
+        Example:
+            ```python
+            await theazo.secrets.delete("e2b_key")
+            ```
         """
         await finish(self._client.start("DeleteSecret", (name,), None, options))
 
@@ -4830,6 +6301,16 @@ class AsyncProviders:
             credential_ref: The name of the account's secret that has the key; only a provider with an address
                 in `config` needs none.
             config: Where the provider is; its public address by default.
+
+        Example:
+            ```python
+            provider = await theazo.providers.set(
+                "e2b",
+                "openrouter_key",
+                config={"base_url": "https://openrouter.ai/api/v1"},
+            )
+            print(provider.name)
+            ```
         """
         answer: ProviderData = await finish(self._client.start("SetProvider", (name,), {
             "credential_ref": credential_ref,
@@ -4851,6 +6332,12 @@ class AsyncProviders:
             kind: Only providers of this kind.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for provider in theazo.providers.list(kind="compute", limit=50):
+                print(provider.name)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4870,6 +6357,12 @@ class AsyncProviders:
 
         Args:
             name: The name of the provider, for example `e2b`.
+
+        Example:
+            ```python
+            provider = await theazo.providers.get("e2b")
+            print(provider.name)
+            ```
         """
         answer: ProviderData = await finish(self._client.start("GetProvider", (name,), None, options))
         return answer
@@ -4879,6 +6372,11 @@ class AsyncProviders:
 
         Args:
             name: The name of the provider, for example `e2b`.
+
+        Example:
+            ```python
+            await theazo.providers.delete("e2b")
+            ```
         """
         await finish(self._client.start("DeleteProvider", (name,), None, options))
 
@@ -4903,6 +6401,12 @@ class AsyncModels:
         Args:
             limit: How many items a page has at most: 1 to 100, 100 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for model in theazo.models.list(limit=50):
+                print(model.name)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -4918,6 +6422,12 @@ class AsyncModels:
 
         Args:
             model_id: The id of the model, for example `anthropic/claude-sonnet`.
+
+        Example:
+            ```python
+            model = await theazo.models.get("anthropic/claude-sonnet")
+            print(model.name)
+            ```
         """
         answer: Model = await finish(self._client.start("GetModel", (model_id,), None, options))
         return answer
@@ -4935,6 +6445,12 @@ class AsyncModels:
             model: The id of the model.
             input_tokens: How many tokens go in.
             output_tokens: How many tokens come out.
+
+        Example:
+            ```python
+            estimate = await theazo.models.estimate("anthropic/claude-sonnet", 50000, 2000)
+            print(estimate.estimated_cost.model_cost.amount)
+            ```
         """
         answer: ModelEstimate = await finish(self._client.start("EstimateModel", (), {
             "model": model,
@@ -4976,6 +6492,12 @@ class AsyncLogs:
             until: Only entries before this time.
             limit: How many entries at most: 1 to 1000, 100 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for entry in theazo.logs.query(session_id="ses_9f27c4e1b0a3", agent_id="agt_51d0e7a9c2f4"):
+                print(entry.message)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -5009,6 +6531,13 @@ class AsyncLogs:
             session_id: Only entries of this session.
             agent_id: Only entries of this agent.
             level: Only entries of this level.
+
+        Example:
+            ```python
+            async with theazo.logs.stream(session_id="ses_9f27c4e1b0a3", agent_id="agt_51d0e7a9c2f4") as events:
+                async for event in events:
+                    print(event.message)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamLogs", (), {
             "session_id": session_id,
@@ -5032,6 +6561,13 @@ class AsyncLogs:
             agent_id: Only entries of this agent.
             level: Only entries of this level.
             since: The id of the last entry that was seen, to go on after it; from now on by default.
+
+        Example:
+            ```python
+            async with theazo.logs.socket(session_id="ses_9f27c4e1b0a3", agent_id="agt_51d0e7a9c2f4") as events:
+                async for event in events:
+                    print(event.message)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("OpenLogSocket", (), {
             "session_id": session_id,
@@ -5050,7 +6586,14 @@ class AsyncMetrics:
         self._client = client
 
     async def summary(self, **options: Unpack[CallOptions]) -> MetricsSummary:
-        """Sums up how the account does right now."""
+        """Sums up how the account does right now.
+
+        Example:
+            ```python
+            summary = await theazo.metrics.summary()
+            print(summary.active_agents)
+            ```
+        """
         answer: MetricsSummary = await finish(self._client.start("GetMetricsSummary", (), None, options))
         return answer
 
@@ -5076,6 +6619,17 @@ class AsyncMetrics:
                 `provider:local,agent:researcher`.
 
                 The tags are `session`, `user`, `agent`, `model` and `provider`.
+
+        Example:
+            ```python
+            points = await theazo.metrics.query(
+                "agents.boot_time",
+                since="2026-11-23T00:00:00.000Z",
+                until="2026-11-24T00:00:00.000Z",
+            )
+            for point in points:
+                print(point.timestamp)
+            ```
         """
         answer: builtins.list[MetricDataPoint] = await finish(self._client.start("QueryMetrics", (), {
             "metric": metric,
@@ -5111,6 +6665,12 @@ class AsyncTraces:
             session_id: Only traces of this session.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for trace in theazo.traces.list(agent_id="agt_51d0e7a9c2f4", session_id="ses_9f27c4e1b0a3"):
+                print(trace.trace_id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -5131,6 +6691,12 @@ class AsyncTraces:
 
         Args:
             trace_id: The trace.
+
+        Example:
+            ```python
+            detail = await theazo.traces.get("tr_c81f0b6de352")
+            print(detail.trace_id)
+            ```
         """
         answer: TraceDetail = await finish(self._client.start("GetTrace", (trace_id,), None, options))
         return answer
@@ -5163,6 +6729,16 @@ class AsyncActivity:
             user_id: Only what happens for this end user.
             kinds: Only events of these kinds, with commas between them: `log`, `span`, `metric`, `state`; all
                 by default.
+
+        Example:
+            ```python
+            async with theazo.activity.stream(
+                session_id="ses_9f27c4e1b0a3",
+                agent_id="agt_51d0e7a9c2f4",
+            ) as events:
+                async for event in events:
+                    print(event.type)
+            ```
         """
         return AsyncEventStream(lambda: self._client.start_open("StreamActivity", (), {
             "session_id": session_id,
@@ -5185,6 +6761,12 @@ class AsyncUsage:
 
         Args:
             period: The period; `month` by default.
+
+        Example:
+            ```python
+            summary = await theazo.usage.summary(period="week")
+            print(summary.active_sessions)
+            ```
         """
         answer: UsageSummary = await finish(self._client.start("GetUsageSummary", (), {"period": period}, options))
         return answer
@@ -5201,6 +6783,12 @@ class AsyncUsage:
         Args:
             user_id: The end user, by the id that your own system uses.
             period: The period; `month` by default.
+
+        Example:
+            ```python
+            usage = await theazo.usage.for_user("user_4812", period="week")
+            print(usage.compute.minutes)
+            ```
         """
         answer: UserUsage = await finish(self._client.start("GetUserUsage", (user_id,), {"period": period}, options))
         return answer
@@ -5210,6 +6798,13 @@ class AsyncUsage:
 
         Args:
             period: The days; `last_7_days` by default.
+
+        Example:
+            ```python
+            usages = await theazo.usage.daily(period="last_30_days")
+            for usage in usages:
+                print(usage.date)
+            ```
         """
         answer: builtins.list[DailyUsage] = await finish(self._client.start("GetDailyUsage", (), {"period": period}, options))
         return answer
@@ -5219,6 +6814,12 @@ class AsyncUsage:
 
         Args:
             period: The period; `month` by default.
+
+        Example:
+            ```python
+            costs = await theazo.usage.by_provider(period="week")
+            print(costs)
+            ```
         """
         answer: dict[str, Cost] = await finish(self._client.start("GetProviderUsage", (), {"period": period}, options))
         return answer
@@ -5237,6 +6838,12 @@ class AsyncUsage:
         Args:
             format: The form.
             period: The period; `month` by default.
+
+        Example:
+            ```python
+            exported = await theazo.usage.export("stripe", period="month")
+            print(exported.format)
+            ```
         """
         answer: UsageExport = await finish(self._client.start("ExportUsage", (), {"format": format, "period": period}, options))
         return answer
@@ -5265,6 +6872,12 @@ class AsyncUsage:
             until: Only entries before this time.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for entry in theazo.usage.ledger(session_id="ses_9f27c4e1b0a3", user_id="user_4812"):
+                print(entry.id)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -5296,6 +6909,12 @@ class AsyncBilling:
         """Fetches the account's subscription.
 
         An account that never chose a plan has the plan `free` in the state `active`.
+
+        Example:
+            ```python
+            subscription = await theazo.billing.get_subscription()
+            print(subscription.status)
+            ```
         """
         answer: BillingSubscription = await finish(self._client.start("GetSubscription", (), None, options))
         return answer
@@ -5313,6 +6932,16 @@ class AsyncBilling:
             plan: The plan.
             success_url: Where the person goes when it is paid.
             cancel_url: Where the person goes who does not pay.
+
+        Example:
+            ```python
+            page = await theazo.billing.create_checkout(
+                "pro",
+                "https://acme.example/billing/done",
+                "https://acme.example/billing",
+            )
+            print(page.url)
+            ```
         """
         answer: BillingPage = await finish(self._client.start("CreateCheckout", (), {
             "plan": plan,
@@ -5322,12 +6951,26 @@ class AsyncBilling:
         return answer
 
     async def get_portal_url(self, **options: Unpack[CallOptions]) -> BillingPage:
-        """Returns the address of the page on which a person changes the plan, the payment method and the invoices."""
+        """Returns the address of the page on which a person changes the plan, the payment method and the invoices.
+
+        Example:
+            ```python
+            page = await theazo.billing.get_portal_url()
+            print(page.url)
+            ```
+        """
         answer: BillingPage = await finish(self._client.start("GetBillingPortal", (), None, options))
         return answer
 
     async def get_credit_balance(self, **options: Unpack[CallOptions]) -> CreditBalance:
-        """Tells how many credits the account has left."""
+        """Tells how many credits the account has left.
+
+        Example:
+            ```python
+            balance = await theazo.billing.get_credit_balance()
+            print(balance.credits)
+            ```
+        """
         answer: CreditBalance = await finish(self._client.start("GetCreditBalance", (), None, options))
         return answer
 
@@ -5340,17 +6983,36 @@ class AsyncBilling:
 
         Args:
             config: A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+
+        Example:
+            ```python
+            status = await theazo.billing.set_budget({"monthly": {"amount": 50000}, "daily": {"amount": 2500}})
+            print(status.percentage)
+            ```
         """
         answer: BillingBudgetStatus = await finish(self._client.start("SetBudget", (), {"config": config}, options))
         return answer
 
     async def get_budget(self, **options: Unpack[CallOptions]) -> BillingBudgetStatus:
-        """Reports the budget of the whole account and how far it is used. Fails with `not_found` if none is set."""
+        """Reports the budget of the whole account and how far it is used. Fails with `not_found` if none is set.
+
+        Example:
+            ```python
+            status = await theazo.billing.get_budget()
+            print(status.percentage)
+            ```
+        """
         answer: BillingBudgetStatus = await finish(self._client.start("GetBudget", (), None, options))
         return answer
 
     async def delete_budget(self, **options: Unpack[CallOptions]) -> None:
-        """Removes the budget of the whole account. What each user may spend stays limited as it is."""
+        """Removes the budget of the whole account. What each user may spend stays limited as it is.
+
+        Example:
+            ```python
+            await theazo.billing.delete_budget()
+            ```
+        """
         await finish(self._client.start("DeleteBudget", (), None, options))
 
     async def set_user_budget(self, config: BillingBudgetConfig | BillingBudgetConfigDict, **options: Unpack[CallOptions]) -> BillingBudgetConfig:
@@ -5358,17 +7020,38 @@ class AsyncBilling:
 
         Args:
             config: A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+
+        Example:
+            ```python
+            config = await theazo.billing.set_user_budget(
+                {"monthly": {"amount": 50000}, "daily": {"amount": 2500}},
+            )
+            print(config)
+            ```
         """
         answer: BillingBudgetConfig = await finish(self._client.start("SetUserBudget", (), {"config": config}, options))
         return answer
 
     async def get_user_budget(self, **options: Unpack[CallOptions]) -> BillingBudgetConfig:
-        """Fetches the budget that each end user has who has none of its own. Fails with `not_found` if none is set."""
+        """Fetches the budget that each end user has who has none of its own. Fails with `not_found` if none is set.
+
+        Example:
+            ```python
+            config = await theazo.billing.get_user_budget()
+            print(config)
+            ```
+        """
         answer: BillingBudgetConfig = await finish(self._client.start("GetUserBudget", (), None, options))
         return answer
 
     async def delete_user_budget(self, **options: Unpack[CallOptions]) -> None:
-        """Removes the budget that each end user has who has none of its own."""
+        """Removes the budget that each end user has who has none of its own.
+
+        Example:
+            ```python
+            await theazo.billing.delete_user_budget()
+            ```
+        """
         await finish(self._client.start("DeleteUserBudget", (), None, options))
 
     async def set_budget_of_user(
@@ -5382,6 +7065,15 @@ class AsyncBilling:
         Args:
             user_id: The end user, by the id that your own system uses.
             config: A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+
+        Example:
+            ```python
+            status = await theazo.billing.set_budget_of_user(
+                "user_4812",
+                {"monthly": {"amount": 50000}, "daily": {"amount": 2500}},
+            )
+            print(status.percentage)
+            ```
         """
         answer: BillingBudgetStatus = await finish(self._client.start("SetBudgetOfUser", (user_id,), {"config": config}, options))
         return answer
@@ -5394,6 +7086,12 @@ class AsyncBilling:
 
         Args:
             user_id: The end user, by the id that your own system uses.
+
+        Example:
+            ```python
+            status = await theazo.billing.get_budget_of_user("user_4812")
+            print(status.percentage)
+            ```
         """
         answer: BillingBudgetStatus = await finish(self._client.start("GetBudgetOfUser", (user_id,), None, options))
         return answer
@@ -5403,6 +7101,11 @@ class AsyncBilling:
 
         Args:
             user_id: The end user, by the id that your own system uses.
+
+        Example:
+            ```python
+            await theazo.billing.delete_budget_of_user("user_4812")
+            ```
         """
         await finish(self._client.start("DeleteBudgetOfUser", (user_id,), None, options))
 
@@ -5428,6 +7131,12 @@ class AsyncApiKeys:
         Args:
             name: What it is for, for people.
             environment: The world that it acts in.
+
+        Example:
+            ```python
+            key = await theazo.api_keys.create("backend of the web shop", "live")
+            print(key.id)
+            ```
         """
         answer: ApiKeyCreated = await finish(self._client.start("CreateApiKey", (), {"name": name, "environment": environment}, options))
         return answer
@@ -5444,6 +7153,12 @@ class AsyncApiKeys:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for key in theazo.api_keys.list(limit=50):
+                print(key.name)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -5459,6 +7174,12 @@ class AsyncApiKeys:
 
         Args:
             key_id: The id of the key, which is not the key itself.
+
+        Example:
+            ```python
+            key = await theazo.api_keys.revoke("key_73d1e0a8c4f5")
+            print(key.name)
+            ```
         """
         answer: ApiKey = await finish(self._client.start("RevokeApiKey", (key_id,), None, options))
         return answer
@@ -5488,6 +7209,16 @@ class AsyncWebhooks:
             url: The address that is called: `https`, and reachable from the internet.
             events: The types of the events to report, for example `agent.completed`; `*` is all of them.
             secret: The signing secret, `whsec_` and the base64 of 24 to 64 bytes; generated if it is left out.
+
+        Example:
+            ```python
+            webhook = await theazo.webhooks.create(
+                "https://hooks.acme.example/theazo?tenant=7",
+                ["agent.completed", "agent.failed", "budget.alert"],
+                secret="whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+            )
+            print(webhook.id)
+            ```
         """
         answer: Webhook = await finish(self._client.start("CreateWebhook", (), {
             "url": url,
@@ -5508,6 +7239,12 @@ class AsyncWebhooks:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            async for webhook in theazo.webhooks.list(limit=50):
+                print(webhook.url)
+            ```
         """
         return AsyncPager(
             self._client,
@@ -5523,6 +7260,11 @@ class AsyncWebhooks:
 
         Args:
             webhook_id: The webhook.
+
+        Example:
+            ```python
+            await theazo.webhooks.test("wh_b3c0417ad9e2")
+            ```
         """
         await finish(self._client.start("TestWebhook", (webhook_id,), None, options))
 
@@ -5531,6 +7273,11 @@ class AsyncWebhooks:
 
         Args:
             webhook_id: The webhook.
+
+        Example:
+            ```python
+            await theazo.webhooks.delete("wh_b3c0417ad9e2")
+            ```
         """
         await finish(self._client.start("DeleteWebhook", (webhook_id,), None, options))
 
@@ -5606,12 +7353,26 @@ class AsyncClientMethods:
         """Where the control plane reports what happens: signed HTTP calls to your server."""
 
     async def health(self, **options: Unpack[CallOptions]) -> Health:
-        """Tells whether the control plane works. It needs no key."""
+        """Tells whether the control plane works. It needs no key.
+
+        Example:
+            ```python
+            health = await theazo.health()
+            print(health.status)
+            ```
+        """
         answer: Health = await finish(self._client.start("GetHealth", (), None, options))
         return answer
 
     async def openapi(self, **options: Unpack[CallOptions]) -> dict[str, Any]:
-        """Describes the API as an OpenAPI 3.1 document. It needs no key."""
+        """Describes the API as an OpenAPI 3.1 document. It needs no key.
+
+        Example:
+            ```python
+            document = await theazo.openapi()
+            print(document)
+            ```
+        """
         answer: dict[str, Any] = await finish(self._client.start("GetOpenApi", (), None, options))
         return answer
 
@@ -5635,6 +7396,18 @@ class AsyncTestPlaneMethods:
         Args:
             agent: The name of the agent.
             turns: Its answers, in order.
+
+        Example:
+            ```python
+            await plane.script(
+                "researcher",
+                [
+                    {"text": "I will write the report.", "input_tokens": 1200},
+                    {"text": "The report is done."},
+                    {"error": "the model is overloaded"},
+                ],
+            )
+            ```
         """
         await finish(self._client.start("ScriptAgent", (), {"agent": agent, "turns": turns}, options))
 
@@ -5643,12 +7416,25 @@ class AsyncTestPlaneMethods:
 
         Args:
             by: How far.
+
+        Example:
+            ```python
+            state = await plane.advance("1h")
+            print(state.now)
+            ```
         """
         answer: ClockState = await finish(self._client.start("AdvanceClock", (), {"by": by}, options))
         return answer
 
     async def clock(self, **options: Unpack[CallOptions]) -> ClockState:
-        """Tells the time of the plane."""
+        """Tells the time of the plane.
+
+        Example:
+            ```python
+            state = await plane.clock()
+            print(state.now)
+            ```
+        """
         answer: ClockState = await finish(self._client.start("GetClock", (), None, options))
         return answer
 
@@ -5672,6 +7458,11 @@ class AsyncTestPlaneMethods:
             retry_after: Seconds in the header `Retry-After`; no header by default.
             times: How many calls fail; 1 by default.
             operation: Only calls of this operation, for example `RunInSession`; any by default.
+
+        Example:
+            ```python
+            await plane.fail_next(kind="status", status=429)
+            ```
         """
         await finish(self._client.start("InjectFault", (), {
             "kind": kind,
@@ -5683,16 +7474,39 @@ class AsyncTestPlaneMethods:
         }, options))
 
     async def create_account(self, **options: Unpack[CallOptions]) -> TestAccount:
-        """Makes another account, to test that its things and yours are kept apart."""
+        """Makes another account, to test that its things and yours are kept apart.
+
+        Example:
+            ```python
+            account = await plane.create_account()
+            print(account.api_key)
+            ```
+        """
         answer: TestAccount = await finish(self._client.start("CreateTestAccount", (), None, options))
         return answer
 
     async def requests(self, **options: Unpack[CallOptions]) -> builtins.list[RecordedRequest]:
-        """Lists the requests that the plane was sent, the oldest first."""
+        """Lists the requests that the plane was sent, the oldest first.
+
+        Example:
+            ```python
+            requests = await plane.requests()
+            for request in requests:
+                print(request.status)
+            ```
+        """
         answer: builtins.list[RecordedRequest] = await finish(self._client.start("ListRecordedRequests", (), None, options))
         return answer
 
     async def charges(self, **options: Unpack[CallOptions]) -> builtins.list[Charge]:
-        """Lists what was charged, the oldest charge first."""
+        """Lists what was charged, the oldest charge first.
+
+        Example:
+            ```python
+            charges = await plane.charges()
+            for charge in charges:
+                print(charge.id)
+            ```
+        """
         answer: builtins.list[Charge] = await finish(self._client.start("ListCharges", (), None, options))
         return answer

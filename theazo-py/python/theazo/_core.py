@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-class CallOptionsOfRun(TypedDict, total=False):
-    """The options of a call whose `timeout` is that of the work itself; `deadline` limits the call."""
+class CallOptionsOfEvery(TypedDict, total=False):
+    """The options that every call has."""
 
     deadline: Duration | None
     """How long the call may take in all, with every attempt and the pauses between them."""
@@ -26,6 +26,18 @@ class CallOptionsOfRun(TypedDict, total=False):
     """How often the call is tried again after a failure that may pass."""
     idempotency_key: str | None
     """Makes a repeated call act once, even from another process; generated if there is none."""
+
+
+class CallOptionsWithoutHeaders(CallOptionsOfEvery, total=False):
+    """The options of a call that takes headers for another purpose."""
+
+    timeout: Duration | None
+    """How long one attempt may take."""
+
+
+class CallOptionsOfRun(CallOptionsOfEvery, total=False):
+    """The options of a call whose `timeout` is that of the work itself; `deadline` limits the call."""
+
     headers: Mapping[str, str] | None
     """Headers besides those of the client."""
 

@@ -143,9 +143,13 @@ from theazo.types import (
     AgentLogEvent,
     ActivityEvent,
     WebhookEvent,
+    KnowledgeChoice,
     KnowledgeChoiceInput,
+    McpChoice,
     McpChoiceInput,
+    ComputeChoice,
     ComputeChoiceInput,
+    ModelChoice,
     ModelChoiceInput,
     StepEnvValue,
     StepEnvValueInput,
@@ -572,6 +576,9 @@ class LimitsStatus:
     @property
     def max_compute_minutes(self) -> MinutesLimitStatus | None:
         """Minutes that sandboxes of the session ran."""
+    @property
+    def max_duration(self) -> DurationLimitStatus | None:
+        """Time since the session was created."""
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
     @staticmethod
@@ -651,6 +658,28 @@ class MinutesLimitStatus:
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(text: str) -> MinutesLimitStatus: ...
+
+
+@final
+class DurationLimitStatus:
+    """How long a session may be there and how long it is."""
+
+    @property
+    def limit_ms(self) -> int:
+        """Milliseconds that the session may be there."""
+    @property
+    def used_ms(self) -> int:
+        """Milliseconds since it was created."""
+    @property
+    def remaining_ms(self) -> int:
+        """Milliseconds that are left."""
+    @property
+    def percentage(self) -> float:
+        """How much of the limit is used, 0 to 100."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> DurationLimitStatus: ...
 
 
 @final
@@ -5014,6 +5043,11 @@ class ToolCallEvent:
     @property
     def type(self) -> Literal["tool_call"]: ...
     @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call, the same at its beginning and its end; null from a server that
+        gives none.
+        """
+    @property
     def tool(self) -> str:
         """The name of the tool."""
     @property
@@ -5031,6 +5065,11 @@ class ToolResultEvent:
 
     @property
     def type(self) -> Literal["tool_result"]: ...
+    @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call, the same at its beginning and its end; null from a server that
+        gives none.
+        """
     @property
     def tool(self) -> str:
         """The name of the tool."""
@@ -5631,6 +5670,11 @@ class ToolCallTeamEvent:
     def role(self) -> str:
         """The role of the member."""
     @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call, the same at its beginning and its end; null from a server that
+        gives none.
+        """
+    @property
     def tool(self) -> str:
         """The name of the tool."""
     @property
@@ -5651,6 +5695,11 @@ class ToolResultTeamEvent:
     @property
     def role(self) -> str:
         """The role of the member that called it."""
+    @property
+    def tool_call_id(self) -> str | None:
+        """The id of the call, the same at its beginning and its end; null from a server that
+        gives none.
+        """
     @property
     def tool(self) -> str:
         """The name of the tool."""
@@ -6464,7 +6513,6 @@ class RetryStepFailurePolicy:
 
     def __new__(
         cls,
-        *,
     ) -> RetryStepFailurePolicy: ...
     @property
     def action(self) -> Literal["retry"]: ...
@@ -6480,7 +6528,6 @@ class SkipStepFailurePolicy:
 
     def __new__(
         cls,
-        *,
     ) -> SkipStepFailurePolicy: ...
     @property
     def action(self) -> Literal["skip"]: ...
@@ -6496,7 +6543,6 @@ class PauseStepFailurePolicy:
 
     def __new__(
         cls,
-        *,
     ) -> PauseStepFailurePolicy: ...
     @property
     def action(self) -> Literal["pause"]: ...
@@ -6512,7 +6558,6 @@ class AbortStepFailurePolicy:
 
     def __new__(
         cls,
-        *,
     ) -> AbortStepFailurePolicy: ...
     @property
     def action(self) -> Literal["abort"]: ...

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from theazo._core import CallOptions, CallOptionsOfRun
+    from theazo._core import CallOptions, CallOptionsOfRun, CallOptionsWithoutHeaders
     from theazo._native import Client
     from theazo.types import (
         ActivityEvent,
@@ -263,6 +263,12 @@ class Sessions:
             providers_digest: Which providers of your own the session must have: the SHA-256 of `compute` and
                 `models`, in hexadecimal digits. Without them a session that has others or none is refused with
                 `providers_required`.
+
+        Example:
+            ```python
+            session = theazo.sessions.create(user_id="user_4812", environment="staging")
+            print(session.id)
+            ```
         """
         data = self._client.call("CreateSession", (), {
             "user_id": user_id,
@@ -280,6 +286,12 @@ class Sessions:
 
         Args:
             session_id: The session.
+
+        Example:
+            ```python
+            session = theazo.sessions.get("ses_9f27c4e1b0a3")
+            print(session.id)
+            ```
         """
         data = self._client.call("GetSession", (session_id,), None, options)
         return Session(self._client, data)
@@ -314,6 +326,16 @@ class Sessions:
             providers_digest: Which providers of your own the session must have: the SHA-256 of `compute` and
                 `models`, in hexadecimal digits. Without them a session that has others or none is refused with
                 `providers_required`.
+
+        Example:
+            ```python
+            session = theazo.sessions.for_user(
+                "user_4812",
+                environment="staging",
+                limits={"max_cost": {"amount": 500, "period": "month"}},
+            )
+            print(session.id)
+            ```
         """
         data = self._client.call("GetOrCreateUserSession", (user_id,), {
             "environment": environment,
@@ -341,6 +363,12 @@ class Sessions:
             created_after: Only sessions created after this time.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for session in theazo.sessions.list(status="active", created_after="2026-11-01T00:00:00.000Z"):
+                print(session.id)
+            ```
         """
         return Page(
             self._client,
@@ -493,6 +521,17 @@ class Session:
             provider: The provider of the sandbox; the plane's default if it is left out.
             knowledge: The knowledge that the agent may search; none by default.
             mcp: The MCP servers whose tools the model may use; none by default.
+
+        Example:
+            ```python
+            result = session.run(
+                "researcher",
+                "Summarise the quarterly report",
+                timeout="10m",
+                max_cost={"amount": 50},
+            )
+            print(result.output)
+            ```
         """
         answer: RunResult = self._client.call("RunInSession", (self._id,), {
             "agent": agent,
@@ -508,12 +547,26 @@ class Session:
         return answer
 
     def usage(self, **options: Unpack[CallOptions]) -> UsageReport:
-        """Reports what the session used so far."""
+        """Reports what the session used so far.
+
+        Example:
+            ```python
+            report = session.usage()
+            print(report.compute_minutes)
+            ```
+        """
         answer: UsageReport = self._client.call("GetSessionUsage", (self._id,), None, options)
         return answer
 
     def limits(self, **options: Unpack[CallOptions]) -> LimitsStatus:
-        """Reports the session's limits and how far they are used."""
+        """Reports the session's limits and how far they are used.
+
+        Example:
+            ```python
+            status = session.limits()
+            print(status)
+            ```
+        """
         answer: LimitsStatus = self._client.call("GetSessionLimits", (self._id,), None, options)
         return answer
 
@@ -524,22 +577,49 @@ class Session:
         Args:
             limits: A change to the limits of a session: what is absent stays, what is null is not limited any
                 more.
+
+        Example:
+            ```python
+            session.update_limits({"max_cost": {"amount": 1000, "period": "month"}, "max_agents": 5})
+            print(session.data.status)
+            ```
         """
         self._data = self._client.call("UpdateSessionLimits", (self._id,), {"limits": limits}, options)
         return self
 
     def pause(self, **options: Unpack[CallOptions]) -> Session:
-        """Pauses the session and all its agents. Paused sandboxes cost nothing."""
+        """Pauses the session and all its agents. Paused sandboxes cost nothing.
+
+        Example:
+            ```python
+            session.pause()
+            print(session.data.status)
+            ```
+        """
         self._data = self._client.call("PauseSession", (self._id,), None, options)
         return self
 
     def resume(self, **options: Unpack[CallOptions]) -> Session:
-        """Resumes the session and the agents that were paused with it."""
+        """Resumes the session and the agents that were paused with it.
+
+        Example:
+            ```python
+            session.resume()
+            print(session.data.status)
+            ```
+        """
         self._data = self._client.call("ResumeSession", (self._id,), None, options)
         return self
 
     def terminate(self, **options: Unpack[CallOptions]) -> Session:
-        """Ends the session and all its agents. A session that has ended stays readable."""
+        """Ends the session and all its agents. A session that has ended stays readable.
+
+        Example:
+            ```python
+            session.terminate()
+            print(session.data.status)
+            ```
+        """
         self._data = self._client.call("TerminateSession", (self._id,), None, options)
         return self
 
@@ -573,6 +653,18 @@ class Session:
             provider: The provider of the sandbox; the plane's default if it is left out.
             knowledge: The knowledge that the agent may search; none by default.
             mcp: The MCP servers whose tools the model may use; none by default.
+
+        Example:
+            ```python
+            with session.stream(
+                "researcher",
+                "Summarise the quarterly report",
+                timeout="10m",
+                max_cost={"amount": 50},
+            ) as events:
+                for event in events:
+                    print(event.type)
+            ```
         """
         return EventStream(self._client.open("StreamInSession", (self._id,), {
             "agent": agent,
@@ -659,6 +751,12 @@ class SessionAgents:
                 and none of the account's by default.
             definition: The definition that the agent is made from; what is given beside it goes over it.
             overrides: What goes over the definition, and over what is given beside it.
+
+        Example:
+            ```python
+            agent = session.agents.create(name="researcher", compute="python")
+            print(agent.id)
+            ```
         """
         data = self._client.call("CreateAgent", (self._id,), {
             "name": name,
@@ -705,6 +803,12 @@ class SessionAgents:
             compute: Only agents with this language.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for agent in session.agents.list(status="ready", provider="local"):
+                print(agent.id)
+            ```
         """
         return Page(
             self._client,
@@ -735,6 +839,12 @@ class Agents:
 
         Args:
             agent_id: The agent.
+
+        Example:
+            ```python
+            agent = theazo.agents.get("agt_51d0e7a9c2f4")
+            print(agent.id)
+            ```
         """
         data = self._client.call("GetAgent", (agent_id,), None, options)
         return Agent(self._client, data)
@@ -759,6 +869,12 @@ class Agents:
             session_id: Only agents of this session.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for agent in theazo.agents.list(status="running", provider="local"):
+                print(agent.id)
+            ```
         """
         return Page(
             self._client,
@@ -809,6 +925,16 @@ class Agents:
             browser: Whether agents need a browser; false by default.
             timeout: How long one run of an agent may take; no limit by default.
             config: How the model is asked, and what runs may cost.
+
+        Example:
+            ```python
+            definition = theazo.agents.define(
+                "researcher",
+                description="Finds and sums up what is published on a subject.",
+                model="anthropic/claude-sonnet",
+            )
+            print(definition.id)
+            ```
         """
         answer: AgentDefinition = self._client.call("DefineAgent", (), {
             "name": name,
@@ -837,6 +963,12 @@ class Agents:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for definition in theazo.agents.definitions(limit=50):
+                print(definition.name)
+            ```
         """
         return Page(
             self._client,
@@ -859,6 +991,12 @@ class Agents:
         Args:
             definition_id: The agent definition.
             version: The version; the newest by default.
+
+        Example:
+            ```python
+            definition = theazo.agents.get_definition("adef_7b3e90c1d5f2", version=1)
+            print(definition.name)
+            ```
         """
         answer: AgentDefinition = self._client.call("GetAgentDefinition", (definition_id,), {"version": version}, options)
         return answer
@@ -899,6 +1037,16 @@ class Agents:
             timeout: How long one run of an agent may take; null for no limit.
             config: How the model is asked, and what runs may cost, in the place of what was there.
             changelog: What changes and why, for people; empty by default.
+
+        Example:
+            ```python
+            definition = theazo.agents.update_definition(
+                "adef_7b3e90c1d5f2",
+                name="researcher",
+                description="Finds what is published on a subject.",
+            )
+            print(definition.name)
+            ```
         """
         answer: AgentDefinition = self._client.call("UpdateAgentDefinition", (definition_id,), {
             "name": name,
@@ -927,6 +1075,12 @@ class Agents:
         Args:
             definition_id: The agent definition.
             version: The version to go back to.
+
+        Example:
+            ```python
+            definition = theazo.agents.rollback("adef_7b3e90c1d5f2", 1)
+            print(definition.name)
+            ```
         """
         answer: AgentDefinition = self._client.call("RollBackAgentDefinition", (definition_id,), {"version": version}, options)
         return answer
@@ -945,6 +1099,12 @@ class Agents:
             definition_id: The agent definition.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for version in theazo.agents.versions("adef_7b3e90c1d5f2", limit=50):
+                print(version.version)
+            ```
         """
         return Page(
             self._client,
@@ -967,6 +1127,12 @@ class Agents:
         Args:
             definition_id: The agent definition.
             name: The name of the copy; that of the original with `-copy` after it by default.
+
+        Example:
+            ```python
+            definition = theazo.agents.duplicate_definition("adef_7b3e90c1d5f2", name="researcher-eu")
+            print(definition.name)
+            ```
         """
         answer: AgentDefinition = self._client.call("DuplicateAgentDefinition", (definition_id,), {"name": name}, options)
         return answer
@@ -976,6 +1142,11 @@ class Agents:
 
         Args:
             definition_id: The agent definition.
+
+        Example:
+            ```python
+            theazo.agents.delete_definition("adef_7b3e90c1d5f2")
+            ```
         """
         self._client.call("DeleteAgentDefinition", (definition_id,), None, options)
 
@@ -995,6 +1166,12 @@ class Agents:
             definition_id: The agent definition.
             customization_id: The customization.
             order: Its place: those with smaller numbers apply first; after all others by default.
+
+        Example:
+            ```python
+            attachment = theazo.agents.attach("adef_7b3e90c1d5f2", "cust_c5d80e13b7a9", order=2)
+            print(attachment.customization_id)
+            ```
         """
         answer: CustomizationAttachment = self._client.call("AttachCustomization", (definition_id,), {
             "customization_id": customization_id,
@@ -1013,6 +1190,11 @@ class Agents:
         Args:
             definition_id: The agent definition.
             customization_id: The customization.
+
+        Example:
+            ```python
+            theazo.agents.detach("adef_7b3e90c1d5f2", "cust_c5d80e13b7a9")
+            ```
         """
         self._client.call("DetachCustomization", (definition_id,), {"customization_id": customization_id}, options)
 
@@ -1030,6 +1212,12 @@ class Agents:
             definition_id: The agent definition.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for attachment in theazo.agents.attachments("adef_7b3e90c1d5f2", limit=50):
+                print(attachment.customization_id)
+            ```
         """
         return Page(
             self._client,
@@ -1149,6 +1337,12 @@ class Agent:
             max_cost: What the run may cost; no limit by default.
             stream: Whether to return at once, with progress on the agent's stream, as the published client
                 asks; false by default.
+
+        Example:
+            ```python
+            result = agent.run("Compare it with last year", max_cost={"amount": 25})
+            print(result.output)
+            ```
         """
         answer: RunResult = self._client.call("RunAgent", (self._id,), {
             "task": task,
@@ -1162,16 +1356,37 @@ class Agent:
 
         This is the published stream: open it, then post a run with `stream: true`. `agent.stream` does both in
         one call.
+
+        Example:
+            ```python
+            with agent.watch() as events:
+                for event in events:
+                    print(event.type)
+            ```
         """
         return EventStream(self._client.open("WatchAgent", (self._id,), None, options))
 
     def status(self, **options: Unpack[CallOptions]) -> AgentStatusInfo:
-        """Reports the state of the agent, its present or last task, and what it cost so far."""
+        """Reports the state of the agent, its present or last task, and what it cost so far.
+
+        Example:
+            ```python
+            status = agent.status()
+            print(status.status)
+            ```
+        """
         answer: AgentStatusInfo = self._client.call("GetAgentStatus", (self._id,), None, options)
         return answer
 
     def pause(self, **options: Unpack[CallOptions]) -> Snapshot:
-        """Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed."""
+        """Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed.
+
+        Example:
+            ```python
+            snapshot = agent.pause()
+            print(snapshot.id)
+            ```
+        """
         answer: Snapshot = self._client.call("PauseAgent", (self._id,), None, options)
         return answer
 
@@ -1189,6 +1404,12 @@ class Agent:
             checkpoint: The checkpoint to go on from; the state in which the agent was paused if it is left out.
             provider: The provider to go on with; the one that it had by default.
             region: The region to go on in; the one that it had by default.
+
+        Example:
+            ```python
+            agent.resume(checkpoint="ckpt_d41a7f0b93e6", provider="e2b")
+            print(agent.data.status)
+            ```
         """
         self._data = self._client.call("ResumeAgent", (self._id,), {
             "checkpoint": checkpoint,
@@ -1198,12 +1419,26 @@ class Agent:
         return self
 
     def retry(self, **options: Unpack[CallOptions]) -> Agent:
-        """Runs the task of the agent's last failed run again."""
+        """Runs the task of the agent's last failed run again.
+
+        Example:
+            ```python
+            agent.retry()
+            print(agent.data.status)
+            ```
+        """
         self._data = self._client.call("RetryAgent", (self._id,), None, options)
         return self
 
     def terminate(self, **options: Unpack[CallOptions]) -> Agent:
-        """Ends the agent and removes its sandbox with everything in it."""
+        """Ends the agent and removes its sandbox with everything in it.
+
+        Example:
+            ```python
+            agent.terminate()
+            print(agent.data.status)
+            ```
+        """
         self._data = self._client.call("TerminateAgent", (self._id,), None, options)
         return self
 
@@ -1223,6 +1458,15 @@ class Agent:
             content: What to say.
             type: What it is, in a word of your own, for example `new_failure`; `user_input` by default.
             metadata: What the agent may want to know about it.
+
+        Example:
+            ```python
+            agent.send(
+                "Build 42 fails: see the log.",
+                type="new_failure",
+                metadata={"build": 42, "log_url": "https://ci.example.com/42"},
+            )
+            ```
         """
         self._client.call("SendToAgent", (self._id,), {
             "content": content,
@@ -1231,7 +1475,14 @@ class Agent:
         }, options)
 
     def progress(self, **options: Unpack[CallOptions]) -> AgentProgressData:
-        """Reports how far a long-running agent is: its phase, its checkpoints and how long it was active."""
+        """Reports how far a long-running agent is: its phase, its checkpoints and how long it was active.
+
+        Example:
+            ```python
+            progress = agent.progress()
+            print(progress.status)
+            ```
+        """
         answer: AgentProgressData = self._client.call("GetAgentProgress", (self._id,), None, options)
         return answer
 
@@ -1254,6 +1505,12 @@ class Agent:
             code: The program.
             timeout: How long it may take; 120 seconds by default, an hour at most.
             repeatable: Whether the program may be run again if its worker dies while it runs; false by default.
+
+        Example:
+            ```python
+            result = agent.exec("python", "print(sum(range(10)))", timeout="30s", repeatable=True)
+            print(result.stdout)
+            ```
         """
         answer: ExecResult = self._client.call("ExecInAgent", (self._id,), {
             "language": language,
@@ -1285,6 +1542,13 @@ class Agent:
             timeout: How long it may take; 120 seconds by default, an hour at most.
             stdin: Whether its standard input stays open for `agent.execs.write`; false by default: then it is
                 empty.
+
+        Example:
+            ```python
+            with agent.exec_stream("python", "print(input())", timeout="10m", stdin=True) as events:
+                for event in events:
+                    print(event.type)
+            ```
         """
         return EventStream(self._client.open("StreamExec", (self._id,), {
             "language": language,
@@ -1305,6 +1569,12 @@ class Agent:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for process in agent.processes(limit=50):
+                print(process.pid)
+            ```
         """
         return Page(
             self._client,
@@ -1327,6 +1597,12 @@ class Agent:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for checkpoint in agent.checkpoints(limit=50):
+                print(checkpoint.id)
+            ```
         """
         return Page(
             self._client,
@@ -1353,6 +1629,12 @@ class Agent:
             phase: What the agent is at, in a word of your own.
             progress: How far the agent is, 0 to 100; as far as at the checkpoint before by default.
             metadata: Your own notes.
+
+        Example:
+            ```python
+            checkpoint = agent.checkpoint(phase="indexing", progress=62.5)
+            print(checkpoint.id)
+            ```
         """
         answer: CheckpointData = self._client.call("CreateCheckpoint", (self._id,), {
             "phase": phase,
@@ -1376,6 +1658,13 @@ class Agent:
         Args:
             task: What the agent is to do.
             max_cost: What the run may cost; no limit by default.
+
+        Example:
+            ```python
+            with agent.stream("Summarise the quarterly report", max_cost={"amount": 25}) as events:
+                for event in events:
+                    print(event.type)
+            ```
         """
         return EventStream(self._client.open("StreamAgentRun", (self._id,), {"task": task, "max_cost": max_cost}, options))
 
@@ -1384,6 +1673,13 @@ class Agent:
 
         Args:
             level: Only entries of this level.
+
+        Example:
+            ```python
+            with agent.logs(level="warn") as events:
+                for event in events:
+                    print(event.event)
+            ```
         """
         return EventStream(self._client.open("StreamAgentLogs", (self._id,), {"level": level}, options))
 
@@ -1430,6 +1726,17 @@ class Customizations:
             tool_ids: Of a skill: the tools that it needs; none by default.
             event: Of a hook: what must happen.
             action: Of a hook: what is done then.
+
+        Example:
+            ```python
+            customization = theazo.customizations.create(
+                "instruction",
+                "tone",
+                description="How we speak",
+                body="Be friendly and brief.",
+            )
+            print(customization.kind)
+            ```
         """
         answer: Customization = self._client.call("CreateCustomization", (), {
             "kind": kind,
@@ -1460,6 +1767,12 @@ class Customizations:
             kind: Only customizations of this kind.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for customization in theazo.customizations.list(kind="skill", limit=50):
+                print(customization.kind)
+            ```
         """
         return Page(
             self._client,
@@ -1479,6 +1792,12 @@ class Customizations:
 
         Args:
             customization_id: The customization.
+
+        Example:
+            ```python
+            customization = theazo.customizations.get("cust_c5d80e13b7a9")
+            print(customization.kind)
+            ```
         """
         answer: Customization = self._client.call("GetCustomization", (customization_id,), None, options)
         return answer
@@ -1516,6 +1835,16 @@ class Customizations:
             tool_ids: Of a skill: the tools that it needs, in the place of those that it had.
             event: Of a hook: what must happen.
             action: Of a hook: what is done then.
+
+        Example:
+            ```python
+            customization = theazo.customizations.update(
+                "cust_c5d80e13b7a9",
+                name="tone",
+                description="How we speak",
+            )
+            print(customization.kind)
+            ```
         """
         answer: Customization = self._client.call("UpdateCustomization", (customization_id,), {
             "name": name,
@@ -1536,6 +1865,11 @@ class Customizations:
 
         Args:
             customization_id: The customization.
+
+        Example:
+            ```python
+            theazo.customizations.delete("cust_c5d80e13b7a9")
+            ```
         """
         self._client.call("DeleteCustomization", (customization_id,), None, options)
 
@@ -1554,6 +1888,15 @@ class Customizations:
             customization_id: The customization.
             variables: The values by the names of the variables: text as it is, anything else as JSON; none by
                 default.
+
+        Example:
+            ```python
+            customization = theazo.customizations.render(
+                "cust_c5d80e13b7a9",
+                {"city": "Oslo", "order_no": 4812},
+            )
+            print(customization.text)
+            ```
         """
         answer: RenderedCustomization = self._client.call("RenderCustomization", (customization_id,), {"variables": variables}, options)
         return answer
@@ -1582,6 +1925,11 @@ class AgentFiles:
         Args:
             path: The path; a relative one is relative to `/workspace`.
             data: The content: text, or any bytes.
+
+        Example:
+            ```python
+            agent.files.write("report.md", "# Report\\n\\nRevenue rose by 8 percent. ✓\\n")
+            ```
         """
         self._client.call("WriteFile", (self._id,), file_inputs(path, data), options)
 
@@ -1590,6 +1938,12 @@ class AgentFiles:
 
         Args:
             path: The path of the file; a relative one is relative to `/workspace`.
+
+        Example:
+            ```python
+            content = agent.files.read("charts/revenue.png")
+            print(len(content))
+            ```
         """
         return file_bytes(self._client.call("ReadFile", (self._id, path), None, options))
 
@@ -1599,6 +1953,13 @@ class AgentFiles:
         Args:
             dir: The folder; `/data` by default. A relative path is relative to `/workspace`, and `/` shows
                 both.
+
+        Example:
+            ```python
+            entries = agent.files.list("/workspace/charts")
+            for entry in entries:
+                print(entry.name)
+            ```
         """
         answer: builtins.list[FileEntry] = self._client.call("ListFiles", (self._id,), {"dir": dir}, options)
         return answer
@@ -1616,6 +1977,11 @@ class AgentFiles:
             path: The path of the file; a relative one is relative to `/workspace`.
             recursive: Whether a folder goes with all that is in it; false by default: then only an empty one
                 goes.
+
+        Example:
+            ```python
+            agent.files.delete("charts/revenue.png", recursive=True)
+            ```
         """
         self._client.call("DeleteFile", (self._id, path), {"recursive": recursive}, options)
 
@@ -1635,6 +2001,12 @@ class AgentFiles:
             target: Where it is to be, with its name; a relative path is relative to `/workspace`.
             overwrite: Whether a file that is there already is replaced; false by default: then the call fails
                 with `conflict`.
+
+        Example:
+            ```python
+            entry = agent.files.rename("draft.md", "reports/final.md", overwrite=True)
+            print(entry.name)
+            ```
         """
         answer: FileEntry = self._client.call("MoveFile", (self._id,), {
             "source": source,
@@ -1649,6 +2021,12 @@ class AgentFiles:
 
         Args:
             path: The path; a relative one is relative to `/workspace`.
+
+        Example:
+            ```python
+            entry = agent.files.make_dir("reports/2026")
+            print(entry.name)
+            ```
         """
         answer: FileEntry = self._client.call("MakeFolder", (self._id,), {"path": path}, options)
         return answer
@@ -1680,6 +2058,11 @@ class AgentExecs:
             data: What to write, as `encoding` says; it may be empty where `close` is true.
             encoding: How it stands in `data`; `utf-8` by default.
             close: Whether nothing follows, so that the program reads the end of its input; false by default.
+
+        Example:
+            ```python
+            agent.execs.write("exec_0c9d3b7e12f8", "eWVzCg==", close=True)
+            ```
         """
         self._client.call("WriteToExec", (self._id, exec_id), {
             "data": data,
@@ -1698,6 +2081,11 @@ class AgentExecs:
         Args:
             exec_id: The execution of the program, as `started` says.
             signal: The signal; `SIGKILL` by default.
+
+        Example:
+            ```python
+            agent.execs.kill("exec_0c9d3b7e12f8", "SIGTERM")
+            ```
         """
         self._client.call("KillExec", (self._id, exec_id), {"signal": signal}, options)
 
@@ -1721,6 +2109,12 @@ class AgentPorts:
 
         Args:
             port: The number of the port, 1 to 65535.
+
+        Example:
+            ```python
+            port = agent.ports.expose(8080)
+            print(port.url)
+            ```
         """
         answer: ExposedPort = self._client.call("ExposePort", (self._id,), {"port": port}, options)
         return answer
@@ -1737,6 +2131,12 @@ class AgentPorts:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for port in agent.ports.list(limit=50):
+                print(port.url)
+            ```
         """
         return Page(
             self._client,
@@ -1752,6 +2152,11 @@ class AgentPorts:
 
         Args:
             port: The number of the port, as text.
+
+        Example:
+            ```python
+            agent.ports.close("8080")
+            ```
         """
         self._client.call("ClosePort", (self._id, port), None, options)
 
@@ -1778,6 +2183,12 @@ class AgentSnapshots:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for snapshot in agent.snapshots.list(limit=50):
+                print(snapshot.id)
+            ```
         """
         return Page(
             self._client,
@@ -1807,6 +2218,12 @@ class AgentSnapshots:
             name: The name of the new agent; that of the old one by default.
             provider: The provider of its sandbox; that of the old one by default.
             region: The region; that of the old one by default.
+
+        Example:
+            ```python
+            new_agent = agent.snapshots.fork("snap_6c0f92e4ab17", name="researcher-b", provider="e2b")
+            print(new_agent.id)
+            ```
         """
         data = self._client.call("ForkSnapshot", (self._id, snapshot_id), {
             "name": name,
@@ -1853,6 +2270,17 @@ class SessionRuns:
             provider: The provider of the sandbox; the plane's default if it is left out.
             knowledge: The knowledge that the agent may search; none by default.
             mcp: The MCP servers whose tools the model may use; none by default.
+
+        Example:
+            ```python
+            run = session.runs.start(
+                "researcher",
+                "Summarise the quarterly report",
+                timeout="10m",
+                max_cost={"amount": 50},
+            )
+            print(run.id)
+            ```
         """
         data = self._client.call("StartRun", (self._id,), {
             "agent": agent,
@@ -1881,6 +2309,12 @@ class SessionRuns:
             status: Only runs in this state.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for run in session.runs.list(status="failed", limit=20):
+                print(run.id)
+            ```
         """
         return Page(
             self._client,
@@ -1909,6 +2343,12 @@ class Runs:
 
         Args:
             run_id: The run.
+
+        Example:
+            ```python
+            run = theazo.runs.get("arun_c81f0b6de352")
+            print(run.id)
+            ```
         """
         data = self._client.call("GetRun", (run_id,), None, options)
         return Run(self._client, data)
@@ -1998,16 +2438,38 @@ class Run:
         return self._data.completed_at
 
     def wait(self, **options: Unpack[CallOptions]) -> RunResult:
-        """Waits until the run is done and returns its result, or fails as the run failed."""
+        """Waits until the run is done and returns its result, or fails as the run failed.
+
+        Example:
+            ```python
+            result = run.wait()
+            print(result.output)
+            ```
+        """
         answer: RunResult = self._client.call("WaitForRun", (self._id,), None, options)
         return answer
 
     def stream(self, **options: Unpack[CallOptions]) -> EventStream[StreamEvent]:
-        """Streams what happened and happens in the run, from its beginning, until it is done."""
+        """Streams what happened and happens in the run, from its beginning, until it is done.
+
+        Example:
+            ```python
+            with run.stream() as events:
+                for event in events:
+                    print(event.type)
+            ```
+        """
         return EventStream(self._client.open("StreamRun", (self._id,), None, options))
 
     def cancel(self, **options: Unpack[CallOptions]) -> Run:
-        """Cancels the run. What it did so far is kept and paid for; a run that is done stays as it is."""
+        """Cancels the run. What it did so far is kept and paid for; a run that is done stays as it is.
+
+        Example:
+            ```python
+            run.cancel()
+            print(run.data.status)
+            ```
+        """
         self._data = self._client.call("CancelRun", (self._id,), None, options)
         return self
 
@@ -2039,6 +2501,17 @@ class SessionTasks:
             webhook: The address that is called, with the task, when it is over: `https`, and reachable from the
                 internet.
             priority: Which tasks come first when more wait than may run; `normal` by default.
+
+        Example:
+            ```python
+            task = session.tasks.submit(
+                "data_analysis",
+                {"file": "/data/sales.csv"},
+                webhook="https://app.example.com/hooks/theazo",
+                priority="high",
+            )
+            print(task.id)
+            ```
         """
         answer: Task = self._client.call("SubmitTask", (self._id,), {
             "agent": agent,
@@ -2062,6 +2535,12 @@ class SessionTasks:
             status: Only tasks in this state.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for task in session.tasks.list(status="queued", limit=50):
+                print(task.id)
+            ```
         """
         return Page(
             self._client,
@@ -2081,6 +2560,12 @@ class SessionTasks:
 
         Args:
             task_id: The task.
+
+        Example:
+            ```python
+            task = session.tasks.get("task_8e40c1f7a62b")
+            print(task.status)
+            ```
         """
         answer: Task = self._client.call("GetSessionTask", (self._id, task_id), None, options)
         return answer
@@ -2097,6 +2582,12 @@ class SessionTasks:
         Args:
             task_id: The task.
             timeout: How long to wait; 30 seconds by default, an hour at most.
+
+        Example:
+            ```python
+            task = session.tasks.wait("task_8e40c1f7a62b", timeout="5m")
+            print(task.status)
+            ```
         """
         answer: Task = self._client.call("WaitForSessionTask", (self._id, task_id), {"timeout": timeout}, options)
         return answer
@@ -2106,6 +2597,12 @@ class SessionTasks:
 
         Args:
             task_id: The task.
+
+        Example:
+            ```python
+            task = session.tasks.cancel("task_8e40c1f7a62b")
+            print(task.status)
+            ```
         """
         answer: Task = self._client.call("CancelSessionTask", (self._id, task_id), None, options)
         return answer
@@ -2124,6 +2621,12 @@ class Tasks:
 
         Args:
             task_id: The task.
+
+        Example:
+            ```python
+            task = theazo.tasks.get("task_8e40c1f7a62b")
+            print(task.status)
+            ```
         """
         answer: Task = self._client.call("GetTask", (task_id,), None, options)
         return answer
@@ -2140,6 +2643,12 @@ class Tasks:
         Args:
             task_id: The task.
             timeout: How long to wait; 30 seconds by default, an hour at most.
+
+        Example:
+            ```python
+            task = theazo.tasks.wait("task_8e40c1f7a62b", timeout="5m")
+            print(task.status)
+            ```
         """
         answer: Task = self._client.call("WaitForTask", (task_id,), {"timeout": timeout}, options)
         return answer
@@ -2149,6 +2658,12 @@ class Tasks:
 
         Args:
             task_id: The task.
+
+        Example:
+            ```python
+            task = theazo.tasks.cancel("task_8e40c1f7a62b")
+            print(task.status)
+            ```
         """
         answer: Task = self._client.call("CancelTask", (task_id,), None, options)
         return answer
@@ -2188,6 +2703,17 @@ class SessionFleets:
             timeout: How long one item may take, a second at least; no limit by default.
             max_cost: What all items may cost together; no limit by default.
             failure_policy: What becomes of the fleet when an item fails; `continue` by default.
+
+        Example:
+            ```python
+            fleet = session.fleets.dispatch(
+                "pricing-analyst",
+                [{"url": "https://example.com/pricing"}, {"url": "https://example.org/plans"}],
+                concurrency=10,
+                timeout="5m",
+            )
+            print(fleet.id)
+            ```
         """
         data = self._client.call("DispatchFleet", (self._id,), {
             "agent": agent,
@@ -2213,6 +2739,12 @@ class SessionFleets:
             status: Only fleets in this state.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for fleet in session.fleets.list(status="running", limit=50):
+                print(fleet.id)
+            ```
         """
         return Page(
             self._client,
@@ -2241,6 +2773,12 @@ class Fleets:
 
         Args:
             fleet_id: The fleet.
+
+        Example:
+            ```python
+            fleet = theazo.fleets.get("flt_3c5e71a90b2d")
+            print(fleet.id)
+            ```
         """
         data = self._client.call("GetFleet", (fleet_id,), None, options)
         return Fleet(self._client, data)
@@ -2315,7 +2853,14 @@ class Fleet:
         return self._data.completed_at
 
     def status(self, **options: Unpack[CallOptions]) -> FleetStatus:
-        """Counts the items of the fleet by their state and sums up what they cost so far."""
+        """Counts the items of the fleet by their state and sums up what they cost so far.
+
+        Example:
+            ```python
+            status = fleet.status()
+            print(status.status)
+            ```
+        """
         answer: FleetStatus = self._client.call("GetFleetStatus", (self._id,), None, options)
         return answer
 
@@ -2333,6 +2878,12 @@ class Fleet:
             status: Only items in this state.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for result in fleet.results(status="failed", limit=50):
+                print(result.id)
+            ```
         """
         return Page(
             self._client,
@@ -2352,6 +2903,13 @@ class Fleet:
 
         `fleet.completed` or `fleet.cancelled` is the last event and has the totals. The stream of a paused fleet
         stays open and goes on with it.
+
+        Example:
+            ```python
+            with fleet.stream() as events:
+                for event in events:
+                    print(event.event)
+            ```
         """
         return EventStream(self._client.open("StreamFleet", (self._id,), None, options))
 
@@ -2360,24 +2918,50 @@ class Fleet:
 
         Items that failed are no error of this call: `progress.failed` counts them, and `status` says how the
         fleet ended.
+
+        Example:
+            ```python
+            status = fleet.wait()
+            print(status.status)
+            ```
         """
         answer: FleetStatus = self._client.call("WaitForFleet", (self._id,), None, options)
         return answer
 
     def pause(self, **options: Unpack[CallOptions]) -> Fleet:
-        """Pauses the fleet: items under way are finished, and no other one begins."""
+        """Pauses the fleet: items under way are finished, and no other one begins.
+
+        Example:
+            ```python
+            fleet.pause()
+            print(fleet.data.status)
+            ```
+        """
         self._data = self._client.call("PauseFleet", (self._id,), None, options)
         return self
 
     def resume(self, **options: Unpack[CallOptions]) -> Fleet:
         """Resumes a paused fleet, whether it was paused by a call or by its failure policy. Failed items stay
         failed.
+
+        Example:
+            ```python
+            fleet.resume()
+            print(fleet.data.status)
+            ```
         """
         self._data = self._client.call("ResumeFleet", (self._id,), None, options)
         return self
 
     def cancel(self, **options: Unpack[CallOptions]) -> Fleet:
-        """Cancels the fleet with its items under way. What is completed stays and is paid for."""
+        """Cancels the fleet with its items under way. What is completed stays and is paid for.
+
+        Example:
+            ```python
+            fleet.cancel()
+            print(fleet.data.status)
+            ```
+        """
         self._data = self._client.call("CancelFleet", (self._id,), None, options)
         return self
 
@@ -2410,6 +2994,23 @@ class SessionTeams:
             coordination: How the members work together; `sequential` by default.
             shared_context: Whether each member sees what all others answered; false by default.
             max_rounds: How many rounds a run has at most, 1 to 100; 3 by default. A sequential team has one.
+
+        Example:
+            ```python
+            team = session.teams.create(
+                [
+                    {
+                        "role": "researcher",
+                        "agent": "researcher",
+                        "instructions": "Find primary sources and quote them.",
+                    },
+                    {"role": "writer", "agent": "adef_c07b52e9d14f"},
+                ],
+                name="report-team",
+                coordination="collaborative",
+            )
+            print(team.id)
+            ```
         """
         data = self._client.call("CreateTeam", (self._id,), {
             "agents": agents,
@@ -2432,6 +3033,12 @@ class SessionTeams:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for team in session.teams.list(limit=50):
+                print(team.id)
+            ```
         """
         return Page(
             self._client,
@@ -2456,6 +3063,12 @@ class Teams:
 
         Args:
             team_id: The team.
+
+        Example:
+            ```python
+            team = theazo.teams.get("team_6b1f08d2ce47")
+            print(team.id)
+            ```
         """
         data = self._client.call("GetTeam", (team_id,), None, options)
         return Team(self._client, data)
@@ -2472,7 +3085,7 @@ class Team:
         self._id = data.id
 
     def __repr__(self) -> str:
-        return f"<Team {self._id} {self._data.status}>"
+        return f"<Team {self._id}>"
 
     @property
     def data(self) -> TeamData:
@@ -2532,6 +3145,12 @@ class Team:
 
         Args:
             task: What the team is to do.
+
+        Example:
+            ```python
+            run = team.run("Write a two-page brief on tidal power")
+            print(run.id)
+            ```
         """
         answer: TeamRun = self._client.call("RunTeam", (self._id,), {"task": task}, options)
         return answer
@@ -2541,6 +3160,12 @@ class Team:
 
         Args:
             task: What the team is to do.
+
+        Example:
+            ```python
+            started = team.start("Write a two-page brief on tidal power")
+            print(started.status)
+            ```
         """
         answer: TeamRunStarted = self._client.call("StartTeamRun", (self._id,), {"task": task}, options)
         return answer
@@ -2559,6 +3184,12 @@ class Team:
             status: Only runs in this state.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for run in team.runs(status="failed", limit=50):
+                print(run.id)
+            ```
         """
         return Page(
             self._client,
@@ -2574,7 +3205,14 @@ class Team:
         )
 
     def cancel(self, **options: Unpack[CallOptions]) -> TeamCancellation:
-        """Cancels every run of the team that is not over; `team_runs.cancel` cancels one."""
+        """Cancels every run of the team that is not over; `team_runs.cancel` cancels one.
+
+        Example:
+            ```python
+            cancellation = team.cancel()
+            print(cancellation)
+            ```
+        """
         answer: TeamCancellation = self._client.call("CancelTeam", (self._id,), None, options)
         return answer
 
@@ -2592,6 +3230,12 @@ class TeamRuns:
 
         Args:
             team_run_id: The run of the team.
+
+        Example:
+            ```python
+            run = theazo.team_runs.get("trun_d94a2b7705ce")
+            print(run.status)
+            ```
         """
         answer: TeamRun = self._client.call("GetTeamRun", (team_run_id,), None, options)
         return answer
@@ -2601,6 +3245,12 @@ class TeamRuns:
 
         Args:
             team_run_id: The run of the team.
+
+        Example:
+            ```python
+            run = theazo.team_runs.wait("trun_d94a2b7705ce")
+            print(run.status)
+            ```
         """
         answer: TeamRun = self._client.call("WaitForTeamRun", (team_run_id,), None, options)
         return answer
@@ -2610,6 +3260,13 @@ class TeamRuns:
 
         Args:
             team_run_id: The run of the team.
+
+        Example:
+            ```python
+            with theazo.team_runs.stream("trun_d94a2b7705ce") as events:
+                for event in events:
+                    print(event.type)
+            ```
         """
         return EventStream(self._client.open("StreamTeamRun", (team_run_id,), None, options))
 
@@ -2618,6 +3275,12 @@ class TeamRuns:
 
         Args:
             team_run_id: The run of the team.
+
+        Example:
+            ```python
+            run = theazo.team_runs.cancel("trun_d94a2b7705ce")
+            print(run.status)
+            ```
         """
         answer: TeamRun = self._client.call("CancelTeamRun", (team_run_id,), None, options)
         return answer
@@ -2653,6 +3316,12 @@ class SessionChat:
             knowledge: The collection of knowledge in which the agent looks things up; none by default.
             metadata: Your own notes.
             context: What of the conversation the model has in view; all of it by default.
+
+        Example:
+            ```python
+            conversation = session.chat.create(agent="support_agent", title="Refund of order 1182")
+            print(conversation.id)
+            ```
         """
         answer: ChatConversation = self._client.call("CreateChat", (self._id,), {
             "agent": agent,
@@ -2678,6 +3347,12 @@ class SessionChat:
             status: Only conversations in this state; all but archived ones by default.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for conversation in session.chat.list(status="all", limit=50):
+                print(conversation.id)
+            ```
         """
         return Page(
             self._client,
@@ -2697,6 +3372,12 @@ class SessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            conversation = session.chat.get("conv_20d7f3b96a1c")
+            print(conversation.status)
+            ```
         """
         answer: ChatConversation = self._client.call("GetChat", (conversation_id,), None, options)
         return answer
@@ -2715,6 +3396,16 @@ class SessionChat:
             conversation_id: The conversation.
             title: The title; null takes it away.
             metadata: Your own notes, in place of those that were there.
+
+        Example:
+            ```python
+            conversation = session.chat.update(
+                "conv_20d7f3b96a1c",
+                title="Refund of orders 1182 and 1190",
+                metadata={"orderId": 1190},
+            )
+            print(conversation.status)
+            ```
         """
         answer: ChatConversation = self._client.call("UpdateChat", (conversation_id,), {"title": title, "metadata": metadata}, options)
         return answer
@@ -2724,6 +3415,11 @@ class SessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            session.chat.delete("conv_20d7f3b96a1c")
+            ```
         """
         self._client.call("DeleteChat", (conversation_id,), None, options)
 
@@ -2732,6 +3428,12 @@ class SessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            conversation = session.chat.archive("conv_20d7f3b96a1c")
+            print(conversation.status)
+            ```
         """
         answer: ChatConversation = self._client.call("ArchiveChat", (conversation_id,), None, options)
         return answer
@@ -2741,6 +3443,12 @@ class SessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            conversation = session.chat.unarchive("conv_20d7f3b96a1c")
+            print(conversation.status)
+            ```
         """
         answer: ChatConversation = self._client.call("UnarchiveChat", (conversation_id,), None, options)
         return answer
@@ -2750,6 +3458,12 @@ class SessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            state = session.chat.context("conv_20d7f3b96a1c")
+            print(state.total_messages)
+            ```
         """
         answer: ChatContextState = self._client.call("GetChatContext", (conversation_id,), None, options)
         return answer
@@ -2772,6 +3486,17 @@ class SessionChat:
             role: As whose words; `system` by default, and nothing else yet.
             pinned: Whether it stays in view when older messages leave it; false by default.
             order: Where it stands among what was injected, the lowest number first; 0 by default.
+
+        Example:
+            ```python
+            state = session.chat.inject_context(
+                "conv_20d7f3b96a1c",
+                "The customer has the plan Pro.",
+                role="system",
+                pinned=True,
+            )
+            print(state.total_messages)
+            ```
         """
         answer: ChatContextState = self._client.call("InjectChatContext", (conversation_id,), {
             "content": content,
@@ -2798,6 +3523,17 @@ class SessionChat:
             reason: Why, for the one who takes it over.
             to: To whom: `human`, or `agent:` and the id of a definition.
             metadata: What else the one who takes it over should know.
+
+        Example:
+            ```python
+            handoff = session.chat.handoff(
+                "conv_20d7f3b96a1c",
+                "asks for more than 500 dollars back",
+                "agent:adef_c07b52e9d14f",
+                metadata={"queue": "billing"},
+            )
+            print(handoff.status)
+            ```
         """
         answer: ChatHandoff = self._client.call("HandOffChat", (conversation_id,), {
             "reason": reason,
@@ -2811,6 +3547,12 @@ class SessionChat:
 
         Args:
             conversation_id: The conversation.
+
+        Example:
+            ```python
+            handoff = session.chat.resolve_handoff("conv_20d7f3b96a1c")
+            print(handoff.status)
+            ```
         """
         answer: ChatHandoff = self._client.call("ResolveChatHandoff", (conversation_id,), None, options)
         return answer
@@ -2829,6 +3571,16 @@ class SessionChat:
             conversation_id: The conversation.
             content: What to say, 1 MiB at most.
             attachments: The files to look at, which were uploaded before.
+
+        Example:
+            ```python
+            message = session.chat.send(
+                "conv_20d7f3b96a1c",
+                "What does the contract say about refunds?",
+                attachments=["file_7d3b09c1e5fa"],
+            )
+            print(message.id)
+            ```
         """
         answer: ChatMessage = self._client.call("SendChatMessage", (conversation_id,), {
             "content": content,
@@ -2853,6 +3605,17 @@ class SessionChat:
             conversation_id: The conversation.
             content: What to say, 1 MiB at most.
             attachments: The files to look at, which were uploaded before.
+
+        Example:
+            ```python
+            with session.chat.stream(
+                "conv_20d7f3b96a1c",
+                "What does the contract say about refunds?",
+                attachments=["file_7d3b09c1e5fa"],
+            ) as events:
+                for event in events:
+                    print(event.type)
+            ```
         """
         return EventStream(self._client.open("StreamChatMessage", (conversation_id,), {
             "content": content,
@@ -2875,6 +3638,12 @@ class SessionChat:
             order: In which order; `asc`, the oldest first, by default.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for message in session.chat.messages("conv_20d7f3b96a1c", order="desc", limit=50):
+                print(message.id)
+            ```
         """
         return Page(
             self._client,
@@ -2903,6 +3672,16 @@ class SessionChat:
             conversation_id: The conversation.
             parent_message_id: The message below which it begins.
             title: The title.
+
+        Example:
+            ```python
+            thread = session.chat.create_thread(
+                "conv_20d7f3b96a1c",
+                "msg_71e5ac08d3f2",
+                title="About the deadline",
+            )
+            print(thread.id)
+            ```
         """
         answer: ChatThread = self._client.call("CreateChatThread", (conversation_id,), {
             "parent_message_id": parent_message_id,
@@ -2924,6 +3703,12 @@ class SessionChat:
             conversation_id: The conversation.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for thread in session.chat.threads("conv_20d7f3b96a1c", limit=50):
+                print(thread.id)
+            ```
         """
         return Page(
             self._client,
@@ -2952,6 +3737,17 @@ class SessionChat:
             order: In which order; `asc`, the oldest first, by default.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for message in session.chat.thread_messages(
+                "conv_20d7f3b96a1c",
+                "thread_b83c6e0912fa",
+                order="desc",
+                limit=50,
+            ):
+                print(message.id)
+            ```
         """
         return Page(
             self._client,
@@ -2984,6 +3780,17 @@ class SessionChat:
             thread_id: The thread.
             content: What to say, 1 MiB at most.
             attachments: The files to look at, which were uploaded before.
+
+        Example:
+            ```python
+            message = session.chat.send_in_thread(
+                "conv_20d7f3b96a1c",
+                "thread_b83c6e0912fa",
+                "What does the contract say about refunds?",
+                attachments=["file_7d3b09c1e5fa"],
+            )
+            print(message.id)
+            ```
         """
         answer: ChatMessage = self._client.call("SendInThread", (conversation_id, thread_id), {
             "content": content,
@@ -3010,6 +3817,12 @@ class SessionChat:
             conversation_id: Only messages of this conversation.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for result in session.chat.search("refund deadline", conversation_id="conv_20d7f3b96a1c", limit=50):
+                print(result.content)
+            ```
         """
         return Page(
             self._client,
@@ -3055,6 +3868,19 @@ class SessionKnowledge:
             files: The files, 1 to 100; 32 MiB in all as they are sent.
             scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
             collection: The collection, which is made if there is none; `default` by default.
+
+        Example:
+            ```python
+            upload = session.knowledge.upload(
+                [
+                    {"filename": "handbook.md", "data": "IyBIYW5kYm9vawo=", "mime_type": "text/markdown"},
+                    {"filename": "terms.pdf", "url": "https://example.com/terms.pdf"},
+                ],
+                scope="session",
+                collection="handbook",
+            )
+            print(upload.collection)
+            ```
         """
         answer: KnowledgeUpload = self._client.call("UploadKnowledge", (), {
             "files": files,
@@ -3085,6 +3911,16 @@ class SessionKnowledge:
             top_k: How many results to return at most: 1 to 100, 5 by default.
             threshold: How well a result must fit at least, 0 to 1; 0 by default.
             cursor: The `cursor` of the page before: the results that fit less well than those.
+
+        Example:
+            ```python
+            for result in session.knowledge.query(
+                "How long is the notice period?",
+                scope="user",
+                collection="handbook",
+            ):
+                print(result.content)
+            ```
         """
         return Page(
             self._client,
@@ -3109,6 +3945,12 @@ class SessionKnowledge:
 
         Args:
             scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+
+        Example:
+            ```python
+            stats = session.knowledge.stats(scope="user")
+            print(stats.collections)
+            ```
         """
         answer: KnowledgeStats = self._client.call("GetKnowledgeStats", (), {
             "scope": scope,
@@ -3129,6 +3971,11 @@ class SessionKnowledge:
         Args:
             name: The name of the collection.
             scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+
+        Example:
+            ```python
+            session.knowledge.delete_collection("handbook", scope="user")
+            ```
         """
         self._client.call("DeleteKnowledgeCollection", (name,), {
             "scope": scope,
@@ -3153,6 +4000,16 @@ class SessionKnowledge:
             collection: The collection, which is made if there is none; `default` by default.
             sync_schedule: When the source is read again, as five cron fields in UTC, for example `0 */6 * * *`;
                 never by default.
+
+        Example:
+            ```python
+            source = session.knowledge.sync(
+                {"type": "notion", "config": {"databaseId": "2f1a", "credentialRef": "notion_token"}},
+                scope="user",
+                collection="handbook",
+            )
+            print(source.id)
+            ```
         """
         answer: KnowledgeSourceData = self._client.call("SyncKnowledge", (), {
             "source": source,
@@ -3180,6 +4037,12 @@ class SessionKnowledge:
             collection: Only sources of this collection.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for source in session.knowledge.sources(scope="user", collection="handbook"):
+                print(source.id)
+            ```
         """
         return Page(
             self._client,
@@ -3209,6 +4072,11 @@ class SessionKnowledge:
         Args:
             source_id: The source.
             scope: Whose knowledge is meant; the user's by default, the session's own in an anonymous session.
+
+        Example:
+            ```python
+            session.knowledge.delete_source("src_9a06f4c17be3", scope="user")
+            ```
         """
         self._client.call("DeleteKnowledgeSource", (source_id,), {
             "scope": scope,
@@ -3234,6 +4102,35 @@ class Workflows:
 
         Args:
             definition: What a new workflow is made of.
+
+        Example:
+            ```python
+            workflow = theazo.workflows.create(
+                {
+                    "steps": [
+                        {
+                            "type": "agent",
+                            "id": "research",
+                            "agent": "researcher",
+                            "task": "Find out what {{ input.topic }} is about and how sure that is",
+                        },
+                        {
+                            "type": "condition",
+                            "id": "quality-check",
+                            "depends_on": ["research"],
+                            "expression": "$.research.output.confidence > 0.8",
+                            "then": "publish",
+                            "otherwise": "review",
+                        },
+                        {"type": "agent", "id": "publish", "agent": "publisher"},
+                        {"type": "agent", "id": "review", "agent": "reviewer"},
+                    ],
+                    "name": "Research report",
+                    "description": "Researches a topic and publishes what is sure",
+                },
+            )
+            print(workflow.id)
+            ```
         """
         answer: Workflow = self._client.call("CreateWorkflow", (), {"definition": definition}, options)
         return answer
@@ -3250,6 +4147,12 @@ class Workflows:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for workflow in theazo.workflows.list(limit=50):
+                print(workflow.id)
+            ```
         """
         return Page(
             self._client,
@@ -3265,6 +4168,12 @@ class Workflows:
 
         Args:
             workflow_id: The workflow.
+
+        Example:
+            ```python
+            workflow = theazo.workflows.get("wf_7d20c4b8e913")
+            print(workflow.id)
+            ```
         """
         answer: Workflow = self._client.call("GetWorkflow", (workflow_id,), None, options)
         return answer
@@ -3302,6 +4211,16 @@ class Workflows:
             retries: How often a failed step is tried again before it counts as failed.
             concurrency: How many runs of the workflow work at once.
             planner_policy: What planner steps may do at most, in the place of all that was said.
+
+        Example:
+            ```python
+            workflow = theazo.workflows.update(
+                "wf_7d20c4b8e913",
+                steps=[{"type": "agent", "id": "greet", "agent": "assistant"}],
+                name="Greeting",
+            )
+            print(workflow.id)
+            ```
         """
         answer: Workflow = self._client.call("UpdateWorkflow", (workflow_id,), {
             "steps": steps,
@@ -3323,6 +4242,11 @@ class Workflows:
 
         Args:
             workflow_id: The workflow.
+
+        Example:
+            ```python
+            theazo.workflows.delete("wf_7d20c4b8e913")
+            ```
         """
         self._client.call("DeleteWorkflow", (workflow_id,), None, options)
 
@@ -3338,6 +4262,12 @@ class Workflows:
         Args:
             workflow_id: The workflow.
             input: The input; how long its lists are says how often the step of a `map` would run.
+
+        Example:
+            ```python
+            estimate = theazo.workflows.estimate("wf_7d20c4b8e913")
+            print(estimate.confidence)
+            ```
         """
         answer: WorkflowEstimate = self._client.call("EstimateWorkflow", (workflow_id,), {"input": input}, options)
         return answer
@@ -3365,6 +4295,18 @@ class Workflows:
             input: The input of each run.
             timezone: The time zone in which the times are meant, by its IANA name such as `Europe/Berlin`;
                 `UTC` by default.
+
+        Example:
+            ```python
+            schedule = theazo.workflows.schedule(
+                "wf_7d20c4b8e913",
+                "0 9 * * 1-5",
+                "user_4812",
+                input={"topic": "tidal power"},
+                timezone="Europe/Berlin",
+            )
+            print(schedule.id)
+            ```
         """
         answer: Schedule = self._client.call("ScheduleWorkflow", (workflow_id,), {
             "cron": cron,
@@ -3397,6 +4339,12 @@ class Workflows:
             input: The input, which steps read as `$.input` and `$.trigger`; empty by default.
             run_key: Your own key for the run: a second call with it returns the first run and starts none. It
                 is kept as long as the run, unlike the idempotency key that every call has.
+
+        Example:
+            ```python
+            run = theazo.workflows.run("wf_7d20c4b8e913", user_id="user_4812", session_id="ses_9f27c4e1b0a3")
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = self._client.call("RunWorkflow", (workflow_id,), {
             "user_id": user_id,
@@ -3430,6 +4378,17 @@ class Workflows:
             input: The input, which steps read as `$.input` and `$.trigger`; empty by default.
             run_key: Your own key for the run: a second call with it returns the first run and starts none. It
                 is kept as long as the run, unlike the idempotency key that every call has.
+
+        Example:
+            ```python
+            with theazo.workflows.run_and_stream(
+                "wf_7d20c4b8e913",
+                user_id="user_4812",
+                session_id="ses_9f27c4e1b0a3",
+            ) as events:
+                for event in events:
+                    print(event.event)
+            ```
         """
         return EventStream(self._client.open("RunAndStreamWorkflow", (workflow_id,), {
             "user_id": user_id,
@@ -3456,6 +4415,12 @@ class Workflows:
             session_id: Only runs in this session.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for run in theazo.workflows.runs(workflow_id="wf_7d20c4b8e913", status="paused"):
+                print(run.id)
+            ```
         """
         return Page(
             self._client,
@@ -3477,6 +4442,12 @@ class Workflows:
 
         Args:
             workflow_run_id: The run of the workflow.
+
+        Example:
+            ```python
+            run = theazo.workflows.get_run("run_3b96e0f7a2d1")
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = self._client.call("GetWorkflowRun", (workflow_run_id,), None, options)
         return answer
@@ -3488,6 +4459,12 @@ class Workflows:
 
         Args:
             workflow_run_id: The run of the workflow.
+
+        Example:
+            ```python
+            run = theazo.workflows.wait_for_run("run_3b96e0f7a2d1")
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = self._client.call("WaitForWorkflowRun", (workflow_run_id,), None, options)
         return answer
@@ -3501,6 +4478,13 @@ class Workflows:
         Args:
             workflow_run_id: The run of the workflow; older versions of the client give the id of a workflow,
                 `wf_...`, in its place.
+
+        Example:
+            ```python
+            with theazo.workflows.stream_run("run_3b96e0f7a2d1") as events:
+                for event in events:
+                    print(event.event)
+            ```
         """
         return EventStream(self._client.open("StreamWorkflowRun", (workflow_run_id,), None, options))
 
@@ -3510,6 +4494,12 @@ class Workflows:
 
         Args:
             workflow_run_id: The run of the workflow.
+
+        Example:
+            ```python
+            run = theazo.workflows.cancel_run("run_3b96e0f7a2d1")
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = self._client.call("CancelWorkflowRun", (workflow_run_id,), None, options)
         return answer
@@ -3521,6 +4511,12 @@ class Workflows:
 
         Args:
             workflow_run_id: The run of the workflow.
+
+        Example:
+            ```python
+            run = theazo.workflows.retry_run("run_3b96e0f7a2d1")
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = self._client.call("RetryWorkflowRun", (workflow_run_id,), None, options)
         return answer
@@ -3543,6 +4539,16 @@ class Workflows:
             event: The event that a `wait` step of the run waits for; leave it out for a run that is paused
                 because a step failed.
             payload: What the event carries: the output of the `wait` step; empty by default.
+
+        Example:
+            ```python
+            run = theazo.workflows.resume_run(
+                "run_3b96e0f7a2d1",
+                event="order.paid",
+                payload={"orderId": "order_881", "amount": 4200},
+            )
+            print(run.status)
+            ```
         """
         answer: WorkflowRun = self._client.call("ResumeWorkflowRun", (workflow_run_id,), {"event": event, "payload": payload}, options)
         return answer
@@ -3574,6 +4580,12 @@ class Approvals:
             agent_id: Only approvals that this agent waits for.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for approval in theazo.approvals.list(session_id="ses_9f27c4e1b0a3", status="pending"):
+                print(approval.id)
+            ```
         """
         return Page(
             self._client,
@@ -3595,6 +4607,12 @@ class Approvals:
 
         Args:
             approval_id: The approval.
+
+        Example:
+            ```python
+            approval = theazo.approvals.get("apr_6c1fe08b4a97")
+            print(approval.status)
+            ```
         """
         answer: Approval = self._client.call("GetApproval", (approval_id,), None, options)
         return answer
@@ -3616,6 +4634,16 @@ class Approvals:
             approval_id: The approval.
             modifications: Members of the action's `params` to change before it is done.
             decided_by: Who approves, by the id that your own system uses.
+
+        Example:
+            ```python
+            approval = theazo.approvals.approve(
+                "apr_6c1fe08b4a97",
+                modifications={"subject": "Your report is ready"},
+                decided_by="grace@example.com",
+            )
+            print(approval.status)
+            ```
         """
         answer: Approval = self._client.call("ApproveAction", (approval_id,), {
             "modifications": modifications,
@@ -3640,6 +4668,16 @@ class Approvals:
             approval_id: The approval.
             reason: Why, as the agent is told.
             decided_by: Who denies, by the id that your own system uses.
+
+        Example:
+            ```python
+            approval = theazo.approvals.deny(
+                "apr_6c1fe08b4a97",
+                reason="The numbers are of last year.",
+                decided_by="grace@example.com",
+            )
+            print(approval.status)
+            ```
         """
         answer: Approval = self._client.call("DenyAction", (approval_id,), {
             "reason": reason,
@@ -3659,6 +4697,15 @@ class Approvals:
         Args:
             ids: The approvals, 1 to 100.
             decided_by: Who approves, by the id that your own system uses.
+
+        Example:
+            ```python
+            result = theazo.approvals.bulk_approve(
+                ["apr_6c1fe08b4a97", "apr_d4e5f6"],
+                decided_by="grace@example.com",
+            )
+            print(result.succeeded)
+            ```
         """
         answer: BulkApprovalResult = self._client.call("BulkApproveActions", (), {"ids": ids, "decided_by": decided_by}, options)
         return answer
@@ -3677,6 +4724,16 @@ class Approvals:
             ids: The approvals, 1 to 100.
             reason: Why, as the agents are told.
             decided_by: Who denies, by the id that your own system uses.
+
+        Example:
+            ```python
+            result = theazo.approvals.bulk_deny(
+                ["apr_6c1fe08b4a97", "apr_d4e5f6"],
+                reason="Not this week.",
+                decided_by="grace@example.com",
+            )
+            print(result.succeeded)
+            ```
         """
         answer: BulkApprovalResult = self._client.call("BulkDenyActions", (), {
             "ids": ids,
@@ -3724,6 +4781,17 @@ class Schedules:
                 `UTC` by default.
             input: What the agent is told, or the input of the workflow; empty by default.
             enabled: Whether it is active at once; true by default.
+
+        Example:
+            ```python
+            schedule = theazo.schedules.create(
+                "0 9 * * 1-5",
+                "user_4812",
+                name="Daily report",
+                agent="daily_reporter",
+            )
+            print(schedule.id)
+            ```
         """
         answer: Schedule = self._client.call("CreateSchedule", (), {
             "cron": cron,
@@ -3749,6 +4817,12 @@ class Schedules:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for schedule in theazo.schedules.list(limit=50):
+                print(schedule.id)
+            ```
         """
         return Page(
             self._client,
@@ -3764,6 +4838,12 @@ class Schedules:
 
         Args:
             schedule_id: The schedule.
+
+        Example:
+            ```python
+            schedule = theazo.schedules.get("sch_e05a71c3d8f2")
+            print(schedule.id)
+            ```
         """
         answer: Schedule = self._client.call("GetSchedule", (schedule_id,), None, options)
         return answer
@@ -3788,6 +4868,12 @@ class Schedules:
             name: The name, for people.
             input: What the agent is told, or the input of the workflow, in the place of all that there was.
             enabled: Whether it is active.
+
+        Example:
+            ```python
+            schedule = theazo.schedules.update("sch_e05a71c3d8f2", cron="30 8 * * 1-5", timezone="Europe/Paris")
+            print(schedule.id)
+            ```
         """
         answer: Schedule = self._client.call("UpdateSchedule", (schedule_id,), {
             "cron": cron,
@@ -3803,6 +4889,12 @@ class Schedules:
 
         Args:
             schedule_id: The schedule.
+
+        Example:
+            ```python
+            schedule = theazo.schedules.pause("sch_e05a71c3d8f2")
+            print(schedule.id)
+            ```
         """
         answer: Schedule = self._client.call("PauseSchedule", (schedule_id,), None, options)
         return answer
@@ -3812,6 +4904,12 @@ class Schedules:
 
         Args:
             schedule_id: The schedule.
+
+        Example:
+            ```python
+            schedule = theazo.schedules.resume("sch_e05a71c3d8f2")
+            print(schedule.id)
+            ```
         """
         answer: Schedule = self._client.call("ResumeSchedule", (schedule_id,), None, options)
         return answer
@@ -3821,6 +4919,11 @@ class Schedules:
 
         Args:
             schedule_id: The schedule.
+
+        Example:
+            ```python
+            theazo.schedules.delete("sch_e05a71c3d8f2")
+            ```
         """
         self._client.call("DeleteSchedule", (schedule_id,), None, options)
 
@@ -3838,6 +4941,12 @@ class Schedules:
             schedule_id: The schedule.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for execution in theazo.schedules.history("sch_e05a71c3d8f2", limit=50):
+                print(execution.id)
+            ```
         """
         return Page(
             self._client,
@@ -3884,6 +4993,17 @@ class Triggers:
             event: The name of the event, for the type `event`.
             filter: Members that the event's payload must have with these values, for the type `event`; none by
                 default.
+
+        Example:
+            ```python
+            trigger = theazo.triggers.create(
+                "Paid orders",
+                "user_4812",
+                type="event",
+                agent="payment_classifier",
+            )
+            print(trigger.id)
+            ```
         """
         answer: Trigger = self._client.call("CreateTrigger", (), {
             "name": name,
@@ -3908,6 +5028,12 @@ class Triggers:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for trigger in theazo.triggers.list(limit=50):
+                print(trigger.name)
+            ```
         """
         return Page(
             self._client,
@@ -3923,6 +5049,12 @@ class Triggers:
 
         Args:
             trigger_id: The trigger.
+
+        Example:
+            ```python
+            trigger = theazo.triggers.get("trg_40b9d2f6c7e8")
+            print(trigger.name)
+            ```
         """
         answer: Trigger = self._client.call("GetTrigger", (trigger_id,), None, options)
         return answer
@@ -3933,6 +5065,11 @@ class Triggers:
 
         Args:
             trigger_id: The trigger.
+
+        Example:
+            ```python
+            theazo.triggers.delete("trg_40b9d2f6c7e8")
+            ```
         """
         self._client.call("DeleteTrigger", (trigger_id,), None, options)
 
@@ -3953,6 +5090,12 @@ class Triggers:
         Args:
             trigger_id: The trigger.
             payload: What is passed on: steps of a workflow read it as `$.trigger`.
+
+        Example:
+            ```python
+            firing = theazo.triggers.fire("trg_40b9d2f6c7e8", {"invoice": "in_2041", "paid": True})
+            print(firing.accepted)
+            ```
         """
         answer: TriggerFiring = self._client.call("FireTrigger", (trigger_id,), {"payload": payload}, options)
         return answer
@@ -3984,6 +5127,16 @@ class Events:
             user_id: The end user that it concerns; all users by default.
             payload: What it carries: the input of what begins, and the output of the steps that wait for it;
                 empty by default.
+
+        Example:
+            ```python
+            event = theazo.events.emit(
+                "order.paid",
+                user_id="user_4812",
+                payload={"orderId": "order_881", "plan": "pro", "amount": 4200},
+            )
+            print(event.id)
+            ```
         """
         answer: EmittedEvent = self._client.call("EmitEvent", (), {
             "event": event,
@@ -4023,6 +5176,27 @@ class Tools:
             parameters: What it is given: a JSON Schema of an object.
             handler: What does its work.
             requires_approval: Whether a person must approve each call; false by default.
+
+        Example:
+            ```python
+            tool = theazo.tools.register(
+                "crm_lookup",
+                "Looks a customer up in the CRM by id. Use it before you write to a customer.",
+                {
+                    "type": "object",
+                    "properties": {"customer_id": {"type": "string", "description": "The id in the CRM."}},
+                    "required": ["customer_id"],
+                },
+                {
+                    "type": "webhook",
+                    "url": "https://tools.acme.example/crm/lookup",
+                    "headers": {"X-Acme-Key": "ak_2f9d", "x-tenant": "7"},
+                    "timeout": "20s",
+                },
+                requires_approval=True,
+            )
+            print(tool.name)
+            ```
         """
         answer: Tool = self._client.call("RegisterTool", (), {
             "name": name,
@@ -4045,6 +5219,12 @@ class Tools:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for tool in theazo.tools.list(limit=50):
+                print(tool.name)
+            ```
         """
         return Page(
             self._client,
@@ -4060,6 +5240,12 @@ class Tools:
 
         Args:
             name: The name of the tool.
+
+        Example:
+            ```python
+            tool = theazo.tools.get("crm_lookup")
+            print(tool.name)
+            ```
         """
         answer: Tool = self._client.call("GetTool", (name,), None, options)
         return answer
@@ -4084,6 +5270,12 @@ class Tools:
             parameters: What it is given: a JSON Schema of an object, in place of the one before.
             handler: What does its work, in place of the one before, headers and all.
             requires_approval: Whether a person must approve each call.
+
+        Example:
+            ```python
+            tool = theazo.tools.update("crm_lookup", description="Looks a customer up in the CRM by id.")
+            print(tool.name)
+            ```
         """
         answer: Tool = self._client.call("UpdateTool", (name,), {
             "description": description,
@@ -4107,6 +5299,12 @@ class Tools:
         Args:
             name: The name of the tool.
             input: What the tool is given, as its `parameters` describe it.
+
+        Example:
+            ```python
+            result = theazo.tools.test("crm_lookup", {"customer_id": "cus_4812"})
+            print(result.success)
+            ```
         """
         answer: ToolResult = self._client.call("TestTool", (name,), {"input": input}, options)
         return answer
@@ -4116,6 +5314,11 @@ class Tools:
 
         Args:
             name: The name of the tool.
+
+        Example:
+            ```python
+            theazo.tools.delete("crm_lookup")
+            ```
         """
         self._client.call("DeleteTool", (name,), None, options)
 
@@ -4139,6 +5342,19 @@ class Mcp:
 
         Args:
             server: An MCP server to connect.
+
+        Example:
+            ```python
+            connection = theazo.mcp.connect(
+                {
+                    "name": "github",
+                    "transport": "streamable-http",
+                    "url": "https://mcp.github.example/mcp",
+                    "headers": {"Authorization": "Bearer ghp_example", "x-tenant": "7"},
+                },
+            )
+            print(connection.id)
+            ```
         """
         answer: McpConnection = self._client.call("ConnectMcpServer", (), {"server": server}, options)
         return answer
@@ -4155,6 +5371,12 @@ class Mcp:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for connection in theazo.mcp.list(limit=50):
+                print(connection.name)
+            ```
         """
         return Page(
             self._client,
@@ -4170,6 +5392,12 @@ class Mcp:
 
         Args:
             connection_id: The connection.
+
+        Example:
+            ```python
+            connection = theazo.mcp.get("mcp_4be17f20d6c3")
+            print(connection.status)
+            ```
         """
         answer: McpConnection = self._client.call("GetMcpConnection", (connection_id,), None, options)
         return answer
@@ -4188,6 +5416,12 @@ class Mcp:
             connection_id: The connection.
             limit: How many items a page has at most: 1 to 100, 100 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for tool in theazo.mcp.tools("mcp_4be17f20d6c3", limit=10):
+                print(tool.name)
+            ```
         """
         return Page(
             self._client,
@@ -4203,6 +5437,12 @@ class Mcp:
 
         Args:
             connection_id: The connection.
+
+        Example:
+            ```python
+            result = theazo.mcp.refresh("mcp_4be17f20d6c3")
+            print(result)
+            ```
         """
         answer: McpRefreshResult = self._client.call("RefreshMcpTools", (connection_id,), None, options)
         return answer
@@ -4218,6 +5458,15 @@ class Mcp:
         Args:
             connection_id: The connection.
             changes: A change of a connection. What is left out stays.
+
+        Example:
+            ```python
+            connection = theazo.mcp.update(
+                "mcp_4be17f20d6c3",
+                {"headers": {"Authorization": "Bearer ghp_rotated"}, "tool_filter": ["list_issues"]},
+            )
+            print(connection.status)
+            ```
         """
         answer: McpConnection = self._client.call("UpdateMcpConnection", (connection_id,), {"changes": changes}, options)
         return answer
@@ -4229,6 +5478,12 @@ class Mcp:
 
         Args:
             connection_id: The connection.
+
+        Example:
+            ```python
+            health = theazo.mcp.health("mcp_4be17f20d6c3")
+            print(health.status)
+            ```
         """
         answer: McpHealth = self._client.call("GetMcpHealth", (connection_id,), None, options)
         return answer
@@ -4238,6 +5493,11 @@ class Mcp:
 
         Args:
             connection_id: The connection.
+
+        Example:
+            ```python
+            theazo.mcp.disconnect("mcp_4be17f20d6c3")
+            ```
         """
         self._client.call("DisconnectMcpServer", (connection_id,), None, options)
 
@@ -4246,7 +5506,7 @@ class Mcp:
         connection_id: str,
         user_id: str,
         headers: Mapping[str, str],
-        **options: Unpack[CallOptions],
+        **options: Unpack[CallOptionsWithoutHeaders],
     ) -> None:
         """Sets the credentials that one end user has at a server whose `credentials_type` is `per_user`.
 
@@ -4258,6 +5518,15 @@ class Mcp:
             user_id: The end user, by the id that your own system uses.
             headers: Headers that are sent with each request for this user, by their names, in place of all
                 those before.
+
+        Example:
+            ```python
+            theazo.mcp.set_user_credentials(
+                "mcp_4be17f20d6c3",
+                "user_4812",
+                {"Authorization": "Bearer gho_of_ada", "X-Workspace_ID": "w7"},
+            )
+            ```
         """
         self._client.call("SetMcpUserCredentials", (connection_id, user_id), {"headers": headers}, options)
 
@@ -4272,6 +5541,11 @@ class Mcp:
         Args:
             connection_id: The connection.
             user_id: The end user, by the id that your own system uses.
+
+        Example:
+            ```python
+            theazo.mcp.delete_user_credentials("mcp_4be17f20d6c3", "user_4812")
+            ```
         """
         self._client.call("DeleteMcpUserCredentials", (connection_id, user_id), None, options)
 
@@ -4288,12 +5562,25 @@ class Mcp:
             expose: The names of the registered tools that are offered, or `*` for all; an empty list offers
                 nothing.
             auth: How programs outside prove who they are; `api_key` by default.
+
+        Example:
+            ```python
+            response = theazo.mcp.server_config(["crm_lookup", "ping"], auth="api_key")
+            print(response.url)
+            ```
         """
         answer: McpServerConfigResponse = self._client.call("SetMcpServerConfig", (), {"expose": expose, "auth": auth}, options)
         return answer
 
     def get_server_config(self, **options: Unpack[CallOptions]) -> McpServerConfigResponse:
-        """Tells what the account's MCP server offers, and its address."""
+        """Tells what the account's MCP server offers, and its address.
+
+        Example:
+            ```python
+            response = theazo.mcp.get_server_config()
+            print(response.url)
+            ```
+        """
         answer: McpServerConfigResponse = self._client.call("GetMcpServerConfig", (), None, options)
         return answer
 
@@ -4333,6 +5620,12 @@ class Channels:
             phone_number: The number that people call, with `+` and the country code; must be given for `phone`.
             voice: The voice in which the agent speaks, for example `alloy`; only for `phone`, where there is a
                 default.
+
+        Example:
+            ```python
+            channel = theazo.channels.create("chat_embed", "support_agent")
+            print(channel.id)
+            ```
         """
         answer: Channel = self._client.call("CreateChannel", (), {
             "type": type,
@@ -4361,6 +5654,12 @@ class Channels:
             type: Only channels of this type.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for channel in theazo.channels.list(type="slack", limit=50):
+                print(channel.id)
+            ```
         """
         return Page(
             self._client,
@@ -4380,6 +5679,12 @@ class Channels:
 
         Args:
             channel_id: The channel.
+
+        Example:
+            ```python
+            channel = theazo.channels.get("ch_f1c27e5d804a")
+            print(channel.id)
+            ```
         """
         answer: Channel = self._client.call("GetChannel", (channel_id,), None, options)
         return answer
@@ -4398,6 +5703,16 @@ class Channels:
             channel_id: The channel.
             config: The settings to change, also inside of `theme`; the others stay. One that is null goes.
             enabled: Whether people reach the agent through it.
+
+        Example:
+            ```python
+            channel = theazo.channels.update(
+                "ch_f1c27e5d804a",
+                config={"theme": {"title": "Ask our agent", "placeholder": None}},
+                enabled=True,
+            )
+            print(channel.id)
+            ```
         """
         answer: Channel = self._client.call("UpdateChannel", (channel_id,), {"config": config, "enabled": enabled}, options)
         return answer
@@ -4407,6 +5722,11 @@ class Channels:
 
         Args:
             channel_id: The channel.
+
+        Example:
+            ```python
+            theazo.channels.delete("ch_f1c27e5d804a")
+            ```
         """
         self._client.call("DeleteChannel", (channel_id,), None, options)
 
@@ -4424,6 +5744,12 @@ class Channels:
             channel_id: The channel.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for conversation in theazo.channels.conversations("ch_f1c27e5d804a", limit=50):
+                print(conversation.id)
+            ```
         """
         return Page(
             self._client,
@@ -4439,6 +5765,12 @@ class Channels:
 
         Args:
             channel_id: The channel.
+
+        Example:
+            ```python
+            result = theazo.channels.test("ch_f1c27e5d804a")
+            print(result.message)
+            ```
         """
         answer: ChannelTestResult = self._client.call("TestChannel", (channel_id,), None, options)
         return answer
@@ -4458,6 +5790,16 @@ class Channels:
             channel_id: The channel.
             visitor_id: Who writes, by an id that the website makes. Make it so that nobody can guess it.
             message: The message, 32 KiB at most.
+
+        Example:
+            ```python
+            sent = theazo.channels.send_visitor_message(
+                "ch_f1c27e5d804a",
+                "v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e",
+                "Where is my order?",
+            )
+            print(sent.message_id)
+            ```
         """
         answer: VisitorMessageSent = self._client.call("SendVisitorMessage", (channel_id,), {
             "visitor_id": visitor_id,
@@ -4485,6 +5827,17 @@ class Channels:
             order: In which order; the oldest first by default.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for message in theazo.channels.visitor_messages(
+                "ch_f1c27e5d804a",
+                "v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e",
+                order="desc",
+                limit=50,
+            ):
+                print(message.content)
+            ```
         """
         return Page(
             self._client,
@@ -4513,6 +5866,16 @@ class Channels:
         Args:
             channel_id: The channel.
             visitor_id: The visitor, by the id that the website made.
+
+        Example:
+            ```python
+            with theazo.channels.visitor_stream(
+                "ch_f1c27e5d804a",
+                "v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e",
+            ) as events:
+                for event in events:
+                    print(event.type)
+            ```
         """
         return EventStream(self._client.open("StreamVisitorMessages", (channel_id,), {"visitor_id": visitor_id}, options))
 
@@ -4534,12 +5897,25 @@ class Guardrails:
             config: What may go into models and come out of them.
 
                 In the options of an agent, what is left out is as the account has it.
+
+        Example:
+            ```python
+            config = theazo.guardrails.configure({"content_filter": "strict", "block_pii": True})
+            print(config)
+            ```
         """
         answer: GuardrailConfig = self._client.call("ConfigureGuardrails", (), {"config": config}, options)
         return answer
 
     def get(self, **options: Unpack[CallOptions]) -> GuardrailConfig:
-        """Fetches the guardrails of the account."""
+        """Fetches the guardrails of the account.
+
+        Example:
+            ```python
+            config = theazo.guardrails.get()
+            print(config)
+            ```
+        """
         answer: GuardrailConfig = self._client.call("GetGuardrails", (), None, options)
         return answer
 
@@ -4561,6 +5937,12 @@ class Guardrails:
             severity: Only violations that are so bad.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for violation in theazo.guardrails.violations(period="week", type="pii_detected"):
+                print(violation.message)
+            ```
         """
         return Page(
             self._client,
@@ -4611,6 +5993,19 @@ class Files:
             auto_ingest: Whether a document is taken into knowledge at once; false by default. Only for the
                 purpose `knowledge`.
             collection: The collection of knowledge that takes it; the user's default one if it is left out.
+
+        Example:
+            ```python
+            file = theazo.files.upload(
+                "handbook.md",
+                "IyBIYW5kYm9vawo=",
+                "knowledge",
+                "user_4812",
+                mime_type="text/markdown",
+                auto_ingest=True,
+            )
+            print(file.id)
+            ```
         """
         answer: StoredFile = self._client.call("UploadFile", (), {
             "filename": filename,
@@ -4628,6 +6023,12 @@ class Files:
 
         Args:
             file_id: The file.
+
+        Example:
+            ```python
+            file = theazo.files.get("file_2ac97d40b1e6")
+            print(file.id)
+            ```
         """
         answer: StoredFile = self._client.call("GetFile", (file_id,), None, options)
         return answer
@@ -4652,6 +6053,12 @@ class Files:
             session_id: Only files that were made in this session.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for file in theazo.files.list(user_id="user_4812", purpose="agent_output"):
+                print(file.id)
+            ```
         """
         return Page(
             self._client,
@@ -4681,6 +6088,12 @@ class Files:
         Args:
             file_id: The file.
             expires_in: How long it works: 1 hour by default, 7 days at most.
+
+        Example:
+            ```python
+            url = theazo.files.get_url("file_2ac97d40b1e6", expires_in="10m")
+            print(url.url)
+            ```
         """
         answer: FileUrl = self._client.call("GetFileUrl", (file_id,), {"expires_in": expires_in}, options)
         return answer
@@ -4690,6 +6103,12 @@ class Files:
 
         Args:
             file_id: The file.
+
+        Example:
+            ```python
+            content = theazo.files.download("file_2ac97d40b1e6")
+            print(content.data)
+            ```
         """
         answer: FileContent = self._client.call("DownloadFile", (file_id,), None, options)
         return answer
@@ -4699,6 +6118,11 @@ class Files:
 
         Args:
             file_id: The file.
+
+        Example:
+            ```python
+            theazo.files.delete("file_2ac97d40b1e6")
+            ```
         """
         self._client.call("DeleteStoredFile", (file_id,), None, options)
 
@@ -4721,6 +6145,11 @@ class SessionSecrets:
 
         Args:
             secrets: The values by their names: letters, digits and underscores.
+
+        Example:
+            ```python
+            session.secrets.set({"hubspot_api_key": "pat-eu1-example"})
+            ```
         """
         self._client.call("SetSessionSecrets", (self._id,), {"secrets": secrets}, options)
 
@@ -4736,6 +6165,12 @@ class SessionSecrets:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for secret in session.secrets.list(limit=50):
+                print(secret.name)
+            ```
         """
         return Page(
             self._client,
@@ -4751,6 +6186,11 @@ class SessionSecrets:
 
         Args:
             name: The name of the secret.
+
+        Example:
+            ```python
+            session.secrets.delete("hubspot_api_key")
+            ```
         """
         self._client.call("DeleteSessionSecret", (self._id, name), None, options)
 
@@ -4770,6 +6210,11 @@ class Secrets:
 
         Args:
             secrets: The values by their names: letters, digits and underscores.
+
+        Example:
+            ```python
+            theazo.secrets.set({"e2b_key": "e2b_example", "openrouter_key": "sk-or-example"})
+            ```
         """
         self._client.call("SetSecrets", (), {"secrets": secrets}, options)
 
@@ -4785,6 +6230,12 @@ class Secrets:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for secret in theazo.secrets.list(limit=50):
+                print(secret.name)
+            ```
         """
         return Page(
             self._client,
@@ -4800,6 +6251,11 @@ class Secrets:
 
         Args:
             name: The name of the secret.
+
+        Example:
+            ```python
+            theazo.secrets.delete("e2b_key")
+            ```
         """
         self._client.call("DeleteSecret", (name,), None, options)
 
@@ -4830,6 +6286,16 @@ class Providers:
             credential_ref: The name of the account's secret that has the key; only a provider with an address
                 in `config` needs none.
             config: Where the provider is; its public address by default.
+
+        Example:
+            ```python
+            provider = theazo.providers.set(
+                "e2b",
+                "openrouter_key",
+                config={"base_url": "https://openrouter.ai/api/v1"},
+            )
+            print(provider.name)
+            ```
         """
         answer: ProviderData = self._client.call("SetProvider", (name,), {
             "credential_ref": credential_ref,
@@ -4851,6 +6317,12 @@ class Providers:
             kind: Only providers of this kind.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for provider in theazo.providers.list(kind="compute", limit=50):
+                print(provider.name)
+            ```
         """
         return Page(
             self._client,
@@ -4870,6 +6342,12 @@ class Providers:
 
         Args:
             name: The name of the provider, for example `e2b`.
+
+        Example:
+            ```python
+            provider = theazo.providers.get("e2b")
+            print(provider.name)
+            ```
         """
         answer: ProviderData = self._client.call("GetProvider", (name,), None, options)
         return answer
@@ -4879,6 +6357,11 @@ class Providers:
 
         Args:
             name: The name of the provider, for example `e2b`.
+
+        Example:
+            ```python
+            theazo.providers.delete("e2b")
+            ```
         """
         self._client.call("DeleteProvider", (name,), None, options)
 
@@ -4903,6 +6386,12 @@ class Models:
         Args:
             limit: How many items a page has at most: 1 to 100, 100 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for model in theazo.models.list(limit=50):
+                print(model.name)
+            ```
         """
         return Page(
             self._client,
@@ -4918,6 +6407,12 @@ class Models:
 
         Args:
             model_id: The id of the model, for example `anthropic/claude-sonnet`.
+
+        Example:
+            ```python
+            model = theazo.models.get("anthropic/claude-sonnet")
+            print(model.name)
+            ```
         """
         answer: Model = self._client.call("GetModel", (model_id,), None, options)
         return answer
@@ -4935,6 +6430,12 @@ class Models:
             model: The id of the model.
             input_tokens: How many tokens go in.
             output_tokens: How many tokens come out.
+
+        Example:
+            ```python
+            estimate = theazo.models.estimate("anthropic/claude-sonnet", 50000, 2000)
+            print(estimate.estimated_cost.model_cost.amount)
+            ```
         """
         answer: ModelEstimate = self._client.call("EstimateModel", (), {
             "model": model,
@@ -4976,6 +6477,12 @@ class Logs:
             until: Only entries before this time.
             limit: How many entries at most: 1 to 1000, 100 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for entry in theazo.logs.query(session_id="ses_9f27c4e1b0a3", agent_id="agt_51d0e7a9c2f4"):
+                print(entry.message)
+            ```
         """
         return Page(
             self._client,
@@ -5009,6 +6516,13 @@ class Logs:
             session_id: Only entries of this session.
             agent_id: Only entries of this agent.
             level: Only entries of this level.
+
+        Example:
+            ```python
+            with theazo.logs.stream(session_id="ses_9f27c4e1b0a3", agent_id="agt_51d0e7a9c2f4") as events:
+                for event in events:
+                    print(event.message)
+            ```
         """
         return EventStream(self._client.open("StreamLogs", (), {
             "session_id": session_id,
@@ -5032,6 +6546,13 @@ class Logs:
             agent_id: Only entries of this agent.
             level: Only entries of this level.
             since: The id of the last entry that was seen, to go on after it; from now on by default.
+
+        Example:
+            ```python
+            with theazo.logs.socket(session_id="ses_9f27c4e1b0a3", agent_id="agt_51d0e7a9c2f4") as events:
+                for event in events:
+                    print(event.message)
+            ```
         """
         return EventStream(self._client.open("OpenLogSocket", (), {
             "session_id": session_id,
@@ -5050,7 +6571,14 @@ class Metrics:
         self._client = client
 
     def summary(self, **options: Unpack[CallOptions]) -> MetricsSummary:
-        """Sums up how the account does right now."""
+        """Sums up how the account does right now.
+
+        Example:
+            ```python
+            summary = theazo.metrics.summary()
+            print(summary.active_agents)
+            ```
+        """
         answer: MetricsSummary = self._client.call("GetMetricsSummary", (), None, options)
         return answer
 
@@ -5076,6 +6604,17 @@ class Metrics:
                 `provider:local,agent:researcher`.
 
                 The tags are `session`, `user`, `agent`, `model` and `provider`.
+
+        Example:
+            ```python
+            points = theazo.metrics.query(
+                "agents.boot_time",
+                since="2026-11-23T00:00:00.000Z",
+                until="2026-11-24T00:00:00.000Z",
+            )
+            for point in points:
+                print(point.timestamp)
+            ```
         """
         answer: builtins.list[MetricDataPoint] = self._client.call("QueryMetrics", (), {
             "metric": metric,
@@ -5111,6 +6650,12 @@ class Traces:
             session_id: Only traces of this session.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for trace in theazo.traces.list(agent_id="agt_51d0e7a9c2f4", session_id="ses_9f27c4e1b0a3"):
+                print(trace.trace_id)
+            ```
         """
         return Page(
             self._client,
@@ -5131,6 +6676,12 @@ class Traces:
 
         Args:
             trace_id: The trace.
+
+        Example:
+            ```python
+            detail = theazo.traces.get("tr_c81f0b6de352")
+            print(detail.trace_id)
+            ```
         """
         answer: TraceDetail = self._client.call("GetTrace", (trace_id,), None, options)
         return answer
@@ -5163,6 +6714,13 @@ class Activity:
             user_id: Only what happens for this end user.
             kinds: Only events of these kinds, with commas between them: `log`, `span`, `metric`, `state`; all
                 by default.
+
+        Example:
+            ```python
+            with theazo.activity.stream(session_id="ses_9f27c4e1b0a3", agent_id="agt_51d0e7a9c2f4") as events:
+                for event in events:
+                    print(event.type)
+            ```
         """
         return EventStream(self._client.open("StreamActivity", (), {
             "session_id": session_id,
@@ -5185,6 +6743,12 @@ class Usage:
 
         Args:
             period: The period; `month` by default.
+
+        Example:
+            ```python
+            summary = theazo.usage.summary(period="week")
+            print(summary.active_sessions)
+            ```
         """
         answer: UsageSummary = self._client.call("GetUsageSummary", (), {"period": period}, options)
         return answer
@@ -5201,6 +6765,12 @@ class Usage:
         Args:
             user_id: The end user, by the id that your own system uses.
             period: The period; `month` by default.
+
+        Example:
+            ```python
+            usage = theazo.usage.for_user("user_4812", period="week")
+            print(usage.compute.minutes)
+            ```
         """
         answer: UserUsage = self._client.call("GetUserUsage", (user_id,), {"period": period}, options)
         return answer
@@ -5210,6 +6780,13 @@ class Usage:
 
         Args:
             period: The days; `last_7_days` by default.
+
+        Example:
+            ```python
+            usages = theazo.usage.daily(period="last_30_days")
+            for usage in usages:
+                print(usage.date)
+            ```
         """
         answer: builtins.list[DailyUsage] = self._client.call("GetDailyUsage", (), {"period": period}, options)
         return answer
@@ -5219,6 +6796,12 @@ class Usage:
 
         Args:
             period: The period; `month` by default.
+
+        Example:
+            ```python
+            costs = theazo.usage.by_provider(period="week")
+            print(costs)
+            ```
         """
         answer: dict[str, Cost] = self._client.call("GetProviderUsage", (), {"period": period}, options)
         return answer
@@ -5237,6 +6820,12 @@ class Usage:
         Args:
             format: The form.
             period: The period; `month` by default.
+
+        Example:
+            ```python
+            exported = theazo.usage.export("stripe", period="month")
+            print(exported.format)
+            ```
         """
         answer: UsageExport = self._client.call("ExportUsage", (), {"format": format, "period": period}, options)
         return answer
@@ -5265,6 +6854,12 @@ class Usage:
             until: Only entries before this time.
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for entry in theazo.usage.ledger(session_id="ses_9f27c4e1b0a3", user_id="user_4812"):
+                print(entry.id)
+            ```
         """
         return Page(
             self._client,
@@ -5296,6 +6891,12 @@ class Billing:
         """Fetches the account's subscription.
 
         An account that never chose a plan has the plan `free` in the state `active`.
+
+        Example:
+            ```python
+            subscription = theazo.billing.get_subscription()
+            print(subscription.status)
+            ```
         """
         answer: BillingSubscription = self._client.call("GetSubscription", (), None, options)
         return answer
@@ -5313,6 +6914,16 @@ class Billing:
             plan: The plan.
             success_url: Where the person goes when it is paid.
             cancel_url: Where the person goes who does not pay.
+
+        Example:
+            ```python
+            page = theazo.billing.create_checkout(
+                "pro",
+                "https://acme.example/billing/done",
+                "https://acme.example/billing",
+            )
+            print(page.url)
+            ```
         """
         answer: BillingPage = self._client.call("CreateCheckout", (), {
             "plan": plan,
@@ -5322,12 +6933,26 @@ class Billing:
         return answer
 
     def get_portal_url(self, **options: Unpack[CallOptions]) -> BillingPage:
-        """Returns the address of the page on which a person changes the plan, the payment method and the invoices."""
+        """Returns the address of the page on which a person changes the plan, the payment method and the invoices.
+
+        Example:
+            ```python
+            page = theazo.billing.get_portal_url()
+            print(page.url)
+            ```
+        """
         answer: BillingPage = self._client.call("GetBillingPortal", (), None, options)
         return answer
 
     def get_credit_balance(self, **options: Unpack[CallOptions]) -> CreditBalance:
-        """Tells how many credits the account has left."""
+        """Tells how many credits the account has left.
+
+        Example:
+            ```python
+            balance = theazo.billing.get_credit_balance()
+            print(balance.credits)
+            ```
+        """
         answer: CreditBalance = self._client.call("GetCreditBalance", (), None, options)
         return answer
 
@@ -5340,17 +6965,36 @@ class Billing:
 
         Args:
             config: A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+
+        Example:
+            ```python
+            status = theazo.billing.set_budget({"monthly": {"amount": 50000}, "daily": {"amount": 2500}})
+            print(status.percentage)
+            ```
         """
         answer: BillingBudgetStatus = self._client.call("SetBudget", (), {"config": config}, options)
         return answer
 
     def get_budget(self, **options: Unpack[CallOptions]) -> BillingBudgetStatus:
-        """Reports the budget of the whole account and how far it is used. Fails with `not_found` if none is set."""
+        """Reports the budget of the whole account and how far it is used. Fails with `not_found` if none is set.
+
+        Example:
+            ```python
+            status = theazo.billing.get_budget()
+            print(status.percentage)
+            ```
+        """
         answer: BillingBudgetStatus = self._client.call("GetBudget", (), None, options)
         return answer
 
     def delete_budget(self, **options: Unpack[CallOptions]) -> None:
-        """Removes the budget of the whole account. What each user may spend stays limited as it is."""
+        """Removes the budget of the whole account. What each user may spend stays limited as it is.
+
+        Example:
+            ```python
+            theazo.billing.delete_budget()
+            ```
+        """
         self._client.call("DeleteBudget", (), None, options)
 
     def set_user_budget(self, config: BillingBudgetConfig | BillingBudgetConfigDict, **options: Unpack[CallOptions]) -> BillingBudgetConfig:
@@ -5358,17 +7002,36 @@ class Billing:
 
         Args:
             config: A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+
+        Example:
+            ```python
+            config = theazo.billing.set_user_budget({"monthly": {"amount": 50000}, "daily": {"amount": 2500}})
+            print(config)
+            ```
         """
         answer: BillingBudgetConfig = self._client.call("SetUserBudget", (), {"config": config}, options)
         return answer
 
     def get_user_budget(self, **options: Unpack[CallOptions]) -> BillingBudgetConfig:
-        """Fetches the budget that each end user has who has none of its own. Fails with `not_found` if none is set."""
+        """Fetches the budget that each end user has who has none of its own. Fails with `not_found` if none is set.
+
+        Example:
+            ```python
+            config = theazo.billing.get_user_budget()
+            print(config)
+            ```
+        """
         answer: BillingBudgetConfig = self._client.call("GetUserBudget", (), None, options)
         return answer
 
     def delete_user_budget(self, **options: Unpack[CallOptions]) -> None:
-        """Removes the budget that each end user has who has none of its own."""
+        """Removes the budget that each end user has who has none of its own.
+
+        Example:
+            ```python
+            theazo.billing.delete_user_budget()
+            ```
+        """
         self._client.call("DeleteUserBudget", (), None, options)
 
     def set_budget_of_user(
@@ -5382,6 +7045,15 @@ class Billing:
         Args:
             user_id: The end user, by the id that your own system uses.
             config: A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
+
+        Example:
+            ```python
+            status = theazo.billing.set_budget_of_user(
+                "user_4812",
+                {"monthly": {"amount": 50000}, "daily": {"amount": 2500}},
+            )
+            print(status.percentage)
+            ```
         """
         answer: BillingBudgetStatus = self._client.call("SetBudgetOfUser", (user_id,), {"config": config}, options)
         return answer
@@ -5394,6 +7066,12 @@ class Billing:
 
         Args:
             user_id: The end user, by the id that your own system uses.
+
+        Example:
+            ```python
+            status = theazo.billing.get_budget_of_user("user_4812")
+            print(status.percentage)
+            ```
         """
         answer: BillingBudgetStatus = self._client.call("GetBudgetOfUser", (user_id,), None, options)
         return answer
@@ -5403,6 +7081,11 @@ class Billing:
 
         Args:
             user_id: The end user, by the id that your own system uses.
+
+        Example:
+            ```python
+            theazo.billing.delete_budget_of_user("user_4812")
+            ```
         """
         self._client.call("DeleteBudgetOfUser", (user_id,), None, options)
 
@@ -5428,6 +7111,12 @@ class ApiKeys:
         Args:
             name: What it is for, for people.
             environment: The world that it acts in.
+
+        Example:
+            ```python
+            key = theazo.api_keys.create("backend of the web shop", "live")
+            print(key.id)
+            ```
         """
         answer: ApiKeyCreated = self._client.call("CreateApiKey", (), {"name": name, "environment": environment}, options)
         return answer
@@ -5444,6 +7133,12 @@ class ApiKeys:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for key in theazo.api_keys.list(limit=50):
+                print(key.name)
+            ```
         """
         return Page(
             self._client,
@@ -5459,6 +7154,12 @@ class ApiKeys:
 
         Args:
             key_id: The id of the key, which is not the key itself.
+
+        Example:
+            ```python
+            key = theazo.api_keys.revoke("key_73d1e0a8c4f5")
+            print(key.name)
+            ```
         """
         answer: ApiKey = self._client.call("RevokeApiKey", (key_id,), None, options)
         return answer
@@ -5488,6 +7189,16 @@ class Webhooks:
             url: The address that is called: `https`, and reachable from the internet.
             events: The types of the events to report, for example `agent.completed`; `*` is all of them.
             secret: The signing secret, `whsec_` and the base64 of 24 to 64 bytes; generated if it is left out.
+
+        Example:
+            ```python
+            webhook = theazo.webhooks.create(
+                "https://hooks.acme.example/theazo?tenant=7",
+                ["agent.completed", "agent.failed", "budget.alert"],
+                secret="whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+            )
+            print(webhook.id)
+            ```
         """
         answer: Webhook = self._client.call("CreateWebhook", (), {
             "url": url,
@@ -5508,6 +7219,12 @@ class Webhooks:
         Args:
             limit: How many items a page has at most: 1 to 100, 20 by default.
             cursor: The `cursor` of the page before.
+
+        Example:
+            ```python
+            for webhook in theazo.webhooks.list(limit=50):
+                print(webhook.url)
+            ```
         """
         return Page(
             self._client,
@@ -5523,6 +7240,11 @@ class Webhooks:
 
         Args:
             webhook_id: The webhook.
+
+        Example:
+            ```python
+            theazo.webhooks.test("wh_b3c0417ad9e2")
+            ```
         """
         self._client.call("TestWebhook", (webhook_id,), None, options)
 
@@ -5531,6 +7253,11 @@ class Webhooks:
 
         Args:
             webhook_id: The webhook.
+
+        Example:
+            ```python
+            theazo.webhooks.delete("wh_b3c0417ad9e2")
+            ```
         """
         self._client.call("DeleteWebhook", (webhook_id,), None, options)
 
@@ -5606,12 +7333,26 @@ class ClientMethods:
         """Where the control plane reports what happens: signed HTTP calls to your server."""
 
     def health(self, **options: Unpack[CallOptions]) -> Health:
-        """Tells whether the control plane works. It needs no key."""
+        """Tells whether the control plane works. It needs no key.
+
+        Example:
+            ```python
+            health = theazo.health()
+            print(health.status)
+            ```
+        """
         answer: Health = self._client.call("GetHealth", (), None, options)
         return answer
 
     def openapi(self, **options: Unpack[CallOptions]) -> dict[str, Any]:
-        """Describes the API as an OpenAPI 3.1 document. It needs no key."""
+        """Describes the API as an OpenAPI 3.1 document. It needs no key.
+
+        Example:
+            ```python
+            document = theazo.openapi()
+            print(document)
+            ```
+        """
         answer: dict[str, Any] = self._client.call("GetOpenApi", (), None, options)
         return answer
 
@@ -5635,6 +7376,18 @@ class TestPlaneMethods:
         Args:
             agent: The name of the agent.
             turns: Its answers, in order.
+
+        Example:
+            ```python
+            plane.script(
+                "researcher",
+                [
+                    {"text": "I will write the report.", "input_tokens": 1200},
+                    {"text": "The report is done."},
+                    {"error": "the model is overloaded"},
+                ],
+            )
+            ```
         """
         self._client.call("ScriptAgent", (), {"agent": agent, "turns": turns}, options)
 
@@ -5643,12 +7396,25 @@ class TestPlaneMethods:
 
         Args:
             by: How far.
+
+        Example:
+            ```python
+            state = plane.advance("1h")
+            print(state.now)
+            ```
         """
         answer: ClockState = self._client.call("AdvanceClock", (), {"by": by}, options)
         return answer
 
     def clock(self, **options: Unpack[CallOptions]) -> ClockState:
-        """Tells the time of the plane."""
+        """Tells the time of the plane.
+
+        Example:
+            ```python
+            state = plane.clock()
+            print(state.now)
+            ```
+        """
         answer: ClockState = self._client.call("GetClock", (), None, options)
         return answer
 
@@ -5672,6 +7438,11 @@ class TestPlaneMethods:
             retry_after: Seconds in the header `Retry-After`; no header by default.
             times: How many calls fail; 1 by default.
             operation: Only calls of this operation, for example `RunInSession`; any by default.
+
+        Example:
+            ```python
+            plane.fail_next(kind="status", status=429)
+            ```
         """
         self._client.call("InjectFault", (), {
             "kind": kind,
@@ -5683,16 +7454,39 @@ class TestPlaneMethods:
         }, options)
 
     def create_account(self, **options: Unpack[CallOptions]) -> TestAccount:
-        """Makes another account, to test that its things and yours are kept apart."""
+        """Makes another account, to test that its things and yours are kept apart.
+
+        Example:
+            ```python
+            account = plane.create_account()
+            print(account.api_key)
+            ```
+        """
         answer: TestAccount = self._client.call("CreateTestAccount", (), None, options)
         return answer
 
     def requests(self, **options: Unpack[CallOptions]) -> builtins.list[RecordedRequest]:
-        """Lists the requests that the plane was sent, the oldest first."""
+        """Lists the requests that the plane was sent, the oldest first.
+
+        Example:
+            ```python
+            requests = plane.requests()
+            for request in requests:
+                print(request.status)
+            ```
+        """
         answer: builtins.list[RecordedRequest] = self._client.call("ListRecordedRequests", (), None, options)
         return answer
 
     def charges(self, **options: Unpack[CallOptions]) -> builtins.list[Charge]:
-        """Lists what was charged, the oldest charge first."""
+        """Lists what was charged, the oldest charge first.
+
+        Example:
+            ```python
+            charges = plane.charges()
+            for charge in charges:
+                print(charge.id)
+            ```
+        """
         answer: builtins.list[Charge] = self._client.call("ListCharges", (), None, options)
         return answer

@@ -84,6 +84,7 @@ from theazo._native import (
     DoneChatEvent,
     DoneEvent,
     DoneTeamEvent,
+    DurationLimitStatus,
     EmittedEvent,
     ErrorBody,
     ErrorChatEvent,
@@ -394,6 +395,7 @@ __all__ = [
     "ChatToolCall",
     "CheckpointData",
     "ClockState",
+    "ComputeChoice",
     "ComputeChoiceInput",
     "ComputeConfig",
     "ComputeConfigDict",
@@ -432,6 +434,7 @@ __all__ = [
     "DoneEvent",
     "DoneTeamEvent",
     "Duration",
+    "DurationLimitStatus",
     "EmittedEvent",
     "Environment",
     "EnvironmentValue",
@@ -509,6 +512,7 @@ __all__ = [
     "ItemFailedFleetEvent",
     "ItemFailurePolicy",
     "ItemFailurePolicyValue",
+    "KnowledgeChoice",
     "KnowledgeChoiceInput",
     "KnowledgeFile",
     "KnowledgeFileDict",
@@ -545,6 +549,7 @@ __all__ = [
     "LongRunningOptsDict",
     "MapWorkflowStep",
     "MapWorkflowStepDict",
+    "McpChoice",
     "McpChoiceInput",
     "McpConnectOpts",
     "McpConnectOptsDict",
@@ -580,6 +585,7 @@ __all__ = [
     "Model",
     "ModelCapability",
     "ModelCapabilityValue",
+    "ModelChoice",
     "ModelChoiceInput",
     "ModelCost",
     "ModelEstimate",
@@ -2258,7 +2264,7 @@ class WorkflowStepType:
 
 
 class WaitTimeout:
-    """What happens when an event did not come in time: one of these, or the id of the step that the workflow goes on with.
+    """What happens when an event did not come in time: one of these, or the id of the step to go on with.
 
     The texts that this version knows as `WaitTimeoutValue`. A newer server may answer others.
     """
@@ -3701,12 +3707,16 @@ ToolHandlerInput = Union[
     OtherToolHandler,
 ]
 
+KnowledgeChoice = Union[bool, str, list[str]]
 KnowledgeChoiceInput = Union[bool, str, Sequence[str]]
 
+McpChoice = Union[str, list[str]]
 McpChoiceInput = Union[str, Sequence[str]]
 
+ComputeChoice = Union[ComputeRuntimeValue, ComputeConfig]
 ComputeChoiceInput = Union[ComputeRuntimeValue, ComputeConfig, ComputeConfigDict]
 
+ModelChoice = Union[str, AgentModelConfig]
 ModelChoiceInput = Union[str, AgentModelConfig, AgentModelConfigDict]
 
 StepEnvValue = Union[str, SecretReference]

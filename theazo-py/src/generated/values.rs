@@ -27,6 +27,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<CostLimitStatus>()?;
     module.add_class::<LimitStatus>()?;
     module.add_class::<MinutesLimitStatus>()?;
+    module.add_class::<DurationLimitStatus>()?;
     module.add_class::<SessionLimitsUpdate>()?;
     module.add_class::<ComputeConfig>()?;
     module.add_class::<AgentModelConfig>()?;
@@ -429,6 +430,7 @@ class!(
     CostLimitStatus,
     LimitStatus,
     MinutesLimitStatus,
+    DurationLimitStatus,
     SessionLimitsUpdate,
     ComputeConfig,
     AgentModelConfig,
@@ -1384,6 +1386,12 @@ impl LimitsStatus {
         self.0.max_compute_minutes.to_python(py)
     }
 
+    /// Time since the session was created.
+    #[getter]
+    fn max_duration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.max_duration.to_python(py)
+    }
+
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_dict(py, &self.0)
@@ -1412,6 +1420,7 @@ impl LimitsStatus {
                 ("max_cost", self.max_cost(py)?),
                 ("max_agents", self.max_agents(py)?),
                 ("max_compute_minutes", self.max_compute_minutes(py)?),
+                ("max_duration", self.max_duration(py)?),
             ],
         )
     }
@@ -1627,6 +1636,71 @@ impl MinutesLimitStatus {
                 ("limit", self.limit(py)?),
                 ("used", self.used(py)?),
                 ("remaining", self.remaining(py)?),
+                ("percentage", self.percentage(py)?),
+            ],
+        )
+    }
+}
+
+/// How long a session may be there and how long it is.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct DurationLimitStatus(pub api::DurationLimitStatus);
+
+#[pymethods]
+impl DurationLimitStatus {
+    /// Milliseconds that the session may be there.
+    #[getter]
+    fn limit_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.limit_ms.to_python(py)
+    }
+
+    /// Milliseconds since it was created.
+    #[getter]
+    fn used_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.used_ms.to_python(py)
+    }
+
+    /// Milliseconds that are left.
+    #[getter]
+    fn remaining_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.remaining_ms.to_python(py)
+    }
+
+    /// How much of the limit is used, 0 to 100.
+    #[getter]
+    fn percentage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.percentage.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "DurationLimitStatus",
+            &[
+                ("limit_ms", self.limit_ms(py)?),
+                ("used_ms", self.used_ms(py)?),
+                ("remaining_ms", self.remaining_ms(py)?),
                 ("percentage", self.percentage(py)?),
             ],
         )
@@ -12939,6 +13013,16 @@ impl ToolCallEvent {
         "tool_call"
     }
 
+    /// The id of the call, the same at its beginning and its end; null from a server that gives none.
+    #[getter]
+    fn tool_call_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::StreamEvent::ToolCall { tool_call_id, .. } => tool_call_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
     /// The name of the tool.
     #[getter]
     fn tool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -12981,7 +13065,10 @@ impl ToolCallEvent {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let _ = py;
-        repr("ToolCallEvent", &[("tool", self.tool(py)?), ("input", self.input(py)?)])
+        repr(
+            "ToolCallEvent",
+            &[("tool_call_id", self.tool_call_id(py)?), ("tool", self.tool(py)?), ("input", self.input(py)?)],
+        )
     }
 }
 
@@ -12996,6 +13083,16 @@ impl ToolResultEvent {
     #[getter]
     fn r#type(&self) -> &'static str {
         "tool_result"
+    }
+
+    /// The id of the call, the same at its beginning and its end; null from a server that gives none.
+    #[getter]
+    fn tool_call_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::StreamEvent::ToolResult { tool_call_id, .. } => tool_call_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
     }
 
     /// The name of the tool.
@@ -13040,7 +13137,10 @@ impl ToolResultEvent {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let _ = py;
-        repr("ToolResultEvent", &[("tool", self.tool(py)?), ("output", self.output(py)?)])
+        repr(
+            "ToolResultEvent",
+            &[("tool_call_id", self.tool_call_id(py)?), ("tool", self.tool(py)?), ("output", self.output(py)?)],
+        )
     }
 }
 
@@ -15111,6 +15211,16 @@ impl ToolCallTeamEvent {
         }
     }
 
+    /// The id of the call, the same at its beginning and its end; null from a server that gives none.
+    #[getter]
+    fn tool_call_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::ToolCall { tool_call_id, .. } => tool_call_id.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
     /// The name of the tool.
     #[getter]
     fn tool<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -15153,7 +15263,15 @@ impl ToolCallTeamEvent {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let _ = py;
-        repr("ToolCallTeamEvent", &[("role", self.role(py)?), ("tool", self.tool(py)?), ("input", self.input(py)?)])
+        repr(
+            "ToolCallTeamEvent",
+            &[
+                ("role", self.role(py)?),
+                ("tool_call_id", self.tool_call_id(py)?),
+                ("tool", self.tool(py)?),
+                ("input", self.input(py)?),
+            ],
+        )
     }
 }
 
@@ -15175,6 +15293,16 @@ impl ToolResultTeamEvent {
     fn role<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
             api::TeamStreamEvent::ToolResult { role, .. } => role.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// The id of the call, the same at its beginning and its end; null from a server that gives none.
+    #[getter]
+    fn tool_call_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::TeamStreamEvent::ToolResult { tool_call_id, .. } => tool_call_id.to_python(py),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -15222,7 +15350,15 @@ impl ToolResultTeamEvent {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let _ = py;
-        repr("ToolResultTeamEvent", &[("role", self.role(py)?), ("tool", self.tool(py)?), ("output", self.output(py)?)])
+        repr(
+            "ToolResultTeamEvent",
+            &[
+                ("role", self.role(py)?),
+                ("tool_call_id", self.tool_call_id(py)?),
+                ("tool", self.tool(py)?),
+                ("output", self.output(py)?),
+            ],
+        )
     }
 }
 
@@ -17626,7 +17762,7 @@ pub struct RetryStepFailurePolicy(api::StepFailurePolicy);
 #[pymethods]
 impl RetryStepFailurePolicy {
     #[new]
-    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         construct_variant(py, &shapes::RETRY_STEP_FAILURE_POLICY, ("action", "retry"), fields).map(Self)
     }
@@ -17671,7 +17807,7 @@ pub struct SkipStepFailurePolicy(api::StepFailurePolicy);
 #[pymethods]
 impl SkipStepFailurePolicy {
     #[new]
-    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         construct_variant(py, &shapes::SKIP_STEP_FAILURE_POLICY, ("action", "skip"), fields).map(Self)
     }
@@ -17716,7 +17852,7 @@ pub struct PauseStepFailurePolicy(api::StepFailurePolicy);
 #[pymethods]
 impl PauseStepFailurePolicy {
     #[new]
-    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         construct_variant(py, &shapes::PAUSE_STEP_FAILURE_POLICY, ("action", "pause"), fields).map(Self)
     }
@@ -17761,7 +17897,7 @@ pub struct AbortStepFailurePolicy(api::StepFailurePolicy);
 #[pymethods]
 impl AbortStepFailurePolicy {
     #[new]
-    #[pyo3(signature = (**fields), text_signature = "(*)")]
+    #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         construct_variant(py, &shapes::ABORT_STEP_FAILURE_POLICY, ("action", "abort"), fields).map(Self)
     }

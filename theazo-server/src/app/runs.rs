@@ -312,14 +312,23 @@ pub fn find_run(view: &View<'_>, tenant: &Tenant, id: &RunId) -> AppResult<RunRe
     require(view, tenant, id.as_str(), RunId::PREFIX)
 }
 
+/// The id of a tool call, which is unique in its run.
+fn tool_call_id(step: u32, index: u32) -> String {
+    format!("call_{step}_{index}")
+}
+
 /// What a stream of a run shows of an event, if anything.
 pub fn run_event(stored: &StoredEvent) -> Option<StreamEvent> {
     let run_id = || RunId::from(stored.scope.run_id.as_str());
     Some(match &stored.event {
         Event::ModelText { text, .. } => StreamEvent::Text { text: text.clone() },
-        Event::ToolStarted { tool, input, .. } => StreamEvent::ToolCall { tool: tool.clone(), input: input.clone() },
-        Event::ToolFinished { call, .. } => {
-            StreamEvent::ToolResult { tool: call.tool.clone(), output: call.output.clone() }
+        Event::ToolStarted { step, index, tool, input } => {
+            let tool_call_id = Some(tool_call_id(*step, *index));
+            StreamEvent::ToolCall { tool_call_id, tool: tool.clone(), input: input.clone() }
+        }
+        Event::ToolFinished { step, index, call, .. } => {
+            let tool_call_id = Some(tool_call_id(*step, *index));
+            StreamEvent::ToolResult { tool_call_id, tool: call.tool.clone(), output: call.output.clone() }
         }
         Event::RunContinued { reason } => StreamEvent::Progress { message: reason.clone(), percentage: None },
         Event::RunPaused { error: None } => {

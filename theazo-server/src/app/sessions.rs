@@ -1,10 +1,12 @@
 //! Sessions.
 
+use std::time::Duration;
+
 use serde_json::json;
 use theazo_api::{
-    CostLimitStatus, Environment, JobId, LimitStatus, LimitsStatus, MICRO_CENTS_PER_CENT, MinutesLimitStatus, Page,
-    SessionCreateOpts, SessionData, SessionForUserOpts, SessionId, SessionLimitsUpdate, SessionListFilters,
-    SessionStatus, UsageReport, check::Problems, round_to_cents,
+    CostLimitStatus, DurationInput, DurationLimitStatus, Environment, JobId, LimitStatus, LimitsStatus,
+    MICRO_CENTS_PER_CENT, MinutesLimitStatus, Page, SessionCreateOpts, SessionData, SessionForUserOpts, SessionId,
+    SessionLimitsUpdate, SessionListFilters, SessionStatus, UsageReport, check::Problems, round_to_cents,
 };
 
 use super::{
@@ -271,6 +273,17 @@ impl Context {
                 let remaining = (limit - used).max(0.0);
                 status.max_compute_minutes =
                     Some(MinutesLimitStatus { limit, used, remaining, percentage: percentage(used, limit) });
+            }
+            if let Some(DurationInput(limit)) = limits.max_duration {
+                let until = record.data.terminated_at.unwrap_or_else(|| self.app.clock.now());
+                let used = until.since(record.data.created_at).min(limit);
+                let milliseconds = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+                status.max_duration = Some(DurationLimitStatus {
+                    limit_ms: milliseconds(limit),
+                    used_ms: milliseconds(used),
+                    remaining_ms: milliseconds(limit - used),
+                    percentage: percentage(used.as_secs_f64(), limit.as_secs_f64()),
+                });
             }
             Ok(status)
         })

@@ -78,7 +78,7 @@ pub fn read_body<E: Endpoint>(value: Value) -> AppResult<E::Body> {
 
 fn checked<T: Check>(value: T) -> AppResult<T> {
     let problems = Problems::of(&value);
-    if problems.is_empty() { Ok(value) } else { Err(AppError::invalid_fields(&problems)) }
+    if problems.is_empty() { Ok(value) } else { Err(AppError::refused(value.refusal(), &problems)) }
 }
 
 fn refuse_planned(operation: &Operation, value: &Value) -> AppResult<()> {

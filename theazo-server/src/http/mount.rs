@@ -117,11 +117,11 @@ impl Routes {
     {
         self.mount::<E, _>(move |call, _, request_id| {
             let report = call.context.report.clone();
-            let store = call.context.app.store.clone();
+            let (store, is_resumed) = (call.context.app.store.clone(), call.last_event_id.is_some());
             let opened = handler(call);
             Box::pin(async move {
                 let source = opened.await?;
-                let response = event_stream(store, source);
+                let response = event_stream(store, source, is_resumed);
                 Ok(with_report(with_request_id(response, &request_id), &report))
             })
         });

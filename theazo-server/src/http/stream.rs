@@ -51,12 +51,16 @@ impl Shown {
 }
 
 /// The answer that streams a source. Its headers go out at once, before any event exists.
-pub fn event_stream(store: Store, source: EventSource) -> Response<Body> {
+///
+/// A stream that is not resumed says first where it begins: if its connection breaks before the first event, what happens
+/// until the next one is open is not lost.
+pub fn event_stream(store: Store, source: EventSource, is_resumed: bool) -> Response<Body> {
     let body = async_stream::stream! {
         let EventSource { tenant, mut filter, show } = source;
         filter.limit = Some(BATCH);
         let mut commits = store.commits();
-        yield Ok::<_, AppError>(Bytes::from_static(b": open\n\n"));
+        let place = if is_resumed { String::new() } else { format!("id: {}\n", filter.after) };
+        yield Ok::<_, AppError>(Bytes::from(place + ": open\n\n"));
         // Counted from what was sent last: what others do on the plane wakes this stream, but says nothing on it.
         let mut heartbeat = Instant::now() + HEARTBEAT;
         loop {
@@ -115,12 +119,26 @@ mod tests {
     use super::*;
     use crate::store::World;
 
+    #[tokio::test]
+    async fn a_stream_says_where_it_begins_before_anything_happens() {
+        let opening = async |is_resumed| {
+            let tenant = Tenant::new("acct_1", World::Live);
+            let filter = EventFilter { after: 41, ..EventFilter::default() };
+            let source = EventSource { tenant, filter, show: Box::new(|_| None) };
+            let mut body = event_stream(Store::in_memory().expect("it opens"), source, is_resumed).into_body();
+            body.frame().await.expect("it opens").expect("it streams").into_data().expect("it is data")
+        };
+
+        assert_eq!(opening(false).await.as_ref(), b"id: 41\n: open\n\n");
+        assert_eq!(opening(true).await.as_ref(), b": open\n\n");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_stream_shows_that_it_is_alive_while_others_keep_the_plane_busy() {
         let store = Store::in_memory().expect("it opens");
         let tenant = Tenant::new("acct_1", World::Live);
         let source = EventSource { tenant, filter: EventFilter::default(), show: Box::new(|_| None) };
-        let mut body = event_stream(store.clone(), source).into_body();
+        let mut body = event_stream(store.clone(), source, false).into_body();
         let busy = async {
             loop {
                 tokio::time::sleep(Duration::from_secs(1)).await;

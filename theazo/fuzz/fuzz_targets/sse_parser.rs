@@ -2,11 +2,9 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use oracle::{expected, parsed};
-use parser::{BYTE_ORDER_MARK, Parser, TooLarge};
+use parser::{BYTE_ORDER_MARK, Parser, RawEvent, TooLarge};
 use theazo_fuzz::Random;
 
 // The parser is private to the SDK; its file needs nothing else of it.
@@ -31,6 +29,15 @@ fn check(data: &[u8]) {
     a_new_connection_goes_on_after_the_old_one(data, &mut random);
 }
 
+/// Adds the events that the data completes.
+fn read(parser: &mut Parser, data: &[u8], events: &mut Vec<RawEvent>) -> Result<(), TooLarge> {
+    parser.push(Bytes::copy_from_slice(data));
+    while let Some(event) = parser.next()? {
+        events.push(event);
+    }
+    Ok(())
+}
+
 /// The data in a few pieces, some of them empty.
 fn cut<'a>(data: &'a [u8], random: &mut Random) -> Vec<&'a [u8]> {
     let mut cuts: Vec<usize> = (0..random.below(6)).map(|_| random.below(data.len() + 1)).collect();
@@ -40,8 +47,8 @@ fn cut<'a>(data: &'a [u8], random: &mut Random) -> Vec<&'a [u8]> {
 }
 
 fn a_limit_cuts_off_and_changes_nothing(data: &[u8], expected: &oracle::Reading) {
-    let (mut parser, mut events) = (Parser::with_limit(16), VecDeque::new());
-    let outcome = parser.feed(&Bytes::copy_from_slice(data), &mut events);
+    let (mut parser, mut events) = (Parser::with_limit(16), Vec::new());
+    let outcome = read(&mut parser, data, &mut events);
     assert!(events.iter().all(|event| event.data.len() <= 16), "an event is larger than the limit: {events:?}");
     let given: Vec<_> =
         events.into_iter().map(|event| (event.id, String::from_utf8_lossy(&event.data).into_owned())).collect();
@@ -58,7 +65,7 @@ fn a_limit_cuts_off_and_changes_nothing(data: &[u8], expected: &oracle::Reading)
 fn a_new_connection_goes_on_after_the_old_one(data: &[u8], random: &mut Random) {
     let (old, new) = data.split_at(random.below(data.len() + 1));
     let mut parser = Parser::default();
-    parser.feed(&Bytes::copy_from_slice(old), &mut VecDeque::new()).expect("no event is too large");
+    read(&mut parser, old, &mut Vec::new()).expect("no event is too large");
     // It reads what one connection would that said the old one's id first.
     let id = parser.last_event_id().unwrap_or_default();
     let rest = new.strip_prefix(BYTE_ORDER_MARK).unwrap_or(new);

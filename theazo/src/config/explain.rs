@@ -30,6 +30,13 @@ impl fmt::Display for Source {
 }
 
 /// A setting with its effective value.
+///
+/// ```
+/// for setting in theazo::Config::new().timeout(std::time::Duration::from_secs(5)).explain()?.settings() {
+///     println!("{} is {}, by {} (or {})", setting.name, setting.value, setting.source, setting.variable);
+/// }
+/// # Ok::<(), theazo::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Setting {
@@ -96,6 +103,13 @@ impl Explanation {
     }
 
     /// Every setting.
+    ///
+    /// ```
+    /// let explanation = theazo::Config::new().explain()?;
+    /// let names: Vec<&str> = explanation.settings().iter().map(|setting| setting.name).collect();
+    /// assert!(names.contains(&"base_url") && names.contains(&"log"));
+    /// # Ok::<(), theazo::Error>(())
+    /// ```
     pub fn settings(&self) -> &[Setting] {
         &self.settings
     }

@@ -38,6 +38,35 @@ use crate::{
 /// let theazo = config.build().await?;
 /// # Ok(()) }
 /// ```
+///
+/// Everything that can be set by a value has a variable of the environment too:
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::config::{HttpVersion, LogLevel};
+///
+/// let config = theazo::Config::new()
+///     .api_key("th_live_0123456789abcdefWXYZ")
+///     .base_url("https://theazo.example.com")
+///     .timeout(Duration::from_secs(10)) // one attempt
+///     .deadline(Duration::from_secs(60)) // a call with all its attempts
+///     .connect_timeout(Duration::from_secs(2))
+///     .max_retries(4)
+///     .proxy("http://proxy.example.com:3128")
+///     .ca_file("/etc/ssl/private-authority.pem")
+///     .http_version(HttpVersion::Http1)
+///     .pool_max_idle(16)
+///     .pool_idle_timeout(Duration::from_secs(20))
+///     .max_answer_bytes(64 << 20)
+///     .log(LogLevel::Info)
+///     .log_bodies(false)
+///     .header("x-team", "growth")
+///     .language("rust")
+///     .integration("my-framework/1.2");
+/// assert!(!config.is_local());
+/// assert_eq!(config.explain()?.get("timeout").unwrap().value, "10s");
+/// # Ok::<(), theazo::Error>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Config {
     pub(crate) settings: Settings,
@@ -58,6 +87,12 @@ impl Config {
     }
 
     /// A configuration with a key and otherwise nothing.
+    ///
+    /// ```
+    /// let config = theazo::Config::with_api_key("th_test_0123456789abcdefWXYZ");
+    /// assert_eq!(config.explain()?.get("api_key").unwrap().value, "th_test_...WXYZ");
+    /// # Ok::<(), theazo::Error>(())
+    /// ```
     pub fn with_api_key(api_key: impl Into<Secret>) -> Self {
         Self::new().api_key(api_key)
     }
@@ -82,6 +117,15 @@ impl Config {
 
     /// Your own compute providers (bring your own). They are sealed into each session that this client creates, are not
     /// sent with any other call, and are never shown.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), theazo::Error> {
+    /// use theazo::types::ComputeProviderConfig;
+    ///
+    /// let e2b = ComputeProviderConfig::new("e2b").credential("apiKey", "e2b_0123456789");
+    /// let theazo = theazo::Config::new().compute(e2b).build().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn compute(mut self, compute: impl Into<ComputeProviders>) -> Self {
         self.compute = Some(compute.into());
         self
@@ -89,12 +133,35 @@ impl Config {
 
     /// Your own model provider (bring your own). It is sealed into each session that this client creates, is not sent with
     /// any other call, and is never shown.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), theazo::Error> {
+    /// use theazo::types::ModelProviderConfig;
+    ///
+    /// let anthropic = ModelProviderConfig::new("anthropic").credential("apiKey", "sk-ant-0123456789");
+    /// let theazo = theazo::Config::new().models(anthropic).build().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn models(mut self, models: impl Into<ModelProviderConfig>) -> Self {
         self.models = Some(models.into());
         self
     }
 
     /// Adds a hook, which is told of requests, answers, retries and stream events.
+    ///
+    /// ```
+    /// use theazo::hooks::{Hook, RetryEvent};
+    ///
+    /// struct Retries;
+    ///
+    /// impl Hook for Retries {
+    ///     fn on_retry(&self, retry: &RetryEvent<'_>) {
+    ///         println!("{} is tried again: {}", retry.operation, retry.problem);
+    ///     }
+    /// }
+    ///
+    /// let config = theazo::Config::new().hook(Retries);
+    /// ```
     pub fn hook(mut self, hook: impl Hook) -> Self {
         self.hooks.push(Arc::new(hook));
         self
@@ -103,7 +170,15 @@ impl Config {
     /// Sends requests through this client instead of the built-in one: a test double, a recorder, a gateway.
     ///
     /// Retries, timeouts and everything else stay as they are. Proxy, certificate, HTTP version and pool settings are the
-    /// business of the injected client.
+    /// business of the injected client. [`HttpClient`] shows one.
+    ///
+    /// ```
+    /// use theazo::transport::HttpClient;
+    ///
+    /// fn through(client: impl HttpClient) -> theazo::Config {
+    ///     theazo::Config::with_api_key("th_test_0123456789abcdef").http_client(client)
+    /// }
+    /// ```
     pub fn http_client(mut self, client: impl HttpClient) -> Self {
         self.http_client = Some(Arc::new(client));
         self
@@ -111,6 +186,11 @@ impl Config {
 
     /// Where the trace that a call belongs to comes from: a function that gives the `traceparent` of the present span, for
     /// example from OpenTelemetry, or nothing. A call without one begins a trace of its own.
+    ///
+    /// ```
+    /// # fn present_traceparent() -> Option<String> { None }
+    /// let config = theazo::Config::new().trace_context(present_traceparent);
+    /// ```
     pub fn trace_context(mut self, context: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
         self.trace_context = Some(Arc::new(context));
         self
@@ -118,6 +198,12 @@ impl Config {
 
     /// Takes what is not set from the environment; the table of [`explain`](Self::explain) names the variables. A variable
     /// that is empty counts as not set.
+    ///
+    /// ```
+    /// // The base address is set, so `THEAZO_BASE_URL` does not count; the other variables do.
+    /// let config = theazo::Config::new().base_url("http://localhost:8787").or_environment()?;
+    /// # Ok::<(), theazo::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

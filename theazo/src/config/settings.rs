@@ -30,7 +30,14 @@ pub const DEFAULT_POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// How large an answer may be that is not a stream: 256 MiB.
 pub const DEFAULT_MAX_ANSWER_BYTES: u64 = 256 << 20;
 
-/// Which version of HTTP is spoken.
+/// Which version of HTTP is spoken. [`Config::http_version`] takes it; the variable `THEAZO_HTTP_VERSION` has it as text.
+///
+/// ```
+/// use theazo::config::HttpVersion;
+///
+/// assert_eq!("1.1".parse(), Ok(HttpVersion::Http1));
+/// assert_eq!(HttpVersion::default(), HttpVersion::Auto);
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpVersion {
@@ -66,7 +73,15 @@ impl fmt::Display for HttpVersion {
     }
 }
 
-/// How much the client writes to standard error about its calls.
+/// How much the client writes to standard error about its calls. [`Config::log`] takes it; the variable `THEAZO_LOG` has it
+/// as text.
+///
+/// ```
+/// use theazo::config::LogLevel;
+///
+/// assert_eq!("debug".parse(), Ok(LogLevel::Debug));
+/// assert!(LogLevel::Debug > LogLevel::Info, "a level includes those before it");
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum LogLevel {
@@ -197,6 +212,17 @@ settings! {
     /// Whether what is written has the bodies of requests and answers too, which may hold what your users said; not by
     /// default.
     log_bodies(bool): bool = "THEAZO_LOG_BODIES", read flag, show plain, default "false";
+}
+
+impl Settings {
+    /// Refuses a time in which nothing can happen.
+    pub fn check(&self) -> Result<(), Error> {
+        let times = [("timeout", self.timeout), ("deadline", self.deadline), ("connect_timeout", self.connect_timeout)];
+        match times.into_iter().find(|(_, time)| *time == Some(Duration::ZERO)) {
+            Some((name, _)) => Err(Error::configuration(format!("`{name}` must be longer than zero"))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The variable of the process.

@@ -9,6 +9,16 @@ impl crate::Activity {
     /// Streams everything that happens, from now on: log entries, spans, metrics and changes of state.
     ///
     /// A stream that breaks resumes after the last event that arrived.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut events =
+    ///     theazo.activity().stream().session_id("ses_9f27c4e1b0a3").agent_id("agt_51d0e7a9c2f4").await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn stream(&self) -> StreamActivityRequest {
         StreamActivityRequest {
             draft: Draft::new(

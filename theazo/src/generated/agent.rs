@@ -8,6 +8,15 @@ use crate::{
 
 impl crate::Agent {
     /// Gives the agent a task and waits for the result. What it did before is remembered.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// use theazo::types::Cost;
+    ///
+    /// let result = agent.run("Compare it with last year").max_cost(Cost::cents(25)).await?;
+    /// println!("{}", result.output);
+    /// # Ok(()) }
+    /// ```
     pub fn run(&self, task: impl Into<String>) -> RunAgentRequest {
         RunAgentRequest {
             draft: Draft::new(
@@ -23,21 +32,51 @@ impl crate::Agent {
     ///
     /// This is the published stream: open it, then post a run with `stream: true`. `agent.stream` does both in one
     /// call.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let mut events = agent.watch().await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn watch(&self) -> WatchAgentRequest {
         WatchAgentRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
 
     /// Reports the state of the agent, its present or last task, and what it cost so far.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let status = agent.status().await?;
+    /// println!("{}", status.status);
+    /// # Ok(()) }
+    /// ```
     pub fn status(&self) -> GetAgentStatusRequest {
         GetAgentStatusRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
 
     /// Pauses the agent. Its files stay, its programs stop, and it costs nothing until it is resumed.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let snapshot = agent.pause().await?;
+    /// println!("{}", snapshot.id);
+    /// # Ok(()) }
+    /// ```
     pub fn pause(&self) -> PauseAgentRequest {
         PauseAgentRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
 
     /// Resumes a paused agent; a run that was paused with it goes on.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// agent.resume().checkpoint("ckpt_d41a7f0b93e6").provider("e2b").await?;
+    /// println!("{}", agent.data().status);
+    /// # Ok(()) }
+    /// ```
     pub fn resume(&self) -> ResumeAgentRequest {
         ResumeAgentRequest {
             draft: Draft::new(
@@ -51,11 +90,25 @@ impl crate::Agent {
     }
 
     /// Runs the task of the agent's last failed run again.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// agent.retry().await?;
+    /// println!("{}", agent.data().status);
+    /// # Ok(()) }
+    /// ```
     pub fn retry(&self) -> RetryAgentRequest {
         RetryAgentRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
     }
 
     /// Ends the agent and removes its sandbox with everything in it.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// agent.terminate().await?;
+    /// println!("{}", agent.data().status);
+    /// # Ok(()) }
+    /// ```
     pub fn terminate(&self) -> TerminateAgentRequest {
         TerminateAgentRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
     }
@@ -63,6 +116,18 @@ impl crate::Agent {
     /// Says something to the agent while it works, or wakes it if it hibernates.
     ///
     /// The agent reads it before its next step. An agent that has ended refuses it with `conflict`.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// use serde_json::json;
+    ///
+    /// agent
+    ///     .send("Build 42 fails: see the log.")
+    ///     .r#type("new_failure")
+    ///     .metadata([("build", json!(42)), ("log_url", json!("https://ci.example.com/42"))])
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     pub fn send(&self, content: impl Into<String>) -> SendToAgentRequest {
         SendToAgentRequest {
             draft: Draft::new(
@@ -75,6 +140,13 @@ impl crate::Agent {
     }
 
     /// Reports how far a long-running agent is: its phase, its checkpoints and how long it was active.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let progress = agent.progress().await?;
+    /// println!("{}", progress.status);
+    /// # Ok(()) }
+    /// ```
     pub fn progress(&self) -> GetAgentProgressRequest {
         GetAgentProgressRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
@@ -83,6 +155,20 @@ impl crate::Agent {
     ///
     /// The program has 120 seconds unless `timeout` says otherwise; then it is killed and the call fails with
     /// `timeout`. Of each output stream the first MiB is kept.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    /// use theazo::types::ComputeRuntime;
+    ///
+    /// let result = agent
+    ///     .exec(ComputeRuntime::Python, "print(sum(range(10)))")
+    ///     .timeout(Duration::from_secs(30))
+    ///     .repeatable(true)
+    ///     .await?;
+    /// println!("{}", result.stdout);
+    /// # Ok(()) }
+    /// ```
     pub fn exec(&self, language: impl Into<api::ComputeRuntime>, code: impl Into<String>) -> ExecInAgentRequest {
         ExecInAgentRequest {
             draft: Draft::new(
@@ -99,6 +185,22 @@ impl crate::Agent {
     /// `exit` ends a stream whose program ended, whatever its exit code; `error` ends one whose program could not be
     /// started, was killed at its `timeout` or was lost with its sandbox. A stream that breaks resumes after the last
     /// event that arrived; the program is not started again. Leaving the stream early kills the program.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    /// use theazo::types::ComputeRuntime;
+    ///
+    /// let mut events = agent
+    ///     .exec_stream(ComputeRuntime::Python, "print(input())")
+    ///     .timeout(Duration::from_secs(600))
+    ///     .stdin(true)
+    ///     .await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn exec_stream(&self, language: impl Into<api::ComputeRuntime>, code: impl Into<String>) -> StreamExecRequest {
         StreamExecRequest {
             draft: Draft::new(
@@ -111,6 +213,15 @@ impl crate::Agent {
     }
 
     /// Lists the processes in the agent's sandbox, by their numbers.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let mut processes = agent.processes().limit(50).items();
+    /// while let Some(process) = processes.next().await {
+    ///     println!("{}", process?.pid);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn processes(&self) -> ListProcessesRequest {
         ListProcessesRequest {
             draft: Draft::new(
@@ -123,6 +234,15 @@ impl crate::Agent {
     }
 
     /// Lists the checkpoints of the agent, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let mut checkpoints = agent.checkpoints().limit(50).items();
+    /// while let Some(checkpoint) = checkpoints.next().await {
+    ///     println!("{}", checkpoint?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn checkpoints(&self) -> ListCheckpointsRequest {
         ListCheckpointsRequest {
             draft: Draft::new(
@@ -137,6 +257,13 @@ impl crate::Agent {
     /// Makes a checkpoint: a snapshot of the agent's sandbox with a note of how far it is.
     ///
     /// `agent.resume` goes on from it.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let checkpoint = agent.checkpoint().phase("indexing").progress(62.5).await?;
+    /// println!("{}", checkpoint.id);
+    /// # Ok(()) }
+    /// ```
     pub fn checkpoint(&self) -> CreateCheckpointRequest {
         CreateCheckpointRequest {
             draft: Draft::new(
@@ -152,6 +279,17 @@ impl crate::Agent {
     ///
     /// A stream that breaks resumes after the last event that arrived; the run is not started again. Leaving the stream
     /// early cancels the run.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// use theazo::types::Cost;
+    ///
+    /// let mut events = agent.stream("Summarise the quarterly report").max_cost(Cost::cents(25)).await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn stream(&self, task: impl Into<String>) -> StreamAgentRunRequest {
         StreamAgentRunRequest {
             draft: Draft::new(
@@ -164,6 +302,17 @@ impl crate::Agent {
     }
 
     /// Streams the log entries of the agent as they happen, from now on, with a heartbeat every 15 seconds.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// use theazo::types::LogLevel;
+    ///
+    /// let mut events = agent.logs().level(LogLevel::Warn).await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn logs(&self) -> StreamAgentLogsRequest {
         StreamAgentLogsRequest {
             draft: Draft::new(&self.transport, vec![self.path_id()], api::AgentLogFilters { level: None }, ()),
@@ -352,8 +501,12 @@ impl SendToAgentRequest {
     }
 
     /// What the agent may want to know about it.
-    pub fn metadata(mut self, metadata: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.metadata = Some(metadata);
+    pub fn metadata(
+        mut self,
+        metadata: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.metadata =
+            Some(metadata.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -548,8 +701,12 @@ impl CreateCheckpointRequest {
     }
 
     /// Your own notes.
-    pub fn metadata(mut self, metadata: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.metadata = Some(metadata);
+    pub fn metadata(
+        mut self,
+        metadata: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.metadata =
+            Some(metadata.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 

@@ -8,6 +8,12 @@ use crate::{
 
 impl crate::AgentExecs {
     /// Writes to the standard input of a program that was started with `stdin`.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// agent.execs().write("exec_0c9d3b7e12f8", "eWVzCg==").close(true).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn write(&self, exec_id: impl Into<api::ExecId>, data: impl Into<String>) -> WriteToExecRequest {
         WriteToExecRequest {
             draft: Draft::new(
@@ -20,6 +26,14 @@ impl crate::AgentExecs {
     }
 
     /// Sends a signal to a program and all that it started. A program that has ended stays as it is.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// use theazo::types::ExecSignal;
+    ///
+    /// agent.execs().kill("exec_0c9d3b7e12f8").signal(ExecSignal::Terminate).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn kill(&self, exec_id: impl Into<api::ExecId>) -> KillExecRequest {
         KillExecRequest {
             draft: Draft::new(

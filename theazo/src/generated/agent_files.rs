@@ -8,6 +8,14 @@ use crate::{
 
 impl crate::AgentFiles {
     /// Lists a folder of the agent's sandbox, by name.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// for entry in agent.files().list().dir("/workspace/charts").await? {
+    ///     println!("{}", entry.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListFilesRequest {
         ListFilesRequest {
             draft: Draft::new(&self.transport, vec![self.path_id()], api::FileListOpts { dir: None }, ()),
@@ -15,6 +23,12 @@ impl crate::AgentFiles {
     }
 
     /// Removes a file or folder from the agent's sandbox.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// agent.files().delete("charts/revenue.png").recursive(true).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, path: impl Into<String>) -> DeleteFileRequest {
         DeleteFileRequest {
             draft: Draft::new(
@@ -27,6 +41,13 @@ impl crate::AgentFiles {
     }
 
     /// Moves a file or folder in the agent's sandbox, or gives it another name, and makes the folders that it needs.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let entry = agent.files().rename("draft.md", "reports/final.md").overwrite(true).await?;
+    /// println!("{}", entry.name);
+    /// # Ok(()) }
+    /// ```
     pub fn rename(&self, source: impl Into<String>, target: impl Into<String>) -> MoveFileRequest {
         MoveFileRequest {
             draft: Draft::new(
@@ -39,6 +60,13 @@ impl crate::AgentFiles {
     }
 
     /// Makes a folder in the agent's sandbox, with those that it is in. A folder that is there already stays as it is.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let entry = agent.files().make_dir("reports/2026").await?;
+    /// println!("{}", entry.name);
+    /// # Ok(()) }
+    /// ```
     pub fn make_dir(&self, path: impl Into<String>) -> MakeFolderRequest {
         MakeFolderRequest {
             draft: Draft::new(&self.transport, vec![self.path_id()], (), api::FolderMakeOpts { path: path.into() }),

@@ -11,11 +11,27 @@ impl crate::AgentPorts {
     ///
     /// The address works as long as the agent has its sandbox; while nothing listens on the port it answers 502.
     /// Whoever knows the address may call it.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let port = agent.ports().expose(8080).await?;
+    /// println!("{}", port.url);
+    /// # Ok(()) }
+    /// ```
     pub fn expose(&self, port: i64) -> ExposePortRequest {
         ExposePortRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), api::PortExposeOpts { port }) }
     }
 
     /// Lists the ports of the agent that are exposed, by their numbers.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let mut ports = agent.ports().list().limit(50).items();
+    /// while let Some(port) = ports.next().await {
+    ///     println!("{}", port?.url);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListPortsRequest {
         ListPortsRequest {
             draft: Draft::new(
@@ -28,6 +44,12 @@ impl crate::AgentPorts {
     }
 
     /// Makes a port unreachable from outside. What listens on it goes on.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// agent.ports().close("8080").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn close(&self, port: impl Into<String>) -> ClosePortRequest {
         ClosePortRequest { draft: Draft::new(&self.transport, vec![self.path_id(), port.into()], (), ()) }
     }

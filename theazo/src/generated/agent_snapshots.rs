@@ -8,6 +8,15 @@ use crate::{
 
 impl crate::AgentSnapshots {
     /// Lists the snapshots of the agent, the newest first: those of its pauses and of its checkpoints.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let mut snapshots = agent.snapshots().list().limit(50).items();
+    /// while let Some(snapshot) = snapshots.next().await {
+    ///     println!("{}", snapshot?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListSnapshotsRequest {
         ListSnapshotsRequest {
             draft: Draft::new(
@@ -23,6 +32,13 @@ impl crate::AgentSnapshots {
     ///
     /// The new agent has the options of the old one and remembers what the old one did until then. One agent more than
     /// `maxAgents` allows is refused with `session_limit_exceeded`.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let new_agent = agent.snapshots().fork("snap_6c0f92e4ab17").name("researcher-b").provider("e2b").await?;
+    /// println!("{}", new_agent.id());
+    /// # Ok(()) }
+    /// ```
     pub fn fork(&self, snapshot_id: impl Into<api::SnapshotId>) -> ForkSnapshotRequest {
         ForkSnapshotRequest {
             draft: Draft::new(

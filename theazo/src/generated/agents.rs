@@ -8,11 +8,29 @@ use crate::{
 
 impl crate::Agents {
     /// Fetches an agent.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let agent = theazo.agents().get("agt_51d0e7a9c2f4").await?;
+    /// println!("{}", agent.id());
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, agent_id: impl Into<api::AgentId>) -> GetAgentRequest {
         GetAgentRequest { draft: Draft::new(&self.transport, vec![agent_id.into().to_string()], (), ()) }
     }
 
     /// Lists the agents of all sessions, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::AgentStatus;
+    ///
+    /// let mut agents = theazo.agents().list().status(AgentStatus::Running).provider("local").items();
+    /// while let Some(agent) = agents.next().await {
+    ///     println!("{}", agent?.id());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListAgentsRequest {
         ListAgentsRequest {
             draft: Draft::new(
@@ -35,6 +53,18 @@ impl crate::Agents {
     ///
     /// Wherever the name of an agent is asked for, the name or the id of a definition may be given. Of two definitions
     /// with one name the newest counts.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let definition = theazo
+    ///     .agents()
+    ///     .define("researcher")
+    ///     .description("Finds and sums up what is published on a subject.")
+    ///     .model("anthropic/claude-sonnet")
+    ///     .await?;
+    /// println!("{}", definition.id);
+    /// # Ok(()) }
+    /// ```
     pub fn define(&self, name: impl Into<String>) -> DefineAgentRequest {
         DefineAgentRequest {
             draft: Draft::new(
@@ -59,6 +89,15 @@ impl crate::Agents {
     }
 
     /// Lists the agent definitions, each in its newest version, the newest definition first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut definitions = theazo.agents().definitions().limit(50).items();
+    /// while let Some(definition) = definitions.next().await {
+    ///     println!("{}", definition?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn definitions(&self) -> ListAgentDefinitionsRequest {
         ListAgentDefinitionsRequest {
             draft: Draft::new(&self.transport, vec![], api::AgentDefinitionListOpts { limit: None, cursor: None }, ()),
@@ -66,6 +105,13 @@ impl crate::Agents {
     }
 
     /// Fetches an agent definition, in its newest version or an earlier one.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let definition = theazo.agents().get_definition("adef_7b3e90c1d5f2").version(1).await?;
+    /// println!("{}", definition.name);
+    /// # Ok(()) }
+    /// ```
     pub fn get_definition(&self, definition_id: impl Into<api::AgentDefinitionId>) -> GetAgentDefinitionRequest {
         GetAgentDefinitionRequest {
             draft: Draft::new(
@@ -80,6 +126,18 @@ impl crate::Agents {
     /// Changes what is given of an agent definition and keeps the rest, as a new version.
     ///
     /// Agents that were made from an earlier version stay as they are.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let definition = theazo
+    ///     .agents()
+    ///     .update_definition("adef_7b3e90c1d5f2")
+    ///     .name("researcher")
+    ///     .description("Finds what is published on a subject.")
+    ///     .await?;
+    /// println!("{}", definition.name);
+    /// # Ok(()) }
+    /// ```
     pub fn update_definition(&self, definition_id: impl Into<api::AgentDefinitionId>) -> UpdateAgentDefinitionRequest {
         UpdateAgentDefinitionRequest {
             draft: Draft::new(
@@ -105,6 +163,13 @@ impl crate::Agents {
     }
 
     /// Goes back to an earlier version of an agent definition: what it says becomes a new version.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let definition = theazo.agents().rollback("adef_7b3e90c1d5f2", 1).await?;
+    /// println!("{}", definition.name);
+    /// # Ok(()) }
+    /// ```
     pub fn rollback(
         &self,
         definition_id: impl Into<api::AgentDefinitionId>,
@@ -121,6 +186,15 @@ impl crate::Agents {
     }
 
     /// Lists the versions of an agent definition, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut versions = theazo.agents().versions("adef_7b3e90c1d5f2").limit(50).items();
+    /// while let Some(version) = versions.next().await {
+    ///     println!("{}", version?.version);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn versions(&self, definition_id: impl Into<api::AgentDefinitionId>) -> ListAgentDefinitionVersionsRequest {
         ListAgentDefinitionVersionsRequest {
             draft: Draft::new(
@@ -133,6 +207,13 @@ impl crate::Agents {
     }
 
     /// Makes a definition of its own of what an agent definition says in its newest version.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let definition = theazo.agents().duplicate_definition("adef_7b3e90c1d5f2").name("researcher-eu").await?;
+    /// println!("{}", definition.name);
+    /// # Ok(()) }
+    /// ```
     pub fn duplicate_definition(
         &self,
         definition_id: impl Into<api::AgentDefinitionId>,
@@ -148,6 +229,12 @@ impl crate::Agents {
     }
 
     /// Removes an agent definition with all its versions. Agents that were made from it go on.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.agents().delete_definition("adef_7b3e90c1d5f2").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete_definition(&self, definition_id: impl Into<api::AgentDefinitionId>) -> DeleteAgentDefinitionRequest {
         DeleteAgentDefinitionRequest {
             draft: Draft::new(&self.transport, vec![definition_id.into().to_string()], (), ()),
@@ -157,6 +244,13 @@ impl crate::Agents {
     /// Attaches a customization to an agent definition, or moves one that is attached to another place.
     ///
     /// It is no part of a version: agents have what is attached when they are made.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let attachment = theazo.agents().attach("adef_7b3e90c1d5f2", "cust_c5d80e13b7a9").order(2).await?;
+    /// println!("{}", attachment.customization_id);
+    /// # Ok(()) }
+    /// ```
     pub fn attach(
         &self,
         definition_id: impl Into<api::AgentDefinitionId>,
@@ -173,6 +267,12 @@ impl crate::Agents {
     }
 
     /// Detaches a customization from an agent definition. One that is not attached is no error.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.agents().detach("adef_7b3e90c1d5f2", "cust_c5d80e13b7a9").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn detach(
         &self,
         definition_id: impl Into<api::AgentDefinitionId>,
@@ -189,6 +289,15 @@ impl crate::Agents {
     }
 
     /// Lists the customizations that are attached to an agent definition, in the order in which they apply.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut attachments = theazo.agents().attachments("adef_7b3e90c1d5f2").limit(50).items();
+    /// while let Some(attachment) = attachments.next().await {
+    ///     println!("{}", attachment?.customization_id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn attachments(&self, definition_id: impl Into<api::AgentDefinitionId>) -> ListAttachmentsRequest {
         ListAttachmentsRequest {
             draft: Draft::new(

@@ -10,6 +10,15 @@ impl crate::ApiKeys {
     /// Creates an API key. The answer has the key itself, this once: only a hash of it is kept.
     ///
     /// A test key can make test keys alone; asking it for a live one fails with `forbidden`.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::ApiKeyEnvironment;
+    ///
+    /// let key = theazo.api_keys().create("backend of the web shop", ApiKeyEnvironment::Live).await?;
+    /// println!("{}", key.id);
+    /// # Ok(()) }
+    /// ```
     pub fn create(
         &self,
         name: impl Into<String>,
@@ -26,6 +35,15 @@ impl crate::ApiKeys {
     }
 
     /// Lists API keys, the newest first, revoked ones included. The keys themselves are not shown.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut keys = theazo.api_keys().list().limit(50).items();
+    /// while let Some(key) = keys.next().await {
+    ///     println!("{}", key?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListApiKeysRequest {
         ListApiKeysRequest {
             draft: Draft::new(&self.transport, vec![], api::ApiKeyListOpts { limit: None, cursor: None }, ()),
@@ -33,6 +51,13 @@ impl crate::ApiKeys {
     }
 
     /// Revokes an API key: it is refused from now on. A key that is revoked already stays as it is.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let key = theazo.api_keys().revoke("key_73d1e0a8c4f5").await?;
+    /// println!("{}", key.name);
+    /// # Ok(()) }
+    /// ```
     pub fn revoke(&self, key_id: impl Into<api::ApiKeyId>) -> RevokeApiKeyRequest {
         RevokeApiKeyRequest { draft: Draft::new(&self.transport, vec![key_id.into().to_string()], (), ()) }
     }

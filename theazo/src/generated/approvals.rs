@@ -8,6 +8,18 @@ use crate::{
 
 impl crate::Approvals {
     /// Lists approvals, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::ApprovalStatus;
+    ///
+    /// let mut approvals =
+    ///     theazo.approvals().list().session_id("ses_9f27c4e1b0a3").status(ApprovalStatus::Pending).items();
+    /// while let Some(approval) = approvals.next().await {
+    ///     println!("{}", approval?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListApprovalsRequest {
         ListApprovalsRequest {
             draft: Draft::new(
@@ -20,6 +32,13 @@ impl crate::Approvals {
     }
 
     /// Fetches an approval.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let approval = theazo.approvals().get("apr_6c1fe08b4a97").await?;
+    /// println!("{}", approval.status);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, approval_id: impl Into<api::ApprovalId>) -> GetApprovalRequest {
         GetApprovalRequest { draft: Draft::new(&self.transport, vec![approval_id.into().to_string()], (), ()) }
     }
@@ -28,6 +47,18 @@ impl crate::Approvals {
     ///
     /// Approving again what is approved changes nothing. What was denied is refused with `conflict`, and what expired
     /// with `approval_expired`.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let approval = theazo
+    ///     .approvals()
+    ///     .approve("apr_6c1fe08b4a97")
+    ///     .modifications([("subject", "Your report is ready")])
+    ///     .decided_by("grace@example.com")
+    ///     .await?;
+    /// println!("{}", approval.status);
+    /// # Ok(()) }
+    /// ```
     pub fn approve(&self, approval_id: impl Into<api::ApprovalId>) -> ApproveActionRequest {
         ApproveActionRequest {
             draft: Draft::new(
@@ -43,6 +74,18 @@ impl crate::Approvals {
     ///
     /// Denying again what is denied changes nothing. What was approved is refused with `conflict`, and what expired
     /// with `approval_expired`.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let approval = theazo
+    ///     .approvals()
+    ///     .deny("apr_6c1fe08b4a97")
+    ///     .reason("The numbers are of last year.")
+    ///     .decided_by("grace@example.com")
+    ///     .await?;
+    /// println!("{}", approval.status);
+    /// # Ok(()) }
+    /// ```
     pub fn deny(&self, approval_id: impl Into<api::ApprovalId>) -> DenyActionRequest {
         DenyActionRequest {
             draft: Draft::new(
@@ -55,6 +98,17 @@ impl crate::Approvals {
     }
 
     /// Approves several. Each is decided on its own, and the answer has a result for each.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let result = theazo
+    ///     .approvals()
+    ///     .bulk_approve(["apr_6c1fe08b4a97", "apr_d4e5f6"])
+    ///     .decided_by("grace@example.com")
+    ///     .await?;
+    /// println!("{}", result.succeeded);
+    /// # Ok(()) }
+    /// ```
     pub fn bulk_approve(&self, ids: impl IntoIterator<Item = impl Into<api::ApprovalId>>) -> BulkApproveActionsRequest {
         BulkApproveActionsRequest {
             draft: Draft::new(
@@ -67,6 +121,18 @@ impl crate::Approvals {
     }
 
     /// Denies several. Each is decided on its own, and the answer has a result for each.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let result = theazo
+    ///     .approvals()
+    ///     .bulk_deny(["apr_6c1fe08b4a97", "apr_d4e5f6"])
+    ///     .reason("Not this week.")
+    ///     .decided_by("grace@example.com")
+    ///     .await?;
+    /// println!("{}", result.succeeded);
+    /// # Ok(()) }
+    /// ```
     pub fn bulk_deny(&self, ids: impl IntoIterator<Item = impl Into<api::ApprovalId>>) -> BulkDenyActionsRequest {
         BulkDenyActionsRequest {
             draft: Draft::new(
@@ -168,8 +234,12 @@ pub struct ApproveActionRequest {
 
 impl ApproveActionRequest {
     /// Members of the action's `params` to change before it is done.
-    pub fn modifications(mut self, modifications: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.modifications = Some(modifications);
+    pub fn modifications(
+        mut self,
+        modifications: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.modifications =
+            Some(modifications.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 

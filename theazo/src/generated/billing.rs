@@ -10,11 +10,34 @@ impl crate::Billing {
     /// Fetches the account's subscription.
     ///
     /// An account that never chose a plan has the plan `free` in the state `active`.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let subscription = theazo.billing().get_subscription().await?;
+    /// println!("{}", subscription.status);
+    /// # Ok(()) }
+    /// ```
     pub fn get_subscription(&self) -> GetSubscriptionRequest {
         GetSubscriptionRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Makes a page on which a person pays for a plan, and returns its address.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::BillingPlan;
+    ///
+    /// let page = theazo
+    ///     .billing()
+    ///     .create_checkout(
+    ///         BillingPlan::Pro,
+    ///         "https://acme.example/billing/done",
+    ///         "https://acme.example/billing",
+    ///     )
+    ///     .await?;
+    /// println!("{}", page.url);
+    /// # Ok(()) }
+    /// ```
     pub fn create_checkout(
         &self,
         plan: impl Into<api::BillingPlan>,
@@ -36,11 +59,25 @@ impl crate::Billing {
     }
 
     /// Returns the address of the page on which a person changes the plan, the payment method and the invoices.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let page = theazo.billing().get_portal_url().await?;
+    /// println!("{}", page.url);
+    /// # Ok(()) }
+    /// ```
     pub fn get_portal_url(&self) -> GetBillingPortalRequest {
         GetBillingPortalRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Tells how many credits the account has left.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let balance = theazo.billing().get_credit_balance().await?;
+    /// println!("{}", balance.credits);
+    /// # Ok(()) }
+    /// ```
     pub fn get_credit_balance(&self) -> GetCreditBalanceRequest {
         GetCreditBalanceRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
@@ -50,36 +87,113 @@ impl crate::Billing {
     /// A budget holds against whatever is below it: an account's budget against each user's, a user's against each
     /// session's limits, those against each run's. What would pass any of them is refused with `session_limit_exceeded`
     /// before it is spent.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{BillingBudgetConfig, Cost};
+    ///
+    /// let status = theazo
+    ///     .billing()
+    ///     .set_budget(BillingBudgetConfig {
+    ///         monthly: Some(Cost::cents(50000)),
+    ///         daily: Some(Cost::cents(2500)),
+    ///         ..BillingBudgetConfig::default()
+    ///     })
+    ///     .await?;
+    /// println!("{}", status.percentage);
+    /// # Ok(()) }
+    /// ```
     pub fn set_budget(&self, config: impl Into<api::BillingBudgetConfig>) -> SetBudgetRequest {
         SetBudgetRequest { draft: Draft::new(&self.transport, vec![], (), config.into()) }
     }
 
     /// Reports the budget of the whole account and how far it is used. Fails with `not_found` if none is set.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let status = theazo.billing().get_budget().await?;
+    /// println!("{}", status.percentage);
+    /// # Ok(()) }
+    /// ```
     pub fn get_budget(&self) -> GetBudgetRequest {
         GetBudgetRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Removes the budget of the whole account. What each user may spend stays limited as it is.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.billing().delete_budget().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete_budget(&self) -> DeleteBudgetRequest {
         DeleteBudgetRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Sets the budget that each end user has who has none of its own, in place of the one before.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{BillingBudgetConfig, Cost};
+    ///
+    /// let config = theazo
+    ///     .billing()
+    ///     .set_user_budget(BillingBudgetConfig {
+    ///         monthly: Some(Cost::cents(50000)),
+    ///         daily: Some(Cost::cents(2500)),
+    ///         ..BillingBudgetConfig::default()
+    ///     })
+    ///     .await?;
+    /// println!("{config:?}");
+    /// # Ok(()) }
+    /// ```
     pub fn set_user_budget(&self, config: impl Into<api::BillingBudgetConfig>) -> SetUserBudgetRequest {
         SetUserBudgetRequest { draft: Draft::new(&self.transport, vec![], (), config.into()) }
     }
 
     /// Fetches the budget that each end user has who has none of its own. Fails with `not_found` if none is set.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let config = theazo.billing().get_user_budget().await?;
+    /// println!("{config:?}");
+    /// # Ok(()) }
+    /// ```
     pub fn get_user_budget(&self) -> GetUserBudgetRequest {
         GetUserBudgetRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Removes the budget that each end user has who has none of its own.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.billing().delete_user_budget().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete_user_budget(&self) -> DeleteUserBudgetRequest {
         DeleteUserBudgetRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Sets the budget of one end user, in place of the one before and of the default for every user.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{BillingBudgetConfig, Cost};
+    ///
+    /// let status = theazo
+    ///     .billing()
+    ///     .set_budget_of_user(
+    ///         "user_4812",
+    ///         BillingBudgetConfig {
+    ///             monthly: Some(Cost::cents(50000)),
+    ///             daily: Some(Cost::cents(2500)),
+    ///             ..BillingBudgetConfig::default()
+    ///         },
+    ///     )
+    ///     .await?;
+    /// println!("{}", status.percentage);
+    /// # Ok(()) }
+    /// ```
     pub fn set_budget_of_user(
         &self,
         user_id: impl Into<String>,
@@ -91,11 +205,24 @@ impl crate::Billing {
     /// Reports the budget of one end user and how far it is used, the default for every user if it has none of its own.
     ///
     /// Fails with `not_found` if neither is set.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let status = theazo.billing().get_budget_of_user("user_4812").await?;
+    /// println!("{}", status.percentage);
+    /// # Ok(()) }
+    /// ```
     pub fn get_budget_of_user(&self, user_id: impl Into<String>) -> GetBudgetOfUserRequest {
         GetBudgetOfUserRequest { draft: Draft::new(&self.transport, vec![user_id.into()], (), ()) }
     }
 
     /// Removes the budget of one end user, who then has the default for every user.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.billing().delete_budget_of_user("user_4812").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete_budget_of_user(&self, user_id: impl Into<String>) -> DeleteBudgetOfUserRequest {
         DeleteBudgetOfUserRequest { draft: Draft::new(&self.transport, vec![user_id.into()], (), ()) }
     }

@@ -8,6 +8,15 @@ use crate::{
 
 impl crate::Channels {
     /// Creates a channel through which people reach the agent.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::ChannelType;
+    ///
+    /// let channel = theazo.channels().create(ChannelType::ChatEmbed, "support_agent").await?;
+    /// println!("{}", channel.id);
+    /// # Ok(()) }
+    /// ```
     pub fn create(&self, r#type: impl Into<api::ChannelType>, agent: impl Into<String>) -> CreateChannelRequest {
         CreateChannelRequest {
             draft: Draft::new(
@@ -30,6 +39,17 @@ impl crate::Channels {
     }
 
     /// Lists channels, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::ChannelType;
+    ///
+    /// let mut channels = theazo.channels().list().r#type(ChannelType::Slack).limit(50).items();
+    /// while let Some(channel) = channels.next().await {
+    ///     println!("{}", channel?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListChannelsRequest {
         ListChannelsRequest {
             draft: Draft::new(
@@ -42,11 +62,32 @@ impl crate::Channels {
     }
 
     /// Fetches a channel.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let channel = theazo.channels().get("ch_f1c27e5d804a").await?;
+    /// println!("{}", channel.id);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, channel_id: impl Into<api::ChannelId>) -> GetChannelRequest {
         GetChannelRequest { draft: Draft::new(&self.transport, vec![channel_id.into().to_string()], (), ()) }
     }
 
     /// Changes what is given and keeps the rest; `enabled` switches the channel on or off.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use serde_json::json;
+    ///
+    /// let channel = theazo
+    ///     .channels()
+    ///     .update("ch_f1c27e5d804a")
+    ///     .config([("theme", json!({ "title": "Ask our agent", "placeholder": null }))])
+    ///     .enabled(true)
+    ///     .await?;
+    /// println!("{}", channel.id);
+    /// # Ok(()) }
+    /// ```
     pub fn update(&self, channel_id: impl Into<api::ChannelId>) -> UpdateChannelRequest {
         UpdateChannelRequest {
             draft: Draft::new(
@@ -59,11 +100,26 @@ impl crate::Channels {
     }
 
     /// Removes a channel. Its conversations stay.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.channels().delete("ch_f1c27e5d804a").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, channel_id: impl Into<api::ChannelId>) -> DeleteChannelRequest {
         DeleteChannelRequest { draft: Draft::new(&self.transport, vec![channel_id.into().to_string()], (), ()) }
     }
 
     /// Lists the conversations of the channel, the one with the newest message first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut conversations = theazo.channels().conversations("ch_f1c27e5d804a").limit(50).items();
+    /// while let Some(conversation) = conversations.next().await {
+    ///     println!("{}", conversation?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn conversations(&self, channel_id: impl Into<api::ChannelId>) -> ListChannelConversationsRequest {
         ListChannelConversationsRequest {
             draft: Draft::new(
@@ -76,6 +132,13 @@ impl crate::Channels {
     }
 
     /// Tries whether the channel works. One that does not is no error of this call.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let result = theazo.channels().test("ch_f1c27e5d804a").await?;
+    /// println!("{}", result.message);
+    /// # Ok(()) }
+    /// ```
     pub fn test(&self, channel_id: impl Into<api::ChannelId>) -> TestChannelRequest {
         TestChannelRequest { draft: Draft::new(&self.transport, vec![channel_id.into().to_string()], (), ()) }
     }
@@ -83,6 +146,20 @@ impl crate::Channels {
     /// Takes a message from a visitor; the answer comes on `channels.visitor_stream`.
     ///
     /// Needs no API key: whoever knows the id of the channel may write to it.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let sent = theazo
+    ///     .channels()
+    ///     .send_visitor_message(
+    ///         "ch_f1c27e5d804a",
+    ///         "v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e",
+    ///         "Where is my order?",
+    ///     )
+    ///     .await?;
+    /// println!("{}", sent.message_id);
+    /// # Ok(()) }
+    /// ```
     pub fn send_visitor_message(
         &self,
         channel_id: impl Into<api::ChannelId>,
@@ -102,6 +179,22 @@ impl crate::Channels {
     /// Lists what a visitor and the agent wrote.
     ///
     /// Needs no API key: whoever knows the ids of the channel and the visitor may read it.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::ChatMessageOrder;
+    ///
+    /// let mut messages = theazo
+    ///     .channels()
+    ///     .visitor_messages("ch_f1c27e5d804a", "v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e")
+    ///     .order(ChatMessageOrder::Desc)
+    ///     .limit(50)
+    ///     .items();
+    /// while let Some(message) = messages.next().await {
+    ///     println!("{}", message?.content);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn visitor_messages(
         &self,
         channel_id: impl Into<api::ChannelId>,
@@ -120,6 +213,16 @@ impl crate::Channels {
     /// Streams what is written to a visitor, from now on, until the visitor leaves.
     ///
     /// Needs no API key: whoever knows the ids of the channel and the visitor may read it.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut events =
+    ///     theazo.channels().visitor_stream("ch_f1c27e5d804a", "v_0d9c1f54-6c1b-4f0a-9a55-1f9f4f6f0c3e").await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn visitor_stream(
         &self,
         channel_id: impl Into<api::ChannelId>,
@@ -272,8 +375,11 @@ pub struct UpdateChannelRequest {
 
 impl UpdateChannelRequest {
     /// The settings to change, also inside of `theme`; the others stay. One that is null goes.
-    pub fn config(mut self, config: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.config = Some(config);
+    pub fn config(
+        mut self,
+        config: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.config = Some(config.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 

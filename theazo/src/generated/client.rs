@@ -8,11 +8,25 @@ use crate::{
 
 impl crate::Theazo {
     /// Tells whether the control plane works. It needs no key.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let health = theazo.health().await?;
+    /// println!("{}", health.status);
+    /// # Ok(()) }
+    /// ```
     pub fn health(&self) -> GetHealthRequest {
         GetHealthRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Describes the API as an OpenAPI 3.1 document. It needs no key.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let document = theazo.openapi().await?;
+    /// println!("{document:?}");
+    /// # Ok(()) }
+    /// ```
     pub fn openapi(&self) -> GetOpenApiRequest {
         GetOpenApiRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }

@@ -11,6 +11,20 @@ impl crate::Customizations {
     ///
     /// An `instruction` needs `body`, a `prompt` needs `template`, a `skill` needs `description` and `instructions`, a
     /// `hook` needs `event` and `action`. It has no effect before it is attached to an agent definition.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::CustomizationKind;
+    ///
+    /// let customization = theazo
+    ///     .customizations()
+    ///     .create(CustomizationKind::Instruction, "tone")
+    ///     .description("How we speak")
+    ///     .body("Be friendly and brief.")
+    ///     .await?;
+    /// println!("{}", customization.tag());
+    /// # Ok(()) }
+    /// ```
     pub fn create(
         &self,
         kind: impl Into<api::CustomizationKind>,
@@ -39,6 +53,17 @@ impl crate::Customizations {
     }
 
     /// Lists customizations, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::CustomizationKind;
+    ///
+    /// let mut customizations = theazo.customizations().list().kind(CustomizationKind::Skill).limit(50).items();
+    /// while let Some(customization) = customizations.next().await {
+    ///     println!("{}", customization?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListCustomizationsRequest {
         ListCustomizationsRequest {
             draft: Draft::new(
@@ -51,6 +76,13 @@ impl crate::Customizations {
     }
 
     /// Fetches a customization.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let customization = theazo.customizations().get("cust_c5d80e13b7a9").await?;
+    /// println!("{}", customization.tag());
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, customization_id: impl Into<api::CustomizationId>) -> GetCustomizationRequest {
         GetCustomizationRequest {
             draft: Draft::new(&self.transport, vec![customization_id.into().to_string()], (), ()),
@@ -60,6 +92,14 @@ impl crate::Customizations {
     /// Changes what is given of a customization and keeps the rest.
     ///
     /// It stays of its kind: what belongs to another kind is refused. Agents have it as it was when they were made.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let customization =
+    ///     theazo.customizations().update("cust_c5d80e13b7a9").name("tone").description("How we speak").await?;
+    /// println!("{}", customization.tag());
+    /// # Ok(()) }
+    /// ```
     pub fn update(&self, customization_id: impl Into<api::CustomizationId>) -> UpdateCustomizationRequest {
         UpdateCustomizationRequest {
             draft: Draft::new(
@@ -83,6 +123,12 @@ impl crate::Customizations {
     }
 
     /// Removes a customization and detaches it everywhere. Agents that have it keep it.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.customizations().delete("cust_c5d80e13b7a9").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, customization_id: impl Into<api::CustomizationId>) -> DeleteCustomizationRequest {
         DeleteCustomizationRequest {
             draft: Draft::new(&self.transport, vec![customization_id.into().to_string()], (), ()),
@@ -93,6 +139,19 @@ impl crate::Customizations {
     ///
     /// A variable that is required and has neither a value nor a default is refused with `invalid_request`. Of an
     /// instruction or a skill the text is returned as it is; a hook has none and is refused.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use serde_json::json;
+    ///
+    /// let customization = theazo
+    ///     .customizations()
+    ///     .render("cust_c5d80e13b7a9")
+    ///     .variables([("city", json!("Oslo")), ("order_no", json!(4812))])
+    ///     .await?;
+    /// println!("{}", customization.text);
+    /// # Ok(()) }
+    /// ```
     pub fn render(&self, customization_id: impl Into<api::CustomizationId>) -> RenderCustomizationRequest {
         RenderCustomizationRequest {
             draft: Draft::new(
@@ -347,8 +406,12 @@ pub struct RenderCustomizationRequest {
 
 impl RenderCustomizationRequest {
     /// The values by the names of the variables: text as it is, anything else as JSON; none by default.
-    pub fn variables(mut self, variables: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.variables = Some(variables);
+    pub fn variables(
+        mut self,
+        variables: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.variables =
+            Some(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 

@@ -11,6 +11,20 @@ impl crate::Events {
     ///
     /// The answer does not wait for what begins. With `user_id` only triggers and runs of this user match, without it
     /// those of all users.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use serde_json::json;
+    ///
+    /// let event = theazo
+    ///     .events()
+    ///     .emit("order.paid")
+    ///     .user_id("user_4812")
+    ///     .payload([("orderId", json!("order_881")), ("plan", json!("pro")), ("amount", json!(4200))])
+    ///     .await?;
+    /// println!("{}", event.id);
+    /// # Ok(()) }
+    /// ```
     pub fn emit(&self, event: impl Into<String>) -> EmitEventRequest {
         EmitEventRequest {
             draft: Draft::new(
@@ -40,8 +54,11 @@ impl EmitEventRequest {
     }
 
     /// What it carries: the input of what begins, and the output of the steps that wait for it; empty by default.
-    pub fn payload(mut self, payload: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.payload = Some(payload);
+    pub fn payload(
+        mut self,
+        payload: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.payload = Some(payload.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 

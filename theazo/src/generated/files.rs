@@ -10,10 +10,24 @@ impl crate::Files {
     /// Stores a file for an end user.
     ///
     /// What is stored as `agent_input` is in the sandboxes of the user's agents, as `/data/` and its name.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::FilePurpose;
+    ///
+    /// let file = theazo
+    ///     .files()
+    ///     .upload("handbook.md", "# Handbook\n", FilePurpose::Knowledge, "user_4812")
+    ///     .mime_type("text/markdown")
+    ///     .auto_ingest(true)
+    ///     .await?;
+    /// println!("{}", file.id);
+    /// # Ok(()) }
+    /// ```
     pub fn upload(
         &self,
         filename: impl Into<String>,
-        data: impl Into<String>,
+        data: impl Into<crate::FileData>,
         purpose: impl Into<api::FilePurpose>,
         user_id: impl Into<String>,
     ) -> UploadFileRequest {
@@ -24,7 +38,7 @@ impl crate::Files {
                 (),
                 api::FileUploadOpts {
                     filename: filename.into(),
-                    data: data.into(),
+                    data: data.into().to_base64(),
                     purpose: purpose.into(),
                     user_id: user_id.into(),
                     mime_type: None,
@@ -36,11 +50,29 @@ impl crate::Files {
     }
 
     /// Fetches what is known of a file; `files.download` fetches its content.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let file = theazo.files().get("file_2ac97d40b1e6").await?;
+    /// println!("{}", file.id);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, file_id: impl Into<api::FileId>) -> GetFileRequest {
         GetFileRequest { draft: Draft::new(&self.transport, vec![file_id.into().to_string()], (), ()) }
     }
 
     /// Lists files, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::FilePurpose;
+    ///
+    /// let mut files = theazo.files().list().user_id("user_4812").purpose(FilePurpose::AgentOutput).items();
+    /// while let Some(file) = files.next().await {
+    ///     println!("{}", file?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListStoredFilesRequest {
         ListStoredFilesRequest {
             draft: Draft::new(
@@ -60,6 +92,15 @@ impl crate::Files {
     }
 
     /// Makes an address at which anyone who has it can download the file for a while, without a key.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let url = theazo.files().get_url("file_2ac97d40b1e6").expires_in(Duration::from_secs(600)).await?;
+    /// println!("{}", url.url);
+    /// # Ok(()) }
+    /// ```
     pub fn get_url(&self, file_id: impl Into<api::FileId>) -> GetFileUrlRequest {
         GetFileUrlRequest {
             draft: Draft::new(
@@ -71,12 +112,13 @@ impl crate::Files {
         }
     }
 
-    /// Fetches the content of a file.
-    pub fn download(&self, file_id: impl Into<api::FileId>) -> DownloadFileRequest {
-        DownloadFileRequest { draft: Draft::new(&self.transport, vec![file_id.into().to_string()], (), ()) }
-    }
-
     /// Deletes a file. Addresses that were made for it stop working; what knowledge took from it stays.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.files().delete("file_2ac97d40b1e6").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, file_id: impl Into<api::FileId>) -> DeleteStoredFileRequest {
         DeleteStoredFileRequest { draft: Draft::new(&self.transport, vec![file_id.into().to_string()], (), ()) }
     }
@@ -223,23 +265,6 @@ impl GetFileUrlRequest {
 }
 
 request_type!(GetFileUrlRequest, api::FileUrl);
-
-/// Fetches the content of a file.
-///
-/// Made by [`Files::download`](crate::Files::download), sent when it is awaited.
-#[derive(Debug, Clone)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct DownloadFileRequest {
-    draft: Draft<api::DownloadFile>,
-}
-
-impl DownloadFileRequest {
-    fn answer(self) -> impl Future<Output = Result<(api::FileContent, ResponseMeta), Error>> + Send {
-        self.draft.json()
-    }
-}
-
-request_type!(DownloadFileRequest, api::FileContent);
 
 /// Deletes a file. Addresses that were made for it stop working; what knowledge took from it stays.
 ///

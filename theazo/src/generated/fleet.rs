@@ -8,11 +8,29 @@ use crate::{
 
 impl crate::Fleet {
     /// Counts the items of the fleet by their state and sums up what they cost so far.
+    ///
+    /// ```no_run
+    /// # async fn example(fleet: theazo::Fleet) -> Result<(), theazo::Error> {
+    /// let status = fleet.status().await?;
+    /// println!("{}", status.status);
+    /// # Ok(()) }
+    /// ```
     pub fn status(&self) -> GetFleetStatusRequest {
         GetFleetStatusRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
 
     /// Lists the items of the fleet with their results, in the order of the inputs.
+    ///
+    /// ```no_run
+    /// # async fn example(fleet: theazo::Fleet) -> Result<(), theazo::Error> {
+    /// use theazo::types::FleetItemStatus;
+    ///
+    /// let mut results = fleet.results().status(FleetItemStatus::Failed).limit(50).items();
+    /// while let Some(result) = results.next().await {
+    ///     println!("{}", result?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn results(&self) -> ListFleetResultsRequest {
         ListFleetResultsRequest {
             draft: Draft::new(
@@ -28,6 +46,15 @@ impl crate::Fleet {
     ///
     /// `fleet.completed` or `fleet.cancelled` is the last event and has the totals. The stream of a paused fleet stays
     /// open and goes on with it.
+    ///
+    /// ```no_run
+    /// # async fn example(fleet: theazo::Fleet) -> Result<(), theazo::Error> {
+    /// let mut events = fleet.stream().await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn stream(&self) -> StreamFleetRequest {
         StreamFleetRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
@@ -36,21 +63,49 @@ impl crate::Fleet {
     ///
     /// Items that failed are no error of this call: `progress.failed` counts them, and `status` says how the fleet
     /// ended.
+    ///
+    /// ```no_run
+    /// # async fn example(fleet: theazo::Fleet) -> Result<(), theazo::Error> {
+    /// let status = fleet.wait().await?;
+    /// println!("{}", status.status);
+    /// # Ok(()) }
+    /// ```
     pub fn wait(&self) -> WaitForFleetRequest {
         WaitForFleetRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
 
     /// Pauses the fleet: items under way are finished, and no other one begins.
+    ///
+    /// ```no_run
+    /// # async fn example(fleet: theazo::Fleet) -> Result<(), theazo::Error> {
+    /// fleet.pause().await?;
+    /// println!("{}", fleet.data().status);
+    /// # Ok(()) }
+    /// ```
     pub fn pause(&self) -> PauseFleetRequest {
         PauseFleetRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
     }
 
     /// Resumes a paused fleet, whether it was paused by a call or by its failure policy. Failed items stay failed.
+    ///
+    /// ```no_run
+    /// # async fn example(fleet: theazo::Fleet) -> Result<(), theazo::Error> {
+    /// fleet.resume().await?;
+    /// println!("{}", fleet.data().status);
+    /// # Ok(()) }
+    /// ```
     pub fn resume(&self) -> ResumeFleetRequest {
         ResumeFleetRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
     }
 
     /// Cancels the fleet with its items under way. What is completed stays and is paid for.
+    ///
+    /// ```no_run
+    /// # async fn example(fleet: theazo::Fleet) -> Result<(), theazo::Error> {
+    /// fleet.cancel().await?;
+    /// println!("{}", fleet.data().status);
+    /// # Ok(()) }
+    /// ```
     pub fn cancel(&self) -> CancelFleetRequest {
         CancelFleetRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
     }

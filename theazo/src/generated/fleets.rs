@@ -8,6 +8,13 @@ use crate::{
 
 impl crate::Fleets {
     /// Fetches a fleet, to go on with it where its id alone is known.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let fleet = theazo.fleets().get("flt_3c5e71a90b2d").await?;
+    /// println!("{}", fleet.id());
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, fleet_id: impl Into<api::FleetId>) -> GetFleetRequest {
         GetFleetRequest { draft: Draft::new(&self.transport, vec![fleet_id.into().to_string()], (), ()) }
     }

@@ -10,16 +10,55 @@ impl crate::Guardrails {
     /// Sets the guardrails of the account, in the place of those that it had.
     ///
     /// They hold for every agent that has none of its own. What is left out goes back to its default.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{ContentFilter, GuardrailConfig};
+    ///
+    /// let config = theazo
+    ///     .guardrails()
+    ///     .configure(GuardrailConfig {
+    ///         content_filter: Some(ContentFilter::Strict),
+    ///         block_pii: Some(true),
+    ///         ..GuardrailConfig::default()
+    ///     })
+    ///     .await?;
+    /// println!("{config:?}");
+    /// # Ok(()) }
+    /// ```
     pub fn configure(&self, config: impl Into<api::GuardrailConfig>) -> ConfigureGuardrailsRequest {
         ConfigureGuardrailsRequest { draft: Draft::new(&self.transport, vec![], (), config.into()) }
     }
 
     /// Fetches the guardrails of the account.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let config = theazo.guardrails().get().await?;
+    /// println!("{config:?}");
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self) -> GetGuardrailsRequest {
         GetGuardrailsRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Lists what guardrails stopped or reported, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{GuardrailViolationType, UsagePeriod};
+    ///
+    /// let mut violations = theazo
+    ///     .guardrails()
+    ///     .violations()
+    ///     .period(UsagePeriod::Week)
+    ///     .r#type(GuardrailViolationType::PiiDetected)
+    ///     .items();
+    /// while let Some(violation) = violations.next().await {
+    ///     println!("{}", violation?.message);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn violations(&self) -> ListGuardrailViolationsRequest {
         ListGuardrailViolationsRequest {
             draft: Draft::new(

@@ -8,6 +8,16 @@ use crate::{
 
 impl crate::Logs {
     /// Finds log entries, the oldest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut entries =
+    ///     theazo.logs().query().session_id("ses_9f27c4e1b0a3").agent_id("agt_51d0e7a9c2f4").items();
+    /// while let Some(entry) = entries.next().await {
+    ///     println!("{}", entry?.message);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn query(&self) -> QueryLogsRequest {
         QueryLogsRequest {
             draft: Draft::new(
@@ -29,6 +39,16 @@ impl crate::Logs {
     }
 
     /// Streams log entries as they happen, from now on.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut events =
+    ///     theazo.logs().stream().session_id("ses_9f27c4e1b0a3").agent_id("agt_51d0e7a9c2f4").await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.message);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn stream(&self) -> StreamLogsRequest {
         StreamLogsRequest {
             draft: Draft::new(
@@ -41,6 +61,16 @@ impl crate::Logs {
     }
 
     /// Streams log entries over a WebSocket, as they happen: from now on, or after the last one that was seen.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut events =
+    ///     theazo.logs().socket().session_id("ses_9f27c4e1b0a3").agent_id("agt_51d0e7a9c2f4").await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.message);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn socket(&self) -> OpenLogSocketRequest {
         OpenLogSocketRequest {
             draft: Draft::new(

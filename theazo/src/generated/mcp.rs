@@ -13,11 +13,41 @@ impl crate::Mcp {
     /// `streamable-http` is connected before the call returns, or the call fails with `mcp_connect_failed`; where it
     /// asks for OAuth, the answer has `authUrl` and the connection waits in the state `configured`. A `stdio` server is
     /// started in each agent's sandbox. A name that another connection has fails with `mcp_name_conflict`.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::McpConnectOpts;
+    ///
+    /// let connection = theazo
+    ///     .mcp()
+    ///     .connect(McpConnectOpts {
+    ///         headers: Some(
+    ///             [
+    ///                 ("Authorization".to_owned(), "Bearer ghp_example".into()),
+    ///                 ("x-tenant".to_owned(), "7".into()),
+    ///             ]
+    ///             .into(),
+    ///         ),
+    ///         ..McpConnectOpts::http("github", "https://mcp.github.example/mcp")
+    ///     })
+    ///     .await?;
+    /// println!("{}", connection.id);
+    /// # Ok(()) }
+    /// ```
     pub fn connect(&self, server: impl Into<api::McpConnectOpts>) -> ConnectMcpServerRequest {
         ConnectMcpServerRequest { draft: Draft::new(&self.transport, vec![], (), server.into()) }
     }
 
     /// Lists the connections, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut connections = theazo.mcp().list().limit(50).items();
+    /// while let Some(connection) = connections.next().await {
+    ///     println!("{}", connection?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListMcpConnectionsRequest {
         ListMcpConnectionsRequest {
             draft: Draft::new(&self.transport, vec![], api::McpConnectionListOpts { limit: None, cursor: None }, ()),
@@ -25,11 +55,27 @@ impl crate::Mcp {
     }
 
     /// Fetches a connection.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let connection = theazo.mcp().get("mcp_4be17f20d6c3").await?;
+    /// println!("{}", connection.status);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, connection_id: impl Into<api::McpConnectionId>) -> GetMcpConnectionRequest {
         GetMcpConnectionRequest { draft: Draft::new(&self.transport, vec![connection_id.into().to_string()], (), ()) }
     }
 
     /// Lists the tools of a connection that agents can use, by name.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut tools = theazo.mcp().tools("mcp_4be17f20d6c3").limit(10).items();
+    /// while let Some(tool) = tools.next().await {
+    ///     println!("{}", tool?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn tools(&self, connection_id: impl Into<api::McpConnectionId>) -> ListMcpToolsRequest {
         ListMcpToolsRequest {
             draft: Draft::new(
@@ -42,11 +88,37 @@ impl crate::Mcp {
     }
 
     /// Asks the server again which tools it has. Fails with `mcp_refresh_failed` if it does not say.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let result = theazo.mcp().refresh("mcp_4be17f20d6c3").await?;
+    /// println!("{result:?}");
+    /// # Ok(()) }
+    /// ```
     pub fn refresh(&self, connection_id: impl Into<api::McpConnectionId>) -> RefreshMcpToolsRequest {
         RefreshMcpToolsRequest { draft: Draft::new(&self.transport, vec![connection_id.into().to_string()], (), ()) }
     }
 
     /// Changes what is given of a connection and keeps the rest. A connection whose headers change is made anew.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{McpUpdateOpts, Patch};
+    ///
+    /// let connection = theazo
+    ///     .mcp()
+    ///     .update(
+    ///         "mcp_4be17f20d6c3",
+    ///         McpUpdateOpts {
+    ///             headers: Some([("Authorization".to_owned(), "Bearer ghp_rotated".into())].into()),
+    ///             tool_filter: Patch::Set(vec!["list_issues".into()]),
+    ///             ..McpUpdateOpts::default()
+    ///         },
+    ///     )
+    ///     .await?;
+    /// println!("{}", connection.status);
+    /// # Ok(()) }
+    /// ```
     pub fn update(
         &self,
         connection_id: impl Into<api::McpConnectionId>,
@@ -60,11 +132,24 @@ impl crate::Mcp {
     /// Asks the server for a sign of life and tells how long that took.
     ///
     /// A server that does not answer is no error of this call: the answer says `error` and why.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let health = theazo.mcp().health("mcp_4be17f20d6c3").await?;
+    /// println!("{}", health.status);
+    /// # Ok(()) }
+    /// ```
     pub fn health(&self, connection_id: impl Into<api::McpConnectionId>) -> GetMcpHealthRequest {
         GetMcpHealthRequest { draft: Draft::new(&self.transport, vec![connection_id.into().to_string()], (), ()) }
     }
 
     /// Removes a connection with the credentials of its users. Agents that used its tools work on without them.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.mcp().disconnect("mcp_4be17f20d6c3").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn disconnect(&self, connection_id: impl Into<api::McpConnectionId>) -> DisconnectMcpServerRequest {
         DisconnectMcpServerRequest {
             draft: Draft::new(&self.transport, vec![connection_id.into().to_string()], (), ()),
@@ -75,6 +160,19 @@ impl crate::Mcp {
     ///
     /// Agents in the user's sessions call the server with these headers, in place of those of the connection. They are
     /// kept sealed and never shown.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo
+    ///     .mcp()
+    ///     .set_user_credentials(
+    ///         "mcp_4be17f20d6c3",
+    ///         "user_4812",
+    ///         [("Authorization", "Bearer gho_of_ada"), ("X-Workspace_ID", "w7")],
+    ///     )
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     pub fn set_user_credentials(
         &self,
         connection_id: impl Into<api::McpConnectionId>,
@@ -94,6 +192,12 @@ impl crate::Mcp {
     }
 
     /// Removes the credentials of one end user.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.mcp().delete_user_credentials("mcp_4be17f20d6c3", "user_4812").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete_user_credentials(
         &self,
         connection_id: impl Into<api::McpConnectionId>,
@@ -105,6 +209,19 @@ impl crate::Mcp {
     }
 
     /// Says which of the account's tools its MCP server offers to programs outside.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{McpExpose, McpServerAuth};
+    ///
+    /// let response = theazo
+    ///     .mcp()
+    ///     .server_config(McpExpose::Names(vec!["crm_lookup".into(), "ping".into()]))
+    ///     .auth(McpServerAuth::ApiKey)
+    ///     .await?;
+    /// println!("{}", response.url);
+    /// # Ok(()) }
+    /// ```
     pub fn server_config(&self, expose: impl Into<api::McpExpose>) -> SetMcpServerConfigRequest {
         SetMcpServerConfigRequest {
             draft: Draft::new(&self.transport, vec![], (), api::McpServerConfig { expose: expose.into(), auth: None }),
@@ -112,6 +229,13 @@ impl crate::Mcp {
     }
 
     /// Tells what the account's MCP server offers, and its address.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let response = theazo.mcp().get_server_config().await?;
+    /// println!("{}", response.url);
+    /// # Ok(()) }
+    /// ```
     pub fn get_server_config(&self) -> GetMcpServerConfigRequest {
         GetMcpServerConfigRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }

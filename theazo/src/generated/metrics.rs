@@ -8,11 +8,34 @@ use crate::{
 
 impl crate::Metrics {
     /// Sums up how the account does right now.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let summary = theazo.metrics().summary().await?;
+    /// println!("{}", summary.active_agents);
+    /// # Ok(()) }
+    /// ```
     pub fn summary(&self) -> GetMetricsSummaryRequest {
         GetMetricsSummaryRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Reports one metric over time, the oldest point first; intervals without a measurement are there too.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), Box<dyn std::error::Error>> {
+    /// use theazo::types::MetricName;
+    ///
+    /// for point in theazo
+    ///     .metrics()
+    ///     .query(MetricName::AgentsBootTime)
+    ///     .since("2026-11-23T00:00:00.000Z".parse()?)
+    ///     .until("2026-11-24T00:00:00.000Z".parse()?)
+    ///     .await?
+    /// {
+    ///     println!("{}", point.timestamp);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn query(&self, metric: impl Into<api::MetricName>) -> QueryMetricsRequest {
         QueryMetricsRequest {
             draft: Draft::new(

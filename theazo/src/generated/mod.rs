@@ -51,8 +51,26 @@ mod webhooks;
 mod workflows;
 
 pub mod parts;
+pub(crate) mod workflow_steps;
 
 /// The requests: what the methods return, sent when it is awaited.
+///
+/// Each is shown by the example of its method. Those whose answer is JSON have `with_meta`; all take options of one call:
+///
+/// ```no_run
+/// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+/// use std::time::Duration;
+///
+/// let run = session
+///     .run("researcher", "Summarise the quarterly report")
+///     .idempotency_key("report-2026-q3") // asked again, even by another process, it is the same run
+///     .deadline(Duration::from_secs(3600))
+///     .max_retries(4)
+///     .header("x-team", "growth");
+/// let (result, meta) = run.with_meta().await?;
+/// println!("{} [{}]", result.output, meta.request_id);
+/// # Ok(()) }
+/// ```
 pub mod requests {
     pub use super::activity::StreamActivityRequest;
     pub use super::agent::{
@@ -93,8 +111,7 @@ pub mod requests {
     };
     pub use super::events::EmitEventRequest;
     pub use super::files::{
-        DeleteStoredFileRequest, DownloadFileRequest, GetFileRequest, GetFileUrlRequest, ListStoredFilesRequest,
-        UploadFileRequest,
+        DeleteStoredFileRequest, GetFileRequest, GetFileUrlRequest, ListStoredFilesRequest, UploadFileRequest,
     };
     pub use super::fleet::{
         CancelFleetRequest, GetFleetStatusRequest, ListFleetResultsRequest, PauseFleetRequest, ResumeFleetRequest,
@@ -170,7 +187,7 @@ pub mod requests {
         ResumeWorkflowRunRequest, RetryWorkflowRunRequest, RunAndStreamWorkflowRequest, RunWorkflowRequest,
         ScheduleWorkflowRequest, StreamWorkflowRunRequest, UpdateWorkflowRequest, WaitForWorkflowRunRequest,
     };
-    pub use crate::surface::{ReadFileRequest, WriteFileRequest};
+    pub use crate::surface::{DownloadFileRequest, ReadFileRequest, WriteFileRequest};
 }
 
 /// The operations whose body or answer can hold secrets: neither is shown to hooks or logs.
@@ -198,5 +215,76 @@ pub(crate) const SENSITIVE: &[&str] = &[
     "SetSecrets",
     "CreateApiKey",
     "CreateWebhook",
+    "ListWebhooks",
+];
+
+/// Those of them whose answer can hold secrets that the caller did not send.
+pub(crate) const SECRET_ANSWERS: &[&str] = &[
+    "CreateWorkflow",
+    "ListWorkflows",
+    "GetWorkflow",
+    "UpdateWorkflow",
+    "RunAndStreamWorkflow",
+    "StreamWorkflowRun",
+    "CreateTrigger",
+    "ListTriggers",
+    "GetTrigger",
+    "RegisterTool",
+    "ListTools",
+    "GetTool",
+    "UpdateTool",
+    "CreateApiKey",
+    "CreateWebhook",
+    "ListWebhooks",
+];
+
+/// The operations that answer a page of a list.
+pub(crate) const PAGES: &[&str] = &[
+    "ListSessions",
+    "ListSessionAgents",
+    "ListAgents",
+    "ListAgentDefinitions",
+    "ListAgentDefinitionVersions",
+    "ListAttachments",
+    "ListCustomizations",
+    "ListProcesses",
+    "ListPorts",
+    "ListCheckpoints",
+    "ListSnapshots",
+    "ListRuns",
+    "ListTasks",
+    "ListFleets",
+    "ListFleetResults",
+    "ListTeams",
+    "ListTeamRuns",
+    "ListChats",
+    "ListChatMessages",
+    "ListChatThreads",
+    "ListThreadMessages",
+    "SearchChat",
+    "QueryKnowledge",
+    "ListKnowledgeSources",
+    "ListWorkflows",
+    "ListWorkflowRuns",
+    "ListApprovals",
+    "ListSchedules",
+    "ListScheduleHistory",
+    "ListTriggers",
+    "ListTools",
+    "ListMcpConnections",
+    "ListMcpTools",
+    "ListChannels",
+    "ListChannelConversations",
+    "ListVisitorMessages",
+    "ListGuardrailViolations",
+    "ListStoredFiles",
+    "ListSessionSecrets",
+    "ListSecrets",
+    "ListProviders",
+    "ListModels",
+    "QueryLogs",
+    "ListTraces",
+    "ListLedger",
+    "ListApiKeys",
     "ListWebhooks",
 ];

@@ -8,6 +8,15 @@ use crate::{
 
 impl crate::Models {
     /// Lists the models that agents can use, by id.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut models = theazo.models().list().limit(50).items();
+    /// while let Some(model) = models.next().await {
+    ///     println!("{}", model?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListModelsRequest {
         ListModelsRequest {
             draft: Draft::new(&self.transport, vec![], api::ModelListOpts { limit: None, cursor: None }, ()),
@@ -15,11 +24,25 @@ impl crate::Models {
     }
 
     /// Fetches a model.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let model = theazo.models().get("anthropic/claude-sonnet").await?;
+    /// println!("{}", model.name);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, model_id: impl Into<String>) -> GetModelRequest {
         GetModelRequest { draft: Draft::new(&self.transport, vec![model_id.into()], (), ()) }
     }
 
     /// Estimates what a call of a model costs. Nothing is called and nothing is charged.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let estimate = theazo.models().estimate("anthropic/claude-sonnet", 50000, 2000).await?;
+    /// println!("{}", estimate.estimated_cost.model_cost.amount);
+    /// # Ok(()) }
+    /// ```
     pub fn estimate(&self, model: impl Into<String>, input_tokens: i64, output_tokens: i64) -> EstimateModelRequest {
         EstimateModelRequest {
             draft: Draft::new(

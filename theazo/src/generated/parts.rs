@@ -178,146 +178,490 @@ pub struct ApiKeys {
 
 impl crate::Theazo {
     /// The sessions of the account.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::Environment;
+    ///
+    /// let session = theazo.sessions().create().user_id("user_4812").environment(Environment::Staging).await?;
+    /// println!("{}", session.id());
+    /// # Ok(()) }
+    /// ```
     pub fn sessions(&self) -> Sessions {
         Sessions { transport: self.transport.clone() }
     }
 
     /// The agents of all sessions, and the definitions that agents are made from.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let agent = theazo.agents().get("agt_51d0e7a9c2f4").await?;
+    /// println!("{}", agent.id());
+    /// # Ok(()) }
+    /// ```
     pub fn agents(&self) -> Agents {
         Agents { transport: self.transport.clone() }
     }
 
     /// Instructions, prompts, skills and hooks that are attached to agent definitions.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::CustomizationKind;
+    ///
+    /// let customization = theazo
+    ///     .customizations()
+    ///     .create(CustomizationKind::Instruction, "tone")
+    ///     .description("How we speak")
+    ///     .body("Be friendly and brief.")
+    ///     .await?;
+    /// println!("{}", customization.tag());
+    /// # Ok(()) }
+    /// ```
     pub fn customizations(&self) -> Customizations {
         Customizations { transport: self.transport.clone() }
     }
 
     /// The runs of all sessions.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let run = theazo.runs().get("arun_c81f0b6de352").await?;
+    /// println!("{}", run.id());
+    /// # Ok(()) }
+    /// ```
     pub fn runs(&self) -> Runs {
         Runs { transport: self.transport.clone() }
     }
 
     /// The tasks of all sessions.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let task = theazo.tasks().get("task_8e40c1f7a62b").await?;
+    /// println!("{}", task.status);
+    /// # Ok(()) }
+    /// ```
     pub fn tasks(&self) -> Tasks {
         Tasks { transport: self.transport.clone() }
     }
 
     /// The fleets of all sessions.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let fleet = theazo.fleets().get("flt_3c5e71a90b2d").await?;
+    /// println!("{}", fleet.id());
+    /// # Ok(()) }
+    /// ```
     pub fn fleets(&self) -> Fleets {
         Fleets { transport: self.transport.clone() }
     }
 
     /// The teams of all sessions.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let team = theazo.teams().get("team_6b1f08d2ce47").await?;
+    /// println!("{}", team.id());
+    /// # Ok(()) }
+    /// ```
     pub fn teams(&self) -> Teams {
         Teams { transport: self.transport.clone() }
     }
 
     /// The runs of all teams.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let run = theazo.team_runs().get("trun_d94a2b7705ce").await?;
+    /// println!("{}", run.status);
+    /// # Ok(()) }
+    /// ```
     pub fn team_runs(&self) -> TeamRuns {
         TeamRuns { transport: self.transport.clone() }
     }
 
     /// Workflows: steps of agents and other work, and the runs of them.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{WorkflowCreateOpts, WorkflowStep};
+    ///
+    /// let workflow = theazo
+    ///     .workflows()
+    ///     .create(WorkflowCreateOpts {
+    ///         steps: vec![
+    ///             WorkflowStep::agent("research", "researcher")
+    ///                 .with_task("Find out what {{ input.topic }} is about and how sure that is"),
+    ///             WorkflowStep::condition("quality-check", "$.research.output.confidence > 0.8")
+    ///                 .after(["research"])
+    ///                 .then("publish")
+    ///                 .otherwise("review"),
+    ///             WorkflowStep::agent("publish", "publisher"),
+    ///             WorkflowStep::agent("review", "reviewer"),
+    ///         ],
+    ///         name: Some("Research report".into()),
+    ///         description: Some("Researches a topic and publishes what is sure".into()),
+    ///         ..WorkflowCreateOpts::default()
+    ///     })
+    ///     .await?;
+    /// println!("{}", workflow.id);
+    /// # Ok(()) }
+    /// ```
     pub fn workflows(&self) -> Workflows {
         Workflows { transport: self.transport.clone() }
     }
 
     /// What agents and workflows do only when somebody allows it.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::ApprovalStatus;
+    ///
+    /// let mut approvals =
+    ///     theazo.approvals().list().session_id("ses_9f27c4e1b0a3").status(ApprovalStatus::Pending).items();
+    /// while let Some(approval) = approvals.next().await {
+    ///     println!("{}", approval?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn approvals(&self) -> Approvals {
         Approvals { transport: self.transport.clone() }
     }
 
     /// Agents and workflows that run again and again, as a cron expression says.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let schedule = theazo
+    ///     .schedules()
+    ///     .create("0 9 * * 1-5", "user_4812")
+    ///     .name("Daily report")
+    ///     .agent("daily_reporter")
+    ///     .await?;
+    /// println!("{}", schedule.id);
+    /// # Ok(()) }
+    /// ```
     pub fn schedules(&self) -> Schedules {
         Schedules { transport: self.transport.clone() }
     }
 
     /// Agents and workflows that run when an address is called or an event is emitted.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::TriggerType;
+    ///
+    /// let trigger = theazo
+    ///     .triggers()
+    ///     .create("Paid orders", "user_4812")
+    ///     .r#type(TriggerType::Event)
+    ///     .agent("payment_classifier")
+    ///     .await?;
+    /// println!("{}", trigger.id);
+    /// # Ok(()) }
+    /// ```
     pub fn triggers(&self) -> Triggers {
         Triggers { transport: self.transport.clone() }
     }
 
     /// What your own system reports, so that triggers fire and waiting workflows go on.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use serde_json::json;
+    ///
+    /// let event = theazo
+    ///     .events()
+    ///     .emit("order.paid")
+    ///     .user_id("user_4812")
+    ///     .payload([("orderId", json!("order_881")), ("plan", json!("pro")), ("amount", json!(4200))])
+    ///     .await?;
+    /// println!("{}", event.id);
+    /// # Ok(()) }
+    /// ```
     pub fn events(&self) -> Events {
         Events { transport: self.transport.clone() }
     }
 
     /// What agents can call: built-in tools, and those that are signed HTTP calls to your server.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use serde_json::json;
+    /// use std::time::Duration;
+    /// use theazo::types::ToolHandler;
+    ///
+    /// let tool = theazo
+    ///     .tools()
+    ///     .register(
+    ///         "crm_lookup",
+    ///         "Looks a customer up in the CRM by id. Use it before you write to a customer.",
+    ///         [
+    ///             ("type", json!("object")),
+    ///             (
+    ///                 "properties",
+    ///                 json!({ "customer_id": { "type": "string", "description": "The id in the CRM." } }),
+    ///             ),
+    ///             ("required", json!(["customer_id"])),
+    ///         ],
+    ///         ToolHandler::Webhook {
+    ///             url: "https://tools.acme.example/crm/lookup".into(),
+    ///             headers: Some(
+    ///                 [("X-Acme-Key".to_owned(), "ak_2f9d".into()), ("x-tenant".to_owned(), "7".into())].into(),
+    ///             ),
+    ///             timeout: Some(Duration::from_secs(20).into()),
+    ///         },
+    ///     )
+    ///     .requires_approval(true)
+    ///     .await?;
+    /// println!("{}", tool.name);
+    /// # Ok(()) }
+    /// ```
     pub fn tools(&self) -> Tools {
         Tools { transport: self.transport.clone() }
     }
 
     /// The MCP servers whose tools agents can use, and the one that offers your own tools.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::McpConnectOpts;
+    ///
+    /// let connection = theazo
+    ///     .mcp()
+    ///     .connect(McpConnectOpts {
+    ///         headers: Some(
+    ///             [
+    ///                 ("Authorization".to_owned(), "Bearer ghp_example".into()),
+    ///                 ("x-tenant".to_owned(), "7".into()),
+    ///             ]
+    ///             .into(),
+    ///         ),
+    ///         ..McpConnectOpts::http("github", "https://mcp.github.example/mcp")
+    ///     })
+    ///     .await?;
+    /// println!("{}", connection.id);
+    /// # Ok(()) }
+    /// ```
     pub fn mcp(&self) -> Mcp {
         Mcp { transport: self.transport.clone() }
     }
 
     /// Where people reach an agent: a chat on a website, Slack, mail, the telephone.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::ChannelType;
+    ///
+    /// let channel = theazo.channels().create(ChannelType::ChatEmbed, "support_agent").await?;
+    /// println!("{}", channel.id);
+    /// # Ok(()) }
+    /// ```
     pub fn channels(&self) -> Channels {
         Channels { transport: self.transport.clone() }
     }
 
     /// What may go into models and come out of them.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{ContentFilter, GuardrailConfig};
+    ///
+    /// let config = theazo
+    ///     .guardrails()
+    ///     .configure(GuardrailConfig {
+    ///         content_filter: Some(ContentFilter::Strict),
+    ///         block_pii: Some(true),
+    ///         ..GuardrailConfig::default()
+    ///     })
+    ///     .await?;
+    /// println!("{config:?}");
+    /// # Ok(()) }
+    /// ```
     pub fn guardrails(&self) -> Guardrails {
         Guardrails { transport: self.transport.clone() }
     }
 
     /// The files of the account: from users, from agents, and for knowledge.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::FilePurpose;
+    ///
+    /// let file = theazo
+    ///     .files()
+    ///     .upload("handbook.md", "# Handbook\n", FilePurpose::Knowledge, "user_4812")
+    ///     .mime_type("text/markdown")
+    ///     .auto_ingest(true)
+    ///     .await?;
+    /// println!("{}", file.id);
+    /// # Ok(()) }
+    /// ```
     pub fn files(&self) -> Files {
         Files { transport: self.transport.clone() }
     }
 
     /// The secrets of the account, which agents and providers use by their names.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.secrets().set([("e2b_key", "e2b_example"), ("openrouter_key", "sk-or-example")]).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn secrets(&self) -> Secrets {
         Secrets { transport: self.transport.clone() }
     }
 
     /// The account's own providers of sandboxes and models.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::ProviderConfig;
+    ///
+    /// let provider = theazo
+    ///     .providers()
+    ///     .set("e2b")
+    ///     .credential_ref("openrouter_key")
+    ///     .config(ProviderConfig {
+    ///         base_url: Some("https://openrouter.ai/api/v1".into()),
+    ///         ..ProviderConfig::default()
+    ///     })
+    ///     .await?;
+    /// println!("{}", provider.name);
+    /// # Ok(()) }
+    /// ```
     pub fn providers(&self) -> Providers {
         Providers { transport: self.transport.clone() }
     }
 
     /// The models that agents can use, with what they can do and what they cost.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut models = theazo.models().list().limit(50).items();
+    /// while let Some(model) = models.next().await {
+    ///     println!("{}", model?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn models(&self) -> Models {
         Models { transport: self.transport.clone() }
     }
 
     /// What happened, as people read it.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut entries =
+    ///     theazo.logs().query().session_id("ses_9f27c4e1b0a3").agent_id("agt_51d0e7a9c2f4").items();
+    /// while let Some(entry) = entries.next().await {
+    ///     println!("{}", entry?.message);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn logs(&self) -> Logs {
         Logs { transport: self.transport.clone() }
     }
 
     /// Numbers about the account, now and over time.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let summary = theazo.metrics().summary().await?;
+    /// println!("{}", summary.active_agents);
+    /// # Ok(()) }
+    /// ```
     pub fn metrics(&self) -> Metrics {
         Metrics { transport: self.transport.clone() }
     }
 
     /// What each run did, as a tree of spans with their times.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut traces =
+    ///     theazo.traces().list().agent_id("agt_51d0e7a9c2f4").session_id("ses_9f27c4e1b0a3").items();
+    /// while let Some(trace) = traces.next().await {
+    ///     println!("{}", trace?.trace_id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn traces(&self) -> Traces {
         Traces { transport: self.transport.clone() }
     }
 
     /// Everything that happens: log entries, spans, metrics and changes of state.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut events =
+    ///     theazo.activity().stream().session_id("ses_9f27c4e1b0a3").agent_id("agt_51d0e7a9c2f4").await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn activity(&self) -> Activity {
         Activity { transport: self.transport.clone() }
     }
 
     /// What was used and what it cost.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::UsagePeriod;
+    ///
+    /// let summary = theazo.usage().summary().period(UsagePeriod::Week).await?;
+    /// println!("{}", summary.active_sessions);
+    /// # Ok(()) }
+    /// ```
     pub fn usage(&self) -> Usage {
         Usage { transport: self.transport.clone() }
     }
 
     /// The plan, the payment pages, the credits, and the budgets of the account and of its users.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let subscription = theazo.billing().get_subscription().await?;
+    /// println!("{}", subscription.status);
+    /// # Ok(()) }
+    /// ```
     pub fn billing(&self) -> Billing {
         Billing { transport: self.transport.clone() }
     }
 
     /// Where the control plane reports what happens: signed HTTP calls to your server.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let webhook = theazo
+    ///     .webhooks()
+    ///     .create(
+    ///         "https://hooks.acme.example/theazo?tenant=7",
+    ///         ["agent.completed", "agent.failed", "budget.alert"],
+    ///     )
+    ///     .secret("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")
+    ///     .await?;
+    /// println!("{}", webhook.id);
+    /// # Ok(()) }
+    /// ```
     pub fn webhooks(&self) -> Webhooks {
         Webhooks { transport: self.transport.clone() }
     }
 
     /// The keys with which programs act for the account.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::ApiKeyEnvironment;
+    ///
+    /// let key = theazo.api_keys().create("backend of the web shop", ApiKeyEnvironment::Live).await?;
+    /// println!("{}", key.id);
+    /// # Ok(()) }
+    /// ```
     pub fn api_keys(&self) -> ApiKeys {
         ApiKeys { transport: self.transport.clone() }
     }
@@ -437,41 +781,158 @@ impl SessionSecrets {
 
 impl crate::Session {
     /// The agents of one session.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let agent = session.agents().create().name("researcher").compute("python").await?;
+    /// println!("{}", agent.id());
+    /// # Ok(()) }
+    /// ```
     pub fn agents(&self) -> SessionAgents {
         SessionAgents { transport: self.transport.clone(), handle: self.clone() }
     }
 
     /// The runs of one session.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    /// use theazo::types::Cost;
+    ///
+    /// let run = session
+    ///     .runs()
+    ///     .start("researcher", "Summarise the quarterly report")
+    ///     .timeout(Duration::from_secs(600))
+    ///     .max_cost(Cost::cents(50))
+    ///     .await?;
+    /// println!("{}", run.id());
+    /// # Ok(()) }
+    /// ```
     pub fn runs(&self) -> SessionRuns {
         SessionRuns { transport: self.transport.clone(), handle: self.clone() }
     }
 
     /// The tasks of one session: work that is handed in and fetched later.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::TaskPriority;
+    ///
+    /// let task = session
+    ///     .tasks()
+    ///     .submit("data_analysis", [("file", "/data/sales.csv")])
+    ///     .webhook("https://app.example.com/hooks/theazo")
+    ///     .priority(TaskPriority::High)
+    ///     .await?;
+    /// println!("{}", task.id);
+    /// # Ok(()) }
+    /// ```
     pub fn tasks(&self) -> SessionTasks {
         SessionTasks { transport: self.transport.clone(), handle: self.clone() }
     }
 
     /// The fleets of one session: one agent on many inputs.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let fleet = session
+    ///     .fleets()
+    ///     .dispatch(
+    ///         "pricing-analyst",
+    ///         [[("url", "https://example.com/pricing")], [("url", "https://example.org/plans")]],
+    ///     )
+    ///     .concurrency(10)
+    ///     .timeout(Duration::from_secs(300))
+    ///     .await?;
+    /// println!("{}", fleet.id());
+    /// # Ok(()) }
+    /// ```
     pub fn fleets(&self) -> SessionFleets {
         SessionFleets { transport: self.transport.clone(), handle: self.clone() }
     }
 
     /// The teams of one session: several agents that work on one task together.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::{TeamAgentConfig, TeamCoordination};
+    ///
+    /// let team = session
+    ///     .teams()
+    ///     .create([
+    ///         TeamAgentConfig {
+    ///             role: "researcher".into(),
+    ///             agent: "researcher".into(),
+    ///             instructions: Some("Find primary sources and quote them.".into()),
+    ///         },
+    ///         TeamAgentConfig {
+    ///             role: "writer".into(),
+    ///             agent: "adef_c07b52e9d14f".into(),
+    ///             ..TeamAgentConfig::default()
+    ///         },
+    ///     ])
+    ///     .name("report-team")
+    ///     .coordination(TeamCoordination::Collaborative)
+    ///     .await?;
+    /// println!("{}", team.id());
+    /// # Ok(()) }
+    /// ```
     pub fn teams(&self) -> SessionTeams {
         SessionTeams { transport: self.transport.clone(), handle: self.clone() }
     }
 
     /// The conversations of one session, with an agent that remembers them.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let conversation = session.chat().create().agent("support_agent").title("Refund of order 1182").await?;
+    /// println!("{}", conversation.id);
+    /// # Ok(()) }
+    /// ```
     pub fn chat(&self) -> SessionChat {
         SessionChat { transport: self.transport.clone(), handle: self.clone() }
     }
 
     /// Documents in which the agents of one end user look things up.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::{KnowledgeFile, KnowledgeScope};
+    ///
+    /// let upload = session
+    ///     .knowledge()
+    ///     .upload([
+    ///         KnowledgeFile {
+    ///             filename: "handbook.md".into(),
+    ///             data: Some("IyBIYW5kYm9vawo=".into()),
+    ///             mime_type: Some("text/markdown".into()),
+    ///             ..KnowledgeFile::default()
+    ///         },
+    ///         KnowledgeFile {
+    ///             filename: "terms.pdf".into(),
+    ///             url: Some("https://example.com/terms.pdf".into()),
+    ///             ..KnowledgeFile::default()
+    ///         },
+    ///     ])
+    ///     .scope(KnowledgeScope::Session)
+    ///     .collection("handbook")
+    ///     .await?;
+    /// println!("{}", upload.collection);
+    /// # Ok(()) }
+    /// ```
     pub fn knowledge(&self) -> SessionKnowledge {
         SessionKnowledge { transport: self.transport.clone(), handle: self.clone() }
     }
 
     /// The secrets of one session, which its sandboxes find in their environment.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// session.secrets().set([("hubspot_api_key", "pat-eu1-example")]).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn secrets(&self) -> SessionSecrets {
         SessionSecrets { transport: self.transport.clone(), handle: self.clone() }
     }
@@ -535,21 +996,49 @@ impl AgentSnapshots {
 
 impl crate::Agent {
     /// The files in one agent's sandbox.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// agent.files().write("report.md", "# Report\n\nRevenue rose by 8 percent. ✓\n").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn files(&self) -> AgentFiles {
         AgentFiles { transport: self.transport.clone(), handle: self.clone() }
     }
 
     /// The ports of one agent's sandbox that are reachable from outside.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let port = agent.ports().expose(8080).await?;
+    /// println!("{}", port.url);
+    /// # Ok(()) }
+    /// ```
     pub fn ports(&self) -> AgentPorts {
         AgentPorts { transport: self.transport.clone(), handle: self.clone() }
     }
 
     /// The programs that run in one agent's sandbox.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// agent.execs().write("exec_0c9d3b7e12f8", "eWVzCg==").close(true).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn execs(&self) -> AgentExecs {
         AgentExecs { transport: self.transport.clone(), handle: self.clone() }
     }
 
     /// What one agent's sandbox held at earlier moments.
+    ///
+    /// ```no_run
+    /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// let mut snapshots = agent.snapshots().list().limit(50).items();
+    /// while let Some(snapshot) = snapshots.next().await {
+    ///     println!("{}", snapshot?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn snapshots(&self) -> AgentSnapshots {
         AgentSnapshots { transport: self.transport.clone(), handle: self.clone() }
     }

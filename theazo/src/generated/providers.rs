@@ -11,6 +11,23 @@ impl crate::Providers {
     ///
     /// There are `e2b`, `fly` and `webhook` for sandboxes, `anthropic` and `openai` for models. `openai` with a
     /// `baseUrl` is any gateway that speaks as OpenAI does.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::ProviderConfig;
+    ///
+    /// let provider = theazo
+    ///     .providers()
+    ///     .set("e2b")
+    ///     .credential_ref("openrouter_key")
+    ///     .config(ProviderConfig {
+    ///         base_url: Some("https://openrouter.ai/api/v1".into()),
+    ///         ..ProviderConfig::default()
+    ///     })
+    ///     .await?;
+    /// println!("{}", provider.name);
+    /// # Ok(()) }
+    /// ```
     pub fn set(&self, name: impl Into<String>) -> SetProviderRequest {
         SetProviderRequest {
             draft: Draft::new(
@@ -23,6 +40,17 @@ impl crate::Providers {
     }
 
     /// Lists the account's own providers, by their names. Credentials are never returned.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::ProviderKind;
+    ///
+    /// let mut providers = theazo.providers().list().kind(ProviderKind::Compute).limit(50).items();
+    /// while let Some(provider) = providers.next().await {
+    ///     println!("{}", provider?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListProvidersRequest {
         ListProvidersRequest {
             draft: Draft::new(
@@ -35,11 +63,24 @@ impl crate::Providers {
     }
 
     /// Fetches the settings of one of the account's own providers. Credentials are never returned.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let provider = theazo.providers().get("e2b").await?;
+    /// println!("{}", provider.name);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, name: impl Into<String>) -> GetProviderRequest {
         GetProviderRequest { draft: Draft::new(&self.transport, vec![name.into()], (), ()) }
     }
 
     /// Forgets one of the account's own providers. Sandboxes that it runs go on until they end.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.providers().delete("e2b").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, name: impl Into<String>) -> DeleteProviderRequest {
         DeleteProviderRequest { draft: Draft::new(&self.transport, vec![name.into()], (), ()) }
     }

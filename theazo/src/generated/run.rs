@@ -8,16 +8,39 @@ use crate::{
 
 impl crate::Run {
     /// Waits until the run is done and returns its result, or fails as the run failed.
+    ///
+    /// ```no_run
+    /// # async fn example(run: theazo::Run) -> Result<(), theazo::Error> {
+    /// let result = run.wait().await?;
+    /// println!("{}", result.output);
+    /// # Ok(()) }
+    /// ```
     pub fn wait(&self) -> WaitForRunRequest {
         WaitForRunRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
 
     /// Streams what happened and happens in the run, from its beginning, until it is done.
+    ///
+    /// ```no_run
+    /// # async fn example(run: theazo::Run) -> Result<(), theazo::Error> {
+    /// let mut events = run.stream().await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn stream(&self) -> StreamRunRequest {
         StreamRunRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
 
     /// Cancels the run. What it did so far is kept and paid for; a run that is done stays as it is.
+    ///
+    /// ```no_run
+    /// # async fn example(run: theazo::Run) -> Result<(), theazo::Error> {
+    /// run.cancel().await?;
+    /// println!("{}", run.data().status);
+    /// # Ok(()) }
+    /// ```
     pub fn cancel(&self) -> CancelRunRequest {
         CancelRunRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
     }

@@ -8,6 +8,13 @@ use crate::{
 
 impl crate::Runs {
     /// Fetches a run.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let run = theazo.runs().get("arun_c81f0b6de352").await?;
+    /// println!("{}", run.id());
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, run_id: impl Into<api::RunId>) -> GetRunRequest {
         GetRunRequest { draft: Draft::new(&self.transport, vec![run_id.into().to_string()], (), ()) }
     }

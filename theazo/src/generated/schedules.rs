@@ -11,6 +11,18 @@ impl crate::Schedules {
     ///
     /// Each run is in the user's active session, which is created where there is none. A run that would begin while the
     /// one before is still active is skipped.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let schedule = theazo
+    ///     .schedules()
+    ///     .create("0 9 * * 1-5", "user_4812")
+    ///     .name("Daily report")
+    ///     .agent("daily_reporter")
+    ///     .await?;
+    /// println!("{}", schedule.id);
+    /// # Ok(()) }
+    /// ```
     pub fn create(&self, cron: impl Into<String>, user_id: impl Into<String>) -> CreateScheduleRequest {
         CreateScheduleRequest {
             draft: Draft::new(
@@ -32,6 +44,15 @@ impl crate::Schedules {
     }
 
     /// Lists schedules, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut schedules = theazo.schedules().list().limit(50).items();
+    /// while let Some(schedule) = schedules.next().await {
+    ///     println!("{}", schedule?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListSchedulesRequest {
         ListSchedulesRequest {
             draft: Draft::new(&self.transport, vec![], api::ScheduleListOpts { limit: None, cursor: None }, ()),
@@ -39,11 +60,26 @@ impl crate::Schedules {
     }
 
     /// Fetches a schedule.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let schedule = theazo.schedules().get("sch_e05a71c3d8f2").await?;
+    /// println!("{}", schedule.id);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, schedule_id: impl Into<api::ScheduleId>) -> GetScheduleRequest {
         GetScheduleRequest { draft: Draft::new(&self.transport, vec![schedule_id.into().to_string()], (), ()) }
     }
 
     /// Changes what is given and keeps the rest. A run that is under way is not affected.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let schedule =
+    ///     theazo.schedules().update("sch_e05a71c3d8f2").cron("30 8 * * 1-5").timezone("Europe/Paris").await?;
+    /// println!("{}", schedule.id);
+    /// # Ok(()) }
+    /// ```
     pub fn update(&self, schedule_id: impl Into<api::ScheduleId>) -> UpdateScheduleRequest {
         UpdateScheduleRequest {
             draft: Draft::new(
@@ -62,21 +98,50 @@ impl crate::Schedules {
     }
 
     /// Pauses a schedule: nothing more begins until it is resumed. A run that is under way ends as it would.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let schedule = theazo.schedules().pause("sch_e05a71c3d8f2").await?;
+    /// println!("{}", schedule.id);
+    /// # Ok(()) }
+    /// ```
     pub fn pause(&self, schedule_id: impl Into<api::ScheduleId>) -> PauseScheduleRequest {
         PauseScheduleRequest { draft: Draft::new(&self.transport, vec![schedule_id.into().to_string()], (), ()) }
     }
 
     /// Resumes a schedule. The times that passed meanwhile are not made up for.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let schedule = theazo.schedules().resume("sch_e05a71c3d8f2").await?;
+    /// println!("{}", schedule.id);
+    /// # Ok(()) }
+    /// ```
     pub fn resume(&self, schedule_id: impl Into<api::ScheduleId>) -> ResumeScheduleRequest {
         ResumeScheduleRequest { draft: Draft::new(&self.transport, vec![schedule_id.into().to_string()], (), ()) }
     }
 
     /// Removes a schedule and its history. A run that is under way ends as it would.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.schedules().delete("sch_e05a71c3d8f2").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, schedule_id: impl Into<api::ScheduleId>) -> DeleteScheduleRequest {
         DeleteScheduleRequest { draft: Draft::new(&self.transport, vec![schedule_id.into().to_string()], (), ()) }
     }
 
     /// Lists what the schedule has run, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut executions = theazo.schedules().history("sch_e05a71c3d8f2").limit(50).items();
+    /// while let Some(execution) = executions.next().await {
+    ///     println!("{}", execution?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn history(&self, schedule_id: impl Into<api::ScheduleId>) -> ListScheduleHistoryRequest {
         ListScheduleHistoryRequest {
             draft: Draft::new(
@@ -124,8 +189,8 @@ impl CreateScheduleRequest {
     }
 
     /// What the agent is told, or the input of the workflow; empty by default.
-    pub fn input(mut self, input: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.input = Some(input);
+    pub fn input(mut self, input: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>) -> Self {
+        self.draft.body.input = Some(input.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 

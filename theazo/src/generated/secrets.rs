@@ -10,6 +10,12 @@ impl crate::Secrets {
     /// Seals secrets of the account. One of the same name is replaced; the others stay.
     ///
     /// Agents have those that `secrets` names; providers and models have those that a `credential_ref` names.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.secrets().set([("e2b_key", "e2b_example"), ("openrouter_key", "sk-or-example")]).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn set(
         &self,
         secrets: impl IntoIterator<Item = (impl Into<String>, impl Into<api::Secret>)>,
@@ -25,6 +31,15 @@ impl crate::Secrets {
     }
 
     /// Lists the names of the account's secrets, in alphabetical order. Their values are never returned.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut secrets = theazo.secrets().list().limit(50).items();
+    /// while let Some(secret) = secrets.next().await {
+    ///     println!("{}", secret?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListSecretsRequest {
         ListSecretsRequest {
             draft: Draft::new(&self.transport, vec![], api::SecretListOpts { limit: None, cursor: None }, ()),
@@ -32,6 +47,12 @@ impl crate::Secrets {
     }
 
     /// Removes a secret of the account. What refers to it fails from then on.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.secrets().delete("e2b_key").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, name: impl Into<String>) -> DeleteSecretRequest {
         DeleteSecretRequest { draft: Draft::new(&self.transport, vec![name.into()], (), ()) }
     }

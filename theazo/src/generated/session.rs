@@ -12,6 +12,20 @@ impl crate::Session {
     /// A sandbox is created, the model loop runs, its tools work in the sandbox, and the sandbox goes. A call that is
     /// repeated with the same idempotency key re-attaches to the first run. When a limit is reached the run stays
     /// paused and the call fails with `session_limit_exceeded`; raising the limit resumes that run.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    /// use theazo::types::Cost;
+    ///
+    /// let result = session
+    ///     .run("researcher", "Summarise the quarterly report")
+    ///     .timeout(Duration::from_secs(600))
+    ///     .max_cost(Cost::cents(50))
+    ///     .await?;
+    /// println!("{}", result.output);
+    /// # Ok(()) }
+    /// ```
     pub fn run(&self, agent: impl Into<String>, task: impl Into<String>) -> RunInSessionRequest {
         RunInSessionRequest {
             draft: Draft::new(
@@ -34,17 +48,46 @@ impl crate::Session {
     }
 
     /// Reports what the session used so far.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let report = session.usage().await?;
+    /// println!("{}", report.compute_minutes);
+    /// # Ok(()) }
+    /// ```
     pub fn usage(&self) -> GetSessionUsageRequest {
         GetSessionUsageRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
 
     /// Reports the session's limits and how far they are used.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let status = session.limits().await?;
+    /// println!("{status:?}");
+    /// # Ok(()) }
+    /// ```
     pub fn limits(&self) -> GetSessionLimitsRequest {
         GetSessionLimitsRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }
 
     /// Changes the limits that are given and keeps the others; null removes one. Runs that wait at a raised limit go
     /// on.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::{CostLimit, Patch, Period, SessionLimitsUpdate};
+    ///
+    /// session
+    ///     .update_limits(SessionLimitsUpdate {
+    ///         max_cost: Patch::Set(CostLimit::cents(1000, Period::Month)),
+    ///         max_agents: Patch::Set(5),
+    ///         ..SessionLimitsUpdate::default()
+    ///     })
+    ///     .await?;
+    /// println!("{}", session.data().status);
+    /// # Ok(()) }
+    /// ```
     pub fn update_limits(&self, limits: impl Into<api::SessionLimitsUpdate>) -> UpdateSessionLimitsRequest {
         UpdateSessionLimitsRequest {
             draft: Draft::new(&self.transport, vec![self.path_id()], (), limits.into()),
@@ -53,16 +96,37 @@ impl crate::Session {
     }
 
     /// Pauses the session and all its agents. Paused sandboxes cost nothing.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// session.pause().await?;
+    /// println!("{}", session.data().status);
+    /// # Ok(()) }
+    /// ```
     pub fn pause(&self) -> PauseSessionRequest {
         PauseSessionRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
     }
 
     /// Resumes the session and the agents that were paused with it.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// session.resume().await?;
+    /// println!("{}", session.data().status);
+    /// # Ok(()) }
+    /// ```
     pub fn resume(&self) -> ResumeSessionRequest {
         ResumeSessionRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()), handle: self.clone() }
     }
 
     /// Ends the session and all its agents. A session that has ended stays readable.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// session.terminate().await?;
+    /// println!("{}", session.data().status);
+    /// # Ok(()) }
+    /// ```
     pub fn terminate(&self) -> TerminateSessionRequest {
         TerminateSessionRequest {
             draft: Draft::new(&self.transport, vec![self.path_id()], (), ()),
@@ -74,6 +138,22 @@ impl crate::Session {
     ///
     /// It is `session.run` with every step shown. A stream that breaks resumes after the last event that arrived; the
     /// run is not started again. Leaving the stream early cancels the run.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    /// use theazo::types::Cost;
+    ///
+    /// let mut events = session
+    ///     .stream("researcher", "Summarise the quarterly report")
+    ///     .timeout(Duration::from_secs(600))
+    ///     .max_cost(Cost::cents(50))
+    ///     .await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn stream(&self, agent: impl Into<String>, task: impl Into<String>) -> StreamInSessionRequest {
         StreamInSessionRequest {
             draft: Draft::new(

@@ -11,6 +11,13 @@ impl crate::SessionAgents {
     ///
     /// Its sandbox is ready when the call returns. One agent more than `maxAgents` allows is refused with
     /// `session_limit_exceeded`.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let agent = session.agents().create().name("researcher").compute("python").await?;
+    /// println!("{}", agent.id());
+    /// # Ok(()) }
+    /// ```
     pub fn create(&self) -> CreateAgentRequest {
         CreateAgentRequest {
             draft: Draft::new(
@@ -47,6 +54,17 @@ impl crate::SessionAgents {
     }
 
     /// Lists the agents of the session, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::AgentStatus;
+    ///
+    /// let mut agents = session.agents().list().status(AgentStatus::Ready).provider("local").items();
+    /// while let Some(agent) = agents.next().await {
+    ///     println!("{}", agent?.id());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListSessionAgentsRequest {
         ListSessionAgentsRequest {
             draft: Draft::new(

@@ -8,6 +8,13 @@ use crate::{
 
 impl crate::SessionChat {
     /// Begins a conversation.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let conversation = session.chat().create().agent("support_agent").title("Refund of order 1182").await?;
+    /// println!("{}", conversation.id);
+    /// # Ok(()) }
+    /// ```
     pub fn create(&self) -> CreateChatRequest {
         CreateChatRequest {
             draft: Draft::new(
@@ -27,6 +34,17 @@ impl crate::SessionChat {
     }
 
     /// Lists the conversations of the session, the one with the newest message first.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::ChatListStatus;
+    ///
+    /// let mut conversations = session.chat().list().status(ChatListStatus::All).limit(50).items();
+    /// while let Some(conversation) = conversations.next().await {
+    ///     println!("{}", conversation?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListChatsRequest {
         ListChatsRequest {
             draft: Draft::new(
@@ -39,11 +57,30 @@ impl crate::SessionChat {
     }
 
     /// Fetches a conversation.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let conversation = session.chat().get("conv_20d7f3b96a1c").await?;
+    /// println!("{}", conversation.status);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, conversation_id: impl Into<api::ConversationId>) -> GetChatRequest {
         GetChatRequest { draft: Draft::new(&self.transport, vec![conversation_id.into().to_string()], (), ()) }
     }
 
     /// Changes what is given and keeps the rest.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let conversation = session
+    ///     .chat()
+    ///     .update("conv_20d7f3b96a1c")
+    ///     .title("Refund of orders 1182 and 1190")
+    ///     .metadata([("orderId", 1190)])
+    ///     .await?;
+    /// println!("{}", conversation.status);
+    /// # Ok(()) }
+    /// ```
     pub fn update(&self, conversation_id: impl Into<api::ConversationId>) -> UpdateChatRequest {
         UpdateChatRequest {
             draft: Draft::new(
@@ -56,26 +93,67 @@ impl crate::SessionChat {
     }
 
     /// Removes a conversation with its messages and threads.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// session.chat().delete("conv_20d7f3b96a1c").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, conversation_id: impl Into<api::ConversationId>) -> DeleteChatRequest {
         DeleteChatRequest { draft: Draft::new(&self.transport, vec![conversation_id.into().to_string()], (), ()) }
     }
 
     /// Archives a conversation: it stays readable, and takes no messages until it is unarchived.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let conversation = session.chat().archive("conv_20d7f3b96a1c").await?;
+    /// println!("{}", conversation.status);
+    /// # Ok(()) }
+    /// ```
     pub fn archive(&self, conversation_id: impl Into<api::ConversationId>) -> ArchiveChatRequest {
         ArchiveChatRequest { draft: Draft::new(&self.transport, vec![conversation_id.into().to_string()], (), ()) }
     }
 
     /// Makes an archived conversation active again.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let conversation = session.chat().unarchive("conv_20d7f3b96a1c").await?;
+    /// println!("{}", conversation.status);
+    /// # Ok(()) }
+    /// ```
     pub fn unarchive(&self, conversation_id: impl Into<api::ConversationId>) -> UnarchiveChatRequest {
         UnarchiveChatRequest { draft: Draft::new(&self.transport, vec![conversation_id.into().to_string()], (), ()) }
     }
 
     /// Reports what of the conversation the model has in view.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let state = session.chat().context("conv_20d7f3b96a1c").await?;
+    /// println!("{}", state.total_messages);
+    /// # Ok(()) }
+    /// ```
     pub fn context(&self, conversation_id: impl Into<api::ConversationId>) -> GetChatContextRequest {
         GetChatContextRequest { draft: Draft::new(&self.transport, vec![conversation_id.into().to_string()], (), ()) }
     }
 
     /// Puts something into the model's view that is no message of anybody, and reports what it has in view then.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::ChatContextRole;
+    ///
+    /// let state = session
+    ///     .chat()
+    ///     .inject_context("conv_20d7f3b96a1c", "The customer has the plan Pro.")
+    ///     .role(ChatContextRole::System)
+    ///     .pinned(true)
+    ///     .await?;
+    /// println!("{}", state.total_messages);
+    /// # Ok(()) }
+    /// ```
     pub fn inject_context(
         &self,
         conversation_id: impl Into<api::ConversationId>,
@@ -92,6 +170,17 @@ impl crate::SessionChat {
     }
 
     /// Hands the conversation over, to a person or to another agent. Until it is resolved its own agent is silent.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let handoff = session
+    ///     .chat()
+    ///     .handoff("conv_20d7f3b96a1c", "asks for more than 500 dollars back", "agent:adef_c07b52e9d14f")
+    ///     .metadata([("queue", "billing")])
+    ///     .await?;
+    /// println!("{}", handoff.status);
+    /// # Ok(()) }
+    /// ```
     pub fn handoff(
         &self,
         conversation_id: impl Into<api::ConversationId>,
@@ -109,6 +198,13 @@ impl crate::SessionChat {
     }
 
     /// Ends the handoff that is open, and the conversation's own agent answers again.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let handoff = session.chat().resolve_handoff("conv_20d7f3b96a1c").await?;
+    /// println!("{}", handoff.status);
+    /// # Ok(()) }
+    /// ```
     pub fn resolve_handoff(&self, conversation_id: impl Into<api::ConversationId>) -> ResolveChatHandoffRequest {
         ResolveChatHandoffRequest {
             draft: Draft::new(&self.transport, vec![conversation_id.into().to_string()], (), ()),
@@ -116,6 +212,17 @@ impl crate::SessionChat {
     }
 
     /// Writes a message to the agent and waits for its answer, which is returned.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let message = session
+    ///     .chat()
+    ///     .send("conv_20d7f3b96a1c", "What does the contract say about refunds?")
+    ///     .attachments(["file_7d3b09c1e5fa"])
+    ///     .await?;
+    /// println!("{}", message.id);
+    /// # Ok(()) }
+    /// ```
     pub fn send(
         &self,
         conversation_id: impl Into<api::ConversationId>,
@@ -135,6 +242,19 @@ impl crate::SessionChat {
     ///
     /// A stream that breaks resumes after the last event that arrived; the message is not written again. Leaving the
     /// stream early ends the answer.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let mut events = session
+    ///     .chat()
+    ///     .stream("conv_20d7f3b96a1c", "What does the contract say about refunds?")
+    ///     .attachments(["file_7d3b09c1e5fa"])
+    ///     .await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn stream(
         &self,
         conversation_id: impl Into<api::ConversationId>,
@@ -151,6 +271,18 @@ impl crate::SessionChat {
     }
 
     /// Lists the messages of a conversation, without those of its threads.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::ChatMessageOrder;
+    ///
+    /// let mut messages =
+    ///     session.chat().messages("conv_20d7f3b96a1c").order(ChatMessageOrder::Desc).limit(50).items();
+    /// while let Some(message) = messages.next().await {
+    ///     println!("{}", message?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn messages(&self, conversation_id: impl Into<api::ConversationId>) -> ListChatMessagesRequest {
         ListChatMessagesRequest {
             draft: Draft::new(
@@ -163,6 +295,17 @@ impl crate::SessionChat {
     }
 
     /// Begins a thread below a message.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let thread = session
+    ///     .chat()
+    ///     .create_thread("conv_20d7f3b96a1c", "msg_71e5ac08d3f2")
+    ///     .title("About the deadline")
+    ///     .await?;
+    /// println!("{}", thread.id);
+    /// # Ok(()) }
+    /// ```
     pub fn create_thread(
         &self,
         conversation_id: impl Into<api::ConversationId>,
@@ -179,6 +322,15 @@ impl crate::SessionChat {
     }
 
     /// Lists the threads of a conversation, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let mut threads = session.chat().threads("conv_20d7f3b96a1c").limit(50).items();
+    /// while let Some(thread) = threads.next().await {
+    ///     println!("{}", thread?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn threads(&self, conversation_id: impl Into<api::ConversationId>) -> ListChatThreadsRequest {
         ListChatThreadsRequest {
             draft: Draft::new(
@@ -191,6 +343,22 @@ impl crate::SessionChat {
     }
 
     /// Lists the messages of a thread.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::ChatMessageOrder;
+    ///
+    /// let mut messages = session
+    ///     .chat()
+    ///     .thread_messages("conv_20d7f3b96a1c", "thread_b83c6e0912fa")
+    ///     .order(ChatMessageOrder::Desc)
+    ///     .limit(50)
+    ///     .items();
+    /// while let Some(message) = messages.next().await {
+    ///     println!("{}", message?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn thread_messages(
         &self,
         conversation_id: impl Into<api::ConversationId>,
@@ -209,6 +377,21 @@ impl crate::SessionChat {
     /// Writes a message to the agent in a thread and waits for its answer, which is returned.
     ///
     /// The agent has the thread in view, and of the conversation what was written up to the thread's parent.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let message = session
+    ///     .chat()
+    ///     .send_in_thread(
+    ///         "conv_20d7f3b96a1c",
+    ///         "thread_b83c6e0912fa",
+    ///         "What does the contract say about refunds?",
+    ///     )
+    ///     .attachments(["file_7d3b09c1e5fa"])
+    ///     .await?;
+    /// println!("{}", message.id);
+    /// # Ok(()) }
+    /// ```
     pub fn send_in_thread(
         &self,
         conversation_id: impl Into<api::ConversationId>,
@@ -228,6 +411,16 @@ impl crate::SessionChat {
     /// Finds messages that fit the words or their meaning, the best first.
     ///
     /// It looks in all conversations of the session's user; in an anonymous session, in those of the session alone.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let mut results =
+    ///     session.chat().search("refund deadline").conversation_id("conv_20d7f3b96a1c").limit(50).items();
+    /// while let Some(result) = results.next().await {
+    ///     println!("{}", result?.content);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn search(&self, query: impl Into<String>) -> SearchChatRequest {
         SearchChatRequest {
             draft: Draft::new(
@@ -282,8 +475,12 @@ impl CreateChatRequest {
     }
 
     /// Your own notes.
-    pub fn metadata(mut self, metadata: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.metadata = Some(metadata);
+    pub fn metadata(
+        mut self,
+        metadata: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.metadata =
+            Some(metadata.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -383,8 +580,12 @@ impl UpdateChatRequest {
     }
 
     /// Your own notes, in place of those that were there.
-    pub fn metadata(mut self, metadata: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.metadata = Some(metadata);
+    pub fn metadata(
+        mut self,
+        metadata: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.metadata =
+            Some(metadata.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -509,8 +710,12 @@ pub struct HandOffChatRequest {
 
 impl HandOffChatRequest {
     /// What else the one who takes it over should know.
-    pub fn metadata(mut self, metadata: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.metadata = Some(metadata);
+    pub fn metadata(
+        mut self,
+        metadata: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.metadata =
+            Some(metadata.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 

@@ -11,10 +11,27 @@ impl crate::SessionFleets {
     ///
     /// Each input becomes an item with a run and a sandbox of its own. `fleet.stream` gives the results as they come,
     /// `fleet.wait` waits for the last.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let fleet = session
+    ///     .fleets()
+    ///     .dispatch(
+    ///         "pricing-analyst",
+    ///         [[("url", "https://example.com/pricing")], [("url", "https://example.org/plans")]],
+    ///     )
+    ///     .concurrency(10)
+    ///     .timeout(Duration::from_secs(300))
+    ///     .await?;
+    /// println!("{}", fleet.id());
+    /// # Ok(()) }
+    /// ```
     pub fn dispatch(
         &self,
         agent: impl Into<String>,
-        inputs: impl IntoIterator<Item = serde_json::Map<String, serde_json::Value>>,
+        inputs: impl IntoIterator<Item = impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>>,
     ) -> DispatchFleetRequest {
         DispatchFleetRequest {
             draft: Draft::new(
@@ -23,7 +40,10 @@ impl crate::SessionFleets {
                 (),
                 api::FleetDispatchOpts {
                     agent: agent.into(),
-                    inputs: inputs.into_iter().collect(),
+                    inputs: inputs
+                        .into_iter()
+                        .map(|item| item.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+                        .collect(),
                     concurrency: None,
                     timeout: None,
                     max_cost: None,
@@ -34,6 +54,17 @@ impl crate::SessionFleets {
     }
 
     /// Lists the fleets of the session, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::FleetState;
+    ///
+    /// let mut fleets = session.fleets().list().status(FleetState::Running).limit(50).items();
+    /// while let Some(fleet) = fleets.next().await {
+    ///     println!("{}", fleet?.id());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListFleetsRequest {
         ListFleetsRequest {
             draft: Draft::new(

@@ -11,6 +11,32 @@ impl crate::SessionKnowledge {
     ///
     /// PDF, TXT, MD, DOCX, HTML and CSV are read. A file that cannot be read is no error of this call: its result says
     /// why, and the others are added.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::{KnowledgeFile, KnowledgeScope};
+    ///
+    /// let upload = session
+    ///     .knowledge()
+    ///     .upload([
+    ///         KnowledgeFile {
+    ///             filename: "handbook.md".into(),
+    ///             data: Some("IyBIYW5kYm9vawo=".into()),
+    ///             mime_type: Some("text/markdown".into()),
+    ///             ..KnowledgeFile::default()
+    ///         },
+    ///         KnowledgeFile {
+    ///             filename: "terms.pdf".into(),
+    ///             url: Some("https://example.com/terms.pdf".into()),
+    ///             ..KnowledgeFile::default()
+    ///         },
+    ///     ])
+    ///     .scope(KnowledgeScope::Session)
+    ///     .collection("handbook")
+    ///     .await?;
+    /// println!("{}", upload.collection);
+    /// # Ok(()) }
+    /// ```
     pub fn upload(&self, files: impl IntoIterator<Item = api::KnowledgeFile>) -> UploadKnowledgeRequest {
         UploadKnowledgeRequest {
             draft: Draft::new(
@@ -29,6 +55,22 @@ impl crate::SessionKnowledge {
     }
 
     /// Finds what fits the question best, the best first.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::KnowledgeScope;
+    ///
+    /// let mut results = session
+    ///     .knowledge()
+    ///     .query("How long is the notice period?")
+    ///     .scope(KnowledgeScope::User)
+    ///     .collection("handbook")
+    ///     .items();
+    /// while let Some(result) = results.next().await {
+    ///     println!("{}", result?.content);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn query(&self, query: impl Into<String>) -> QueryKnowledgeRequest {
         QueryKnowledgeRequest {
             draft: Draft::new(
@@ -50,6 +92,15 @@ impl crate::SessionKnowledge {
     }
 
     /// Reports how much knowledge there is.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::KnowledgeScope;
+    ///
+    /// let stats = session.knowledge().stats().scope(KnowledgeScope::User).await?;
+    /// println!("{}", stats.collections);
+    /// # Ok(()) }
+    /// ```
     pub fn stats(&self) -> GetKnowledgeStatsRequest {
         GetKnowledgeStatsRequest {
             draft: Draft::new(
@@ -66,6 +117,14 @@ impl crate::SessionKnowledge {
     }
 
     /// Removes a collection with all that is in it, and ends its syncs.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::KnowledgeScope;
+    ///
+    /// session.knowledge().delete_collection("handbook").scope(KnowledgeScope::User).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete_collection(&self, name: impl Into<String>) -> DeleteKnowledgeCollectionRequest {
         DeleteKnowledgeCollectionRequest {
             draft: Draft::new(
@@ -82,6 +141,27 @@ impl crate::SessionKnowledge {
     }
 
     /// Connects a collection with a source elsewhere, which is read at once and again on a schedule.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use serde_json::{Map, json};
+    /// use theazo::types::{KnowledgeScope, KnowledgeSourceType, KnowledgeSyncSource};
+    ///
+    /// let source = session
+    ///     .knowledge()
+    ///     .sync(KnowledgeSyncSource {
+    ///         r#type: KnowledgeSourceType::Notion,
+    ///         config: Map::from_iter([
+    ///             ("databaseId".to_owned(), json!("2f1a")),
+    ///             ("credentialRef".to_owned(), json!("notion_token")),
+    ///         ]),
+    ///     })
+    ///     .scope(KnowledgeScope::User)
+    ///     .collection("handbook")
+    ///     .await?;
+    /// println!("{}", source.id);
+    /// # Ok(()) }
+    /// ```
     pub fn sync(&self, source: api::KnowledgeSyncSource) -> SyncKnowledgeRequest {
         SyncKnowledgeRequest {
             draft: Draft::new(
@@ -101,6 +181,18 @@ impl crate::SessionKnowledge {
     }
 
     /// Lists where the knowledge comes from, the newest source first.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::KnowledgeScope;
+    ///
+    /// let mut sources =
+    ///     session.knowledge().sources().scope(KnowledgeScope::User).collection("handbook").items();
+    /// while let Some(source) = sources.next().await {
+    ///     println!("{}", source?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn sources(&self) -> ListKnowledgeSourcesRequest {
         ListKnowledgeSourcesRequest {
             draft: Draft::new(
@@ -120,6 +212,14 @@ impl crate::SessionKnowledge {
     }
 
     /// Removes a source with all that comes from it, and ends its sync.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::KnowledgeScope;
+    ///
+    /// session.knowledge().delete_source("src_9a06f4c17be3").scope(KnowledgeScope::User).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete_source(&self, source_id: impl Into<api::KnowledgeSourceId>) -> DeleteKnowledgeSourceRequest {
         DeleteKnowledgeSourceRequest {
             draft: Draft::new(

@@ -8,6 +8,21 @@ use crate::{
 
 impl crate::SessionRuns {
     /// Starts a run of a one-shot agent and returns at once.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    /// use theazo::types::Cost;
+    ///
+    /// let run = session
+    ///     .runs()
+    ///     .start("researcher", "Summarise the quarterly report")
+    ///     .timeout(Duration::from_secs(600))
+    ///     .max_cost(Cost::cents(50))
+    ///     .await?;
+    /// println!("{}", run.id());
+    /// # Ok(()) }
+    /// ```
     pub fn start(&self, agent: impl Into<String>, task: impl Into<String>) -> StartRunRequest {
         StartRunRequest {
             draft: Draft::new(
@@ -30,6 +45,17 @@ impl crate::SessionRuns {
     }
 
     /// Lists the runs of the session, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::RunStatus;
+    ///
+    /// let mut runs = session.runs().list().status(RunStatus::Failed).limit(20).items();
+    /// while let Some(run) = runs.next().await {
+    ///     println!("{}", run?.id());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListRunsRequest {
         ListRunsRequest {
             draft: Draft::new(

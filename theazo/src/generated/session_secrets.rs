@@ -11,6 +11,12 @@ impl crate::SessionSecrets {
     ///
     /// The session's sandboxes find them in the environment, their names in capitals: `hubspot_api_key` is
     /// `HUBSPOT_API_KEY`. They are never logged, never in a snapshot, and never returned.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// session.secrets().set([("hubspot_api_key", "pat-eu1-example")]).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn set(
         &self,
         secrets: impl IntoIterator<Item = (impl Into<String>, impl Into<api::Secret>)>,
@@ -26,6 +32,15 @@ impl crate::SessionSecrets {
     }
 
     /// Lists the names of the session's secrets, in alphabetical order. Their values are never returned.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let mut secrets = session.secrets().list().limit(50).items();
+    /// while let Some(secret) = secrets.next().await {
+    ///     println!("{}", secret?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListSessionSecretsRequest {
         ListSessionSecretsRequest {
             draft: Draft::new(
@@ -38,6 +53,12 @@ impl crate::SessionSecrets {
     }
 
     /// Removes a secret of the session. Sandboxes that have it keep it until they end.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// session.secrets().delete("hubspot_api_key").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, name: impl Into<String>) -> DeleteSessionSecretRequest {
         DeleteSessionSecretRequest { draft: Draft::new(&self.transport, vec![self.path_id(), name.into()], (), ()) }
     }

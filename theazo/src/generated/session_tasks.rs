@@ -8,22 +8,52 @@ use crate::{
 
 impl crate::SessionTasks {
     /// Hands in a task for an agent and returns at once.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::TaskPriority;
+    ///
+    /// let task = session
+    ///     .tasks()
+    ///     .submit("data_analysis", [("file", "/data/sales.csv")])
+    ///     .webhook("https://app.example.com/hooks/theazo")
+    ///     .priority(TaskPriority::High)
+    ///     .await?;
+    /// println!("{}", task.id);
+    /// # Ok(()) }
+    /// ```
     pub fn submit(
         &self,
         agent: impl Into<String>,
-        input: serde_json::Map<String, serde_json::Value>,
+        input: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
     ) -> SubmitTaskRequest {
         SubmitTaskRequest {
             draft: Draft::new(
                 &self.transport,
                 vec![self.path_id()],
                 (),
-                api::TaskSubmitOpts { agent: agent.into(), input, webhook: None, priority: None },
+                api::TaskSubmitOpts {
+                    agent: agent.into(),
+                    input: input.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+                    webhook: None,
+                    priority: None,
+                },
             ),
         }
     }
 
     /// Lists the tasks of the session, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::TaskStatus;
+    ///
+    /// let mut tasks = session.tasks().list().status(TaskStatus::Queued).limit(50).items();
+    /// while let Some(task) = tasks.next().await {
+    ///     println!("{}", task?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListTasksRequest {
         ListTasksRequest {
             draft: Draft::new(
@@ -36,6 +66,13 @@ impl crate::SessionTasks {
     }
 
     /// Fetches a task of the session.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let task = session.tasks().get("task_8e40c1f7a62b").await?;
+    /// println!("{}", task.status);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, task_id: impl Into<api::TaskId>) -> GetSessionTaskRequest {
         GetSessionTaskRequest {
             draft: Draft::new(&self.transport, vec![self.path_id(), task_id.into().to_string()], (), ()),
@@ -43,6 +80,15 @@ impl crate::SessionTasks {
     }
 
     /// Waits until a task of the session is over, or until `timeout` has passed, and returns it as it is then.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let task = session.tasks().wait("task_8e40c1f7a62b").timeout(Duration::from_secs(300)).await?;
+    /// println!("{}", task.status);
+    /// # Ok(()) }
+    /// ```
     pub fn wait(&self, task_id: impl Into<api::TaskId>) -> WaitForSessionTaskRequest {
         WaitForSessionTaskRequest {
             draft: Draft::new(
@@ -55,6 +101,13 @@ impl crate::SessionTasks {
     }
 
     /// Cancels a task of the session. What it did so far is paid for; a task that is over stays as it is.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let task = session.tasks().cancel("task_8e40c1f7a62b").await?;
+    /// println!("{}", task.status);
+    /// # Ok(()) }
+    /// ```
     pub fn cancel(&self, task_id: impl Into<api::TaskId>) -> CancelSessionTaskRequest {
         CancelSessionTaskRequest {
             draft: Draft::new(&self.transport, vec![self.path_id(), task_id.into().to_string()], (), ()),

@@ -8,6 +8,31 @@ use crate::{
 
 impl crate::SessionTeams {
     /// Creates a team. Its members work only in its runs, each in a sandbox of its own.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// use theazo::types::{TeamAgentConfig, TeamCoordination};
+    ///
+    /// let team = session
+    ///     .teams()
+    ///     .create([
+    ///         TeamAgentConfig {
+    ///             role: "researcher".into(),
+    ///             agent: "researcher".into(),
+    ///             instructions: Some("Find primary sources and quote them.".into()),
+    ///         },
+    ///         TeamAgentConfig {
+    ///             role: "writer".into(),
+    ///             agent: "adef_c07b52e9d14f".into(),
+    ///             ..TeamAgentConfig::default()
+    ///         },
+    ///     ])
+    ///     .name("report-team")
+    ///     .coordination(TeamCoordination::Collaborative)
+    ///     .await?;
+    /// println!("{}", team.id());
+    /// # Ok(()) }
+    /// ```
     pub fn create(&self, agents: impl IntoIterator<Item = api::TeamAgentConfig>) -> CreateTeamRequest {
         CreateTeamRequest {
             draft: Draft::new(
@@ -26,6 +51,15 @@ impl crate::SessionTeams {
     }
 
     /// Lists the teams of the session, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+    /// let mut teams = session.teams().list().limit(50).items();
+    /// while let Some(team) = teams.next().await {
+    ///     println!("{}", team?.id());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListTeamsRequest {
         ListTeamsRequest {
             draft: Draft::new(

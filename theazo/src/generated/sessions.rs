@@ -10,6 +10,15 @@ impl crate::Sessions {
     /// Creates a session.
     ///
     /// Every call makes a new one; `sessions.for_user` returns the one that a user already has.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::Environment;
+    ///
+    /// let session = theazo.sessions().create().user_id("user_4812").environment(Environment::Staging).await?;
+    /// println!("{}", session.id());
+    /// # Ok(()) }
+    /// ```
     pub fn create(&self) -> CreateSessionRequest {
         CreateSessionRequest {
             draft: Draft::new(
@@ -30,6 +39,13 @@ impl crate::Sessions {
     }
 
     /// Fetches a session.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let session = theazo.sessions().get("ses_9f27c4e1b0a3").await?;
+    /// println!("{}", session.id());
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, session_id: impl Into<api::SessionId>) -> GetSessionRequest {
         GetSessionRequest { draft: Draft::new(&self.transport, vec![session_id.into().to_string()], (), ()) }
     }
@@ -39,6 +55,23 @@ impl crate::Sessions {
     /// Meant to be called on every request of the user. On an existing session `limits`, `metadata` and `environment`
     /// are ignored: only `session.update_limits` changes limits. `compute` and `models` take the place of those that it
     /// has.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{CostLimit, Environment, Period, SessionLimits};
+    ///
+    /// let session = theazo
+    ///     .sessions()
+    ///     .for_user("user_4812")
+    ///     .environment(Environment::Staging)
+    ///     .limits(SessionLimits {
+    ///         max_cost: Some(CostLimit::cents(500, Period::Month)),
+    ///         ..SessionLimits::default()
+    ///     })
+    ///     .await?;
+    /// println!("{}", session.id());
+    /// # Ok(()) }
+    /// ```
     pub fn for_user(&self, user_id: impl Into<String>) -> GetOrCreateUserSessionRequest {
         GetOrCreateUserSessionRequest {
             draft: Draft::new(
@@ -58,6 +91,22 @@ impl crate::Sessions {
     }
 
     /// Lists sessions, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), Box<dyn std::error::Error>> {
+    /// use theazo::types::SessionStatus;
+    ///
+    /// let mut sessions = theazo
+    ///     .sessions()
+    ///     .list()
+    ///     .status(SessionStatus::Active)
+    ///     .created_after("2026-11-01T00:00:00.000Z".parse()?)
+    ///     .items();
+    /// while let Some(session) = sessions.next().await {
+    ///     println!("{}", session?.id());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListSessionsRequest {
         ListSessionsRequest {
             draft: Draft::new(

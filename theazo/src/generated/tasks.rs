@@ -8,11 +8,27 @@ use crate::{
 
 impl crate::Tasks {
     /// Fetches a task.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let task = theazo.tasks().get("task_8e40c1f7a62b").await?;
+    /// println!("{}", task.status);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, task_id: impl Into<api::TaskId>) -> GetTaskRequest {
         GetTaskRequest { draft: Draft::new(&self.transport, vec![task_id.into().to_string()], (), ()) }
     }
 
     /// Waits until the task is over, or until `timeout` has passed, and returns it as it is then.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let task = theazo.tasks().wait("task_8e40c1f7a62b").timeout(Duration::from_secs(300)).await?;
+    /// println!("{}", task.status);
+    /// # Ok(()) }
+    /// ```
     pub fn wait(&self, task_id: impl Into<api::TaskId>) -> WaitForTaskRequest {
         WaitForTaskRequest {
             draft: Draft::new(
@@ -25,6 +41,13 @@ impl crate::Tasks {
     }
 
     /// Cancels the task. What it did so far is paid for; a task that is over stays as it is.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let task = theazo.tasks().cancel("task_8e40c1f7a62b").await?;
+    /// println!("{}", task.status);
+    /// # Ok(()) }
+    /// ```
     pub fn cancel(&self, task_id: impl Into<api::TaskId>) -> CancelTaskRequest {
         CancelTaskRequest { draft: Draft::new(&self.transport, vec![task_id.into().to_string()], (), ()) }
     }

@@ -11,6 +11,13 @@ impl crate::Team {
     ///
     /// A run that failed or was cancelled is an error of this call. When a limit is reached the run stays paused and
     /// the call fails with `session_limit_exceeded`; raising the limit resumes that run.
+    ///
+    /// ```no_run
+    /// # async fn example(team: theazo::Team) -> Result<(), theazo::Error> {
+    /// let run = team.run("Write a two-page brief on tidal power").await?;
+    /// println!("{}", run.id);
+    /// # Ok(()) }
+    /// ```
     pub fn run(&self, task: impl Into<String>) -> RunTeamRequest {
         RunTeamRequest {
             draft: Draft::new(&self.transport, vec![self.path_id()], (), api::TeamRunOpts { task: task.into() }),
@@ -18,6 +25,13 @@ impl crate::Team {
     }
 
     /// Gives the team a task and returns at once; `team_runs.wait` waits for the result.
+    ///
+    /// ```no_run
+    /// # async fn example(team: theazo::Team) -> Result<(), theazo::Error> {
+    /// let started = team.start("Write a two-page brief on tidal power").await?;
+    /// println!("{}", started.status);
+    /// # Ok(()) }
+    /// ```
     pub fn start(&self, task: impl Into<String>) -> StartTeamRunRequest {
         StartTeamRunRequest {
             draft: Draft::new(&self.transport, vec![self.path_id()], (), api::TeamRunOpts { task: task.into() }),
@@ -25,6 +39,17 @@ impl crate::Team {
     }
 
     /// Lists the runs of the team, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(team: theazo::Team) -> Result<(), theazo::Error> {
+    /// use theazo::types::TeamRunStatus;
+    ///
+    /// let mut runs = team.runs().status(TeamRunStatus::Failed).limit(50).items();
+    /// while let Some(run) = runs.next().await {
+    ///     println!("{}", run?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn runs(&self) -> ListTeamRunsRequest {
         ListTeamRunsRequest {
             draft: Draft::new(
@@ -37,6 +62,13 @@ impl crate::Team {
     }
 
     /// Cancels every run of the team that is not over; `team_runs.cancel` cancels one.
+    ///
+    /// ```no_run
+    /// # async fn example(team: theazo::Team) -> Result<(), theazo::Error> {
+    /// let cancellation = team.cancel().await?;
+    /// println!("{cancellation:?}");
+    /// # Ok(()) }
+    /// ```
     pub fn cancel(&self) -> CancelTeamRequest {
         CancelTeamRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), ()) }
     }

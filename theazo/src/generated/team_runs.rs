@@ -8,21 +8,51 @@ use crate::{
 
 impl crate::TeamRuns {
     /// Fetches a run of a team.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let run = theazo.team_runs().get("trun_d94a2b7705ce").await?;
+    /// println!("{}", run.status);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, team_run_id: impl Into<api::TeamRunId>) -> GetTeamRunRequest {
         GetTeamRunRequest { draft: Draft::new(&self.transport, vec![team_run_id.into().to_string()], (), ()) }
     }
 
     /// Waits until the run is done and returns it, or fails as the run failed.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let run = theazo.team_runs().wait("trun_d94a2b7705ce").await?;
+    /// println!("{}", run.status);
+    /// # Ok(()) }
+    /// ```
     pub fn wait(&self, team_run_id: impl Into<api::TeamRunId>) -> WaitForTeamRunRequest {
         WaitForTeamRunRequest { draft: Draft::new(&self.transport, vec![team_run_id.into().to_string()], (), ()) }
     }
 
     /// Streams what happened and happens in the run, from its beginning, until it is done.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut events = theazo.team_runs().stream("trun_d94a2b7705ce").await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn stream(&self, team_run_id: impl Into<api::TeamRunId>) -> StreamTeamRunRequest {
         StreamTeamRunRequest { draft: Draft::new(&self.transport, vec![team_run_id.into().to_string()], (), ()) }
     }
 
     /// Cancels the run. What it did so far is kept and paid for; a run that is over stays as it is.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let run = theazo.team_runs().cancel("trun_d94a2b7705ce").await?;
+    /// println!("{}", run.status);
+    /// # Ok(()) }
+    /// ```
     pub fn cancel(&self, team_run_id: impl Into<api::TeamRunId>) -> CancelTeamRunRequest {
         CancelTeamRunRequest { draft: Draft::new(&self.transport, vec![team_run_id.into().to_string()], (), ()) }
     }

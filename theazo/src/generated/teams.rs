@@ -8,6 +8,13 @@ use crate::{
 
 impl crate::Teams {
     /// Fetches a team, to go on with it where its id alone is known.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let team = theazo.teams().get("team_6b1f08d2ce47").await?;
+    /// println!("{}", team.id());
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, team_id: impl Into<api::TeamId>) -> GetTeamRequest {
         GetTeamRequest { draft: Draft::new(&self.transport, vec![team_id.into().to_string()], (), ()) }
     }

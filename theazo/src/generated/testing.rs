@@ -11,6 +11,27 @@ impl crate::testing::TestPlane {
     ///
     /// A turn with tool calls is followed by the next turn when the tools have returned. When the turns are used up,
     /// the offline model answers again.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {
+    /// use theazo::testing::ScriptedTurn;
+    ///
+    /// plane
+    ///     .script(
+    ///         "researcher",
+    ///         [
+    ///             ScriptedTurn {
+    ///                 text: Some("I will write the report.".into()),
+    ///                 input_tokens: Some(1200),
+    ///                 ..ScriptedTurn::default()
+    ///             },
+    ///             ScriptedTurn::text("The report is done."),
+    ///             ScriptedTurn::error("the model is overloaded"),
+    ///         ],
+    ///     )
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     pub fn script(
         &self,
         agent: impl Into<String>,
@@ -27,16 +48,40 @@ impl crate::testing::TestPlane {
     }
 
     /// Moves the clock of the plane; everything that becomes due on the way happens.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let state = plane.advance(Duration::from_secs(3600)).await?;
+    /// println!("{}", state.now);
+    /// # Ok(()) }
+    /// ```
     pub fn advance(&self, by: impl Into<api::DurationInput>) -> AdvanceClockRequest {
         AdvanceClockRequest { draft: Draft::new(&self.transport, vec![], (), api::ClockAdvance { by: by.into() }) }
     }
 
     /// Tells the time of the plane.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {
+    /// let state = plane.clock().await?;
+    /// println!("{}", state.now);
+    /// # Ok(()) }
+    /// ```
     pub fn clock(&self) -> GetClockRequest {
         GetClockRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Makes the next calls of the API fail.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {
+    /// use theazo::testing::FaultKind;
+    ///
+    /// plane.fail_next().kind(FaultKind::Status).status(429).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn fail_next(&self) -> InjectFaultRequest {
         InjectFaultRequest {
             draft: Draft::new(
@@ -49,16 +94,39 @@ impl crate::testing::TestPlane {
     }
 
     /// Makes another account, to test that its things and yours are kept apart.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {
+    /// let account = plane.create_account().await?;
+    /// println!("{}", account.api_key);
+    /// # Ok(()) }
+    /// ```
     pub fn create_account(&self) -> CreateTestAccountRequest {
         CreateTestAccountRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Lists the requests that the plane was sent, the oldest first.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {
+    /// for request in plane.requests().await? {
+    ///     println!("{}", request.status);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn requests(&self) -> ListRecordedRequestsRequest {
         ListRecordedRequestsRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Lists what was charged, the oldest charge first.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {
+    /// for charge in plane.charges().await? {
+    ///     println!("{}", charge.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn charges(&self) -> ListChargesRequest {
         ListChargesRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }

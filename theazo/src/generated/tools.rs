@@ -11,11 +11,44 @@ impl crate::Tools {
     ///
     /// A name can be registered once: a second tool with it, or one with the name of a built-in tool, fails with
     /// `conflict`. Calls are signed as Standard Webhooks are; the SDKs verify them.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use serde_json::json;
+    /// use std::time::Duration;
+    /// use theazo::types::ToolHandler;
+    ///
+    /// let tool = theazo
+    ///     .tools()
+    ///     .register(
+    ///         "crm_lookup",
+    ///         "Looks a customer up in the CRM by id. Use it before you write to a customer.",
+    ///         [
+    ///             ("type", json!("object")),
+    ///             (
+    ///                 "properties",
+    ///                 json!({ "customer_id": { "type": "string", "description": "The id in the CRM." } }),
+    ///             ),
+    ///             ("required", json!(["customer_id"])),
+    ///         ],
+    ///         ToolHandler::Webhook {
+    ///             url: "https://tools.acme.example/crm/lookup".into(),
+    ///             headers: Some(
+    ///                 [("X-Acme-Key".to_owned(), "ak_2f9d".into()), ("x-tenant".to_owned(), "7".into())].into(),
+    ///             ),
+    ///             timeout: Some(Duration::from_secs(20).into()),
+    ///         },
+    ///     )
+    ///     .requires_approval(true)
+    ///     .await?;
+    /// println!("{}", tool.name);
+    /// # Ok(()) }
+    /// ```
     pub fn register(
         &self,
         name: impl Into<String>,
         description: impl Into<String>,
-        parameters: serde_json::Map<String, serde_json::Value>,
+        parameters: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
         handler: api::ToolHandler,
     ) -> RegisterToolRequest {
         RegisterToolRequest {
@@ -26,7 +59,7 @@ impl crate::Tools {
                 api::ToolRegisterOpts {
                     name: name.into(),
                     description: description.into(),
-                    parameters,
+                    parameters: parameters.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
                     handler,
                     requires_approval: None,
                 },
@@ -35,6 +68,15 @@ impl crate::Tools {
     }
 
     /// Lists tools by name, the built-in ones included.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut tools = theazo.tools().list().limit(50).items();
+    /// while let Some(tool) = tools.next().await {
+    ///     println!("{}", tool?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListToolsRequest {
         ListToolsRequest {
             draft: Draft::new(&self.transport, vec![], api::ToolListOpts { limit: None, cursor: None }, ()),
@@ -42,6 +84,13 @@ impl crate::Tools {
     }
 
     /// Fetches a tool, built-in or registered.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let tool = theazo.tools().get("crm_lookup").await?;
+    /// println!("{}", tool.name);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, name: impl Into<String>) -> GetToolRequest {
         GetToolRequest { draft: Draft::new(&self.transport, vec![name.into()], (), ()) }
     }
@@ -49,6 +98,14 @@ impl crate::Tools {
     /// Changes what is given of a registered tool and keeps the rest. Its signing secret stays the same.
     ///
     /// A built-in tool cannot be changed: that fails with `forbidden`.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let tool =
+    ///     theazo.tools().update("crm_lookup").description("Looks a customer up in the CRM by id.").await?;
+    /// println!("{}", tool.name);
+    /// # Ok(()) }
+    /// ```
     pub fn update(&self, name: impl Into<String>) -> UpdateToolRequest {
         UpdateToolRequest {
             draft: Draft::new(
@@ -64,11 +121,35 @@ impl crate::Tools {
     ///
     /// A tool that fails is no error of this call: the answer says `success: false` and why. A handler that cannot be
     /// reached fails with `tool_handler_unreachable`.
-    pub fn test(&self, name: impl Into<String>, input: serde_json::Map<String, serde_json::Value>) -> TestToolRequest {
-        TestToolRequest { draft: Draft::new(&self.transport, vec![name.into()], (), input) }
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let result = theazo.tools().test("crm_lookup", [("customer_id", "cus_4812")]).await?;
+    /// println!("{}", result.success);
+    /// # Ok(()) }
+    /// ```
+    pub fn test(
+        &self,
+        name: impl Into<String>,
+        input: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> TestToolRequest {
+        TestToolRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![name.into()],
+                (),
+                input.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            ),
+        }
     }
 
     /// Removes a registered tool. Agents that have it in their list work on without it.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.tools().delete("crm_lookup").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, name: impl Into<String>) -> DeleteToolRequest {
         DeleteToolRequest { draft: Draft::new(&self.transport, vec![name.into()], (), ()) }
     }
@@ -174,8 +255,12 @@ impl UpdateToolRequest {
     }
 
     /// What it is given: a JSON Schema of an object, in place of the one before.
-    pub fn parameters(mut self, parameters: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.parameters = Some(parameters);
+    pub fn parameters(
+        mut self,
+        parameters: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.parameters =
+            Some(parameters.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 

@@ -8,6 +8,16 @@ use crate::{
 
 impl crate::Traces {
     /// Lists traces, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut traces =
+    ///     theazo.traces().list().agent_id("agt_51d0e7a9c2f4").session_id("ses_9f27c4e1b0a3").items();
+    /// while let Some(trace) = traces.next().await {
+    ///     println!("{}", trace?.trace_id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListTracesRequest {
         ListTracesRequest {
             draft: Draft::new(
@@ -20,6 +30,13 @@ impl crate::Traces {
     }
 
     /// Fetches a trace with its spans.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let detail = theazo.traces().get("tr_c81f0b6de352").await?;
+    /// println!("{}", detail.trace_id);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, trace_id: impl Into<api::TraceId>) -> GetTraceRequest {
         GetTraceRequest { draft: Draft::new(&self.transport, vec![trace_id.into().to_string()], (), ()) }
     }

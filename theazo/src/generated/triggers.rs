@@ -11,6 +11,20 @@ impl crate::Triggers {
     ///
     /// A trigger of the type `webhook` has an address that others call; one of the type `event` waits for
     /// `events.emit`. Each run is in the user's active session, which is created where there is none.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::TriggerType;
+    ///
+    /// let trigger = theazo
+    ///     .triggers()
+    ///     .create("Paid orders", "user_4812")
+    ///     .r#type(TriggerType::Event)
+    ///     .agent("payment_classifier")
+    ///     .await?;
+    /// println!("{}", trigger.id);
+    /// # Ok(()) }
+    /// ```
     pub fn create(&self, name: impl Into<String>, user_id: impl Into<String>) -> CreateTriggerRequest {
         CreateTriggerRequest {
             draft: Draft::new(
@@ -31,6 +45,15 @@ impl crate::Triggers {
     }
 
     /// Lists triggers, the newest first. Their secrets are left out.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut triggers = theazo.triggers().list().limit(50).items();
+    /// while let Some(trigger) = triggers.next().await {
+    ///     println!("{}", trigger?.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListTriggersRequest {
         ListTriggersRequest {
             draft: Draft::new(&self.transport, vec![], api::TriggerListOpts { limit: None, cursor: None }, ()),
@@ -38,11 +61,24 @@ impl crate::Triggers {
     }
 
     /// Fetches a trigger. Its secret is left out.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let trigger = theazo.triggers().get("trg_40b9d2f6c7e8").await?;
+    /// println!("{}", trigger.name);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, trigger_id: impl Into<api::TriggerId>) -> GetTriggerRequest {
         GetTriggerRequest { draft: Draft::new(&self.transport, vec![trigger_id.into().to_string()], (), ()) }
     }
 
     /// Removes a trigger. Its address answers `not_found` from then on; a run that is under way ends as it would.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.triggers().delete("trg_40b9d2f6c7e8").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, trigger_id: impl Into<api::TriggerId>) -> DeleteTriggerRequest {
         DeleteTriggerRequest { draft: Draft::new(&self.transport, vec![trigger_id.into().to_string()], (), ()) }
     }
@@ -53,12 +89,31 @@ impl crate::Triggers {
     /// HMAC-SHA256 of the body as it is sent, with the secret as the key, in hexadecimal digits, with or without
     /// `sha256=` before them. A wrong signature is refused with `unauthorized`. A call with an API key of the account,
     /// as this method makes it, needs no signature. A trigger of the type `event` cannot be fired so.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use serde_json::json;
+    ///
+    /// let firing = theazo
+    ///     .triggers()
+    ///     .fire("trg_40b9d2f6c7e8", [("invoice", json!("in_2041")), ("paid", json!(true))])
+    ///     .await?;
+    /// println!("{}", firing.accepted);
+    /// # Ok(()) }
+    /// ```
     pub fn fire(
         &self,
         trigger_id: impl Into<api::TriggerId>,
-        payload: serde_json::Map<String, serde_json::Value>,
+        payload: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
     ) -> FireTriggerRequest {
-        FireTriggerRequest { draft: Draft::new(&self.transport, vec![trigger_id.into().to_string()], (), payload) }
+        FireTriggerRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![trigger_id.into().to_string()],
+                (),
+                payload.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            ),
+        }
     }
 }
 
@@ -97,8 +152,11 @@ impl CreateTriggerRequest {
     }
 
     /// Members that the event's payload must have with these values, for the type `event`; none by default.
-    pub fn filter(mut self, filter: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.filter = Some(filter);
+    pub fn filter(
+        mut self,
+        filter: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.filter = Some(filter.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 

@@ -8,11 +8,29 @@ use crate::{
 
 impl crate::Usage {
     /// Sums up what the account used.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::UsagePeriod;
+    ///
+    /// let summary = theazo.usage().summary().period(UsagePeriod::Week).await?;
+    /// println!("{}", summary.active_sessions);
+    /// # Ok(()) }
+    /// ```
     pub fn summary(&self) -> GetUsageSummaryRequest {
         GetUsageSummaryRequest { draft: Draft::new(&self.transport, vec![], api::UsagePeriodOpts { period: None }, ()) }
     }
 
     /// Reports what one end user used.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::UsagePeriod;
+    ///
+    /// let usage = theazo.usage().for_user("user_4812").period(UsagePeriod::Week).await?;
+    /// println!("{}", usage.compute.minutes);
+    /// # Ok(()) }
+    /// ```
     pub fn for_user(&self, user_id: impl Into<String>) -> GetUserUsageRequest {
         GetUserUsageRequest {
             draft: Draft::new(&self.transport, vec![user_id.into()], api::UsagePeriodOpts { period: None }, ()),
@@ -20,11 +38,30 @@ impl crate::Usage {
     }
 
     /// Reports what was used day by day, the oldest day first; days without use are there too.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::DailyPeriod;
+    ///
+    /// for usage in theazo.usage().daily().period(DailyPeriod::Last30Days).await? {
+    ///     println!("{}", usage.date);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn daily(&self) -> GetDailyUsageRequest {
         GetDailyUsageRequest { draft: Draft::new(&self.transport, vec![], api::DailyUsageOpts { period: None }, ()) }
     }
 
     /// Reports what each provider cost.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::UsagePeriod;
+    ///
+    /// let costs = theazo.usage().by_provider().period(UsagePeriod::Week).await?;
+    /// println!("{costs:?}");
+    /// # Ok(()) }
+    /// ```
     pub fn by_provider(&self) -> GetProviderUsageRequest {
         GetProviderUsageRequest {
             draft: Draft::new(&self.transport, vec![], api::UsagePeriodOpts { period: None }, ()),
@@ -34,6 +71,15 @@ impl crate::Usage {
     /// Exports the charges of a period for a billing system.
     ///
     /// Every record has a stable identifier, so that exporting twice never bills twice.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{ExportFormat, UsagePeriod};
+    ///
+    /// let exported = theazo.usage().export(ExportFormat::Stripe).period(UsagePeriod::Month).await?;
+    /// println!("{}", exported.format);
+    /// # Ok(()) }
+    /// ```
     pub fn export(&self, format: impl Into<api::ExportFormat>) -> ExportUsageRequest {
         ExportUsageRequest {
             draft: Draft::new(
@@ -48,6 +94,15 @@ impl crate::Usage {
     /// Lists the entries of the ledger that totals are made of, the oldest first.
     ///
     /// The sum of their exact amounts is what the totals of the same time say.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut entries = theazo.usage().ledger().session_id("ses_9f27c4e1b0a3").user_id("user_4812").items();
+    /// while let Some(entry) = entries.next().await {
+    ///     println!("{}", entry?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn ledger(&self) -> ListLedgerRequest {
         ListLedgerRequest {
             draft: Draft::new(

@@ -10,6 +10,20 @@ impl crate::Webhooks {
     /// Registers an address that is told of events. The answer has the signing secret, this once.
     ///
     /// Deliveries are signed as Standard Webhooks are; the SDKs verify them.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let webhook = theazo
+    ///     .webhooks()
+    ///     .create(
+    ///         "https://hooks.acme.example/theazo?tenant=7",
+    ///         ["agent.completed", "agent.failed", "budget.alert"],
+    ///     )
+    ///     .secret("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")
+    ///     .await?;
+    /// println!("{}", webhook.id);
+    /// # Ok(()) }
+    /// ```
     pub fn create(
         &self,
         url: impl Into<String>,
@@ -30,6 +44,15 @@ impl crate::Webhooks {
     }
 
     /// Lists webhooks, the newest first. Their secrets are masked.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut webhooks = theazo.webhooks().list().limit(50).items();
+    /// while let Some(webhook) = webhooks.next().await {
+    ///     println!("{}", webhook?.url);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListWebhooksRequest {
         ListWebhooksRequest {
             draft: Draft::new(&self.transport, vec![], api::WebhookListOpts { limit: None, cursor: None }, ()),
@@ -37,11 +60,23 @@ impl crate::Webhooks {
     }
 
     /// Sends an `agent.completed` event with made-up data to the webhook.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.webhooks().test("wh_b3c0417ad9e2").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn test(&self, webhook_id: impl Into<api::WebhookId>) -> TestWebhookRequest {
         TestWebhookRequest { draft: Draft::new(&self.transport, vec![webhook_id.into().to_string()], (), ()) }
     }
 
     /// Removes a webhook. Nothing is delivered to it any more.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.webhooks().delete("wh_b3c0417ad9e2").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, webhook_id: impl Into<api::WebhookId>) -> DeleteWebhookRequest {
         DeleteWebhookRequest { draft: Draft::new(&self.transport, vec![webhook_id.into().to_string()], (), ()) }
     }

@@ -11,11 +11,46 @@ impl crate::Workflows {
     ///
     /// Steps that depend on one another in a circle are refused with `workflow_circular_dependency`; every other
     /// mistake that shows without running, such as a reference to a step that is not there, with `invalid_request`.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::{WorkflowCreateOpts, WorkflowStep};
+    ///
+    /// let workflow = theazo
+    ///     .workflows()
+    ///     .create(WorkflowCreateOpts {
+    ///         steps: vec![
+    ///             WorkflowStep::agent("research", "researcher")
+    ///                 .with_task("Find out what {{ input.topic }} is about and how sure that is"),
+    ///             WorkflowStep::condition("quality-check", "$.research.output.confidence > 0.8")
+    ///                 .after(["research"])
+    ///                 .then("publish")
+    ///                 .otherwise("review"),
+    ///             WorkflowStep::agent("publish", "publisher"),
+    ///             WorkflowStep::agent("review", "reviewer"),
+    ///         ],
+    ///         name: Some("Research report".into()),
+    ///         description: Some("Researches a topic and publishes what is sure".into()),
+    ///         ..WorkflowCreateOpts::default()
+    ///     })
+    ///     .await?;
+    /// println!("{}", workflow.id);
+    /// # Ok(()) }
+    /// ```
     pub fn create(&self, definition: impl Into<api::WorkflowCreateOpts>) -> CreateWorkflowRequest {
         CreateWorkflowRequest { draft: Draft::new(&self.transport, vec![], (), definition.into()) }
     }
 
     /// Lists workflows, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut workflows = theazo.workflows().list().limit(50).items();
+    /// while let Some(workflow) = workflows.next().await {
+    ///     println!("{}", workflow?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn list(&self) -> ListWorkflowsRequest {
         ListWorkflowsRequest {
             draft: Draft::new(&self.transport, vec![], api::WorkflowListOpts { limit: None, cursor: None }, ()),
@@ -23,12 +58,33 @@ impl crate::Workflows {
     }
 
     /// Fetches a workflow.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let workflow = theazo.workflows().get("wf_7d20c4b8e913").await?;
+    /// println!("{}", workflow.id);
+    /// # Ok(()) }
+    /// ```
     pub fn get(&self, workflow_id: impl Into<api::WorkflowId>) -> GetWorkflowRequest {
         GetWorkflowRequest { draft: Draft::new(&self.transport, vec![workflow_id.into().to_string()], (), ()) }
     }
 
     /// Changes what is given and keeps the rest, as a new version. Runs that have begun keep the version they began
     /// with.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::WorkflowStep;
+    ///
+    /// let workflow = theazo
+    ///     .workflows()
+    ///     .update("wf_7d20c4b8e913")
+    ///     .steps([WorkflowStep::agent("greet", "assistant")])
+    ///     .name("Greeting")
+    ///     .await?;
+    /// println!("{}", workflow.id);
+    /// # Ok(()) }
+    /// ```
     pub fn update(&self, workflow_id: impl Into<api::WorkflowId>) -> UpdateWorkflowRequest {
         UpdateWorkflowRequest {
             draft: Draft::new(
@@ -53,11 +109,24 @@ impl crate::Workflows {
     }
 
     /// Removes a workflow and its schedules. Runs that have begun go on, and all its runs stay readable.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// theazo.workflows().delete("wf_7d20c4b8e913").await?;
+    /// # Ok(()) }
+    /// ```
     pub fn delete(&self, workflow_id: impl Into<api::WorkflowId>) -> DeleteWorkflowRequest {
         DeleteWorkflowRequest { draft: Draft::new(&self.transport, vec![workflow_id.into().to_string()], (), ()) }
     }
 
     /// Estimates what a run would cost, from runs of the past and from the prices of its models. Nothing is run.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let estimate = theazo.workflows().estimate("wf_7d20c4b8e913").await?;
+    /// println!("{}", estimate.confidence);
+    /// # Ok(()) }
+    /// ```
     pub fn estimate(&self, workflow_id: impl Into<api::WorkflowId>) -> EstimateWorkflowRequest {
         EstimateWorkflowRequest {
             draft: Draft::new(
@@ -73,6 +142,18 @@ impl crate::Workflows {
     ///
     /// Each run is in the user's active session, which is created where there is none. A run that would begin while the
     /// one before is still active is skipped.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let schedule = theazo
+    ///     .workflows()
+    ///     .schedule("wf_7d20c4b8e913", "0 9 * * 1-5", "user_4812")
+    ///     .input([("topic", "tidal power")])
+    ///     .timezone("Europe/Berlin")
+    ///     .await?;
+    /// println!("{}", schedule.id);
+    /// # Ok(()) }
+    /// ```
     pub fn schedule(
         &self,
         workflow_id: impl Into<api::WorkflowId>,
@@ -92,6 +173,14 @@ impl crate::Workflows {
     /// Starts a run of a workflow and returns at once.
     ///
     /// An input that does not fit the workflow's `input_schema` is refused before anything starts.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let run =
+    ///     theazo.workflows().run("wf_7d20c4b8e913").user_id("user_4812").session_id("ses_9f27c4e1b0a3").await?;
+    /// println!("{}", run.status);
+    /// # Ok(()) }
+    /// ```
     pub fn run(&self, workflow_id: impl Into<api::WorkflowId>) -> RunWorkflowRequest {
         RunWorkflowRequest {
             draft: Draft::new(
@@ -107,6 +196,20 @@ impl crate::Workflows {
     ///
     /// A stream that breaks resumes after the last event that arrived; the run is not started again. Leaving the stream
     /// early cancels the run.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut events = theazo
+    ///     .workflows()
+    ///     .run_and_stream("wf_7d20c4b8e913")
+    ///     .user_id("user_4812")
+    ///     .session_id("ses_9f27c4e1b0a3")
+    ///     .await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn run_and_stream(&self, workflow_id: impl Into<api::WorkflowId>) -> RunAndStreamWorkflowRequest {
         RunAndStreamWorkflowRequest {
             draft: Draft::new(
@@ -119,6 +222,18 @@ impl crate::Workflows {
     }
 
     /// Lists runs of workflows, the newest first.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::types::WorkflowRunStatus;
+    ///
+    /// let mut runs =
+    ///     theazo.workflows().runs().workflow_id("wf_7d20c4b8e913").status(WorkflowRunStatus::Paused).items();
+    /// while let Some(run) = runs.next().await {
+    ///     println!("{}", run?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn runs(&self) -> ListWorkflowRunsRequest {
         ListWorkflowRunsRequest {
             draft: Draft::new(
@@ -137,6 +252,13 @@ impl crate::Workflows {
     }
 
     /// Fetches a run of a workflow, with what its steps returned so far.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let run = theazo.workflows().get_run("run_3b96e0f7a2d1").await?;
+    /// println!("{}", run.status);
+    /// # Ok(()) }
+    /// ```
     pub fn get_run(&self, workflow_run_id: impl Into<api::WorkflowRunId>) -> GetWorkflowRunRequest {
         GetWorkflowRunRequest { draft: Draft::new(&self.transport, vec![workflow_run_id.into().to_string()], (), ()) }
     }
@@ -144,6 +266,13 @@ impl crate::Workflows {
     /// Waits until a run of a workflow is over, and returns it whatever it came to.
     ///
     /// A run that is paused is waited for. A call that ends early ends the waiting and not the run.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let run = theazo.workflows().wait_for_run("run_3b96e0f7a2d1").await?;
+    /// println!("{}", run.status);
+    /// # Ok(()) }
+    /// ```
     pub fn wait_for_run(&self, workflow_run_id: impl Into<api::WorkflowRunId>) -> WaitForWorkflowRunRequest {
         WaitForWorkflowRunRequest {
             draft: Draft::new(&self.transport, vec![workflow_run_id.into().to_string()], (), ()),
@@ -154,6 +283,15 @@ impl crate::Workflows {
     ///
     /// Older versions of the client give the id of a workflow here. Then the run of it that is under way is streamed,
     /// or else one is started without input, in an anonymous session.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut events = theazo.workflows().stream_run("run_3b96e0f7a2d1").await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.tag());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn stream_run(&self, workflow_run_id: impl Into<api::WorkflowRunId>) -> StreamWorkflowRunRequest {
         StreamWorkflowRunRequest {
             draft: Draft::new(&self.transport, vec![workflow_run_id.into().to_string()], (), ()),
@@ -161,6 +299,13 @@ impl crate::Workflows {
     }
 
     /// Cancels a run of a workflow. What its steps did so far is kept and paid for; a run that is over stays as it is.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let run = theazo.workflows().cancel_run("run_3b96e0f7a2d1").await?;
+    /// println!("{}", run.status);
+    /// # Ok(()) }
+    /// ```
     pub fn cancel_run(&self, workflow_run_id: impl Into<api::WorkflowRunId>) -> CancelWorkflowRunRequest {
         CancelWorkflowRunRequest {
             draft: Draft::new(&self.transport, vec![workflow_run_id.into().to_string()], (), ()),
@@ -170,6 +315,13 @@ impl crate::Workflows {
     /// Takes a run of a workflow up again at the step that failed. What the steps before it returned is kept.
     ///
     /// A run that neither failed nor is paused or partial is refused with `conflict`.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let run = theazo.workflows().retry_run("run_3b96e0f7a2d1").await?;
+    /// println!("{}", run.status);
+    /// # Ok(()) }
+    /// ```
     pub fn retry_run(&self, workflow_run_id: impl Into<api::WorkflowRunId>) -> RetryWorkflowRunRequest {
         RetryWorkflowRunRequest { draft: Draft::new(&self.transport, vec![workflow_run_id.into().to_string()], (), ()) }
     }
@@ -178,6 +330,20 @@ impl crate::Workflows {
     ///
     /// A run that does not wait for the event, or that is not paused, is refused with `conflict`. An approval is
     /// decided with `approvals.approve` and not resumed.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use serde_json::json;
+    ///
+    /// let run = theazo
+    ///     .workflows()
+    ///     .resume_run("run_3b96e0f7a2d1")
+    ///     .event("order.paid")
+    ///     .payload([("orderId", json!("order_881")), ("amount", json!(4200))])
+    ///     .await?;
+    /// println!("{}", run.status);
+    /// # Ok(()) }
+    /// ```
     pub fn resume_run(&self, workflow_run_id: impl Into<api::WorkflowRunId>) -> ResumeWorkflowRunRequest {
         ResumeWorkflowRunRequest {
             draft: Draft::new(
@@ -384,8 +550,8 @@ pub struct EstimateWorkflowRequest {
 
 impl EstimateWorkflowRequest {
     /// The input; how long its lists are says how often the step of a `map` would run.
-    pub fn input(mut self, input: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.input = Some(input);
+    pub fn input(mut self, input: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>) -> Self {
+        self.draft.body.input = Some(input.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -407,8 +573,8 @@ pub struct ScheduleWorkflowRequest {
 
 impl ScheduleWorkflowRequest {
     /// The input of each run.
-    pub fn input(mut self, input: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.input = Some(input);
+    pub fn input(mut self, input: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>) -> Self {
+        self.draft.body.input = Some(input.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -449,8 +615,8 @@ impl RunWorkflowRequest {
     }
 
     /// The input, which steps read as `$.input` and `$.trigger`; empty by default.
-    pub fn input(mut self, input: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.input = Some(input);
+    pub fn input(mut self, input: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>) -> Self {
+        self.draft.body.input = Some(input.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -492,8 +658,8 @@ impl RunAndStreamWorkflowRequest {
     }
 
     /// The input, which steps read as `$.input` and `$.trigger`; empty by default.
-    pub fn input(mut self, input: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.input = Some(input);
+    pub fn input(mut self, input: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>) -> Self {
+        self.draft.body.input = Some(input.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
@@ -674,8 +840,11 @@ impl ResumeWorkflowRunRequest {
     }
 
     /// What the event carries: the output of the `wait` step; empty by default.
-    pub fn payload(mut self, payload: serde_json::Map<String, serde_json::Value>) -> Self {
-        self.draft.body.payload = Some(payload);
+    pub fn payload(
+        mut self,
+        payload: impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>,
+    ) -> Self {
+        self.draft.body.payload = Some(payload.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 

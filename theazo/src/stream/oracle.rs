@@ -1,7 +1,7 @@
 //! What the parser of server-sent events is compared with, in its tests and by the fuzzer: the HTML standard, word by
 //! word, over the whole text at once.
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -20,9 +20,12 @@ pub struct Reading {
 
 /// What the parser makes of the bytes, cut into these pieces.
 pub fn parsed(mut parser: Parser, pieces: &[&[u8]]) -> Reading {
-    let mut events = VecDeque::new();
+    let mut events = Vec::new();
     for piece in pieces {
-        parser.feed(&Bytes::copy_from_slice(piece), &mut events).expect("no event is too large");
+        parser.push(Bytes::copy_from_slice(piece));
+        while let Some(event) = parser.next().expect("no event is too large") {
+            events.push(event);
+        }
     }
     let text = |data: &[u8]| String::from_utf8_lossy(data).into_owned();
     Reading {

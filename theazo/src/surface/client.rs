@@ -64,6 +64,14 @@ impl Theazo {
     }
 
     /// A client over a transport that is there already.
+    ///
+    /// ```
+    /// use theazo::{Config, Theazo, Transport};
+    ///
+    /// let transport = Transport::new(Config::with_api_key("th_test_0123456789abcdef"))?;
+    /// let theazo = Theazo::over(transport.clone());
+    /// # Ok::<(), theazo::Error>(())
+    /// ```
     pub fn over(transport: Transport) -> Self {
         Self { transport }
     }
@@ -87,6 +95,12 @@ impl Theazo {
     ///
     /// So the same program runs offline on a laptop and against a server elsewhere.
     ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), theazo::Error> {
+    /// let theazo = theazo::Theazo::connect().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`from_env`](Self::from_env) and [`embedded`](Self::embedded).
@@ -99,6 +113,15 @@ impl Theazo {
     }
 
     /// The layer of bytes underneath.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// use theazo::transport::{self, Call};
+    ///
+    /// let operation = transport::operation("GetHealth").expect("the table has it");
+    /// let answer = theazo.transport().call(Call::new(operation)).await?;
+    /// # Ok(()) }
+    /// ```
     pub fn transport(&self) -> &Transport {
         &self.transport
     }
@@ -120,6 +143,12 @@ impl Theazo {
     }
 
     /// Each setting with its effective value and where that comes from; secrets are masked.
+    ///
+    /// ```no_run
+    /// # fn example(theazo: theazo::Theazo) {
+    /// println!("{}", theazo.explain());
+    /// # }
+    /// ```
     pub fn explain(&self) -> Explanation {
         self.transport.explain()
     }

@@ -41,10 +41,12 @@ impl<E: Endpoint> Draft<E> {
         let encoded = self.encode();
         async move {
             let (transport, call) = encoded?;
+            let sent = call.body.clone();
             let answer = transport.call(call).await?;
             let value = serde_json::from_slice(&answer.body).map_err(|problem| {
                 let what = format!("the answer to {}", name_of(E::OPERATION));
-                unreadable(&what, &answer.body, &problem, &answer.meta, transport.redactor())
+                let redactor = transport.redactor_of_answer(E::OPERATION, sent.as_deref());
+                unreadable(&what, &answer.body, &problem, &answer.meta, &redactor)
             })?;
             Ok((make(value), answer.meta))
         }
@@ -73,7 +75,7 @@ impl<E: Endpoint> Draft<E> {
         let mut problems = Problems::of(&self.query);
         problems.extend(Problems::of(&self.body));
         if !problems.is_empty() {
-            return Err(Error::invalid_fields(problems));
+            return Err(Error::refused(self.body.refusal(), problems));
         }
         let call = Call {
             operation: E::OPERATION,

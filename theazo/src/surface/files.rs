@@ -1,75 +1,20 @@
-//! Files in a sandbox, as text and bytes: the one place where the typed face is written by hand, because JSON has no
-//! bytes.
+//! Calls that carry files: the one place where the typed face is written by hand, because JSON has no bytes.
 
-use std::borrow::Cow;
+use std::path::Path;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use theazo_api::{FileContent, FileEncoding, FileWriteOpts, ReadFile, WriteFile};
+use theazo_api::{DownloadFile, FileId, FileWriteOpts, ReadFile, WriteFile};
 
-use super::{Draft, request_type};
-use crate::{error::Error, generated::parts::AgentFiles, transport::ResponseMeta};
-
-/// The content of a file to write: text or bytes.
-#[derive(Clone, PartialEq, Eq)]
-pub enum FileData {
-    /// Text.
-    Text(String),
-    /// Any bytes.
-    Bytes(Bytes),
-}
-
-impl From<&str> for FileData {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<String> for FileData {
-    fn from(text: String) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<Cow<'_, str>> for FileData {
-    fn from(text: Cow<'_, str>) -> Self {
-        Self::Text(text.into_owned())
-    }
-}
-
-impl From<Vec<u8>> for FileData {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Bytes(bytes.into())
-    }
-}
-
-impl From<&[u8]> for FileData {
-    fn from(bytes: &[u8]) -> Self {
-        Self::Bytes(Bytes::copy_from_slice(bytes))
-    }
-}
-
-impl<const LENGTH: usize> From<&[u8; LENGTH]> for FileData {
-    fn from(bytes: &[u8; LENGTH]) -> Self {
-        Self::from(bytes.as_slice())
-    }
-}
-
-impl From<Bytes> for FileData {
-    fn from(bytes: Bytes) -> Self {
-        Self::Bytes(bytes)
-    }
-}
-
-impl std::fmt::Debug for FileData {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The content is the user's, and may be large.
-        match self {
-            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
-            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
-        }
-    }
-}
+use super::{
+    Draft,
+    file_data::{FileData, NewFile, bytes_of, text_of},
+    request_type,
+};
+use crate::{
+    error::Error,
+    generated::parts::{AgentFiles, Files},
+    transport::ResponseMeta,
+};
 
 impl AgentFiles {
     /// Writes a file in the agent's sandbox and makes the folders that it needs.
@@ -78,15 +23,15 @@ impl AgentFiles {
     ///
     /// ```no_run
     /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
+    /// use theazo::FileData;
+    ///
     /// agent.files().write("notes.txt", "hello").await?;
     /// agent.files().write("/data/pixel.bin", b"\xFF\x00\x7F").await?;
+    /// agent.files().write("/data/sales.xlsx", FileData::from_path("reports/sales.xlsx").await?).await?;
     /// # Ok(()) }
     /// ```
     pub fn write(&self, path: impl Into<String>, data: impl Into<FileData>) -> WriteFileRequest {
-        let (data, encoding) = match data.into() {
-            FileData::Text(text) => (text, None),
-            FileData::Bytes(bytes) => (STANDARD.encode(&bytes), Some(FileEncoding::Base64)),
-        };
+        let (data, encoding) = data.into().into_parts();
         let body = FileWriteOpts { path: path.into(), data, encoding };
         WriteFileRequest { draft: Draft::new(&self.transport, vec![self.path_id()], (), body) }
     }
@@ -97,10 +42,26 @@ impl AgentFiles {
     /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
     /// let bytes = agent.files().read("chart.png").await?;
     /// let notes = agent.files().read("notes.txt").text().await?;
+    /// agent.files().read("chart.png").save("downloads/chart.png").await?;
     /// # Ok(()) }
     /// ```
     pub fn read(&self, path: impl Into<String>) -> ReadFileRequest {
         ReadFileRequest { draft: Draft::new(&self.transport, vec![self.path_id(), path.into()], (), ()) }
+    }
+}
+
+impl Files {
+    /// Fetches the content of a file.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// for file in theazo.files().list().user_id("user_123").purpose("agent_output").await?.data {
+    ///     theazo.files().download(file.id).save(format!("downloads/{}", file.filename)).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn download(&self, file_id: impl Into<FileId>) -> DownloadFileRequest {
+        DownloadFileRequest { draft: Draft::new(&self.transport, vec![file_id.into().to_string()], (), ()) }
     }
 }
 
@@ -119,44 +80,54 @@ impl WriteFileRequest {
 
 request_type!(WriteFileRequest, ());
 
-/// Reads a file; made by [`AgentFiles::read`], sent when it is awaited.
-#[derive(Debug, Clone)]
-#[must_use = "a request is sent when it is awaited"]
-pub struct ReadFileRequest {
-    draft: Draft<ReadFile>,
+/// Declares a request that is answered with the content of a file.
+macro_rules! content_request {
+    ($(#[doc = $doc:literal])+ $Request:ident, $Endpoint:ident) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone)]
+        #[must_use = "a request is sent when it is awaited"]
+        pub struct $Request {
+            draft: Draft<$Endpoint>,
+        }
+
+        impl $Request {
+            /// Fetches the content as text.
+            ///
+            /// # Errors
+            ///
+            /// When it cannot be fetched or is not UTF-8.
+            pub async fn text(self) -> Result<String, Error> {
+                text_of(self.draft.json().await?.0)
+            }
+
+            /// Fetches the content into a file on this machine, in the place of one that is there already. The file is
+            /// there as a whole or not at all, also when this is dropped before its end. Its folder must be there.
+            ///
+            /// # Errors
+            ///
+            /// When the content cannot be fetched, or the file cannot be written: then [`kind`](Error::kind) names the
+            /// parameter `path`. A folder that cannot be written shows before anything is sent.
+            pub async fn save(self, path: impl AsRef<Path>) -> Result<(), Error> {
+                let file = NewFile::begin(path.as_ref()).await?;
+                file.finish(self.await?).await
+            }
+
+            async fn answer(self) -> Result<(Bytes, ResponseMeta), Error> {
+                let (content, meta) = self.draft.json().await?;
+                Ok((bytes_of(content)?, meta))
+            }
+        }
+
+        request_type!($Request, Bytes);
+    };
 }
 
-impl ReadFileRequest {
-    /// Reads the file as text.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read or is not UTF-8.
-    pub async fn text(self) -> Result<String, Error> {
-        let content = self.draft.json().await?.0;
-        if content.encoding == FileEncoding::Utf8 {
-            return Ok(content.data);
-        }
-        String::from_utf8(decode(content)?.into()).map_err(|_| {
-            Error::unreadable("the file is not UTF-8 text").with_hint("read it as bytes: await the request itself")
-        })
-    }
-
-    async fn answer(self) -> Result<(Bytes, ResponseMeta), Error> {
-        let (content, meta) = self.draft.json().await?;
-        Ok((decode(content)?, meta))
-    }
+content_request! {
+    /// Reads a file from a sandbox; made by [`AgentFiles::read`], sent when it is awaited.
+    ReadFileRequest, ReadFile
 }
 
-request_type!(ReadFileRequest, Bytes);
-
-fn decode(content: FileContent) -> Result<Bytes, Error> {
-    match content.encoding {
-        FileEncoding::Utf8 => Ok(content.data.into()),
-        FileEncoding::Base64 => {
-            let bytes = STANDARD.decode(content.data);
-            bytes.map(Bytes::from).map_err(|problem| Error::unreadable(format!("the file is not base64: {problem}")))
-        }
-        other => Err(Error::unreadable(format!("the file is encoded as `{other}`, which this version cannot read"))),
-    }
+content_request! {
+    /// Fetches the content of a stored file; made by [`Files::download`], sent when it is awaited.
+    DownloadFileRequest, DownloadFile
 }

@@ -16,6 +16,12 @@ macro_rules! handle {
         $(#[doc = $doc])+
         ///
         /// It is cheap to clone. Clones share their data: what a call on one of them returns is seen by all.
+        ///
+        /// ```
+        #[doc = concat!("# fn example(known: theazo::", stringify!($Handle), ") {")]
+        /// println!("{} as it was last seen: {:?}", known.id(), known.data());
+        /// # }
+        /// ```
         #[derive(Clone)]
         pub struct $Handle {
             pub(crate) transport: Transport,

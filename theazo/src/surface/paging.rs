@@ -13,11 +13,31 @@ use crate::error::Error;
 type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>;
 
 /// The pages of a list, each fetched when it is asked for. An error ends it.
+///
+/// ```no_run
+/// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+/// let mut pages = theazo.sessions().list().limit(100).pages();
+/// while let Some(page) = pages.next().await {
+///     println!("{} sessions", page?.data.len());
+/// }
+/// # Ok(()) }
+/// ```
 pub struct Pages<T> {
     pages: BoxStream<Page<T>>,
 }
 
 /// The items of a list, page after page, each page fetched when it is needed. An error ends it.
+///
+/// ```no_run
+/// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+/// let mut sessions = theazo.sessions().list().items();
+/// while let Some(session) = sessions.next().await {
+///     println!("{}", session?.id());
+/// }
+///
+/// let newest_ten = theazo.sessions().list().items().collect(10).await?;
+/// # Ok(()) }
+/// ```
 pub struct Items<T> {
     items: BoxStream<T>,
 }
@@ -55,6 +75,15 @@ impl<T: Send + 'static> Pages<T> {
     }
 
     /// The items of the pages.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// // After the first page, all others item by item.
+    /// let mut pages = theazo.sessions().list().pages();
+    /// let first = pages.next().await.transpose()?;
+    /// let mut others = pages.items();
+    /// # Ok(()) }
+    /// ```
     pub fn items(self) -> Items<T> {
         let items = self.pages.map_ok(|page| stream::iter(page.data.into_iter().map(Ok))).try_flatten();
         Items { items: Box::pin(items) }

@@ -54,6 +54,13 @@ impl Call {
     }
 
     /// The call with these options.
+    ///
+    /// ```
+    /// use theazo::{CallOptions, transport::{self, Call}};
+    ///
+    /// let operation = transport::operation("GetHealth").expect("the table has it");
+    /// let call = Call::new(operation).options(CallOptions::new().max_retries(0));
+    /// ```
     pub fn options(mut self, options: CallOptions) -> Self {
         self.options = options;
         self
@@ -62,6 +69,19 @@ impl Call {
 
 /// What a caller wants of one call alone, or of all calls of a client through [`Theazo::with`](crate::Theazo::with). What is
 /// `None` is inherited.
+///
+/// ```
+/// use std::time::Duration;
+/// use theazo::CallOptions;
+///
+/// let options = CallOptions::new()
+///     .timeout(Duration::from_secs(5))
+///     .deadline(Duration::from_secs(20))
+///     .max_retries(0)
+///     .idempotency_key("order-881")
+///     .header("x-team", "growth");
+/// assert_eq!(options.max_retries, Some(0));
+/// ```
 #[derive(Clone, Default)]
 pub struct CallOptions {
     /// How long one attempt may take, its body included. For an operation that waits for a run, which has no limit by
@@ -156,7 +176,20 @@ impl std::fmt::Debug for Answer {
     }
 }
 
-/// Everything about an answer that is not its body.
+/// Everything about an answer that is not its body. `with_meta` of a request gives it beside the answer.
+///
+/// ```no_run
+/// # async fn example(session: theazo::Session) -> Result<(), theazo::Error> {
+/// use theazo::{Attempt, ResponseMeta, transport::Timings};
+///
+/// let (usage, meta): (_, ResponseMeta) = session.usage().with_meta().await?;
+/// let Timings { total, waited, .. } = meta.timings;
+/// println!("{} in {total:?}, of which {waited:?} between attempts", meta.request_id);
+/// for Attempt { number, status, problem, .. } in &meta.attempts {
+///     println!("attempt {number}: {status:?} {problem:?}");
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ResponseMeta {

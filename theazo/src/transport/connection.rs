@@ -176,6 +176,15 @@ impl Body {
         Ok(whole.freeze())
     }
 
+    /// Adds what comes, until that many bytes are there or nothing more comes.
+    pub async fn read_into(mut self, beginning: &mut BytesMut, limit: usize) {
+        while beginning.len() < limit
+            && let Ok(Some(piece)) = self.piece().await
+        {
+            beginning.extend_from_slice(&piece[..piece.len().min(limit - beginning.len())]);
+        }
+    }
+
     /// The next piece, if there is one.
     async fn piece(&mut self) -> Result<Option<Bytes>, Unread> {
         let piece = match self {

@@ -1,22 +1,30 @@
 //! The loop of one call: attempts, pauses between them, and the re-attaching to work that outlives a request.
 
-use std::time::Duration;
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 use theazo_api::{DurationInput, Operation, Reply, TimeClass};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::Instrument;
 
 use super::{
     Attempt, Call, ResponseMeta, Timings, Transport,
     backoff::{self, LONGEST_OBEYED},
     classify::{Ending, may_retry},
-    connection::{ByteStream, Failure, Outgoing, Unread},
+    connection::{Body, ByteStream, Failure, Outgoing, Unread},
     header::{ATTEMPT, CONTINUE, IDEMPOTENCY_KEY, PREFER, REPLAYED, RUN_ID, SHOULD_RETRY, TRACE_PARENT},
     outcome,
     prepare::call_headers,
+    redact::Redactor,
     retry_after::asked_pause,
     trace::Trace,
 };
@@ -33,6 +41,12 @@ const RUN_SLACK: Duration = Duration::from_secs(10);
 
 /// A server that says `continue` sooner than this is not holding requests as asked; then a pause keeps us from spinning.
 const SHORTEST_HOLD: Duration = Duration::from_millis(100);
+
+/// How much is read of an answer that is an error: more than any has to say.
+const MAX_ERROR_BYTES: usize = 1 << 20;
+
+/// Stands for a limit that no clock can count to.
+const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 /// How much of a successful answer to read before returning.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,12 +81,18 @@ pub(crate) struct Exchange<'a> {
     /// Until when to wait for a change of state; then the present state is the answer.
     wait_until: Option<Instant>,
     max_retries: u32,
+    /// Whether the idempotency key is the caller's.
+    has_own_key: bool,
+    /// How many attempts the same call has had before, when an application makes it again.
+    attempts_before: u32,
     attempts: Vec<Attempt>,
     trace: Trace,
     started: Instant,
     waited: Duration,
     /// The run that the call waits for, as soon as the server has named it.
     run_id: Option<String>,
+    /// Whom to tell whether the server may have begun the work.
+    is_unclear: Option<Arc<AtomicBool>>,
 }
 
 /// An attempt that failed, with what the decision about the next one needs.
@@ -88,6 +108,11 @@ impl<'a> Exchange<'a> {
         let inner = &transport.inner;
         let operation = call.operation;
         let options = &transport.options(call);
+        for (name, time) in [("timeout", options.timeout), ("deadline", options.deadline)] {
+            if time == Some(Duration::ZERO) {
+                return Err(Error::invalid_input(name, "must be longer than zero"));
+            }
+        }
         let limit = match operation.time {
             TimeClass::Run => RUN_WAIT + RUN_SLACK,
             TimeClass::Wait => options.timeout.unwrap_or(RUN_WAIT + RUN_SLACK),
@@ -108,12 +133,21 @@ impl<'a> Exchange<'a> {
             overall: overall.and_then(|overall| Some((overall, until(overall)?))),
             wait_until: wait_of(call)?.and_then(until),
             max_retries: options.max_retries.unwrap_or(inner.max_retries),
+            has_own_key: options.idempotency_key.is_some(),
+            attempts_before: 0,
             attempts: Vec::with_capacity(1),
             trace: Trace::of(inner.trace_context.as_ref()),
             started,
             waited: Duration::ZERO,
             run_id: None,
+            is_unclear: None,
         })
+    }
+
+    /// Keeps this up to date: whether the server may have begun the work.
+    pub fn telling(mut self, is_unclear: Arc<AtomicBool>) -> Self {
+        self.is_unclear = Some(is_unclear);
+        self
     }
 
     /// Adds a header to every attempt.
@@ -138,9 +172,12 @@ impl<'a> Exchange<'a> {
 
     async fn attempts(&mut self, reading: Reading) -> Result<Received, Error> {
         let (mut number, mut retry, mut waited) = (1, 0, Duration::ZERO);
+        self.recall_failure();
+        let mut was_lost = false;
         loop {
             let begun = Instant::now();
             self.tell_request(number);
+            self.tell_unclear(true);
             let result = self.attempt(number, begun, reading).await;
             let ended = Instant::now();
             let took = ended - begun;
@@ -165,6 +202,8 @@ impl<'a> Exchange<'a> {
                     return Ok(received);
                 }
                 Err(failed) => {
+                    was_lost |= failed.ending == Ending::Broken;
+                    self.tell_unclear(was_lost);
                     let status = Some(failed.error.status()).filter(|&status| status != 0);
                     let message = failed.error.message().to_owned();
                     self.record(number, waited, took, status, failed.error.request_id(), Some(message));
@@ -188,8 +227,9 @@ impl<'a> Exchange<'a> {
             let error = outcome::timeout_error(self.operation, shown);
             return Err(Failed { ending: Ending::Broken, asked: None, error });
         }
-        let outgoing = self.outgoing(number, limit);
-        match timeout(limit, self.send(outgoing, begun, reading)).await {
+        let outgoing = self.outgoing(self.attempts_before.saturating_add(number), limit);
+        let until = begun.checked_add(limit).unwrap_or(begun + A_YEAR);
+        match timeout_at(until, self.send(outgoing, begun, reading, until)).await {
             Ok(result) => result,
             Err(_) => {
                 let error = outcome::timeout_error(self.operation, shown);
@@ -239,7 +279,13 @@ impl<'a> Exchange<'a> {
         self.wait_until.is_some_and(|until| Instant::now() >= until)
     }
 
-    async fn send(&mut self, outgoing: Outgoing, begun: Instant, reading: Reading) -> Result<Received, Failed> {
+    async fn send(
+        &mut self,
+        outgoing: Outgoing,
+        begun: Instant,
+        reading: Reading,
+        until: Instant,
+    ) -> Result<Received, Failed> {
         let inner = &self.transport.inner;
         let incoming = inner.connection.send(outgoing).await.map_err(|failure| self.unanswered(failure))?;
         let (status, headers) = (incoming.status, incoming.headers);
@@ -249,17 +295,22 @@ impl<'a> Exchange<'a> {
         }
         let is_success = (200..300).contains(&status) || status == 101;
         if is_success && reading == Reading::Head {
+            if !outcome::is_stream(status, &headers) {
+                let beginning = beginning_of(incoming.body, outcome::EXCERPT_BYTES, until).await;
+                let error = outcome::not_a_stream(self.operation, status, &headers, &beginning, &self.redactor());
+                return Err(self.unreadable(error, status, &headers));
+            }
             let meta = meta(status, headers, timings);
             return Ok(Received { meta, whole: Bytes::new(), rest: Some(incoming.body.into_stream()) });
+        }
+        if !is_success {
+            // The status says enough, even if the rest of the answer is lost, late or endless.
+            let beginning = beginning_of(incoming.body, MAX_ERROR_BYTES, until).await;
+            return Err(self.answered(status, &headers, &beginning));
         }
         let mut body = incoming.body;
         let whole = body.collect(inner.max_answer_bytes).await;
         let timings = Timings { body: begun.elapsed().saturating_sub(timings.to_first_byte), ..timings };
-        if !is_success {
-            // The status says enough, even if the rest of the answer was lost.
-            let body = whole.unwrap_or_default();
-            return Err(self.answered(status, &headers, &body));
-        }
         let whole = match whole {
             Ok(whole) => whole,
             Err(Unread::Broken(source)) => return Err(self.unanswered(Failure { ending: Ending::Broken, source })),
@@ -273,9 +324,9 @@ impl<'a> Exchange<'a> {
         if is_continuation(&meta) && self.operation.time != TimeClass::Wait {
             return Ok(Received { meta, whole, rest: None });
         }
-        let form = outcome::check_form(self.operation, status, &whole, &inner.redactor);
+        let form = outcome::check_form(self.operation, status, &whole, || self.redactor());
         form.map_err(|error| self.unreadable(error, status, &meta.headers))?;
-        let whole = if self.operation.bare_list { outcome::page_of(&whole, &meta.headers) } else { whole };
+        let whole = outcome::page_of(self.operation, whole, &meta.headers);
         Ok(Received { meta, whole, rest: None })
     }
 
@@ -286,6 +337,11 @@ impl<'a> Exchange<'a> {
         Failed { ending: Ending::Refused, asked: None, error }
     }
 
+    /// What is left out when something is shown that may repeat what was sent.
+    fn redactor(&self) -> Cow<'_, Redactor> {
+        self.transport.redactor_of_sent(self.operation, self.body.as_deref())
+    }
+
     fn unanswered(&self, failure: Failure) -> Failed {
         let ending = failure.ending;
         let error = outcome::connection_error(self.operation, self.transport.target(), failure);
@@ -293,7 +349,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn answered(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Failed {
-        let error = outcome::answered_error(self.operation, status, headers, body, &self.transport.inner.redactor);
+        let error = outcome::answered_error(self.operation, status, headers, body, &self.redactor());
         let advice = headers.get(SHOULD_RETRY).and_then(|value| match value.as_bytes() {
             b"true" => Some(true),
             b"false" => Some(false),
@@ -345,9 +401,32 @@ impl<'a> Exchange<'a> {
         Some(pause)
     }
 
+    /// What tells the call from others when an application makes it again.
+    fn identity(&self) -> [&[u8]; 3] {
+        let key = self.idempotency_key().filter(|_| self.has_own_key).map(str::as_bytes);
+        [self.operation.id.as_bytes(), self.url.as_str().as_bytes(), key.or(self.body.as_deref()).unwrap_or_default()]
+    }
+
+    fn recall_failure(&mut self) {
+        let (attempts, is_news) = self.transport.inner.failures.before(&self.identity());
+        self.attempts_before = attempts;
+        if is_news {
+            tracing::warn!(
+                operation = self.operation.id,
+                attempts,
+                "a call that failed after the client's own retries is made again: two layers of retries multiply \
+                 requests, so turn one off, here with `max_retries` 0"
+            );
+        }
+    }
+
     /// The error of the last attempt, with what the whole call knows.
     fn give_up(&mut self, failed: Failed) -> Error {
         let is_retryable = self.is_repeatable(failed.ending);
+        if is_retryable {
+            let attempts = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
+            self.transport.inner.failures.remember(&self.identity(), self.attempts_before.saturating_add(attempts));
+        }
         let mut error = failed.error;
         let run_id = self.run_id.take().filter(|_| error.kind() == &ErrorKind::MaybeReceived);
         let parts = error.parts();
@@ -359,10 +438,15 @@ impl<'a> Exchange<'a> {
             parts.hint = Some(format!("the server asks to wait {} s first", asked.as_secs_f64().ceil()));
         }
         if let Some(run_id) = run_id {
-            parts.hint = Some(format!("the run goes on, `runs.get` with `{run_id}` finds it"));
-            parts.details.insert("runId".to_owned(), run_id.into());
+            outcome::tell_run(&mut error, &run_id);
         }
         error
+    }
+
+    fn tell_unclear(&self, is_unclear: bool) {
+        if let Some(told) = &self.is_unclear {
+            told.store(is_unclear, Ordering::Relaxed);
+        }
     }
 
     fn tell_request(&self, number: u32) {
@@ -456,6 +540,13 @@ fn meta(status: u16, headers: HeaderMap, timings: Timings) -> ResponseMeta {
     ResponseMeta { status, request_id, replayed, headers, timings, ..ResponseMeta::default() }
 }
 
+/// What comes of a body until then, and at most that much.
+async fn beginning_of(body: Body, limit: usize, until: Instant) -> BytesMut {
+    let mut beginning = BytesMut::new();
+    timeout_at(until, body.read_into(&mut beginning, limit)).await.ok();
+    beginning
+}
+
 /// How long a call waits for a change of state: the `timeout` of its query, where it is one that waits.
 fn wait_of(call: &Call) -> Result<Option<Duration>, Error> {
     if call.operation.time != TimeClass::Wait {
@@ -467,7 +558,7 @@ fn wait_of(call: &Call) -> Result<Option<Duration>, Error> {
 }
 
 /// Whether the body or the answer of an operation can hold secrets.
-fn is_sensitive(operation: &Operation) -> bool {
+pub(super) fn is_sensitive(operation: &Operation) -> bool {
     crate::generated::SENSITIVE.contains(&operation.id)
 }
 

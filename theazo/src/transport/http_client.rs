@@ -36,6 +36,15 @@ pub trait HttpClient: Send + Sync + 'static {
 }
 
 /// The body of an answer, piece by piece.
+///
+/// ```
+/// use futures_util::stream;
+/// use theazo::transport::Body;
+///
+/// let whole = Body::from(r#"{"status":"ok"}"#);
+/// let pieces = stream::iter([Ok::<_, std::io::Error>("data: 1\n\n".into()), Ok("data: 2\n\n".into())]);
+/// let in_pieces = Body::from_stream(pieces);
+/// ```
 pub struct Body(ByteStream);
 
 impl Body {
@@ -92,7 +101,16 @@ impl Stream for Body {
     }
 }
 
-/// Why no answer came.
+/// Why no answer came. How far the request came decides whether it may be sent again.
+///
+/// ```
+/// use theazo::transport::HttpError;
+///
+/// let unreachable = HttpError::not_sent("the name cannot be resolved");
+/// let cut_off = HttpError::maybe_received("the connection was reset");
+/// let forbidden = HttpError::refused("the gateway lets no such address through");
+/// assert_eq!(cut_off.to_string(), "the answer did not come");
+/// ```
 #[derive(Debug)]
 pub struct HttpError {
     pub(crate) reach: Reach,

@@ -22,6 +22,19 @@ use crate::{
     error::Error,
 };
 
+/// How much of an answer over HTTP/2 may have come that nobody has read: what an unread stream can take of the memory.
+const STREAM_WINDOW: u32 = 512 << 10;
+
+/// The same for all answers of one connection together: no limit, or a few unread streams would stop every other call.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
+/// When nothing came for this long over HTTP/2 while answers are awaited, the peer is asked whether it is there. With the
+/// time that it has to answer this is less than an attempt has, so the next one goes over a new connection.
+const PING_AFTER: Duration = Duration::from_secs(15);
+
+/// How long the peer has to answer.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A pool of HTTP connections.
 pub(crate) struct HttpPool {
     client: reqwest::Client,
@@ -89,6 +102,10 @@ fn client(is_https: bool, settings: &Settings, version: HttpVersion) -> Result<r
         .connect_timeout(settings.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT))
         .pool_idle_timeout(settings.pool_idle_timeout.unwrap_or(DEFAULT_POOL_IDLE_TIMEOUT))
         .tcp_keepalive(Duration::from_secs(60))
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keep_alive_interval(PING_AFTER)
+        .http2_keep_alive_timeout(PING_TIMEOUT)
         // A redirect could carry the key elsewhere or turn a POST into a GET; it is reported instead.
         .redirect(reqwest::redirect::Policy::none())
         // Retries are our own, each with its attempt header, its place in the budget and its hooks; and a client that keeps

@@ -5,12 +5,24 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), theazo::Error> {
-//! use theazo::transport::{self, Call, Transport};
+//! use std::time::Duration;
+//! use theazo::{CallOptions, transport::{self, Answer, Call, Transport}};
 //!
 //! let transport = Transport::new(theazo::Config::new().or_environment()?)?;
 //! let operation = transport::operation("GetSession").expect("the table has it");
-//! let answer = transport.call(Call::new(operation).path(["ses_a1b2c3"])).await?;
+//! let answer: Answer = transport.call(Call::new(operation).path(["ses_a1b2c3"])).await?;
 //! println!("{}", String::from_utf8_lossy(&answer.body));
+//!
+//! // Other options for all its calls; the connections are shared.
+//! let patient = transport.with(CallOptions::new().timeout(Duration::from_secs(120)));
+//! println!("{}", patient.explain());
+//!
+//! // A stream of events.
+//! let operation = transport::operation("StreamRun").expect("the table has it");
+//! let mut events = patient.open(Call::new(operation).path(["arun_a1b2c3"])).await?;
+//! while let Some(event) = events.next().await {
+//!     println!("{}", String::from_utf8_lossy(&event?.data));
+//! }
 //! # Ok(()) }
 //! ```
 //!
@@ -29,6 +41,8 @@ mod exchange;
 mod header;
 mod http_client;
 mod http_pool;
+mod listener;
+mod nested;
 mod outcome;
 mod prepare;
 mod providers;
@@ -39,6 +53,7 @@ mod trace;
 
 use std::{
     any::Any,
+    borrow::Cow,
     collections::HashMap,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -52,9 +67,9 @@ pub(crate) use backoff::{LONGEST_OBEYED, pause as backoff_pause};
 pub use call::{Answer, Call, CallOptions, ResponseMeta, Timings};
 pub(crate) use connection::{ByteStream, root_of};
 pub(crate) use exchange::{Exchange, Reading, Received};
-pub(crate) use header::{LAST_EVENT_ID, RUN_ID};
+pub(crate) use header::{EXEC_ID, LAST_EVENT_ID, RUN_ID};
 pub use http_client::{Body, HttpClient, HttpError};
-pub(crate) use outcome::{name as name_of, unreadable};
+pub(crate) use outcome::{event_too_large, name as name_of, nothing, tell_run, timeout_error, unreadable};
 pub(crate) use prepare::new_idempotency_key;
 pub(crate) use socket::ClosedForGood;
 pub(crate) use trace::TraceContext;
@@ -90,6 +105,7 @@ struct Inner {
     has_chosen_retries: bool,
     max_answer_bytes: u64,
     budget: budget::RetryBudget,
+    failures: nested::Failures,
     hooks: Hooks,
     trace_context: Option<TraceContext>,
     providers: Option<providers::Providers>,
@@ -132,6 +148,15 @@ impl Transport {
 
     /// A transport to a control plane in this process: the same calls without a socket. It does not keep the plane alive.
     ///
+    /// For whoever starts a control plane by hand, as a server that also calls itself does;
+    /// [`Plane`](crate::embedded::Plane) is simpler.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo_server::ControlPlane, key: String) -> Result<(), theazo::Error> {
+    /// let transport = theazo::Transport::to_plane(&plane, theazo::Config::with_api_key(key))?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`Transport::new`].
@@ -160,6 +185,7 @@ impl Transport {
         headers: http::HeaderMap,
         secrets: Vec<Secret>,
     ) -> Result<Self, Error> {
+        config.settings.check()?;
         let explanation = config.explain()?;
         let providers = providers::Providers::of(&config)?;
         let Config { settings, mut hooks, trace_context, .. } = config;
@@ -186,6 +212,7 @@ impl Transport {
             has_chosen_retries: settings.max_retries.is_some(),
             max_answer_bytes: settings.max_answer_bytes.unwrap_or(DEFAULT_MAX_ANSWER_BYTES),
             budget: budget::RetryBudget::default(),
+            failures: nested::Failures::default(),
             hooks: Hooks::new(hooks),
             trace_context,
             providers,
@@ -284,8 +311,22 @@ impl Transport {
         &self.inner.hooks
     }
 
-    pub(crate) fn redactor(&self) -> &redact::Redactor {
-        &self.inner.redactor
+    /// What is left out when something is shown that may repeat what was sent.
+    pub(crate) fn redactor_of_sent(&self, operation: &Operation, sent: Option<&[u8]>) -> Cow<'_, redact::Redactor> {
+        let secrets = sent.filter(|_| exchange::is_sensitive(operation)).map(operation.secrets_in_body);
+        match secrets {
+            Some(secrets) if !secrets.is_empty() => Cow::Owned(self.inner.redactor.and(secrets)),
+            _ => Cow::Borrowed(&self.inner.redactor),
+        }
+    }
+
+    /// What is left out when something of a successful answer is shown.
+    pub(crate) fn redactor_of_answer(&self, operation: &Operation, sent: Option<&[u8]>) -> Cow<'_, redact::Redactor> {
+        if crate::generated::SECRET_ANSWERS.contains(&operation.id) {
+            Cow::Owned(redact::Redactor::of_everything())
+        } else {
+            self.redactor_of_sent(operation, sent)
+        }
     }
 }
 

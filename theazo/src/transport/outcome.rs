@@ -1,17 +1,29 @@
 //! What an answer, or the lack of one, means to the caller.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, header::LOCATION};
+use http::{
+    HeaderMap,
+    header::{CONTENT_TYPE, LOCATION},
+};
 use serde::Deserialize;
-use theazo_api::{ErrorBody, ErrorCode, Operation, Reply};
+use theazo_api::{ErrorBody, ErrorCode, Operation, Reply, WorkflowRunId};
 
 use super::{ResponseMeta, classify::Ending, connection, header::REQUEST_ID, redact::Redactor};
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    stream::MAX_EVENT_BYTES,
+};
+
+/// What a success that is none of ours suggests.
+const FOREIGN: &str = "something other than the Theazo API may be at the base address";
 
 /// How much of an answer that is not JSON stands in the message.
 const EXCERPT: usize = 200;
+
+/// How much of an answer is enough for that, white space and a secret at the cut included.
+pub(crate) const EXCERPT_BYTES: usize = 4 << 10;
 
 /// Nothing came back: the connection failed.
 pub(crate) fn connection_error(operation: &Operation, target: &str, failure: connection::Failure) -> Error {
@@ -42,9 +54,22 @@ pub(crate) fn unreadable(
     meta: &ResponseMeta,
     redactor: &Redactor,
 ) -> Error {
-    let (problem, said) = (problem.to_string(), excerpt(data, redactor));
-    let problem = redactor.clean(&problem);
-    let mut error = Error::unreadable(format!("{what} is not what the API describes: {problem}, in `{said}`"));
+    // The problem can quote a value of any length.
+    let (problem, said) = (excerpt(problem.to_string().as_bytes(), redactor), excerpt(data, redactor));
+    about(meta, Error::unreadable(format!("{what} is not what the API describes: {problem}, in `{said}`")))
+}
+
+/// A success without anything in it, where there should be something.
+pub(crate) fn nothing(operation: &Operation, meta: &ResponseMeta) -> Error {
+    about(meta, empty(operation, meta.status))
+}
+
+fn empty(operation: &Operation, status: u16) -> Error {
+    Error::unreadable(format!("{} was answered with HTTP {status} and an empty body", name(operation)))
+}
+
+/// The error with what is known of the answer that it is about.
+fn about(meta: &ResponseMeta, mut error: Error) -> Error {
     let parts = error.parts();
     parts.status = meta.status;
     parts.request_id.clone_from(&meta.request_id);
@@ -59,17 +84,55 @@ pub(crate) fn too_large(operation: &Operation, limit: u64) -> Error {
         .with_hint("ask for less at once, or raise `max_answer_bytes`")
 }
 
-/// The page of a list that stands on the wire as its items alone.
-///
-/// A server that answers with a page all the same is understood: the published client tolerates both in many places.
-pub(crate) fn page_of(body: &Bytes, headers: &HeaderMap) -> Bytes {
-    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
-        return body.clone();
+/// Whether the head of a successful answer begins a stream of events, or says that there are none (any more).
+pub(crate) fn is_stream(status: u16, headers: &HeaderMap) -> bool {
+    matches!(status, 101 | 204) || content_type(headers).to_ascii_lowercase().starts_with("text/event-stream")
+}
+
+/// A success that is no stream, where one was asked for.
+pub(crate) fn not_a_stream(
+    operation: &Operation,
+    status: u16,
+    headers: &HeaderMap,
+    beginning: &[u8],
+    redactor: &Redactor,
+) -> Error {
+    let (kind, said) = (excerpt(content_type(headers).as_bytes(), redactor), excerpt(beginning, redactor));
+    Error::unreadable(format!(
+        "{} was answered with HTTP {status}, `{kind}` and `{said}`, which is not a stream of events",
+        name(operation)
+    ))
+    .with_hint(FOREIGN)
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().trim_start()
+}
+
+/// An event of a stream has more bytes than it may.
+pub(crate) fn event_too_large(operation: &Operation) -> Error {
+    Error::unreadable(format!("an event of {} is larger than {MAX_EVENT_BYTES} bytes", name(operation)))
+}
+
+/// Says which run an error leaves behind, and how to find it.
+pub(crate) fn tell_run(error: &mut Error, run_id: &str) {
+    let finder = if run_id.starts_with(WorkflowRunId::PREFIX) { "workflows.getRun" } else { "runs.get" };
+    let parts = error.parts();
+    parts.details.insert("runId".to_owned(), run_id.into());
+    parts.hint = Some(format!("the run goes on, `{finder}` with `{run_id}` finds it"));
+}
+
+/// The page of a list, also where its items alone stand on the wire: which of the two differs between lists and between
+/// servers. Other answers stay as they are.
+pub(crate) fn page_of(operation: &Operation, body: Bytes, headers: &HeaderMap) -> Bytes {
+    let is_array = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+    if !is_array || !crate::generated::PAGES.contains(&operation.id) {
+        return body;
     }
     let cursor = headers.get(theazo_api::NEXT_CURSOR).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut page = Vec::with_capacity(body.len() + cursor.len() + 48);
     page.extend_from_slice(b"{\"data\":");
-    page.extend_from_slice(body);
+    page.extend_from_slice(&body);
     page.extend_from_slice(if cursor.is_empty() {
         b",\"hasMore\":false,\"cursor\":"
     } else {
@@ -118,7 +181,8 @@ fn foreign_error(operation: &Operation, status: u16, headers: &HeaderMap, body: 
     let said = if text.is_empty() { "an empty body".to_owned() } else { format!("`{text}`") };
     let message = format!("{} was answered with HTTP {status} and {said}", name(operation));
     if (300..400).contains(&status) {
-        let target = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("another address");
+        let target = headers.get(LOCATION).map(|value| excerpt(value.as_bytes(), redactor));
+        let target = target.unwrap_or_else(|| "another address".to_owned());
         return Error::new(ErrorKind::Unreadable, ErrorCode::ConnectionError, message)
             .with_hint(format!("redirects are not followed, {target} may be the right base address"));
     }
@@ -137,24 +201,27 @@ fn foreign_error(operation: &Operation, status: u16, headers: &HeaderMap, body: 
 }
 
 /// Checks that a successful answer has the form that the operation promises; whether its fields are right is seen by
-/// whoever decodes it.
-pub(crate) fn check_form(operation: &Operation, status: u16, body: &Bytes, redactor: &Redactor) -> Result<(), Error> {
-    if operation.reply != Reply::Json {
+/// whoever decodes it. Where nothing is read an object is as good as nothing, but a login page means that nothing was done.
+pub(crate) fn check_form<'a>(
+    operation: &Operation,
+    status: u16,
+    body: &Bytes,
+    redactor: impl FnOnce() -> Cow<'a, Redactor>,
+) -> Result<(), Error> {
+    if operation.reply == Reply::Empty && body.is_empty() {
         return Ok(());
     }
     match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => Ok(()),
         Some(_) => {
-            let said = excerpt(body, redactor);
+            let said = excerpt(body, &redactor());
             Err(Error::unreadable(format!(
                 "{} was answered with HTTP {status} and `{said}`, not JSON",
                 name(operation)
             ))
-            .with_hint("something other than the Theazo API may be at the base address"))
+            .with_hint(FOREIGN))
         }
-        None => {
-            Err(Error::unreadable(format!("{} was answered with HTTP {status} and an empty body", name(operation))))
-        }
+        None => Err(empty(operation, status)),
     }
 }
 
@@ -267,8 +334,7 @@ mod tests {
     #[test]
     fn a_success_that_is_not_json_is_unreadable() {
         let operation = transport::operation("GetSession").unwrap();
-        let check =
-            |body: &'static str| check_form(operation, 200, &Bytes::from_static(body.as_bytes()), &Redactor::default());
+        let check = |body: &'static str| check_form(operation, 200, &Bytes::from_static(body.as_bytes()), Cow::default);
 
         assert!(check(" \n {}").is_ok());
         assert!(check("null").is_ok());

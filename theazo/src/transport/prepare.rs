@@ -21,7 +21,8 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) fn client_headers(config: &Config) -> Result<(HeaderMap, Vec<Secret>), Error> {
     let (mut headers, mut secrets) = keyless_headers(config)?;
     let (authorization, key) = authorization(config)?;
-    headers.insert(AUTHORIZATION, authorization);
+    // Who stands behind a gateway may need to say something else here.
+    headers.entry(AUTHORIZATION).or_insert(authorization);
     secrets.push(key);
     Ok((headers, secrets))
 }

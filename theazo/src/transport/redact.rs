@@ -14,6 +14,8 @@ const SHORTEST: usize = 6;
 #[derive(Clone, Default)]
 pub(crate) struct Redactor {
     secrets: Vec<Secret>,
+    /// Whether a text is hidden whole: anything in it may be a secret that nobody here knows yet.
+    hides_all: bool,
 }
 
 impl Redactor {
@@ -22,11 +24,24 @@ impl Redactor {
         let mut secrets: Vec<Secret> = secrets.into_iter().filter(|secret| secret.expose().len() >= SHORTEST).collect();
         // A secret that holds another one is hidden whole.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
-        Self { secrets }
+        Self { secrets, hides_all: false }
+    }
+
+    /// A redactor that hides everything, for what a server answers that makes secrets.
+    pub fn of_everything() -> Self {
+        Self { secrets: Vec::new(), hides_all: true }
+    }
+
+    /// This redactor, hiding these secrets too.
+    pub fn and(&self, more: Vec<Secret>) -> Self {
+        Self::new(self.secrets.iter().cloned().chain(more))
     }
 
     /// The text with every secret hidden.
     pub fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.hides_all && !text.is_empty() {
+            return Cow::Borrowed(HIDDEN);
+        }
         let mut text = Cow::Borrowed(text);
         for secret in &self.secrets {
             if text.contains(secret.expose()) {

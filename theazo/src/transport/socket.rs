@@ -3,25 +3,45 @@
 //! Each message becomes an event as server-sent events write it, so that one stream serves both: it resumes after the
 //! last event, notices silence and limits sizes in the same way.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{SinkExt, Stream, StreamExt, stream};
 use http::{
     HeaderMap, HeaderValue,
     header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
 };
 use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncWrite};
+use theazo_api::{ErrorCode, Operation};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
-        self, Message,
+        self, Message, Utf8Bytes,
         handshake::{client::generate_key, derive_accept_key},
         protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
     },
 };
 
-use super::connection::BoxError;
-use crate::stream::MAX_EVENT_BYTES;
+use super::{
+    connection::{BoxError, root_of},
+    listener::Listener,
+    outcome,
+    redact::Redactor,
+};
+use crate::{
+    error::{Error, ErrorKind},
+    stream::MAX_EVENT_BYTES,
+};
+
+/// How much may wait to be sent: the answers to pings of a server that reads none of them.
+const MAX_UNSENT_BYTES: usize = 64 << 10;
+
+/// How long saying goodbye may take.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// Adds the headers that ask for a WebSocket, and gives the key that the answer must confirm.
 pub(crate) fn ask(headers: &mut HeaderMap) -> String {
@@ -46,24 +66,62 @@ pub(crate) async fn messages<S>(socket: S) -> impl Stream<Item = Result<Bytes, B
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut config = WebSocketConfig::default();
-    config.max_message_size = Some(MAX_EVENT_BYTES);
-    config.max_frame_size = Some(MAX_EVENT_BYTES);
-    let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(config)).await;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_EVENT_BYTES))
+        .max_frame_size(Some(MAX_EVENT_BYTES))
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_UNSENT_BYTES);
+    let socket = WebSocketStream::from_raw_socket(Listener(socket), Role::Client, Some(config)).await;
     stream::unfold(Some(socket), |socket| async move {
         let mut socket = socket?;
-        match socket.next().await? {
-            Ok(Message::Text(text)) => Some((Ok(event(text.as_str())), Some(socket))),
+        let ending = match socket.next().await? {
+            Ok(Message::Text(text)) => return Some((Ok(event(text.as_str())), Some(socket))),
             // A heartbeat, which the library answers by itself.
-            Ok(Message::Ping(_) | Message::Pong(_)) => Some((Ok(Bytes::from_static(b":\n")), Some(socket))),
-            Ok(Message::Close(frame)) => ending(frame).map(|ending| (ending, None)),
-            Ok(Message::Binary(_) | Message::Frame(_)) => {
-                Some((Err("the server sent a binary message, and events are text".into()), None))
+            Ok(Message::Ping(_) | Message::Pong(_)) => return Some((Ok(Bytes::from_static(b":\n")), Some(socket))),
+            Ok(Message::Close(frame)) => {
+                leave(&mut socket, None).await;
+                return ending(frame).map(|ending| (ending, None));
             }
-            Err(tungstenite::Error::ConnectionClosed) => None,
-            Err(error) => Some((Err(error.into()), None)),
-        }
+            Ok(Message::Binary(_) | Message::Frame(_)) => {
+                ClosedForGood::unreadable(CloseCode::Unsupported, "a binary message came, and events are text")
+            }
+            Err(error) => match violation(error) {
+                Ok(violation) => violation,
+                Err(error) => return Some((Err(error), None)),
+            },
+        };
+        leave(&mut socket, ending.code()).await;
+        Some((Err(Box::new(ending)), None))
     })
+}
+
+/// Says why the connection is left, or sends what the library answers to the server's own goodbye. Nobody waits long for
+/// a server to take note.
+async fn leave<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>, code: Option<CloseCode>) {
+    let saying = async {
+        match code {
+            Some(code) => socket.close(Some(CloseFrame { code, reason: Utf8Bytes::default() })).await,
+            None => socket.flush().await,
+        }
+    };
+    timeout(LEAVING, saying).await.ok();
+}
+
+/// What the server did that no connection will mend; else the error as it came.
+fn violation(error: tungstenite::Error) -> Result<ClosedForGood, BoxError> {
+    use tungstenite::{
+        Error,
+        error::{CapacityError, ProtocolError},
+    };
+
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => Ok(ClosedForGood::TooLarge),
+        Error::Utf8(_) => Ok(ClosedForGood::unreadable(CloseCode::Invalid, "a message is not UTF-8")),
+        // Connections end like this on the way too: a proxy was restarted, a network was left.
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Err(error.into()),
+        Error::Protocol(problem) => Ok(ClosedForGood::unreadable(CloseCode::Protocol, &root_of(&problem))),
+        other => Err(other.into()),
+    }
 }
 
 /// A message as an event: its own `id` is what the stream resumes after.
@@ -93,28 +151,67 @@ fn event(message: &str) -> Bytes {
 /// How a stream ends that the server closes: by itself where all is said, else broken, for a reason that may pass or not.
 fn ending(frame: Option<CloseFrame>) -> Option<Result<Bytes, BoxError>> {
     let frame = frame?;
+    let (code, reason) = (u16::from(frame.code), frame.reason.as_str());
     match frame.code {
         // What a stream of server-sent events says at its end.
         CloseCode::Normal => Some(Ok(Bytes::from_static(b"data: [DONE]\n\n"))),
-        CloseCode::Policy | CloseCode::Unsupported | CloseCode::Protocol | CloseCode::Invalid | CloseCode::Size => {
-            let (code, reason) = (u16::from(frame.code), frame.reason.as_str());
-            Some(Err(Box::new(ClosedForGood {
-                message: format!("the server closed the stream with {code}: {reason}"),
-            })))
-        }
-        code => Some(Err(format!("the server closed the stream with {}", u16::from(code)).into())),
+        // The library says this in the place of each code that must not be sent. Proxies send such codes all the same,
+        // for what passes: 1006, or 1014 for a bad gateway.
+        CloseCode::Protocol if reason == "Protocol violation" => Some(Err("the server closed the stream".into())),
+        CloseCode::Protocol
+        | CloseCode::Policy
+        | CloseCode::Unsupported
+        | CloseCode::Invalid
+        | CloseCode::Size
+        | CloseCode::Extension => Some(Err(Box::new(ClosedForGood::ByServer(format!("{code}: {reason}"))))),
+        _ => Some(Err(format!("the server closed the stream with {code}: {reason}").into())),
     }
 }
 
-/// The server closed the stream for a reason that will not pass.
+/// A connection ended for a reason that a new one would meet again.
 #[derive(Debug)]
-pub(crate) struct ClosedForGood {
-    message: String,
+pub(crate) enum ClosedForGood {
+    /// The server closed it, with this code and reason.
+    ByServer(String),
+    /// The server sent what the protocol forbids.
+    Unreadable(CloseCode, String),
+    /// The server sent a message that is too large.
+    TooLarge,
+}
+
+impl ClosedForGood {
+    fn unreadable(code: CloseCode, problem: &str) -> Self {
+        Self::Unreadable(code, problem.to_owned())
+    }
+
+    /// What the server is told of it.
+    fn code(&self) -> Option<CloseCode> {
+        match self {
+            Self::ByServer(_) => None,
+            Self::Unreadable(code, _) => Some(*code),
+            Self::TooLarge => Some(CloseCode::Size),
+        }
+    }
+
+    /// What it means to the caller of an operation.
+    pub fn into_error(self, operation: &Operation, redactor: &Redactor) -> Error {
+        let name = outcome::name(operation);
+        match self {
+            Self::ByServer(said) => {
+                let message = format!("the server closed the stream of {name} with {}", redactor.clean(&said));
+                Error::new(ErrorKind::Answered, ErrorCode::ConnectionError, message)
+            }
+            Self::Unreadable(_, problem) => {
+                Error::unreadable(format!("the stream of {name} is no WebSocket that can be read: {problem}"))
+            }
+            Self::TooLarge => outcome::event_too_large(operation),
+        }
+    }
 }
 
 impl std::fmt::Display for ClosedForGood {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
+        f.write_str("the WebSocket ended for good")
     }
 }
 

@@ -22,6 +22,12 @@ pub enum Act {
     Hold(String),
     /// Writes these bytes and resets the connection.
     Reset(Vec<u8>),
+    /// Writes these bytes and then an `x` every 5 ms until the client closes the connection.
+    Drip(String),
+    /// Opens a WebSocket, writes these bytes and keeps it open until the client closes it.
+    Socket(Vec<u8>),
+    /// Opens a WebSocket, writes these bytes and closes the connection.
+    CutSocket(Vec<u8>),
     /// Writes these bytes one by one, each in a segment of its own, and closes the connection.
     Trickle(String),
 }
@@ -45,7 +51,7 @@ impl Request {
 pub struct Server {
     pub url: String,
     requests: mpsc::UnboundedReceiver<Request>,
-    closed: mpsc::UnboundedReceiver<()>,
+    closed: mpsc::UnboundedReceiver<Vec<u8>>,
     task: AbortHandle,
 }
 
@@ -60,6 +66,7 @@ impl Server {
             for act in script {
                 let (mut socket, _) = listener.accept().await.unwrap();
                 let request = read_request(&mut socket).await;
+                let upgrade = websocket::head(request.header("sec-websocket-key"));
                 request_sender.send(request).ok();
                 match act {
                     Act::Answer(bytes) => socket.write_all(bytes.as_bytes()).await.unwrap(),
@@ -77,14 +84,21 @@ impl Server {
                             socket.flush().await.unwrap();
                         }
                     }
-                    Act::Hold(bytes) => {
-                        socket.write_all(bytes.as_bytes()).await.unwrap();
+                    Act::Hold(bytes) => hold(socket, bytes.into_bytes(), &closed_sender),
+                    Act::Drip(bytes) => {
                         let closed = closed_sender.clone();
                         tokio::spawn(async move {
-                            while socket.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
-                            closed.send(()).ok();
+                            socket.set_nodelay(true).unwrap();
+                            socket.write_all(bytes.as_bytes()).await.unwrap();
+                            let mut drops = tokio::time::interval(Duration::from_millis(5));
+                            while socket.write_all(b"x").await.is_ok() {
+                                drops.tick().await;
+                            }
+                            closed.send(Vec::new()).ok();
                         });
                     }
+                    Act::Socket(bytes) => hold(socket, [upgrade, bytes].concat(), &closed_sender),
+                    Act::CutSocket(bytes) => socket.write_all(&[upgrade, bytes].concat()).await.unwrap(),
                 }
             }
         });
@@ -96,9 +110,9 @@ impl Server {
         self.requests.recv().await.expect("the script has another request")
     }
 
-    /// Waits until the client has closed a connection that was held.
-    pub async fn closed(&mut self) {
-        self.closed.recv().await.expect("a connection was held");
+    /// Waits until the client has closed a connection that was held, and gives what the client wrote meanwhile.
+    pub async fn closed(&mut self) -> Vec<u8> {
+        self.closed.recv().await.expect("a connection was held")
     }
 
     /// How many requests came that nobody asked for.
@@ -115,6 +129,23 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Writes these bytes and reads until the client closes the connection.
+fn hold(socket: TcpStream, bytes: Vec<u8>, closed: &mpsc::UnboundedSender<Vec<u8>>) {
+    let closed = closed.clone();
+    tokio::spawn(async move {
+        let (mut reader, mut writer) = socket.into_split();
+        // Both at once, since a client may answer before it has read everything, or leave.
+        let writing = async { writer.write_all(&bytes).await.ok() };
+        let reading = async {
+            let mut read = Vec::new();
+            reader.read_to_end(&mut read).await.ok();
+            read
+        };
+        let (_, read) = tokio::join!(writing, reading);
+        closed.send(read).ok();
+    });
 }
 
 async fn read_request(socket: &mut TcpStream) -> Request {
@@ -164,7 +195,13 @@ pub const SESSION: &str = r#"{"id":"ses_1","userId":"u","status":"active","envir
 
 pub const RESULT: &str = r#"{"runId":"arun_1","output":"42","artifacts":[],"cost":{"amount":1,"currency":"usd"},"duration":"3s","durationMs":3000,"provider":"simulated","toolCalls":[]}"#;
 
+pub mod http2;
+pub mod keep_alive;
 pub mod memory;
+pub mod memory_used;
+pub mod said;
+pub mod stream;
+pub mod websocket;
 
 pub fn transport(url: &str) -> Transport {
     Transport::new(Config::with_api_key("th_live_secret").base_url(url)).unwrap()
@@ -177,3 +214,36 @@ pub fn call(id: &str, path: &[&str]) -> Call {
 
 /// More than any test needs, and short enough to see that one hangs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a process wrote, and how it ended.
+pub struct ChildOutput {
+    pub stdout: String,
+    pub stderr: String,
+    is_success: bool,
+}
+
+impl ChildOutput {
+    pub fn assert_success(&self) {
+        assert!(self.is_success, "{}\n{}", self.stdout, self.stderr);
+    }
+}
+
+/// Runs the named test again in a process of its own, with only this environment. `None` in that process.
+pub fn in_child(test: &str, environment: &[(&str, &str)]) -> Option<ChildOutput> {
+    const IN_CHILD: &str = "THEAZO_TEST_CHILD";
+    if std::env::var_os(IN_CHILD).is_some() {
+        return None;
+    }
+    let kept = ["PATH", "LLVM_PROFILE_FILE"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env_clear()
+        .envs(kept)
+        .envs(environment.iter().copied())
+        .env(IN_CHILD, "1")
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.contains("1 passed") || stdout.contains("1 failed"), "`{test}` is no test: {stdout}");
+    Some(ChildOutput { stdout, stderr: String::from_utf8(output.stderr).unwrap(), is_success: output.status.success() })
+}

@@ -145,6 +145,8 @@ pub struct Field {
     pub patch: bool,
     /// What an absent one means, where that is a value: `""`, `false`, `[]`.
     pub default: Option<Value>,
+    /// Whether it is text on the wire only because JSON has no bytes: base64.
+    pub base64: bool,
 }
 
 /// Text with known values.

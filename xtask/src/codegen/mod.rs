@@ -7,6 +7,7 @@
 //! To add a renderer: a module here with `pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>>`, one line in
 //! [`RENDERERS`], and its templates in `xtask/templates/NAME/`.
 
+mod examples;
 mod fixture_tests;
 pub mod ir;
 mod naming;
@@ -97,7 +98,8 @@ fn generate() -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     for (name, render) in RENDERERS {
         for file in render(&ir).with_context(|| format!("cannot render `{name}`"))? {
-            let content = if file.path.ends_with(".rs") { rustfmt(&file)? } else { file.content };
+            let content =
+                if file.path.ends_with(".rs") { formatted(&file.path, &file.content, &[])? } else { file.content };
             if files.insert(file.path.clone(), content).is_some() {
                 bail!("`{name}` renders {} a second time", file.path);
             }
@@ -131,25 +133,25 @@ pub fn is_generated(text: &str) -> bool {
     text.lines().take(6).any(|line| line.contains(GENERATED_MARK))
 }
 
-/// Formats Rust with the settings of the repository.
-fn rustfmt(file: &GeneratedFile) -> Result<String> {
+/// Rust in the format of the repository, or in one that differs from it by more arguments.
+fn formatted(name: &str, text: &str, arguments: &[&str]) -> Result<String> {
     let mut process = Command::new("rustfmt")
         .args(["--edition", "2024", "--config-path"])
         .arg(repository::root())
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .context("`rustfmt` cannot be run; install it with `rustup component add rustfmt`")?;
     let mut input = process.stdin.take().context("rustfmt has no input")?;
-    let content = file.content.clone();
+    let content = text.to_owned();
     // On its own thread: rustfmt may fill its output before it has read all of its input.
     let writer = std::thread::spawn(move || input.write_all(content.as_bytes()));
     let output = process.wait_with_output()?;
     ensure!(
         output.status.success(),
-        "{} is not valid Rust as it is rendered:\n{}",
-        file.path,
+        "{name} is not valid Rust as it is rendered:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
     writer.join().ok().context("the writer to rustfmt panicked")??;

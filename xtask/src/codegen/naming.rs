@@ -55,35 +55,47 @@ pub fn clean_doc(doc: &str) -> String {
         .to_owned()
 }
 
-/// The text in lines of at most `width` characters; paragraphs stay apart, list items and code keep their lines.
+/// The text in lines of at most `width` characters; paragraphs stay apart, lists, tables and code keep their lines.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
-    for (index, paragraph) in text.trim().split("\n\n").enumerate() {
-        if index > 0 {
-            lines.push(String::new());
+    let mut paragraph: Vec<&str> = Vec::new();
+    let mut is_code = false;
+    for line in text.trim().lines() {
+        let is_fence = line.starts_with("```");
+        if is_code || is_fence || line.is_empty() {
+            wrap_paragraph(&std::mem::take(&mut paragraph), width, &mut lines);
+            lines.push(line.to_owned());
+            is_code ^= is_fence;
+        } else {
+            paragraph.push(line);
         }
-        if keeps_its_lines(paragraph) {
-            lines.extend(paragraph.lines().map(str::to_owned));
-            continue;
-        }
-        let mut line = String::new();
-        for word in paragraph.split_whitespace() {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
-                lines.push(std::mem::take(&mut line));
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        lines.push(line);
     }
+    wrap_paragraph(&paragraph, width, &mut lines);
     lines
 }
 
-/// Whether a paragraph is a list, a table or a block of code.
-fn keeps_its_lines(paragraph: &str) -> bool {
-    ["- ", "* ", "| ", "    ", "```", "1. "].iter().any(|start| paragraph.starts_with(start))
+fn wrap_paragraph(paragraph: &[&str], width: usize, lines: &mut Vec<String>) {
+    let Some(first) = paragraph.first() else { return };
+    if keeps_its_lines(first) {
+        lines.extend(paragraph.iter().map(|&line| line.to_owned()));
+        return;
+    }
+    let mut line = String::new();
+    for word in paragraph.iter().flat_map(|line| line.split_whitespace()) {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+}
+
+/// Whether a paragraph that begins with this line is a list, a table or indented code.
+fn keeps_its_lines(first: &str) -> bool {
+    ["- ", "* ", "| ", "    ", "1. "].iter().any(|start| first.starts_with(start))
 }
 
 /// The text as comment lines, each after `prefix` (`/// `, `    # `), wrapped so that no line passes column 120.
@@ -139,6 +151,10 @@ mod tests {
     fn text_is_wrapped_paragraph_by_paragraph() {
         assert_eq!(wrap("one two three\nfour\n\nfive", 9), ["one two", "three", "four", "", "five"]);
         assert_eq!(wrap("- one\n- two", 40), ["- one", "- two"]);
+        assert_eq!(
+            wrap("see this\n```ts\nfirst line of code\n\nsecond line\n```\nand that", 9),
+            ["see this", "```ts", "first line of code", "", "second line", "```", "and that"]
+        );
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! `theazo-api/openapi.json`: the public operations as an OpenAPI 3.1 document.
 
+mod examples;
+
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use examples::Examples;
 use serde_json::{Map, Value, json};
+use theazo_api::ErrorCode;
 
 use super::{
     GeneratedFile,
@@ -17,12 +21,14 @@ use crate::fixtures;
 /// Renders the document.
 pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
     let operations: Vec<&Operation> = ir.operations.iter().filter(|operation| operation.plane != Plane::Test).collect();
+    let mut examples = Examples::new(ir)?;
     let mut paths = Map::new();
     let mut tags = Vec::new();
     for operation in &operations {
         let path = operation.path.replace("...}", "}");
         let item = paths.entry(path).or_insert_with(|| json!({}));
-        item[operation.method.to_ascii_lowercase()] = render_operation(operation, ir);
+        item[operation.method.to_ascii_lowercase()] = render_operation(operation, ir, &mut examples)
+            .with_context(|| format!("the operation `{}`", operation.id))?;
         let tag = tag(operation, ir);
         if !tags.contains(&tag) {
             tags.push(tag);
@@ -45,18 +51,23 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
         "paths": paths,
         "components": {
             "schemas": schemas(ir, &operations)?,
+            "examples": examples.into_components(),
             "parameters": header_parameters(),
             "headers": {
                 "RequestId": {
                     "description": "The id of the request, for support and logs.",
                     "schema": { "type": "string", "examples": ["req_a1b2c3"] },
                 },
+                "RetryAfter": {
+                    "description": "How many seconds to wait before the next try.",
+                    "schema": { "type": "integer", "minimum": 0, "examples": [2] },
+                },
                 "NextCursor": {
                     "description": "What to send as `cursor` to get the next page; absent on the last page.",
                     "schema": { "type": "string" },
                 },
             },
-            "responses": error_responses(),
+            "responses": error_responses()?,
             "securitySchemes": {
                 "apiKey": { "type": "http", "scheme": "bearer", "description": "An API key: `th_live_...` or `th_test_...`." },
                 "signature": {
@@ -80,10 +91,11 @@ again (`safe`, `idempotent`, or `keyed`: with the same `Idempotency-Key`); `x-th
 may take (`request`, `run`, `wait` or `stream`); `x-theazo-ours` marks what was added to the published API; an operation
 with `x-theazo-status: planned` answers 501; `x-theazo-older-routes` mean the same; members named in `x-theazo-strict`
 refuse unknown members, `body` being the body itself; members in `x-theazo-planned` are refused; `x-theazo-positional`
-are taken by position in the SDKs, and `x-theazo-fills` are filled in from the receiver.
+are taken by position in the SDKs, and `x-theazo-fills` are filled in from the receiver. `x-codeSamples` is the call in
+each language; `theazo`, `session`, `agent`, `run`, `fleet` and `team` in it are a client and handles that are there already.
 ";
 
-fn render_operation(operation: &Operation, ir: &Ir) -> Value {
+fn render_operation(operation: &Operation, ir: &Ir, examples: &mut Examples<'_>) -> Result<Value> {
     let mut parameters: Vec<Value> = Vec::new();
     for field in &operation.path_parameters {
         let mut parameter = json!({
@@ -94,14 +106,21 @@ fn render_operation(operation: &Operation, ir: &Ir) -> Value {
             // OpenAPI has no parameter of several segments; clients leave the slashes as they are.
             parameter["x-theazo-rest"] = true.into();
         }
+        if let Some(example) = examples.parameter(operation, Place::Path, &field.wire_name)? {
+            parameter["example"] = example;
+        }
         parameters.push(parameter);
     }
     for Argument { field, place } in operation.arguments.iter().chain(&operation.options).chain(&operation.filled) {
         if *place == Place::Query {
-            parameters.push(json!({
+            let mut parameter = json!({
                 "name": field.wire_name, "in": "query", "required": field.required, "description": field.doc,
                 "schema": type_schema(&field.ty),
-            }));
+            });
+            if let Some(example) = examples.parameter(operation, Place::Query, &field.wire_name)? {
+                parameter["example"] = example;
+            }
+            parameters.push(parameter);
         }
     }
     let mut header = |name: &str| parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
@@ -138,16 +157,20 @@ fn render_operation(operation: &Operation, ir: &Ir) -> Value {
         if operation.strict.iter().any(String::is_empty) {
             schema["unevaluatedProperties"] = false.into();
         }
-        out["requestBody"] = json!({ "required": required, "content": { "application/json": { "schema": schema } } });
+        let content = json!({ "schema": schema, "examples": examples.request(operation)? });
+        out["requestBody"] = json!({ "required": required, "content": { "application/json": content } });
     }
-    out["responses"] = responses(operation);
+    out["responses"] = responses(operation, examples)?;
     match operation.access {
         Access::Key => {}
         Access::Signature => out["security"] = json!([{ "signature": [] }]),
         Access::Open | Access::Id | Access::Sandbox => out["security"] = json!([]),
     }
     extensions(&mut out, operation);
-    out
+    if let Some(samples) = examples.code_samples(operation) {
+        out["x-codeSamples"] = samples;
+    }
+    Ok(out)
 }
 
 fn whole_body(operation: &Operation) -> Option<&Field> {
@@ -197,7 +220,7 @@ fn extensions(out: &mut Value, operation: &Operation) {
     }
 }
 
-fn responses(operation: &Operation) -> Value {
+fn responses(operation: &Operation, examples: &mut Examples<'_>) -> Result<Value> {
     let mut success = json!({
         "description": match operation.reply {
             Reply::Json => "The answer.",
@@ -213,7 +236,7 @@ fn responses(operation: &Operation) -> Value {
             Type::Page(item) if operation.bare_list => type_schema(&Type::List(item.clone())),
             response => type_schema(response),
         };
-        success["content"] = json!({ media_type: { "schema": schema } });
+        success["content"] = json!({ media_type: { "schema": schema, "examples": examples.response(operation)? } });
     }
     if operation.bare_list {
         success["headers"][theazo_api::NEXT_CURSOR] = json!({ "$ref": "#/components/headers/NextCursor" });
@@ -231,6 +254,10 @@ fn responses(operation: &Operation) -> Value {
     }
     if operation.access != Access::Open {
         refer("401", "Unauthorized");
+        refer("429", "RateLimited");
+    }
+    if operation.time == TimeClass::Run {
+        refer("402", "LimitReached");
     }
     if operation.path_parameters.iter().any(|parameter| matches!(parameter.ty, Type::Named(_))) {
         refer("404", "NotFound");
@@ -242,24 +269,75 @@ fn responses(operation: &Operation) -> Value {
         refer("501", "Planned");
     }
     refer("default", "Error");
-    responses.into()
+    responses.sort_keys();
+    Ok(responses.into())
 }
 
-fn error_responses() -> Value {
-    let error = |description: &str| {
-        json!({
+fn error_responses() -> Result<Value> {
+    let response = |description: &str, code: ErrorCode, message: &str, details: Value| -> Result<Value> {
+        let example = examples::error(code, message, details)?;
+        Ok(json!({
             "description": description,
             "headers": { "x-request-id": { "$ref": "#/components/headers/RequestId" } },
-            "content": { "application/json": { "schema": reference("ErrorBody") } },
-        })
+            "content": { "application/json": { "schema": reference("ErrorBody"), "example": example } },
+        }))
     };
-    json!({
-        "Error": error("Any other failure; `error.code` says which."),
-        "Unreadable": error("The body is not readable JSON, or not of this form."),
-        "Unauthorized": error("The API key is missing or not valid."),
-        "NotFound": error("There is no such resource, or it belongs to another account."),
-        "Invalid": error("A check failed; `error.details.fields` says where."),
-        "Planned": error("The operation is part of the API, but this version does not serve it."),
+    let mut rate_limited = response(
+        "Too many requests; the header says when to try again.",
+        ErrorCode::RateLimited,
+        "too many requests",
+        json!({ "retryAfter": 2 }),
+    )?;
+    rate_limited["headers"]["retry-after"] = json!({ "$ref": "#/components/headers/RetryAfter" });
+    let problem = json!({
+        "field": "limits.maxCost.amount",
+        "message": "must not be negative: it is an integer number of cents",
+    });
+    Ok(json!({
+        "Error": response(
+            "Any other failure; `error.code` says which.",
+            ErrorCode::InternalError,
+            "the control plane failed; the request id helps to find out why",
+            json!({}),
+        )?,
+        "Unreadable": response(
+            "The body is not readable JSON, or not of this form.",
+            ErrorCode::InvalidRequest,
+            "the body is not JSON: expected `,` or `}` at line 1 column 19",
+            json!({}),
+        )?,
+        "Unauthorized": response(
+            "The API key is missing or not valid.",
+            ErrorCode::Unauthorized,
+            "the API key is not valid here; it may be of another server, or revoked",
+            json!({}),
+        )?,
+        "LimitReached": response(
+            "A limit of the session or the user was reached. The run stays paused; raising the limit resumes it.",
+            ErrorCode::SessionLimitExceeded,
+            "the limit `maxCost` of 500 cents is reached: 498 cents are spent and 0 are reserved, and the next step may cost \
+             more than is left",
+            json!({ "limit": "maxCost", "value": 500, "used": 498, "usedMicroCents": 498_120_000, "reservedMicroCents": 0 }),
+        )?,
+        "NotFound": response(
+            "There is no such resource, or it belongs to another account.",
+            ErrorCode::NotFound,
+            "session `ses_missing` does not exist",
+            json!({}),
+        )?,
+        "Invalid": response(
+            "A check failed; `error.details.fields` says where.",
+            ErrorCode::InvalidRequest,
+            "the request has 1 problem: `limits.maxCost.amount` must not be negative: it is an integer number of cents",
+            json!({ "fields": [problem] }),
+        )?,
+        "RateLimited": rate_limited,
+        "Planned": response(
+            "The operation is part of the API, but this version does not serve it.",
+            ErrorCode::NotImplemented,
+            "`GetFleet` is part of the API, but this version does not serve it",
+            json!({}),
+        )?,
         "StillRunning": {
             "description": "The work goes on: send the same request again, with the same key, to wait on. Only where \
                             `Prefer: wait` was sent; the header `x-theazo-continue` is `true`.",
@@ -268,7 +346,7 @@ fn error_responses() -> Value {
                 "x-theazo-continue": { "description": "`true`.", "schema": { "type": "string", "const": "true" } },
             },
         },
-    })
+    }))
 }
 
 fn header_parameters() -> Value {

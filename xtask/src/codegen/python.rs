@@ -3,19 +3,23 @@
 //! Types become frozen native classes; operations become methods of a blocking face (`_sync.py`) and an asyncio face
 //! (`_async.py`), rendered from one template.
 
+mod example;
 mod model;
 mod surface;
 mod words;
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{GeneratedFile, ir::Ir, template};
+use super::{GeneratedFile, examples::Example, ir::Ir, naming, template};
 use model::Model;
 
 /// Renders all files of the Python part.
 pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
-    let model = Model::new(ir);
+    let examples = examples(ir)?;
+    let model = Model::new(ir, &examples);
     let faces = [Face { sync: true, prefix: "" }, Face { sync: false, prefix: "Async" }];
     let mut files = Vec::new();
     for (template, path) in [
@@ -34,7 +38,48 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
         let context = minijinja::context! { face => face, model => model, imports => imports };
         files.push(file(&format!("theazo-py/python/theazo/{name}.py"), render_template("face.py.j2", context)?));
     }
+    let checked = minijinja::context! { examples => checked(ir, &examples)? };
+    files.push(file("theazo-py/tests/generated/examples.py", render_template("examples.py.j2", checked)?));
     Ok(files)
+}
+
+/// The lines of an example, in the blocking face and in the asyncio face.
+#[derive(Clone, Serialize)]
+pub struct ExampleLines {
+    pub sync: Vec<String>,
+    pub asyncio: Vec<String>,
+}
+
+/// The example of each operation that has a method, by the id of the operation.
+pub fn examples(ir: &Ir) -> Result<BTreeMap<String, ExampleLines>> {
+    let examples = super::examples::all(ir)?;
+    let lines = examples.iter().map(|example| {
+        let (sync, asyncio) = (example::lines(example, true, ir)?, example::lines(example, false, ir)?);
+        Ok((example.operation.id.clone(), ExampleLines { sync, asyncio }))
+    });
+    lines.collect()
+}
+
+/// An example as a function that the type checker reads.
+#[derive(Serialize)]
+struct Checked {
+    name: String,
+    root: &'static str,
+    root_type: String,
+    lines: ExampleLines,
+}
+
+fn checked(ir: &Ir, lines: &BTreeMap<String, ExampleLines>) -> Result<Vec<Checked>> {
+    let checked = |example: &Example<'_>| Checked {
+        name: naming::snake(&example.operation.id),
+        root: example.root(),
+        root_type: match example.root() {
+            "plane" => "TestPlane".to_owned(),
+            root => naming::pascal(root),
+        },
+        lines: lines[&example.operation.id].clone(),
+    };
+    Ok(super::examples::all(ir)?.iter().map(checked).collect())
 }
 
 fn render_template(name: &str, context: impl Serialize) -> Result<String> {
@@ -60,7 +105,8 @@ fn settle_blank_lines(text: &str) -> String {
             continue;
         }
         if blank > 0 && !out.is_empty() {
-            let starts_definition = line.starts_with("class ") || line.starts_with("@final");
+            let starts_definition =
+                ["class ", "@final", "def ", "async def "].iter().any(|start| line.starts_with(start));
             out.push_str(if starts_definition { "\n\n" } else { "\n" });
         }
         blank = 0;

@@ -202,6 +202,7 @@ fn whole_body_argument(name: &str, body: &str, ir: &Ir) -> Result<Argument> {
         nullable: false,
         patch: false,
         default: None,
+        base64: false,
     };
     Ok(Argument { field, place: Place::WholeBody })
 }
@@ -220,6 +221,7 @@ fn map_body_argument(name: &str, doc: &str, ty: Type) -> Result<Argument> {
         nullable: false,
         patch: false,
         default: None,
+        base64: false,
     };
     Ok(Argument { field, place: Place::WholeBody })
 }
@@ -266,7 +268,10 @@ fn assign_roles(ir: &mut Ir) {
     for operation in &ir.operations {
         paths.extend(operation.path_type.clone());
         for part in [&operation.query_type, &operation.body_type].into_iter().flatten() {
-            requests.push(part.clone());
+            // What a program in a sandbox sends is no argument of any language.
+            if operation.plane != Plane::Bridge {
+                requests.push(part.clone());
+            }
             if !operation.whole_body {
                 inputs.insert(part.clone());
             }

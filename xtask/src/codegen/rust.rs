@@ -1,9 +1,17 @@
 //! Rust: the methods of the client, its namespaces and handles, in `theazo/src/generated`.
 //!
 //! Each operation becomes a method that returns a request: a struct with a setter for each option, sent when it is
-//! awaited. One file for each receiver.
+//! awaited. One file for each receiver, one for what a workflow is built of, and a test that calls every method. Each method
+//! has an example, which is a doctest: [`example`].
 
-use anyhow::Result;
+mod calls;
+mod example;
+mod step_examples;
+mod workflow;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::{
@@ -12,8 +20,10 @@ use super::{
     naming, template,
 };
 
+pub use example::{Doctest, all as examples};
+
 /// Written by hand in `theazo/src/surface/files.rs`, because JSON has no bytes.
-const BY_HAND: &[&str] = &["WriteFile", "ReadFile"];
+const BY_HAND: &[&str] = &["WriteFile", "ReadFile", "DownloadFile"];
 
 /// Renders one file for each receiver, and the list of them.
 pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
@@ -23,20 +33,24 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
             receivers.push(&operation.receiver);
         }
     }
-    let modules: Vec<Module> = receivers.iter().map(|receiver| Module::new(ir, receiver)).collect::<Result<_>>()?;
+    let examples = examples(ir)?;
+    let modules: Vec<Module> =
+        receivers.iter().map(|receiver| Module::new(ir, receiver, &examples)).collect::<Result<_>>()?;
     let mut files = vec![
         GeneratedFile {
             path: "theazo/src/generated/mod.rs".to_owned(),
             content: template::render(
                 "rust/mod.rs.j2",
-                minijinja::context! { modules => modules, sensitive => sensitive(ir) },
+                minijinja::context! { modules => modules, sensitive => sensitive(ir), secret_answers => secret_answers(ir), pages => pages(ir) },
             )?,
         },
         GeneratedFile {
             path: "theazo/src/generated/parts.rs".to_owned(),
-            content: template::render("rust/parts.rs.j2", minijinja::context! { owners => owners(ir) })?,
+            content: template::render("rust/parts.rs.j2", minijinja::context! { owners => owners(ir, &examples)? })?,
         },
     ];
+    files.push(workflow::render(ir)?);
+    files.push(calls::render(ir)?);
     for module in &modules {
         files.push(GeneratedFile {
             path: format!("theazo/src/generated/{}.rs", module.name),
@@ -66,6 +80,7 @@ struct Method {
     name: String,
     doc: String,
     summary: String,
+    example: Doctest,
     arguments: Vec<Parameter>,
     options: Vec<Parameter>,
     /// The expressions of the path parameters.
@@ -114,6 +129,8 @@ struct OwnedPart {
     ty: String,
     method: String,
     doc: String,
+    /// That of its first method.
+    example: Doctest,
 }
 
 /// The operations whose body or answer can hold secrets.
@@ -126,23 +143,44 @@ fn sensitive(ir: &Ir) -> Vec<&str> {
     concerned.map(|operation| operation.id.as_str()).collect()
 }
 
+/// The operations whose answer can hold secrets.
+fn secret_answers(ir: &Ir) -> Vec<&str> {
+    let holds = |operation: &&Operation| operation.response.as_ref().is_some_and(|ty| ir.reaches_secrets(ty));
+    ir.operations.iter().filter(holds).map(|operation| operation.id.as_str()).collect()
+}
+
+/// The operations that answer a page of a list.
+fn pages(ir: &Ir) -> Vec<&str> {
+    let answers_page = |operation: &&Operation| matches!(operation.response, Some(Type::Page(_)));
+    ir.operations.iter().filter(answers_page).map(|operation| operation.id.as_str()).collect()
+}
+
 /// The client and the handles with their parts.
-fn owners(ir: &Ir) -> Vec<Owner> {
-    let owner = |name: String, is_handle: bool, receiver: &str| {
+fn owners(ir: &Ir, examples: &BTreeMap<String, Doctest>) -> Result<Vec<Owner>> {
+    let example = |part: &str| {
+        let first = ir.operations.iter().find(|operation| operation.receiver == part);
+        let example = first.and_then(|operation| examples.get(&operation.id));
+        example.cloned().with_context(|| format!("the part `{part}` has no method"))
+    };
+    let owner = |name: String, is_handle: bool, receiver: &str| -> Result<Owner> {
         let own_parts =
             ir.parts.iter().filter(|part| part.receiver.rsplit_once('.').map_or("", |(parent, _)| parent) == receiver);
         let parts = own_parts
-            .map(|part| OwnedPart {
-                ty: type_of(&part.receiver),
-                method: naming::snake(part.receiver.rsplit('.').next().unwrap_or_default()),
-                doc: part.doc.clone(),
+            .map(|part| {
+                Ok(OwnedPart {
+                    ty: type_of(&part.receiver),
+                    method: naming::snake(part.receiver.rsplit('.').next().unwrap_or_default()),
+                    doc: part.doc.clone(),
+                    example: example(&part.receiver)?,
+                })
             })
-            .collect();
-        Owner { name, is_handle, parts }
+            .collect::<Result<_>>()?;
+        Ok(Owner { name, is_handle, parts })
     };
     let client = owner("Theazo".to_owned(), false, "");
     let handles = Handle::ALL.iter().map(|handle| owner(format!("{handle:?}"), true, handle.receiver()));
-    std::iter::once(client).chain(handles).filter(|owner| !owner.parts.is_empty()).collect()
+    let owners: Vec<Owner> = std::iter::once(client).chain(handles).collect::<Result<_>>()?;
+    Ok(owners.into_iter().filter(|owner| !owner.parts.is_empty()).collect())
 }
 
 /// The type that has the methods of a receiver: `SessionAgents` for `session.agents`.
@@ -155,7 +193,7 @@ fn type_of(receiver: &str) -> String {
 }
 
 impl Module {
-    fn new(ir: &Ir, receiver: &str) -> Result<Self> {
+    fn new(ir: &Ir, receiver: &str, examples: &BTreeMap<String, Doctest>) -> Result<Self> {
         let operations = ir
             .operations
             .iter()
@@ -165,13 +203,19 @@ impl Module {
             receiver: type_of(receiver),
             surface: if receiver.is_empty() { "the client".to_owned() } else { format!("`{receiver}`") },
             is_testing: receiver == "testing",
-            methods: operations.map(|operation| Method::new(ir, operation)).collect::<Result<_>>()?,
+            methods: operations
+                .map(|operation| {
+                    let example = examples.get(&operation.id);
+                    let example = example.with_context(|| format!("`{}` has no example", operation.id))?;
+                    Method::new(ir, operation, example.clone())
+                })
+                .collect::<Result<_>>()?,
         })
     }
 }
 
 impl Method {
-    fn new(ir: &Ir, operation: &Operation) -> Result<Self> {
+    fn new(ir: &Ir, operation: &Operation, example: Doctest) -> Result<Self> {
         // What may be left out is a setter, because Rust has no optional arguments.
         let (arguments, optional): (Vec<_>, Vec<_>) = operation
             .arguments
@@ -196,6 +240,7 @@ impl Method {
             name: operation.snake_name.clone(),
             doc: rusty(&operation.doc, ir),
             summary: rusty(&operation.summary, ir),
+            example,
             path: operation.path_parameters.iter().map(|field| path_value(operation, field)).collect(),
             query: part(operation, Place::Query, operation.query_type.as_deref(), ir),
             body: part(operation, Place::Body, operation.body_type.as_deref(), ir),
@@ -236,7 +281,7 @@ fn part(operation: &Operation, place: Place, ty: Option<&str>, ir: &Ir) -> Strin
             let field = &argument.field;
             let name = ident(&field.snake_name);
             let given = match field {
-                _ if field.required => value(&field.ty, &name, ir),
+                _ if field.required => field_value(field, ir),
                 _ if field.patch => "api::Patch::Keep".to_owned(),
                 _ if field.nullable => "None".to_owned(),
                 _ => "Default::default()".to_owned(),
@@ -261,13 +306,23 @@ fn part(operation: &Operation, place: Place, ty: Option<&str>, ir: &Ir) -> Strin
 
 fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
     let field = &argument.field;
-    let name = ident(&field.snake_name);
     let is_struct = argument.place == Place::WholeBody && matches!(field.ty, Type::Named(_));
-    let value = value(&field.ty, &name, ir);
+    let mut parameter = field_parameter(field, ir);
+    if is_struct {
+        parameter.input = format!("impl Into<{}>", output(&field.ty));
+    }
+    parameter.part = if argument.place == Place::Query { "query" } else { "body" };
+    parameter
+}
+
+/// How a field is taken as an argument.
+fn field_parameter(field: &Field, ir: &Ir) -> Parameter {
+    let name = ident(&field.snake_name);
+    let value = field_value(field, ir);
     Parameter {
         doc: rusty(&field.doc, ir),
         input: match field {
-            _ if is_struct => format!("impl Into<{}>", output(&field.ty)),
+            _ if field.base64 => "impl Into<crate::FileData>".to_owned(),
             _ if field.patch => format!("impl Into<api::Patch<{}>>", output(&field.ty)),
             _ => input(&field.ty, ir),
         },
@@ -277,9 +332,15 @@ fn parameter(argument: &Argument, ir: &Ir) -> Parameter {
             _ => value.clone(),
         },
         value,
-        part: if argument.place == Place::Query { "query" } else { "body" },
+        part: "body",
         name,
     }
+}
+
+/// The expression that makes the value of a field of the argument that is named after it.
+fn field_value(field: &Field, ir: &Ir) -> String {
+    let name = ident(&field.snake_name);
+    if field.base64 { format!("{name}.into().to_base64()") } else { value(&field.ty, &name, ir) }
 }
 
 /// The type of an argument, as generous as its type allows.
@@ -289,6 +350,7 @@ fn input(ty: &Type, ir: &Ir) -> String {
         Type::Secret => "impl Into<api::Secret>".to_owned(),
         Type::Any => "impl Into<serde_json::Value>".to_owned(),
         Type::Duration => "impl Into<api::DurationInput>".to_owned(),
+        Type::Json => "impl IntoIterator<Item = (impl Into<String>, impl Into<serde_json::Value>)>".to_owned(),
         Type::Named(name) if converts(name, ir) => format!("impl Into<api::{name}>"),
         Type::List(item) => format!("impl IntoIterator<Item = {}>", input(item, ir)),
         Type::Map(item) => format!("impl IntoIterator<Item = (impl Into<String>, {})>", input(item, ir)),
@@ -306,7 +368,11 @@ fn value(ty: &Type, name: &str, ir: &Ir) -> String {
     match ty {
         Type::String | Type::Secret | Type::Any | Type::Duration => format!("{name}.into()"),
         Type::Named(named) if converts(named, ir) => format!("{name}.into()"),
+        Type::Json => value(&Type::Map(Box::new(Type::Any)), name, ir),
         Type::List(item) if input(item, ir) == output(item) => format!("{name}.into_iter().collect()"),
+        Type::List(item) if **item == Type::Json => {
+            format!("{name}.into_iter().map(|item| {}).collect()", value(item, "item", ir))
+        }
         Type::List(_) => format!("{name}.into_iter().map(Into::into).collect()"),
         Type::Map(item) if input(item, ir) == output(item) => {
             format!("{name}.into_iter().map(|(name, value)| (name.into(), value)).collect()")

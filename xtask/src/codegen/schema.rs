@@ -12,7 +12,8 @@ use super::{
 };
 
 /// The members that every schema of the dialect may have beside those that its form reads.
-const ANNOTATIONS: &[&str] = &["description", "examples", "default", "title", "deprecated", "x-theazo-patch"];
+const ANNOTATIONS: &[&str] =
+    &["description", "examples", "default", "title", "deprecated", "contentEncoding", "x-theazo-patch"];
 
 /// Reads a named type, or none for those that are a [`Type`] of their own: pages, timestamps and durations.
 pub fn definition(name: &str, schema: &Value, definitions: &Map<String, Value>) -> Result<Option<TypeDefinition>> {
@@ -157,6 +158,11 @@ pub fn fields(
             let required = required.contains(&wire_name.as_str());
             let patch = property.get("x-theazo-patch").is_some();
             ensure!(!patch || (nullable && !required), "{place} is a `Patch` that may not be absent");
+            let encoding = property.get("contentEncoding");
+            ensure!(
+                encoding.is_none_or(|encoding| encoding == "base64" && ty == Type::String),
+                "{place} is encoded in a way that no language reads; bytes are text with `base64`"
+            );
             ensure!(
                 required || nullable || default.is_some() || ty == Type::Any,
                 "{place} may be absent, but has no default and is not an `Option`"
@@ -171,6 +177,7 @@ pub fn fields(
                 nullable,
                 patch,
                 default,
+                base64: encoding.is_some(),
             })
         })
         .collect()
@@ -377,6 +384,16 @@ mod tests {
         );
         let thing = json!({ "type": "object", "properties": { "max_cost": { "type": "string", "default": "" } } });
         assert_eq!(thing_of(thing), Err("`Thing.max_cost` is not camelCase".to_owned()));
+    }
+
+    #[test]
+    fn bytes_are_text_in_base64() {
+        let read = field(json!({ "type": "string", "contentEncoding": "base64" })).expect("it is in the dialect");
+        assert_eq!((read.ty, read.base64), (Type::String, true));
+        assert_eq!(
+            field(json!({ "type": "string", "contentEncoding": "base32" })),
+            Err("`Thing.field` is encoded in a way that no language reads; bytes are text with `base64`".to_owned())
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     process::{Background, check, command},
     steps::{cargo, python_tool},
 };
-use crate::{cargo::metadata, repository};
+use crate::{cargo::target, repository};
 
 /// How long the server may take until it is ready.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -95,7 +95,5 @@ fn serve(data: &std::path::Path) -> Result<(Background, String, String)> {
 }
 
 fn binary() -> Result<PathBuf> {
-    let target = metadata(&["--no-deps"])?;
-    let target = target["target_directory"].as_str().context("cargo metadata names no target folder")?;
-    Ok(PathBuf::from(target).join("debug").join(format!("theazo{}", std::env::consts::EXE_SUFFIX)))
+    Ok(target()?.join("debug").join(format!("theazo{}", std::env::consts::EXE_SUFFIX)))
 }

@@ -44,6 +44,9 @@ struct Ban {
     name: String,
     #[serde(default)]
     reason: String,
+    /// The crates through which it may come all the same.
+    #[serde(default)]
+    wrappers: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -60,12 +63,28 @@ pub fn check() -> Result<()> {
     let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     let outside: Vec<&Value> = packages.iter().filter(|package| !package["source"].is_null()).collect();
     ensure!(!outside.is_empty(), "cargo metadata lists no crates from elsewhere");
-    let problems: BTreeSet<String> = outside.iter().flat_map(|package| problems(package, &rules)).collect();
+    let problems: BTreeSet<String> =
+        outside.iter().flat_map(|package| problems(package, &dependents(package, &metadata), &rules)).collect();
     ensure!(problems.is_empty(), "{}", problems.into_iter().collect::<Vec<_>>().join("\n"));
     Ok(())
 }
 
-fn problems(package: &Value, rules: &Rules) -> Vec<String> {
+/// The names of the crates that depend on a package.
+fn dependents<'a>(package: &Value, metadata: &'a Value) -> Vec<&'a str> {
+    let items = |list: &'a Value| list.as_array().into_iter().flatten();
+    let nodes = items(&metadata["resolve"]["nodes"]);
+    let ids: BTreeSet<&str> = nodes
+        .filter(|node| items(&node["dependencies"]).any(|id| *id == package["id"]))
+        .filter_map(|node| node["id"].as_str())
+        .collect();
+    let packages = items(&metadata["packages"]);
+    packages
+        .filter(|package| package["id"].as_str().is_some_and(|id| ids.contains(id)))
+        .filter_map(|package| package["name"].as_str())
+        .collect()
+}
+
+fn problems(package: &Value, dependents: &[&str], rules: &Rules) -> Vec<String> {
     let text = |member: &str| package[member].as_str().unwrap_or_default();
     let (name, version) = (text("name"), text("version"));
     let mut problems = Vec::new();
@@ -80,7 +99,11 @@ fn problems(package: &Value, rules: &Rules) -> Vec<String> {
         }
         Err(_) => problems.push(format!("{name} {version}: `{}` is no licence expression", text("license"))),
     }
-    if let Some(ban) = rules.bans.deny.iter().find(|ban| ban.name == name) {
+    let is_wrapped = |ban: &Ban| {
+        !dependents.is_empty()
+            && dependents.iter().all(|dependent| ban.wrappers.iter().any(|wrapper| wrapper == dependent))
+    };
+    if let Some(ban) = rules.bans.deny.iter().find(|ban| ban.name == name && !is_wrapped(ban)) {
         problems.push(format!("{name} {version}: the crate is banned: {}", ban.reason));
     }
     let source = text("source");
@@ -98,15 +121,25 @@ mod tests {
     use super::*;
 
     fn found(name: &str, licence: &str, source: &str) -> Vec<String> {
+        found_through(&["ours"], name, licence, source)
+    }
+
+    fn found_through(dependents: &[&str], name: &str, licence: &str, source: &str) -> Vec<String> {
         let rules = Rules {
             licenses: Licenses {
                 allow: vec!["MIT".to_owned(), "Apache-2.0 WITH LLVM-exception".to_owned()],
                 exceptions: vec![Exception { name: "roots".to_owned(), allow: vec!["CDLA-Permissive-2.0".to_owned()] }],
             },
-            bans: Bans { deny: vec![Ban { name: "chrono".to_owned(), reason: "times are jiff's".to_owned() }] },
+            bans: Bans {
+                deny: vec![Ban {
+                    name: "chrono".to_owned(),
+                    reason: "times are jiff's".to_owned(),
+                    wrappers: vec!["certificates".to_owned()],
+                }],
+            },
             sources: Sources { allow_registry: vec!["https://github.com/rust-lang/crates.io-index".to_owned()] },
         };
-        problems(&json!({ "name": name, "version": "1.0.0", "license": licence, "source": source }), &rules)
+        problems(&json!({ "name": name, "version": "1.0.0", "license": licence, "source": source }), dependents, &rules)
     }
 
     const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -127,6 +160,8 @@ mod tests {
     #[test]
     fn banned_crates_and_other_sources_are_refused() {
         assert_eq!(found("chrono", "MIT", CRATES_IO), ["chrono 1.0.0: the crate is banned: times are jiff's"]);
+        assert_eq!(found_through(&["certificates"], "chrono", "MIT", CRATES_IO), Vec::<String>::new());
+        assert_eq!(found_through(&["certificates", "ours"], "chrono", "MIT", CRATES_IO).len(), 1);
         assert_eq!(
             found("a", "MIT", "git+https://example.org/a"),
             ["a 1.0.0: it comes from `git+https://example.org/a`"]

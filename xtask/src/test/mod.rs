@@ -8,6 +8,7 @@ mod counts;
 mod examples;
 pub mod fuzz;
 mod licences;
+mod msrv;
 mod prepare;
 mod process;
 pub mod steps;

@@ -3,10 +3,10 @@
 use std::process::Command;
 
 use super::{
-    Outcome, counts, examples, fuzz, licences, prepare,
+    Outcome, counts, examples, fuzz, licences, msrv, prepare,
     process::{check, command, tests},
 };
-use crate::{cargo, codegen, repository, tidy};
+use crate::{cargo, codegen, repository, rustdoc, tidy};
 
 /// One step.
 pub struct Step {
@@ -26,12 +26,20 @@ pub const STEPS: &[Step] = &[
     step("tidy", "the arrows of the map and the house rules", || Outcome::of(tidy::run())),
     step("codegen", "generated files are up to date", || Outcome::of(codegen::check())),
     step("licences", "licences, bans and sources of all crates, as deny.toml says", || Outcome::of(licences::check())),
-    step("openapi", "openapi.json is valid and its examples fit", openapi),
+    step(
+        "msrv",
+        "`rust-version` is the same everywhere, and nothing needs a newer Rust",
+        || Outcome::of(msrv::check()),
+    ),
+    step("openapi", "openapi.json is valid, each operation has its examples, and all examples fit", openapi),
     step("clippy", "no lints in any crate, the bindings included", || {
         check(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
     }),
     step("doc", "the documentation builds without warnings", || {
         check(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+    step("public-api", "public signatures name no foreign client, and every public item has its example", || {
+        Outcome::of(rustdoc::check())
     }),
     step("rust-test", "the Rust tests", || tests(&mut cargo(&["test", "--no-fail-fast"]), counts::cargo)),
     step("fuzz", "the SSE parser against its oracle for 20 s, as coverage guides", fuzz::step),

@@ -35,6 +35,7 @@ const SKIPS: &[(&str, &[&str])] = &[
 /// Tests that may sleep, each with the reason.
 const MAY_SLEEP: &[(&str, &str)] = &[
     ("theazo-py/tests/test_waiting.py", "asks again and again whether another process has sent its request"),
+    ("theazo/tests/support/memory.rs", "answers late, by the stopped clock of the tests that use it"),
     ("theazo-sandbox/tests/life.rs", "that a paused program does nothing shows only while time passes"),
     ("theazo-sandbox/tests/common/mod.rs", "asks again and again whether a process is there, which nothing announces"),
 ];

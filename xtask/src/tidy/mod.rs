@@ -3,6 +3,7 @@
 mod arrows;
 mod files;
 mod modules;
+mod named_tests;
 
 use anyhow::{Result, ensure};
 
@@ -12,12 +13,13 @@ pub fn run() -> Result<()> {
     let mut problems = arrows::check()?;
     problems.extend(modules::check(&sources));
     problems.extend(files::check(&sources));
+    problems.extend(named_tests::check(&sources));
     ensure!(problems.is_empty(), "{}\n{} breaches of the house rules", problems.join("\n"), problems.len());
     Ok(())
 }
 
 /// Whether the text has the token: not as a part of a longer name.
-fn has_token(text: &str, token: &str) -> bool {
+pub fn has_token(text: &str, token: &str) -> bool {
     let part_of_name = |letter: char| letter.is_alphanumeric() || letter == '_';
     text.match_indices(token).any(|(start, _)| {
         let before = text[..start].chars().next_back();

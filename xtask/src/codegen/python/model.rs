@@ -1,6 +1,6 @@
 //! What the templates read about values: classes, enumerations, the shapes of inputs and the table of calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -9,6 +9,7 @@ use super::{
         ir::{Choice, Field, Ir, Operation, Place, Plane, Role, Struct, TaggedUnion, Type, TypeDefinition},
         naming,
     },
+    ExampleLines,
     surface::{Receiver, receivers},
     words::{given, input, or_none, output, pythonic},
 };
@@ -76,7 +77,6 @@ pub struct Union {
     pub variants: Vec<UnionVariant>,
     /// The static with its shape, if a caller can give it.
     pub shape: Option<String>,
-    pub in_answers: bool,
 }
 
 /// A value in one of several forms.
@@ -90,7 +90,6 @@ pub struct ChoiceAlias {
     pub outputs: Vec<String>,
     pub inputs: Vec<String>,
     pub in_requests: bool,
-    pub in_answers: bool,
 }
 
 #[derive(Serialize)]
@@ -150,7 +149,7 @@ pub struct CallRow {
 }
 
 impl Model {
-    pub fn new(ir: &Ir) -> Self {
+    pub fn new(ir: &Ir, examples: &BTreeMap<String, ExampleLines>) -> Self {
         let mut model = Self {
             classes: Vec::new(),
             unions: Vec::new(),
@@ -164,7 +163,7 @@ impl Model {
                 .filter(|call| call.plane != Plane::Bridge)
                 .map(|call| call_row(call, ir))
                 .collect(),
-            receivers: receivers(ir),
+            receivers: receivers(ir, examples),
             native_names: Vec::new(),
             public_names: Vec::new(),
         };
@@ -228,7 +227,7 @@ impl Model {
             }
         }
         for choice in &self.choices {
-            names.extend(choice.in_answers.then(|| choice.name.clone()));
+            names.push(choice.name.clone());
             names.extend(choice.in_requests.then(|| format!("{}Input", choice.name)));
         }
         names.push("Null".to_owned());
@@ -309,7 +308,8 @@ impl Model {
 
 fn text_signature(fields: &[Field]) -> String {
     let (required, optional): (Vec<_>, Vec<_>) = fields.iter().partition(|field| field.required);
-    let mut parts = vec!["*".to_owned()];
+    // Only what has names to take can take them by name alone.
+    let mut parts: Vec<String> = fields.first().map(|_| "*".to_owned()).into_iter().collect();
     parts.extend(required.iter().map(|field| field.snake_name.clone()));
     parts.extend(optional.iter().map(|field| format!("{}=None", field.snake_name)));
     format!("({})", parts.join(", "))
@@ -365,7 +365,6 @@ fn union(definition: &TaggedUnion, ir: &Ir) -> Union {
         tag: definition.tag.clone(),
         variants: variants.collect(),
         shape: definition.in_requests.then(|| naming::screaming(&definition.name)),
-        in_answers: definition.in_answers,
         noun,
     }
 }
@@ -379,7 +378,6 @@ fn choice(definition: &Choice, ir: &Ir) -> ChoiceAlias {
         outputs: forms().map(|form| output(&form.ty, ir)).collect(),
         inputs: forms().map(|form| input(&form.ty, ir).replace(" | ", ", ")).collect(),
         in_requests: definition.in_requests,
-        in_answers: definition.in_answers,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the templates read about methods: the client, its parts, the handles and their parts.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{
@@ -7,6 +9,7 @@ use super::{
         ir::{Argument, Handle, Ir, Operation, Place, Plane, Reply, Type, TypeDefinition},
         naming,
     },
+    ExampleLines,
     model::{Member, members},
     words::{docstring, given, output, pythonic},
 };
@@ -20,6 +23,8 @@ pub struct Receiver {
     pub kind: &'static str,
     /// For a handle or a part of one: the class of the handle's data.
     pub data: Option<String>,
+    /// For a handle: whether its data has a status.
+    pub has_status: bool,
     /// For a handle: the fields that no method hides.
     pub fields: Vec<Member>,
     /// Its parts: attribute, class, what the part is for.
@@ -33,12 +38,14 @@ pub struct Method {
     pub name: String,
     pub arguments: Vec<Parameter>,
     pub options: Vec<Parameter>,
+    /// The docstring in the blocking face, and the one in the asyncio face: their examples differ.
     pub docstring: String,
+    pub async_docstring: String,
     /// The tuple of path parameters, as an expression.
     pub path: String,
     /// The dict of inputs, as an expression.
     pub inputs: String,
-    /// The class of the options of the call: a method with a `timeout` of its own has none of the call.
+    /// The class of the options of the call: a method with a `timeout` or `headers` of its own has none of the call.
     pub call_options: &'static str,
     /// Whether the answer is the content of a file, which the faces give as bytes.
     pub returns_bytes: bool,
@@ -60,19 +67,20 @@ pub struct Parameter {
 }
 
 /// The classes with methods: the client's own, its parts, the handles and their parts.
-pub fn receivers(ir: &Ir) -> Vec<Receiver> {
+pub fn receivers(ir: &Ir, examples: &BTreeMap<String, ExampleLines>) -> Vec<Receiver> {
     let mut names: Vec<&str> = Vec::new();
     for operation in ir.operations.iter().filter(|operation| operation.plane != Plane::Bridge) {
         if !names.contains(&operation.receiver.as_str()) {
             names.push(&operation.receiver);
         }
     }
-    names.iter().map(|name| receiver(name, &names, ir)).collect()
+    names.iter().map(|name| receiver(name, &names, examples, ir)).collect()
 }
 
-fn receiver(name: &str, all: &[&str], ir: &Ir) -> Receiver {
+fn receiver(name: &str, all: &[&str], examples: &BTreeMap<String, ExampleLines>, ir: &Ir) -> Receiver {
     let operations: Vec<&Operation> = ir.operations.iter().filter(|operation| operation.receiver == name).collect();
-    let methods: Vec<Method> = operations.iter().map(|operation| method(operation, ir)).collect();
+    let methods: Vec<Method> =
+        operations.iter().map(|operation| method(operation, &examples[&operation.id], ir)).collect();
     let handle = Handle::ALL.into_iter().find(|handle| handle.receiver() == name);
     let testing = operations.iter().any(|operation| operation.plane == Plane::Test);
     let kind = match (name, handle) {
@@ -101,6 +109,7 @@ fn receiver(name: &str, all: &[&str], ir: &Ir) -> Receiver {
         Some(TypeDefinition::Struct(definition)) => members(&definition.fields, ir),
         _ => Vec::new(),
     };
+    let has_status = fields.iter().any(|field| field.name == "status");
     // A method or a part of the same name hides a field; it stays readable on `data`.
     fields.retain(|field| {
         methods.iter().all(|method| method.name != field.name) && parts.iter().all(|(name, ..)| *name != field.name)
@@ -122,6 +131,7 @@ fn receiver(name: &str, all: &[&str], ir: &Ir) -> Receiver {
         doc,
         kind,
         data,
+        has_status,
         fields,
         parts,
         methods,
@@ -138,7 +148,7 @@ fn class_of(receiver: &str) -> String {
     receiver.split('.').map(naming::pascal).collect()
 }
 
-fn method(operation: &Operation, ir: &Ir) -> Method {
+fn method(operation: &Operation, example: &ExampleLines, ir: &Ir) -> Method {
     let writes_file = operation.id == "WriteFile";
     let mut arguments: Vec<Parameter> = operation.arguments.iter().map(|argument| parameter(argument, ir)).collect();
     let mut options: Vec<Parameter> = operation.options.iter().map(|argument| parameter(argument, ir)).collect();
@@ -172,15 +182,19 @@ fn method(operation: &Operation, ir: &Ir) -> Method {
         format!("\"{0}\": self.{owner}.{1}", field.snake_name, if knows_by_id { "id" } else { &field.snake_name })
     }));
     let (answer, answer_is_handle) = answer(operation, ir);
+    let takes = |name: &str| arguments.iter().chain(&options).any(|parameter| parameter.name == name);
     Method {
         id: operation.id.clone(),
         name: operation.snake_name.clone(),
-        call_options: if arguments.iter().chain(&options).any(|parameter| parameter.name == "timeout") {
+        call_options: if takes("timeout") {
             "CallOptionsOfRun"
+        } else if takes("headers") {
+            "CallOptionsWithoutHeaders"
         } else {
             "CallOptions"
         },
-        docstring: docstring(operation, arguments.iter().chain(&options)),
+        docstring: docstring(operation, arguments.iter().chain(&options), &example.sync),
+        async_docstring: docstring(operation, arguments.iter().chain(&options), &example.asyncio),
         arguments,
         options,
         path: match path.as_slice() {

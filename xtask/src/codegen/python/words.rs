@@ -75,8 +75,12 @@ pub fn given(field: &Field, ir: &Ir) -> String {
     or_none(if field.patch { format!("{ty} | Null") } else { ty }, !field.required)
 }
 
-/// The documentation of a method with what it takes, indented for the body of a method.
-pub fn docstring<'a>(operation: &Operation, parameters: impl Iterator<Item = &'a Parameter>) -> String {
+/// The documentation of a method with what it takes and an example, indented for the body of a method.
+pub fn docstring<'a>(
+    operation: &Operation,
+    parameters: impl Iterator<Item = &'a Parameter>,
+    example: &[String],
+) -> String {
     const INDENT: &str = "        ";
     let escape = |text: &str| text.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
     let mut lines = naming::wrap(&escape(&pythonic(&operation.doc)), 105);
@@ -90,11 +94,9 @@ pub fn docstring<'a>(operation: &Operation, parameters: impl Iterator<Item = &'a
             lines.push(format!("    {}{line}", if index > 0 && !line.is_empty() { "    " } else { "" }));
         }
     }
-    match lines.as_slice() {
-        [line] => format!("\"\"\"{line}\"\"\""),
-        lines => {
-            let body: Vec<String> = lines.iter().map(|line| format!("{INDENT}{line}").trim_end().to_owned()).collect();
-            format!("\"\"\"{}\n{INDENT}\"\"\"", body.join("\n").trim_start())
-        }
-    }
+    lines.extend(["", "Example:", "    ```python"].map(str::to_owned));
+    lines.extend(example.iter().map(|line| format!("    {}", escape(line))));
+    lines.push("    ```".to_owned());
+    let body: Vec<String> = lines.iter().map(|line| format!("{INDENT}{line}").trim_end().to_owned()).collect();
+    format!("\"\"\"{}\n{INDENT}\"\"\"", body.join("\n").trim_start())
 }

@@ -22,7 +22,7 @@ pub struct Method {
 impl Method {
     /// The method of an operation. `caller` makes the call, `owner` is the data of the handle that the receiver is or is
     /// a part of.
-    pub fn of(operation: &Operation, caller: &str, owner: &str, words: &Words) -> Result<Self> {
+    pub fn of(operation: &Operation, caller: &str, owner: &str, example: &[String], words: &Words) -> Result<Self> {
         let own_id = format!("{owner}.id");
         let file = FileCall::of(operation);
         let options: Vec<&Argument> =
@@ -95,7 +95,7 @@ impl Method {
         lines.extend(end);
         Ok(Self {
             name: operation.camel_name.clone(),
-            doc: method_doc(operation),
+            doc: method_doc(operation, example),
             is_async,
             parameters,
             returns,
@@ -241,7 +241,7 @@ fn request_part(operation: &Operation, exists: bool, places: &[Place], rest: boo
     }
 }
 
-fn method_doc(operation: &Operation) -> String {
+fn method_doc(operation: &Operation, example: &[String]) -> String {
     let mut doc = operation.doc.clone();
     for argument in &operation.arguments {
         let text = match (FileCall::of(operation), argument.field.wire_name.as_str()) {
@@ -252,5 +252,6 @@ fn method_doc(operation: &Operation) -> String {
             doc.push_str(&format!("\n\n@param {} {text}", argument.field.camel_name));
         }
     }
+    doc.push_str(&format!("\n\n@example\n```ts\n{}\n```", example.join("\n")));
     doc
 }

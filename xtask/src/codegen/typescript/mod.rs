@@ -3,17 +3,20 @@
 //! Everything that is behaviour is in the hand-written part of `theazo-node/lib`; a generated method names its operation
 //! and says where its arguments go. Reading order: here how types are called, `types`, `surface` (classes), `method`.
 
+mod example;
 mod method;
 mod surface;
 mod types;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use minijinja::context;
+use serde::Serialize;
 
 use super::{
     GeneratedFile,
+    examples::{self, Example},
     ir::{Field, Ir, Plane, Type, TypeDefinition},
     naming, template,
 };
@@ -29,8 +32,9 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
     let of = |plane: Plane| ir.operations.iter().filter(move |operation| operation.plane == plane).collect::<Vec<_>>();
     // What programs in a sandbox use is a package of its own, without a native part.
     let (public, test) = (of(Plane::Public), of(Plane::Test));
-    let surface = surface::Surface { words: &words, operations: public }.classes(ir)?;
-    let testing = surface::Surface { words: &words, operations: test }.classes(ir)?;
+    let examples = examples(ir)?;
+    let surface = surface::Surface { words: &words, examples: &examples, operations: public }.classes(ir)?;
+    let testing = surface::Surface { words: &words, examples: &examples, operations: test }.classes(ir)?;
     Ok(vec![
         file("types", "types.ts.j2", context! { types })?,
         file("read", "read.ts.j2", context! { readers })?,
@@ -48,13 +52,46 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
             "surface.ts.j2",
             context! { purpose => "What tests do to a test plane.", imports => surface::imports(&testing), classes => testing },
         )?,
+        GeneratedFile {
+            path: "theazo-node/test/generated/examples.ts".to_owned(),
+            content: template::render("typescript/examples.ts.j2", context! { examples => checked(ir)? })?,
+        },
     ])
+}
+
+/// The lines of the example of each operation that has a method, by the id of the operation.
+pub fn examples(ir: &Ir) -> Result<BTreeMap<String, Vec<String>>> {
+    let examples = examples::all(ir)?;
+    Ok(examples.iter().map(|example| (example.operation.id.clone(), example::lines(example))).collect())
+}
+
+/// An example as a function that the type checker reads.
+#[derive(Serialize)]
+struct Checked {
+    name: String,
+    root: &'static str,
+    root_type: String,
+    lines: Vec<String>,
+}
+
+fn checked(ir: &Ir) -> Result<Vec<Checked>> {
+    let checked = |example: &Example<'_>| Checked {
+        name: naming::camel(&example.operation.id),
+        root: example.root(),
+        root_type: match example.root() {
+            "plane" => "TestPlane".to_owned(),
+            root => naming::pascal(root),
+        },
+        lines: example::lines(example),
+    };
+    Ok(examples::all(ir)?.iter().map(checked).collect())
 }
 
 fn file(name: &str, template: &str, context: minijinja::Value) -> Result<GeneratedFile> {
     let content = template::render_with(&format!("typescript/{template}"), context, |environment| {
         environment.add_filter("methoddoc", |doc: &str| {
-            naming::jsdoc(doc, "  ").replace("\n   *\n   * @param", "\n   * @param")
+            let doc = naming::jsdoc(doc, "  ").replace("\n   *\n   * @param", "\n   * @param");
+            doc.replace("\n   *\n   * @example", "\n   * @example")
         });
     })?;
     Ok(GeneratedFile {

@@ -51,6 +51,8 @@ struct Getter {
 /// The operations of one kind of plane, as classes.
 pub struct Surface<'a> {
     pub words: &'a Words,
+    /// The lines of the example of each operation.
+    pub examples: &'a BTreeMap<String, Vec<String>>,
     pub operations: Vec<&'a Operation>,
 }
 
@@ -111,7 +113,10 @@ impl Surface<'_> {
         let owner = if handle.is_some() { "this.data" } else { "this.#owner" };
         let methods = operations
             .iter()
-            .map(|operation| Method::of(operation, caller, owner, self.words))
+            .map(|operation| {
+                let example = self.examples.get(&operation.id).map(Vec::as_slice).unwrap_or_default();
+                Method::of(operation, caller, owner, example, self.words)
+            })
             .collect::<Result<Vec<_>>>()?;
         Ok(Class {
             name,
