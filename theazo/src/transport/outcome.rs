@@ -233,6 +233,8 @@ pub(crate) fn excerpt(body: &[u8], redactor: &Redactor) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
     let line = redactor.clean(&line);
+    // Hiding makes the text shorter, so the end of the piece may be shown after all.
+    let line = redactor.trim_cut(&line);
     let shown: String = line.chars().take(EXCERPT).collect();
     if shown.len() < line.len() || piece.len() < body.len() { format!("{shown}...") } else { shown }
 }
@@ -329,6 +331,19 @@ mod tests {
         assert!(inside.message().ends_with("`you sent Bearer [hidden]`"), "{inside}");
         assert!(!at_the_cut.message().contains("th_li"), "{at_the_cut}");
         assert_eq!(enveloped.message(), "bad key [hidden]");
+    }
+
+    #[test]
+    fn a_key_at_the_cut_is_not_shown_in_part_whatever_was_hidden_before_it() {
+        let redactor = Redactor::new([Secret::from("th_live_0123456789")]);
+        for before in 0..10 {
+            for blanks in 0..EXCERPT + 50 {
+                let body =
+                    format!("{}{}th_live_0123456789 end", "th_live_0123456789 ".repeat(before), "x".repeat(blanks));
+                let shown = excerpt(body.as_bytes(), &redactor);
+                assert!(!shown.contains("th_l"), "{before} {blanks}: {shown}");
+            }
+        }
     }
 
     #[test]

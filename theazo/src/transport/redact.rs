@@ -10,6 +10,9 @@ const HIDDEN: &str = "[hidden]";
 /// Shorter secrets than this are not looked for: they would tear words apart, and are none.
 const SHORTEST: usize = 6;
 
+/// The beginning of a secret says nothing while it is shorter than this.
+const SHORTEST_CUT: usize = 4;
+
 /// The secrets of a client. A server or proxy may send back what it was sent, so they are cut out of what is shown.
 #[derive(Clone, Default)]
 pub(crate) struct Redactor {
@@ -51,6 +54,16 @@ impl Redactor {
         text
     }
 
+    /// The text without the beginning of a secret at its end, where it was cut.
+    pub fn trim_cut<'a>(&self, text: &'a str) -> &'a str {
+        let beginnings = self.secrets.iter().flat_map(|secret| {
+            let secret = secret.expose();
+            secret.char_indices().map(|(end, _)| &secret[..end]).filter(|beginning| beginning.len() >= SHORTEST_CUT)
+        });
+        let cut = beginnings.filter(|beginning| text.ends_with(beginning)).map(str::len).max();
+        &text[..text.len() - cut.unwrap_or(0)]
+    }
+
     /// The JSON with every secret in its texts hidden.
     pub fn clean_json(&self, value: &mut serde_json::Value) {
         match value {
@@ -82,6 +95,9 @@ mod tests {
         let redactor = Redactor::new(["th_live_key", "th_live_key_longer", "abc"].map(Secret::from));
 
         assert_eq!(redactor.clean("a th_live_key_longer and th_live_key, abc"), "a [hidden] and [hidden], abc");
+        assert_eq!(redactor.trim_cut("a th_live_key_lo"), "a ");
+        assert_eq!(redactor.trim_cut("a th_live_key"), "a ");
+        assert_eq!(redactor.trim_cut("a th_"), "a th_");
         let mut json = json!({ "a": ["x th_live_key"], "b": { "c": "th_live_key" }, "d": 1 });
         redactor.clean_json(&mut json);
         assert_eq!(json, json!({ "a": ["x [hidden]"], "b": { "c": "[hidden]" }, "d": 1 }));
