@@ -19,6 +19,9 @@ use theazo::{
 
 const CANARY: &str = "tz_canary_";
 
+/// A canary whose line breaks and quotes are written in other ways in JSON and in what is shown of it.
+const PRIVATE_KEY: &str = "-----BEGIN\ntz_canary_line_one\n\"tz_canary_line_two\"\n";
+
 /// How the other side misbehaves.
 #[derive(Clone, Copy, Debug)]
 enum Echo {
@@ -101,6 +104,7 @@ async fn show_all(client: &Theazo, seen: &mut Vec<String>) {
     }
     show!(
         client.secrets().set(BTreeMap::from([("KEY".to_owned(), secret("account"))])),
+        client.secrets().set(BTreeMap::from([("PEM".to_owned(), Secret::from(PRIVATE_KEY))])),
         client.mcp().connect(server),
         client.mcp().set_user_credentials("mcp_1", "u", headers()),
         client
@@ -151,7 +155,7 @@ async fn row_37_no_secret_is_in_an_error_a_log_a_span_a_hook_or_a_debug_text() {
         for text in &seen {
             assert!(!text.contains(CANARY), "{how:?}: {text}");
         }
-        assert_eq!(*arrived.lock().unwrap(), 6, "every canary went over the wire");
+        assert_eq!(*arrived.lock().unwrap(), 8, "every canary went over the wire");
         assert!(seen.len() > 20);
     }
 }

@@ -22,7 +22,7 @@ const FOREIGN: &str = "something other than the Theazo API may be at the base ad
 /// How much of an answer that is not JSON stands in the message.
 const EXCERPT: usize = 200;
 
-/// How much of an answer is enough for that, white space and a secret at the cut included.
+/// How much of an answer is read for that: white space is joined, and secrets are hidden.
 pub(crate) const EXCERPT_BYTES: usize = 4 << 10;
 
 /// Nothing came back: the connection failed.
@@ -227,13 +227,12 @@ pub(crate) fn check_form<'a>(
 
 /// The first bytes of a body for a person to read, without line breaks and without the key.
 pub(crate) fn excerpt(body: &[u8], redactor: &Redactor) -> String {
-    // The key is looked for in a piece that is longer than what is shown, so that a key at the cut is not shown in part.
-    let piece = &body[..body.len().min(EXCERPT + redactor.longest())];
+    let piece = &body[..body.len().min(EXCERPT_BYTES)];
     let text = String::from_utf8_lossy(piece);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
     let line = redactor.clean(&line);
-    // Hiding makes the text shorter, so the end of the piece may be shown after all.
+    // Joining and hiding make the text shorter, so the end of the piece may be shown, and with it a secret that was cut.
     let line = redactor.trim_cut(&line);
     let shown: String = line.chars().take(EXCERPT).collect();
     if shown.len() < line.len() || piece.len() < body.len() { format!("{shown}...") } else { shown }

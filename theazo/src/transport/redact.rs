@@ -10,6 +10,9 @@ const HIDDEN: &str = "[hidden]";
 /// Shorter secrets than this are not looked for: they would tear words apart, and are none.
 const SHORTEST: usize = 6;
 
+/// Shorter pieces of a secret than this are often plain words.
+const SHORTEST_PIECE: usize = 8;
+
 /// The beginning of a secret says nothing while it is shorter than this.
 const SHORTEST_CUT: usize = 4;
 
@@ -25,6 +28,8 @@ impl Redactor {
     /// A redactor that hides these.
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
         let mut secrets: Vec<Secret> = secrets.into_iter().filter(|secret| secret.expose().len() >= SHORTEST).collect();
+        let pieces: Vec<Secret> = secrets.iter().flat_map(pieces).collect();
+        secrets.extend(pieces);
         // A secret that holds another one is hidden whole.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
         Self { secrets, hides_all: false }
@@ -77,11 +82,17 @@ impl Redactor {
             _ => {}
         }
     }
+}
 
-    /// How much longer than what is shown a piece must be, so that a secret at the cut is not shown in part.
-    pub fn longest(&self) -> usize {
-        self.secrets.first().map_or(0, |secret| secret.expose().len())
+/// The parts of a secret between characters that are written in other ways: a private key of many lines comes back with
+/// its line breaks escaped, or as one line.
+fn pieces(secret: &Secret) -> Vec<Secret> {
+    let is_written_otherwise = |letter: char| !letter.is_ascii_graphic() || matches!(letter, '"' | '\\');
+    let text = secret.expose();
+    if !text.contains(is_written_otherwise) {
+        return Vec::new();
     }
+    text.split(is_written_otherwise).filter(|piece| piece.len() >= SHORTEST_PIECE).map(Secret::from).collect()
 }
 
 #[cfg(test)]
@@ -89,6 +100,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_secret_of_many_lines_is_hidden_however_its_line_breaks_are_written() {
+        let redactor =
+            Redactor::new([Secret::from("-----BEGIN-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQEF\n\"quoted_part\"")]);
+
+        for text in ["MIIEvQIBADANBg kqhkiG9w0BAQEF", r#"{"key":"MIIEvQIBADANBg\nkqhkiG9w0BAQEF\n\"quoted_part\""}"#] {
+            let clean = redactor.clean(text);
+            assert!(!clean.contains("MIIE") && !clean.contains("kqhk") && !clean.contains("quoted"), "{clean}");
+        }
+    }
 
     #[test]
     fn every_secret_is_hidden_wherever_it_stands() {
