@@ -97,7 +97,8 @@ impl Config {
         Self::new().api_key(api_key)
     }
 
-    /// Adds a header to every request.
+    /// Adds a header to every request. An `authorization` takes the place of the one with the key, for a gateway that has
+    /// keys of its own.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
