@@ -133,6 +133,11 @@ impl Operation {
         }
     }
 
+    /// Every route of the operation, the older ones last.
+    pub fn routes(&self) -> impl Iterator<Item = (Method, &'static str)> + use<> {
+        std::iter::once((self.method, self.path)).chain(self.older.iter().copied())
+    }
+
     /// The names of the path parameters, in the order of the template.
     pub fn path_parameters(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|segment| {

@@ -133,8 +133,7 @@ impl Routes {
         S: Fn(Call<E>, Option<Duration>, RequestId) -> HandlerFuture<Response<Body>> + Clone + Send + Sync + 'static,
     {
         let operation = E::OPERATION;
-        let older = operation.older.iter().copied();
-        for (method, path) in std::iter::once((operation.method, operation.path)).chain(older) {
+        for (method, path) in operation.routes() {
             let route = self.route::<E, S>(method, serve.clone());
             self.add(path, route);
         }

@@ -14,8 +14,7 @@ use crate::error::AppError;
 pub fn mount(routes: &mut Routes) {
     for operation in theazo_api::operations().into_iter().filter(|operation| operation.planned) {
         let server = routes.server();
-        let older = operation.older.iter().copied();
-        for (method, path) in std::iter::once((operation.method, operation.path)).chain(older) {
+        for (method, path) in operation.routes() {
             let server = server.clone();
             let route =
                 on(filter_of(method), move |request: Request| async move { answer(&server, operation, &request) });
