@@ -1,7 +1,7 @@
 //! Control groups, version 1 and 2 behind one trait: what they limit, and how a sandbox is frozen.
 //!
 //! Every helper has its own directory below `theazo` in each hierarchy, named by its process id, and in it one per sandbox.
-//! An empty directory of a helper that no longer lives is removed when the next one starts.
+//! The next helper removes those of a helper that no longer lives, as soon as they are empty.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,6 +23,8 @@ pub trait Groups {
     fn freeze(&self, name: &str, frozen: bool) -> io::Result<bool>;
     /// Removes a sandbox's groups; fails while a process is in them.
     fn remove(&self, name: &str) -> io::Result<()>;
+    /// Removes what dead helpers left; returns whether some of it is still in use.
+    fn sweep(&self) -> bool;
     /// Removes the directory of this helper.
     fn close(&self);
     /// Which limits are enforced.
@@ -106,6 +108,11 @@ impl Groups for Version1 {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.directories(name).try_for_each(|(_, directory)| remove(&directory))
+    }
+
+    fn sweep(&self) -> bool {
+        // Each is swept, whatever is left in the others.
+        self.controllers.values().filter(|directory| sweep_beside(directory)).count() > 0
     }
 
     fn close(&self) {
@@ -200,6 +207,10 @@ impl Groups for Version2 {
         remove(&self.directory.join(name))
     }
 
+    fn sweep(&self) -> bool {
+        sweep_beside(&self.directory)
+    }
+
     fn close(&self) {
         let _ = remove(&self.directory);
     }
@@ -225,18 +236,21 @@ fn mounts_of<'a>(mounts: &'a str, kind: &'a str) -> impl Iterator<Item = (PathBu
     })
 }
 
-/// Makes this helper's directory in a hierarchy, and removes those that dead helpers left.
+/// Makes this helper's directory in a hierarchy.
 fn own_directory(parent: &Path) -> io::Result<PathBuf> {
     let ours = parent.join(OURS);
     make(&ours)?;
-    sweep(&ours);
     let directory = ours.join(format!("helper-{}", std::process::id()));
     make(&directory)?;
     Ok(directory)
 }
 
-fn sweep(ours: &Path) {
-    for helper in fs::read_dir(ours).into_iter().flatten().flatten() {
+/// Removes the directories of dead helpers beside this one's; returns whether one is still in use. What a killed helper
+/// started dies with it, but a moment later than it.
+fn sweep_beside(directory: &Path) -> bool {
+    let beside = directory.parent().map(fs::read_dir).into_iter().flatten().flatten().flatten();
+    let mut in_use = false;
+    for helper in beside {
         let name = helper.file_name();
         let pid = name.to_str().and_then(|name| name.strip_prefix("helper-")).and_then(|pid| pid.parse::<u32>().ok());
         if pid.is_none_or(|pid| Path::new(&format!("/proc/{pid}")).exists()) {
@@ -246,8 +260,9 @@ fn sweep(ours: &Path) {
         for sandbox in fs::read_dir(helper.path()).into_iter().flatten().flatten() {
             let _ = fs::remove_dir(sandbox.path());
         }
-        let _ = fs::remove_dir(helper.path());
+        in_use |= remove(&helper.path()).is_err();
     }
+    in_use
 }
 
 fn make(directory: &Path) -> io::Result<()> {

@@ -17,7 +17,8 @@ use super::seccomp::Filters;
 use super::{init, packet, sys};
 use crate::Limits;
 
-/// How long the groups of a dead sandbox are given to become empty when the helper itself ends.
+/// How long the groups of dead sandboxes are given to become empty: those of a helper that was killed, and those of this one
+/// when it ends.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// Runs the helper and never returns.
@@ -76,6 +77,8 @@ struct Helper {
     outside: Option<(u32, u32)>,
     user: u32,
     sandboxes: BTreeMap<u64, Sandbox>,
+    /// Until when the groups that dead helpers left are looked at again; nothing once they are gone.
+    sweep_until: Option<Instant>,
 }
 
 impl Helper {
@@ -91,7 +94,11 @@ impl Helper {
         let can_freeze = groups.as_ref().is_some_and(|groups| groups.can_freeze());
         let filters =
             Filters::compile(!can_freeze).map_err(|error| format!("compile the system call filters: {error}"))?;
-        Ok(Self { control, children, caller, filters, groups, outside, user, sandboxes: BTreeMap::new() })
+        let sweep_until = Some(Instant::now() + LAST_WAIT);
+        let mut helper =
+            Self { control, children, caller, filters, groups, outside, user, sandboxes: BTreeMap::new(), sweep_until };
+        helper.sweep();
+        Ok(helper)
     }
 
     fn enforced(&self) -> Vec<String> {
@@ -115,6 +122,7 @@ impl Helper {
                 self.report_start(key)?;
             }
             self.reap()?;
+            self.sweep();
             if events.caller_ended {
                 return Ok(());
             }
@@ -140,7 +148,8 @@ impl Helper {
         ];
         descriptors.extend(starting.iter().map(|(_, ready)| PollFd::new(*ready, PollFlags::IN)));
         // A group stays busy for a moment after its last process is gone.
-        let busy = self.sandboxes.values().any(|sandbox| sandbox.init.is_none() && sandbox.ready.is_none());
+        let busy = self.sweep_until.is_some()
+            || self.sandboxes.values().any(|sandbox| sandbox.init.is_none() && sandbox.ready.is_none());
         let again = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
         rustix::io::retry_on_intr(|| poll(&mut descriptors, busy.then_some(&again)))?;
         let ready: Vec<bool> = descriptors.iter().map(|descriptor| !descriptor.revents().is_empty()).collect();
@@ -281,6 +290,15 @@ impl Helper {
             }
         }
         Ok(())
+    }
+
+    /// Removes what dead helpers left, for as long as that can take.
+    fn sweep(&mut self) {
+        let Some(until) = self.sweep_until else { return };
+        let in_use = self.groups.as_ref().is_some_and(|groups| groups.sweep());
+        if !in_use || Instant::now() >= until {
+            self.sweep_until = None;
+        }
     }
 
     fn remove_groups(&self, key: u64) -> bool {
