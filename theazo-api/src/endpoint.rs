@@ -7,6 +7,7 @@
 //! assert_eq!(operation.path, "/v1/agents/{agentId}/files/{path...}");
 //! assert_eq!(operation.path_parameters().collect::<Vec<_>>(), ["agentId", "path"]);
 //! assert_eq!(operation.receiver_and_name(), ("agent.files", "read"));
+//! assert_eq!(operation.routes().next(), Some((Method::Get, operation.path)));
 //! println!("{}", operation.summary());
 //!
 //! // What a declaration does not say is that of its method.
