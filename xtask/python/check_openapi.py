@@ -35,8 +35,8 @@ def resolved(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_content(place: str, kind: str, content: dict[str, Any]) -> None:
-    """Each media type has at least one example, and all fit."""
-    for media in content.values():
+    """Each media type has at least one example, and all fit; of an event that is its data, too."""
+    for media_type, media in content.items():
         examples = [resolved(example)["value"] for example in media.get("examples", {}).values()]
         if "example" in media:
             examples.append(media["example"])
@@ -44,6 +44,9 @@ def check_content(place: str, kind: str, content: dict[str, Any]) -> None:
             failures.append(f"{place}: no example of {kind}")
         for example in examples:
             check(place, kind, media["schema"], example)
+            if media_type == "text/event-stream":
+                data = media["schema"]["properties"]["data"]["contentSchema"]
+                check(place, kind, data, json.loads(example["data"]))
 
 
 for name, schema in components["schemas"].items():

@@ -9,7 +9,7 @@ use theazo_api::{ErrorBody, ErrorCode, ErrorDetail};
 
 use super::super::{
     examples::{fixture, map_body},
-    ir::{Ir, Operation, Place, Type, TypeDefinition},
+    ir::{Ir, Operation, Place, Reply, Type, TypeDefinition},
     python, rust, typescript,
 };
 use crate::fixtures;
@@ -56,7 +56,7 @@ impl<'a> Examples<'a> {
             Type::Page(item) if operation.bare_list => Type::List(item.clone()),
             response => response.clone(),
         };
-        self.of_type(&on_the_wire).map(Some)
+        if operation.reply == Reply::Events { self.events(&on_the_wire) } else { self.of_type(&on_the_wire) }.map(Some)
     }
 
     /// The call in the three languages; none where programs in a sandbox make it.
@@ -78,15 +78,11 @@ impl<'a> Examples<'a> {
         match ty {
             Type::Named(name) => match self.ir.named(name) {
                 Some(TypeDefinition::TaggedUnion(union)) => {
-                    let mut variants = Map::new();
-                    for value in fixtures::values(name)? {
-                        let tag = value[&union.tag].as_str().unwrap_or_default().to_owned();
-                        if !variants.contains_key(&tag) {
-                            let reference = self.component(format!("{name}.{tag}"), value);
-                            variants.insert(tag, reference);
-                        }
-                    }
-                    Ok(variants.into())
+                    let variants = variants(name, &union.tag)?.into_iter().map(|(tag, value)| {
+                        let reference = self.component(format!("{name}.{tag}"), value);
+                        (tag, reference)
+                    });
+                    Ok(variants.collect::<Map<_, _>>().into())
                 }
                 _ => {
                     let value = fixture(name)?;
@@ -107,6 +103,21 @@ impl<'a> Examples<'a> {
         }
     }
 
+    /// The events of a stream as a reader of event streams hands them on.
+    fn events(&mut self, ty: &Type) -> Result<Value> {
+        let name = ty.named().unwrap_or_default().to_owned();
+        let values = match self.ir.named(&name) {
+            Some(TypeDefinition::TaggedUnion(union)) => variants(&name, &union.tag)?,
+            _ => vec![("example".to_owned(), self.value(ty)?)],
+        };
+        let events = values.into_iter().map(|(tag, value)| {
+            let event = json!({ "id": "17", "data": value.to_string() });
+            let reference = self.component(format!("{name}.{tag}.event"), event);
+            (tag, reference)
+        });
+        Ok(events.collect::<Map<_, _>>().into())
+    }
+
     fn value(&self, ty: &Type) -> Result<Value> {
         Ok(match ty {
             Type::Named(name) => fixture(name)?,
@@ -122,6 +133,18 @@ impl<'a> Examples<'a> {
         self.components.entry(name).or_insert(value);
         reference
     }
+}
+
+/// The first fixture of each variant of a union, by its tag.
+fn variants(name: &str, tag: &str) -> Result<Vec<(String, Value)>> {
+    let mut variants: Vec<(String, Value)> = Vec::new();
+    for value in fixtures::values(name)? {
+        let tag = value[tag].as_str().unwrap_or_default().to_owned();
+        if !variants.iter().any(|(known, _)| *known == tag) {
+            variants.push((tag, value));
+        }
+    }
+    Ok(variants)
 }
 
 /// An error answer as it arrives.
