@@ -10,3 +10,4 @@ mod limits;
 mod published;
 mod quickstart;
 mod timers;
+mod tools;

@@ -60,6 +60,39 @@ impl Worlds {
     }
 }
 
+/// A plane whose models answer from scripts and whose sandboxes are real.
+pub struct ScriptedPlane {
+    /// A client with a live key.
+    pub theazo: theazo::Theazo,
+    /// The plane.
+    pub plane: theazo_server::ControlPlane,
+}
+
+impl ScriptedPlane {
+    /// Starts a plane with a configuration that `change` may change.
+    pub async fn start(change: impl FnOnce(&mut theazo_server::PlaneConfig)) -> Self {
+        let mut config = theazo_server::PlaneConfig::test().default_provider("local");
+        change(&mut config);
+        let plane = theazo_server::ControlPlane::start(config).await.expect("it starts");
+        let key = theazo::Config::with_api_key(plane.live_key().expect("the plane is new"));
+        let transport = theazo::transport::Transport::to_plane(&plane, key).expect("the key is good");
+        Self { theazo: theazo::Theazo::over(transport), plane }
+    }
+
+    /// Says what an agent's model answers.
+    pub async fn script(&self, agent: &str, turns: &[theazo::types::testing::ScriptedTurn]) {
+        let body = serde_json::json!({ "agent": agent, "turns": turns });
+        let call = theazo::transport::Call {
+            operation: <theazo_api::testing::ScriptAgent as theazo_api::Endpoint>::OPERATION,
+            path: Vec::new(),
+            query: Vec::new(),
+            body: Some(body.to_string().into()),
+            options: Default::default(),
+        };
+        self.theazo.transport().call(call).await.expect("it is scripted");
+    }
+}
+
 /// A server in a process of its own.
 pub struct ServerProcess {
     /// Where it listens.

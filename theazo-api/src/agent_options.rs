@@ -45,7 +45,7 @@ pub struct AgentCreateOpts {
     /// The system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
-    /// The tools that the model may use; all built-in ones by default.
+    /// The tools that the model may use; all that the plane has by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<String>>,
     /// The MCP servers whose tools the model may use; none by default.
@@ -114,11 +114,10 @@ impl Check for AgentCreateOpts {
             None => {}
         }
         for tool in self.tools.iter().flatten() {
-            problems.require(
-                BUILT_IN_TOOLS.contains(&tool.as_str()),
-                "tools",
-                "has a tool that does not exist; there are `run_code`, `write_file`, `read_file` and `list_files`",
-            );
+            if !BUILT_IN_TOOLS.contains(&tool.as_str()) {
+                let known = BUILT_IN_TOOLS.join(", ");
+                problems.add("tools", format!("has `{tool}`, which is no tool; there are {known}"));
+            }
         }
         check_sources(self.mcp.as_ref(), self.knowledge.as_ref(), problems);
         if let Some(timeout) = self.timeout {

@@ -162,8 +162,22 @@ pub struct Isolation {
     pub enforced: Vec<String>,
 }
 
-/// The tools that every plane has.
-pub const BUILT_IN_TOOLS: &[&str] = &["run_code", "write_file", "read_file", "list_files"];
+/// The tools that are built in. Some need something set up, such as a search service, and an agent has them only on a plane
+/// where that is done.
+pub const BUILT_IN_TOOLS: &[&str] = &[
+    "run_code",
+    "run_command",
+    "write_file",
+    "read_file",
+    "list_files",
+    "http_request",
+    "read_spreadsheet",
+    "pdf_reader",
+    "knowledge_search",
+    "web_search",
+    "send_email",
+    "screenshot",
+];
 
 /// Checks a name that people give: of an agent, of a definition.
 pub(crate) fn check_name(name: &str, field: &str, problems: &mut Problems) {

@@ -19,6 +19,9 @@ pub struct PlaneConfig {
     pub offline_pace: Duration,
     /// Where the interpreters of local sandboxes are.
     pub runtimes: Runtimes,
+    /// Whether tools, webhooks and whatever else calls addresses that somebody gave may reach loopback and private
+    /// networks, as a developer needs; not by default. Link-local addresses are never reached.
+    pub allow_private_targets: bool,
 }
 
 /// What a test plane is made of.

@@ -75,6 +75,8 @@ events! {
 
     /// A tool began to work.
     ToolStarted { step: u32, index: u32, tool: String, input: Map<String, Value> } = "tool.started",
+    /// A tool did nothing, because its agent stands still or has ended.
+    ToolPostponed { step: u32, index: u32 } = "tool.postponed",
     /// A tool returned.
     ToolFinished { step: u32, index: u32, call: ToolCall, failed: bool } = "tool.finished",
 

@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod http;
 mod model;
+mod outbound;
 mod plane;
 mod random;
 mod records;

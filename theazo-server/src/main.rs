@@ -52,6 +52,9 @@ struct Serve {
     /// How many milliseconds the offline model waits before each word, as a real model takes its time.
     #[arg(long, default_value_t = 0)]
     offline_pace_ms: u64,
+    /// Lets tools and webhooks call addresses on this machine and in private networks, for development.
+    #[arg(long, env = "THEAZO_ALLOW_PRIVATE_TARGETS")]
+    allow_private_targets: bool,
     /// Serves a test plane: manual clock, scripted models, simulated sandboxes, and the operations under /testing.
     #[arg(long)]
     test_plane: bool,
@@ -107,7 +110,7 @@ async fn run_server(serve: Serve) -> Result<(), Box<dyn std::error::Error>> {
     runtimes.python = serve.python.clone().unwrap_or(runtimes.python);
     runtimes.node = serve.node.clone().unwrap_or(runtimes.node);
     let offline_pace = Duration::from_millis(serve.offline_pace_ms);
-    let config = PlaneConfig { offline_pace, runtimes, ..base }
+    let config = PlaneConfig { offline_pace, runtimes, allow_private_targets: serve.allow_private_targets, ..base }
         .data_dir(&serve.data_dir)
         .default_provider(if serve.test_plane { "simulated" } else { &serve.provider });
     let plane = ControlPlane::start(config).await?;

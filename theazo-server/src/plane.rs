@@ -7,10 +7,11 @@ use crate::{
     clock::Clock,
     compute::{LocalConfig, LocalProvider, Provider, SimulatedProvider},
     config::PlaneConfig,
-    engine::{Engine, Worker},
+    engine::{Engine, Toolbox, Worker},
     error::AppError,
     http,
     model::{Model, OfflineModel, ScriptedModel},
+    outbound::{AddressRules, Guard, OutboundClient},
     store::{Store, StoreError, World},
     temporary::TemporaryDirectory,
     test_plane::TestPlaneState,
@@ -88,7 +89,10 @@ impl ControlPlane {
         let models = vec!["offline".to_owned()];
         let app = Arc::new(App { store, clock, providers: known, default_provider, models });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted)));
-        let worker = Engine::new(app.clone(), providers, live, offline, directory.join("agents")).start().await?;
+        let rules = AddressRules { allow_private: config.allow_private_targets };
+        let toolbox = Toolbox::new(OutboundClient::new(Guard::new(rules)));
+        let engine = Engine::new(app.clone(), providers, live, offline, toolbox, directory.join("agents"));
+        let worker = engine.start().await?;
         let router = http::router(app.clone(), test);
         Ok(Self { app, router, worker, keys, temporary })
     }

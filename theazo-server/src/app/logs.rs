@@ -93,6 +93,7 @@ pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
         ),
         Event::ModelFailed { step, message } => (Error, Model, format!("step {step}: model failed: {message}")),
         Event::ToolStarted { tool, .. } => (Info, Agent, format!("tool `{tool}` called")),
+        Event::ToolPostponed { .. } => (Debug, Agent, "a tool waits, because its agent stands still".to_owned()),
         Event::ToolFinished { call, failed: false, .. } => (Info, Agent, format!("tool `{}` returned", call.tool)),
         Event::ToolFinished { call, failed: true, .. } => {
             (Warn, Agent, format!("tool `{}` failed: {}", call.tool, call.output))

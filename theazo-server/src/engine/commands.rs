@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use theazo_api::{AgentId, AgentStatus, ErrorCode, ExecOpts, ExecResult, Snapshot, SnapshotId};
 
-use super::{Engine, limits::pause_agent, run::is_limit, tools::DEFAULT_TIMEOUT};
+use super::{Engine, limits::pause_agent, programs::DEFAULT_TIMEOUT, run::is_limit};
 use crate::{
     app::{
         AgentCommand, FileCommand, RunEnd, check_room, continue_run, end_run, find_agent, find_run, find_session,

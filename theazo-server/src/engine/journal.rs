@@ -1,6 +1,5 @@
 //! The journal of a run: what its events say is done, so that nothing journaled is ever asked for or done again.
 
-use serde_json::{Map, Value};
 use theazo_api::{ReservationId, RunId, ToolCall};
 
 use crate::{
@@ -26,6 +25,8 @@ pub(super) struct Journal {
     pub shown: String,
     /// The tools that the model asked for and that have not returned.
     pub pending: Vec<PendingCall>,
+    /// The places of those of its step that have, in their order.
+    returned: Vec<u32>,
     /// The model's last word, when it asked for no more tools.
     pub answer: Option<String>,
 }
@@ -73,6 +74,7 @@ impl Journal {
                 if tool_calls.is_empty() {
                     self.answer = Some(text.clone());
                 }
+                self.returned.clear();
                 self.pending = (0..)
                     .zip(tool_calls)
                     .map(|(index, call)| PendingCall { index, call: call.clone(), started: false })
@@ -83,13 +85,39 @@ impl Journal {
                     pending.started = true;
                 }
             }
+            // It stood still before it did anything.
+            Event::ToolPostponed { index, .. } => {
+                for pending in self.pending.iter_mut().filter(|pending| pending.index == *index) {
+                    pending.started = false;
+                }
+            }
             Event::ToolFinished { index, call, .. } => {
                 self.pending.retain(|pending| pending.index != *index);
-                self.messages.push(Message::ToolResult { tool: call.tool.clone(), output: call.output.clone() });
-                self.tool_calls.push(call.clone());
+                self.add_result(*index, call);
             }
             _ => {}
         }
+    }
+
+    /// Puts a result among those of its step, in the order in which the model asked, whichever returned first.
+    fn add_result(&mut self, index: u32, call: &ToolCall) {
+        let place = self.returned.partition_point(|other| *other < index);
+        let after = self.returned.len() - place;
+        self.returned.insert(place, index);
+        let result = Message::ToolResult { tool: call.tool.clone(), output: call.output.clone() };
+        self.messages.insert(self.messages.len() - after, result);
+        self.tool_calls.insert(self.tool_calls.len() - after, call.clone());
+    }
+
+    /// What was said, for the runs that come after: a call that never returned has a result that says so, because a model
+    /// takes no conversation in which one is missing.
+    pub fn into_history(mut self) -> Vec<Message> {
+        for pending in std::mem::take(&mut self.pending) {
+            let output = "error: interrupted: the run ended before this was done".to_owned();
+            let RequestedCall { tool, input } = pending.call;
+            self.add_result(pending.index, &ToolCall { tool, input, output });
+        }
+        self.messages
     }
 
     /// The step that the pending tools belong to.
@@ -98,7 +126,70 @@ impl Journal {
     }
 }
 
-/// The input of a tool call, or an empty one.
-pub(super) fn text_of<'a>(input: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    input.get(name).and_then(Value::as_str)
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+    use theazo_api::usage::TokenUsage;
+
+    use super::*;
+
+    fn asked(tools: &[&str]) -> Event {
+        let tool_calls =
+            tools.iter().map(|tool| RequestedCall { tool: (*tool).to_owned(), input: Map::new() }).collect();
+        Event::ModelResponded { step: 0, text: String::new(), tool_calls, tokens: TokenUsage::default() }
+    }
+
+    fn started(index: u32) -> Event {
+        Event::ToolStarted { step: 0, index, tool: String::new(), input: Map::new() }
+    }
+
+    fn finished(index: u32, tool: &str) -> Event {
+        let call = ToolCall { tool: tool.to_owned(), input: Map::new(), output: format!("{tool} is done") };
+        Event::ToolFinished { step: 0, index, call, failed: false }
+    }
+
+    fn journal(events: &[Event]) -> Journal {
+        let mut journal = Journal::default();
+        events.iter().for_each(|event| journal.apply(event));
+        journal
+    }
+
+    fn tools(journal: &Journal) -> Vec<&str> {
+        journal.tool_calls.iter().map(|call| call.tool.as_str()).collect()
+    }
+
+    #[test]
+    fn results_stand_in_the_order_asked_whichever_came_first() {
+        let first = [asked(&["a", "b", "c"]), finished(2, "c"), finished(0, "a"), finished(1, "b")];
+        let second = [asked(&["d", "e"]), finished(1, "e"), finished(0, "d")];
+
+        let journal = journal(&[&first[..], &second[..]].concat());
+
+        assert_eq!(tools(&journal), ["a", "b", "c", "d", "e"]);
+        let outputs: Vec<&str> = journal
+            .messages
+            .iter()
+            .map(|message| match message {
+                Message::ToolResult { tool, .. } => tool.as_str(),
+                _ => "model",
+            })
+            .collect();
+        assert_eq!(outputs, ["model", "a", "b", "c", "model", "d", "e"]);
+        assert_eq!(journal.pending, []);
+    }
+
+    #[test]
+    fn what_was_put_off_did_not_begin_and_what_never_returned_is_told_later() {
+        let postponed = Event::ToolPostponed { step: 0, index: 1 };
+        let journal = journal(&[asked(&["a", "b", "c"]), started(0), started(1), postponed, finished(2, "c")]);
+
+        let pending: Vec<(u32, bool)> = journal.pending.iter().map(|call| (call.index, call.started)).collect();
+        assert_eq!(pending, [(0, true), (1, false)]);
+        let history = journal.into_history();
+        let interrupted = "error: interrupted: the run ended before this was done";
+        for (message, output) in history[1..].iter().zip([interrupted, interrupted, "c is done"]) {
+            assert!(matches!(message, Message::ToolResult { output: said, .. } if said == output), "{message:?}");
+        }
+        assert_eq!(history.len(), 4);
+    }
 }

@@ -7,10 +7,12 @@ mod commands;
 mod journal;
 mod limits;
 mod outcome;
+mod programs;
 mod run;
 mod sandboxes;
 mod step;
 mod timers;
+mod tool_calls;
 mod tools;
 
 use std::{
@@ -34,6 +36,7 @@ use crate::{
 };
 
 pub use timers::TIMERS;
+pub use tools::Toolbox;
 
 use sandboxes::Sandboxes;
 
@@ -49,6 +52,7 @@ pub struct Engine {
     providers: Vec<Arc<dyn Provider>>,
     live_model: Arc<dyn Model>,
     test_model: Arc<dyn Model>,
+    toolbox: Toolbox,
     /// Where the files of sandboxes are kept.
     directory: PathBuf,
     sandboxes: Sandboxes,
@@ -70,6 +74,7 @@ impl Engine {
         providers: Vec<Arc<dyn Provider>>,
         live_model: Arc<dyn Model>,
         test_model: Arc<dyn Model>,
+        toolbox: Toolbox,
         directory: PathBuf,
     ) -> Arc<Self> {
         let owner = format!("worker-{}", crate::random::id_suffix(app.clock.now()));
@@ -78,6 +83,7 @@ impl Engine {
             providers,
             live_model,
             test_model,
+            toolbox,
             directory,
             sandboxes: Sandboxes::default(),
             runs: Mutex::default(),

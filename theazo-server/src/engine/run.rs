@@ -1,9 +1,9 @@
 //! A run, from its job to its end: sandbox, then model calls and tools by turns until the model has no more to ask.
 
-use theazo_api::{AgentId, AgentStatus, FileEntry, RunId, RunStatus};
+use theazo_api::{AgentStatus, FileEntry, RunId, RunStatus};
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, journal::Journal, step::Step, timers::timeout_job, tools};
+use super::{Engine, journal::Journal, step::Step, timers::timeout_job};
 use crate::{
     app::{find_agent, find_run},
     error::{AppError, AppResult},
@@ -70,7 +70,7 @@ impl Engine {
             let step = if journal.pending.is_empty() {
                 self.ask_model(tenant, &run, &agent, &history, &journal).await?
             } else {
-                self.call_tool(tenant, &run, &journal).await?
+                self.call_tools(tenant, &run, &agent, &journal).await?
             };
             if let Step::Stopped = step {
                 return Ok(());
@@ -131,40 +131,13 @@ impl Engine {
         Ok(None)
     }
 
-    /// Does one tool call that the model asked for.
-    async fn call_tool(&self, tenant: &Tenant, run: &RunRecord, journal: &Journal) -> AppResult<Step> {
-        let step = journal.tool_step();
-        let Some(pending) = journal.pending.first() else { return Ok(Step::Done) };
-        let (index, call) = (pending.index, pending.call.clone());
-        let scope = run.scope();
-        let outcome = if pending.started {
-            Err("interrupted: the process that did this died; whether it took effect is not known".to_owned())
-        } else {
-            let event = Event::ToolStarted { step, index, tool: call.tool.clone(), input: call.input.clone() };
-            if !self.append_if_running(tenant, run, event).await? {
-                return Ok(Step::Stopped);
-            }
-            let agent_id = AgentId::from(scope.agent_id.as_str());
-            match tools::call(self, tenant, &scope, &agent_id, &call.tool, &call.input).await {
-                Ok(outcome) => outcome,
-                Err(error) if is_limit(&error) => return Ok(Step::Stopped),
-                Err(error) => Err(error.detail.message),
-            }
-        };
-        let failed = outcome.is_err();
-        let output = outcome.unwrap_or_else(|reason| format!("error: {reason}"));
-        let call = theazo_api::ToolCall { tool: call.tool, input: call.input, output };
-        self.append(tenant, run, Event::ToolFinished { step, index, call, failed }).await?;
-        Ok(Step::Done)
-    }
-
     pub(super) async fn append(&self, tenant: &Tenant, run: &RunRecord, event: Event) -> AppResult<()> {
         let (tenant, scope, now) = (tenant.clone(), run.scope(), self.app.clock.now());
         self.app.store.write(move |tx| Ok::<_, AppError>(tx.append(&tenant, now, &scope, &event).map(drop)?)).await
     }
 
     /// Appends what is about to begin, unless the run was paused or ended since.
-    async fn append_if_running(&self, tenant: &Tenant, run: &RunRecord, event: Event) -> AppResult<bool> {
+    pub(super) async fn append_if_running(&self, tenant: &Tenant, run: &RunRecord, event: Event) -> AppResult<bool> {
         let (tenant, run_id, now) = (tenant.clone(), run.data.id.clone(), self.app.clock.now());
         let appended = self.app.store.write(move |tx| {
             let run = find_run(tx, &tenant, &run_id)?;
@@ -202,7 +175,7 @@ fn history_of(view: &View<'_>, tenant: &Tenant, agent: &AgentRecord, run_id: &Ru
         if run.data.id == *run_id {
             break;
         }
-        messages.extend(Journal::of(view, tenant, &run.data.id)?.messages);
+        messages.extend(Journal::of(view, tenant, &run.data.id)?.into_history());
     }
     Ok(messages)
 }

@@ -3,7 +3,7 @@
 use futures_util::StreamExt;
 use theazo_api::{ErrorCode, ReservationId, testing::ChargeKind, usage::TokenUsage};
 
-use super::{Engine, journal::Journal, limits::Stopped, tools};
+use super::{Engine, journal::Journal, limits::Stopped};
 use crate::{
     app::{find_agent, find_run, find_session},
     error::{AppError, AppResult},
@@ -55,7 +55,7 @@ impl Engine {
             model: agent.data.model.clone(),
             instructions: agent.instructions.clone(),
             messages: history.iter().chain(&journal.messages).cloned().collect(),
-            tools: tools::specifications(agent.tools.as_deref()),
+            tools: self.toolbox.specifications(agent.tools.as_deref()),
             max_output_tokens: MAX_OUTPUT_TOKENS,
         };
         let model = self.model(tenant).clone();

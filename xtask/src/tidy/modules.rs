@@ -36,6 +36,10 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("theazo-server/src/compute/", &["axum", "rusqlite", "crate::http", "crate::app", "crate::engine", "crate::store"]),
     ("theazo-server/src/model/", &["axum", "rusqlite", "crate::http", "crate::app", "crate::engine", "crate::store"]),
     (
+        "theazo-server/src/outbound/",
+        &["axum", "rusqlite", "crate::http", "crate::app", "crate::engine", "crate::store", "crate::compute"],
+    ),
+    (
         "theazo-server/src/store/",
         &["axum", "theazo_sandbox", "crate::http", "crate::app", "crate::engine", "crate::compute", "crate::model"],
     ),

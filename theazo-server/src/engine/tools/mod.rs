@@ -1,0 +1,98 @@
+//! The built-in tools of the model loop. Each is a file of its own: what the model is told of it, what it takes, what it
+//! does. Those that need something set up are in the toolbox only where it is.
+
+mod call;
+mod files;
+mod http_request;
+mod run_code;
+mod run_command;
+
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value, json};
+
+pub(super) use call::{Call, Failure};
+
+use crate::{model::ToolSpec, outbound::OutboundClient};
+
+/// How much a tool returns to the model at most.
+const OUTPUT_BYTES: usize = 64 * 1024;
+
+/// What a tool came to: a text for the model.
+pub(super) type Outcome = Result<String, Failure>;
+
+/// A tool that a model may call.
+pub(super) trait Tool: Send + Sync {
+    /// What the model is told of it.
+    fn specification(&self) -> ToolSpec;
+
+    /// Does what the model asked for. Dropping the future stops it.
+    fn call<'a>(&'a self, call: &'a Call<'a>) -> BoxFuture<'a, Outcome>;
+
+    /// Whether a call that was cut off may be done again: doing it twice is the same as doing it once.
+    fn is_repeatable(&self, input: &Map<String, Value>) -> bool {
+        let _ = input;
+        false
+    }
+}
+
+/// The tools of a plane.
+pub struct Toolbox {
+    tools: Vec<Box<dyn Tool>>,
+}
+
+impl Toolbox {
+    /// The tools that can be had.
+    pub fn new(outbound: OutboundClient) -> Self {
+        Self {
+            tools: vec![
+                Box::new(run_code::RunCode),
+                Box::new(run_command::RunCommand),
+                Box::new(files::WriteFile),
+                Box::new(files::ReadFile),
+                Box::new(files::ListFiles),
+                Box::new(http_request::HttpRequest { outbound }),
+            ],
+        }
+    }
+
+    /// What a model is told of the tools that it may call.
+    pub(super) fn specifications(&self, allowed: Option<&[String]>) -> Vec<ToolSpec> {
+        let all = self.tools.iter().map(|tool| tool.specification());
+        all.filter(|tool| allowed.is_none_or(|names| names.iter().any(|name| name == tool.name))).collect()
+    }
+
+    /// Finds a tool that an agent may call.
+    pub(super) fn find(&self, name: &str, allowed: Option<&[String]>) -> Option<&dyn Tool> {
+        let is_allowed = allowed.is_none_or(|names| names.iter().any(|allowed| allowed == name));
+        self.tools.iter().find(|tool| is_allowed && tool.specification().name == name).map(AsRef::as_ref)
+    }
+}
+
+/// The JSON Schema of an input with these members.
+fn schema(properties: Value, required: &[&str]) -> Value {
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}
+
+/// A text up to the limit of what a model is given, saying what was left out and how to get it.
+fn cut(mut text: String, more: &str) -> String {
+    if text.len() > OUTPUT_BYTES {
+        let (whole, end) = (text.len(), text.floor_char_boundary(OUTPUT_BYTES));
+        text.truncate(end);
+        text.push_str(&format!("\n[cut: the first {end} of {whole} bytes are shown; {more}]"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_says_how_much_there_was() {
+        assert_eq!(cut("short".to_owned(), "read on"), "short");
+        let text = cut("ä".repeat(40_000), "read on");
+        assert!(text.ends_with("ä\n[cut: the first 65536 of 80000 bytes are shown; read on]"), "{}", &text[65_500..]);
+        let odd = cut(format!("x{}", "ä".repeat(40_000)), "read on");
+        assert!(odd.ends_with("ä\n[cut: the first 65535 of 80001 bytes are shown; read on]"), "{}", &odd[65_500..]);
+    }
+}
