@@ -445,7 +445,7 @@ export interface AgentCreateOpts {
   model?: ModelChoice | undefined;
   /** The system prompt. */
   instructions?: string | undefined;
-  /** The tools that the model may use; all built-in ones by default. */
+  /** The tools that the model may use; all that the plane has by default. */
   tools?: string[] | undefined;
   /** The MCP servers whose tools the model may use; none by default. */
   mcp?: McpChoice | undefined;

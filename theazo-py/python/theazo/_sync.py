@@ -732,7 +732,7 @@ class SessionAgents:
             gpu: The graphics processor of the sandbox, as the provider names it; none by default.
             model: The model; the plane's default if it is left out.
             instructions: The system prompt.
-            tools: The tools that the model may use; all built-in ones by default.
+            tools: The tools that the model may use; all that the plane has by default.
             mcp: The MCP servers whose tools the model may use; none by default.
             knowledge: The knowledge that the agent may search; none by default.
             timeout: How long one run of the agent may take; no limit by default.

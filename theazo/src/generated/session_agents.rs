@@ -129,7 +129,7 @@ impl CreateAgentRequest {
         self
     }
 
-    /// The tools that the model may use; all built-in ones by default.
+    /// The tools that the model may use; all that the plane has by default.
     pub fn tools(mut self, tools: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.draft.body.tools = Some(tools.into_iter().map(Into::into).collect());
         self
