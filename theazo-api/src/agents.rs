@@ -31,7 +31,7 @@ endpoints! {
             ],
             planned_fields: &[
                 "storage", "gpu", "providerFallback", "approvals", "knowledge", "mcp", "metadata", "guardrails",
-                "lifecycle", "longRunning", "definition", "overrides", "secrets",
+                "lifecycle", "longRunning", "definition", "overrides",
             ],
         };
 

@@ -24,22 +24,22 @@ endpoints! {
     /// is any gateway that speaks as OpenAI does.
     SetProvider: Put "/v1/providers/{name}" => "providers.set",
         path: ProviderPath, body: ProviderSetOpts, response: ProviderData,
-        with { positional: &["credentialRef"], planned: true };
+        with { positional: &["credentialRef"] };
 
     /// Lists the account's own providers, by their names. Credentials are never returned.
     ListProviders: Get "/v1/providers" => "providers.list",
         query: ProviderListOpts, response: Page<ProviderData>,
-        with { ours: true, planned: true };
+        with { ours: true };
 
     /// Fetches the settings of one of the account's own providers. Credentials are never returned.
     GetProvider: Get "/v1/providers/{name}" => "providers.get",
         path: ProviderPath, response: ProviderData,
-        with { ours: true, planned: true };
+        with { ours: true };
 
     /// Forgets one of the account's own providers. Sandboxes that it runs go on until they end.
     DeleteProvider: Delete "/v1/providers/{name}" => "providers.delete",
         path: ProviderPath,
-        with { status: 204, reply: Reply::Empty, ours: true, planned: true };
+        with { status: 204, reply: Reply::Empty, ours: true };
 }
 
 /// The path of a provider.

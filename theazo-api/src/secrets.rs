@@ -18,23 +18,23 @@ endpoints! {
     /// Seals secrets of the session. One of the same name is replaced; the others stay.
     ///
     /// The session's sandboxes find them in the environment, their names in capitals: `hubspot_api_key` is
-    /// `HUBSPOT_API_KEY`. They are never logged, never in a snapshot, and never returned.
+    /// `HUBSPOT_API_KEY`, so names that differ in capitals alone are the same. They are never logged, never in a snapshot, and never returned.
     SetSessionSecrets: Post "/v1/sessions/{sessionId}/secrets" => "session.secrets.set",
         path: SessionPath, body: BTreeMap<String, Secret>,
         with {
             positional: &["secrets"], body_doc: "The values by their names: letters, digits and underscores.",
-            status: 204, reply: Reply::Empty, repeat: Repeat::Idempotent, planned: true,
+            status: 204, reply: Reply::Empty, repeat: Repeat::Idempotent,
         };
 
     /// Lists the names of the session's secrets, in alphabetical order. Their values are never returned.
     ListSessionSecrets: Get "/v1/sessions/{sessionId}/secrets" => "session.secrets.list",
         path: SessionPath, query: SecretListOpts, response: Page<SecretInfo>,
-        with { bare_list: true, planned: true };
+        with { bare_list: true };
 
     /// Removes a secret of the session. Sandboxes that have it keep it until they end.
     DeleteSessionSecret: Delete "/v1/sessions/{sessionId}/secrets/{name}" => "session.secrets.delete",
         path: SessionSecretPath,
-        with { status: 204, reply: Reply::Empty, planned: true };
+        with { status: 204, reply: Reply::Empty };
 
     /// Seals secrets of the account. One of the same name is replaced; the others stay.
     ///
@@ -43,18 +43,18 @@ endpoints! {
         body: BTreeMap<String, Secret>,
         with {
             positional: &["secrets"], body_doc: "The values by their names: letters, digits and underscores.",
-            status: 204, reply: Reply::Empty, repeat: Repeat::Idempotent, planned: true,
+            status: 204, reply: Reply::Empty, repeat: Repeat::Idempotent,
         };
 
     /// Lists the names of the account's secrets, in alphabetical order. Their values are never returned.
     ListSecrets: Get "/v1/secrets" => "secrets.list",
         query: SecretListOpts, response: Page<SecretInfo>,
-        with { bare_list: true, planned: true };
+        with { bare_list: true };
 
     /// Removes a secret of the account. What refers to it fails from then on.
     DeleteSecret: Delete "/v1/secrets/{name}" => "secrets.delete",
         path: SecretPath,
-        with { status: 204, reply: Reply::Empty, planned: true };
+        with { status: 204, reply: Reply::Empty };
 }
 
 /// The path of a secret of a session.
@@ -89,6 +89,8 @@ impl Check for BTreeMap<String, Secret> {
             check_secret_name(name, name, problems);
             let is_new = variables.insert(name.to_ascii_uppercase());
             problems.require(is_new, name, "differs from another name in capitals alone");
+            problems.require(!name.to_ascii_uppercase().starts_with("THEAZO_"), name, "must not begin with `THEAZO_`");
+            problems.require(!value.expose().contains('\0'), name, "must not have a NUL character in its value");
             problems.require(value.expose().len() <= LONGEST, name, "is larger than 64 KiB");
         }
     }

@@ -25,7 +25,7 @@ endpoints! {
     CreateSession: Post "/v1/sessions" => "sessions.create",
         body: SessionCreateOpts, response: SessionData,
         with {
-            status: 201, strict: &["limits"], planned_fields: &["compute", "models", "providersDigest"],
+            status: 201, strict: &["limits"],
         };
 
     /// Fetches a session.
@@ -38,7 +38,7 @@ endpoints! {
     /// ignored: only `session.updateLimits` changes limits. `compute` and `models` take the place of those that it has.
     GetOrCreateUserSession: Post "/v1/sessions/by-user/{userId}" => "sessions.forUser",
         path: UserPath, body: SessionForUserOpts, response: SessionData,
-        with { strict: &["limits"], planned_fields: &["compute", "models", "providersDigest"] };
+        with { strict: &["limits"] };
 
     /// Lists sessions, the newest first.
     ListSessions: Get "/v1/sessions" => "sessions.list",

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use theazo_api::Timestamp;
+use theazo_api::{Secret, Timestamp};
 use theazo_sandbox::Runtimes;
 
 /// What a control plane is made of. The default lives in memory, has the system's clock and local sandboxes.
@@ -22,6 +22,9 @@ pub struct PlaneConfig {
     /// Whether tools, webhooks and whatever else calls addresses that somebody gave may reach loopback and private
     /// networks, as a developer needs; not by default. Link-local addresses are never reached.
     pub allow_private_targets: bool,
+    /// The keys that the secrets in the store are sealed with: 32 bytes in base64, or several separated by commas, the newest
+    /// first. If absent, a key is made and kept in the data directory, in a file that its owner alone can read.
+    pub master_key: Option<Secret>,
 }
 
 /// What a test plane is made of.

@@ -36,6 +36,15 @@ events! {
     /// A limit of a session was reached.
     SessionLimitReached { error: ErrorDetail } = "session.limit_reached",
 
+    /// Secrets were set.
+    SecretsSet { names: Vec<String> } = "secrets.set",
+    /// A secret was removed.
+    SecretRemoved { name: String } = "secrets.removed",
+    /// The account was given a provider of its own, or other settings of one.
+    ProviderSet { name: String } = "provider.set",
+    /// A provider of the account's own was forgotten.
+    ProviderRemoved { name: String } = "provider.removed",
+
     /// An agent was created.
     AgentCreated { name: String, provider: String } = "agent.created",
     /// The sandbox of an agent is ready.

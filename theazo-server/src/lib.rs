@@ -21,8 +21,9 @@ mod spending;
 mod store;
 mod temporary;
 mod test_plane;
+mod vault;
 
 pub use config::{PlaneConfig, TestConfig};
 pub use http::ConnectionReset;
-pub use plane::{ControlPlane, StartError, create_key_in};
+pub use plane::{ControlPlane, StartError, create_key_in, rotate_master_key_in};
 pub use theazo_sandbox::Runtimes;

@@ -3,7 +3,8 @@
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use theazo_server::{ControlPlane, PlaneConfig, Runtimes, create_key_in};
+use theazo_api::Secret;
+use theazo_server::{ControlPlane, PlaneConfig, Runtimes, create_key_in, rotate_master_key_in};
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 
 /// Agent infrastructure: isolated sessions for your users, spend limits that hold, streams that resume.
@@ -49,6 +50,9 @@ struct Serve {
     /// /tmp, which each sandbox has for itself.
     #[arg(long = "sandbox-read-only", value_name = "DIR")]
     read_only: Vec<PathBuf>,
+    /// The key that secrets are sealed with: 32 bytes in base64. By default one is made and kept in the data directory.
+    #[arg(long, env = "THEAZO_MASTER_KEY", hide_env_values = true)]
+    master_key: Option<String>,
     /// How many milliseconds the offline model waits before each word, as a real model takes its time.
     #[arg(long, default_value_t = 0)]
     offline_pace_ms: u64,
@@ -62,6 +66,15 @@ struct Serve {
 
 #[derive(Subcommand)]
 enum KeysCommand {
+    /// Seals the secrets in the store with another master key; the control plane may be running.
+    RotateMaster {
+        /// The data directory of the control plane.
+        #[arg(long, env = "THEAZO_DATA_DIR", default_value = "theazo-data")]
+        data_dir: PathBuf,
+        /// The new master key and the one before, separated by a comma, if they are not kept in the data directory.
+        #[arg(long, env = "THEAZO_MASTER_KEY", hide_env_values = true)]
+        master_key: Option<String>,
+    },
     /// Makes another API key and prints it. Only its hash is kept.
     Create {
         /// The data directory of the control plane; it may be running.
@@ -88,6 +101,12 @@ async fn main() -> ExitCode {
         .init();
     let outcome = match Cli::parse().command {
         Command::Serve(serve) => run_server(serve).await,
+        Command::Keys { command: KeysCommand::RotateMaster { data_dir, master_key } } => {
+            rotate_master_key_in(&data_dir, master_key.map(Secret::from))
+                .await
+                .map(|count| println!("{count} data keys are wrapped with the new master key"))
+                .map_err(Into::into)
+        }
         Command::Keys { command: KeysCommand::Create { data_dir, test, name } } => {
             create_key_in(&data_dir, !test, &name).await.map(|key| println!("{key}")).map_err(Into::into)
         }
@@ -110,7 +129,8 @@ async fn run_server(serve: Serve) -> Result<(), Box<dyn std::error::Error>> {
     runtimes.python = serve.python.clone().unwrap_or(runtimes.python);
     runtimes.node = serve.node.clone().unwrap_or(runtimes.node);
     let offline_pace = Duration::from_millis(serve.offline_pace_ms);
-    let config = PlaneConfig { offline_pace, runtimes, allow_private_targets: serve.allow_private_targets, ..base }
+    let (allow_private_targets, master_key) = (serve.allow_private_targets, serve.master_key.clone().map(Secret::from));
+    let config = PlaneConfig { offline_pace, runtimes, allow_private_targets, master_key, ..base }
         .data_dir(&serve.data_dir)
         .default_provider(if serve.test_plane { "simulated" } else { &serve.provider });
     let plane = ControlPlane::start(config).await?;

@@ -15,8 +15,10 @@ use crate::{
     store::{Store, StoreError, World},
     temporary::TemporaryDirectory,
     test_plane::TestPlaneState,
+    vault::{MasterKeySource, Vault, VaultError, rotate_master_key},
 };
 use axum::Router;
+use theazo_api::Secret;
 
 /// A control plane could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,9 @@ pub enum StartError {
     /// Its store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Its vault cannot be opened.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// Its folder for sandboxes cannot be made.
     #[error("no folder for sandboxes can be made: {0}")]
     Directory(#[from] std::io::Error),
@@ -68,6 +73,12 @@ impl ControlPlane {
             }
         };
         std::fs::create_dir_all(&directory)?;
+        let master_key = match (&config.master_key, &config.data_directory) {
+            (Some(keys), _) => MasterKeySource::Given(keys.clone()),
+            (None, Some(directory)) => MasterKeySource::in_directory(directory),
+            (None, None) => MasterKeySource::Ephemeral,
+        };
+        let vault = Vault::open(&store, master_key).await?;
         let providers: Vec<Arc<dyn Provider>> = if config.test.is_some() {
             vec![Arc::new(SimulatedProvider::new(clock.clone())), Arc::new(local(&config, directory.join("state")))]
         } else {
@@ -87,7 +98,7 @@ impl ControlPlane {
         let live: Arc<dyn Model> = if config.test.is_some() { scripted.clone() } else { offline.clone() };
         let keys = FirstKeys::ensure(&store, clock.now()).await?;
         let models = vec!["offline".to_owned()];
-        let app = Arc::new(App { store, clock, providers: known, default_provider, models });
+        let app = Arc::new(App { store, clock, vault, providers: known, default_provider, models });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted)));
         let rules = AddressRules { allow_private: config.allow_private_targets };
         let toolbox = Toolbox::new(OutboundClient::new(Guard::new(rules)));
@@ -150,6 +161,18 @@ pub async fn create_key_in(directory: &std::path::Path, live: bool, name: &str) 
     let store = Store::open_beside(directory)?;
     let world = if live { World::Live } else { World::Test };
     Ok(NewKey { world, name: name.to_owned() }.create(&store, Clock::system().now()).await?)
+}
+
+/// Wraps what is sealed in a data directory with another master key, whether a control plane is using it or not, and returns
+/// how many data keys there were. `given` is the master key of the configuration, if it has one.
+///
+/// # Errors
+///
+/// When the directory or its master key cannot be used.
+pub async fn rotate_master_key_in(directory: &std::path::Path, given: Option<Secret>) -> Result<usize, StartError> {
+    let store = Store::open_beside(directory)?;
+    let source = given.map_or_else(|| MasterKeySource::in_directory(directory), MasterKeySource::Given);
+    Ok(rotate_master_key(&store, &source).await?)
 }
 
 fn local(config: &PlaneConfig, state_directory: PathBuf) -> LocalProvider {

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use theazo_api::{AgentData, RunData, RunId, SessionData, Timestamp};
 
-use crate::store::{Document, EventScope, Owner};
+use crate::{
+    store::{Document, EventScope, Owner},
+    vault::Sealed,
+};
 
 /// A session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -11,6 +14,21 @@ use crate::store::{Document, EventScope, Owner};
 pub struct SessionRecord {
     /// What the wire shows.
     pub data: SessionData,
+    /// The providers of the customer's own that it brings along.
+    #[serde(default)]
+    pub providers: Option<SealedProviders>,
+}
+
+/// The providers of a session, sealed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SealedProviders {
+    /// What was given, as JSON.
+    pub sealed: Sealed,
+    /// How often the session was given providers.
+    pub version: i64,
+    /// The names of the compute providers, in the order in which they are tried.
+    pub compute: Vec<String>,
 }
 
 impl SessionRecord {
@@ -67,6 +85,9 @@ pub struct AgentRecord {
     pub instructions: Option<String>,
     /// The tools that the model may use; all if absent.
     pub tools: Option<Vec<String>>,
+    /// The names of the secrets that its sandbox has; all of the session's if absent.
+    #[serde(default)]
+    pub secrets: Option<Vec<String>>,
     /// How long a run may take, in milliseconds.
     pub timeout_ms: Option<i64>,
     /// What a run may cost, in micro-cents.

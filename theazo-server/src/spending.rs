@@ -303,7 +303,8 @@ mod tests {
             "id": "agt_1", "name": "agent", "status": "ready", "provider": "simulated", "compute": "python",
             "model": "offline", "browser": false, "region": "local", "isolation": null,
         }));
-        let session = SessionRecord { data: serde_json::from_value(session).expect("it is a session") };
+        let session =
+            SessionRecord { data: serde_json::from_value(session).expect("it is a session"), providers: None };
         let agent: AgentRecord =
             serde_json::from_value(json!({ "data": agent, "oneShot": false, "task": "" })).expect("it is an agent");
         let tenant = Tenant::new("acct_1", World::Live);

@@ -6141,7 +6141,8 @@ class SessionSecrets:
         """Seals secrets of the session. One of the same name is replaced; the others stay.
 
         The session's sandboxes find them in the environment, their names in capitals: `hubspot_api_key` is
-        `HUBSPOT_API_KEY`. They are never logged, never in a snapshot, and never returned.
+        `HUBSPOT_API_KEY`, so names that differ in capitals alone are the same. They are never logged, never in a
+        snapshot, and never returned.
 
         Args:
             secrets: The values by their names: letters, digits and underscores.

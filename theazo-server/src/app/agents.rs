@@ -9,6 +9,7 @@ use theazo_api::{
 use super::{
     Context,
     commands::AgentCommand,
+    credentials::check_named_secrets,
     pages::{page, require},
     sessions::{active_agents, find_session},
 };
@@ -25,7 +26,7 @@ impl Context {
     /// Creates an agent and waits until its sandbox is ready.
     pub async fn create_agent(&self, session_id: SessionId, opts: AgentCreateOpts) -> AppResult<AgentData> {
         let browser = opts.browser.unwrap_or(false);
-        let provider = self.pick_provider(opts.provider.as_deref(), browser)?.name;
+        let provider = self.pick_provider(&session_id, opts.provider.as_deref(), browser)?.name;
         refuse_own_providers(&opts)?;
         let model = self.pick_model(opts.model.as_ref().and_then(ModelChoice::id))?;
         let context = self.clone();
@@ -180,6 +181,7 @@ pub(super) fn add_agent(
     let session = find_session(tx, tenant, session_id)?;
     check_session(&session)?;
     check_room(tx, tenant, &session)?;
+    check_named_secrets(tx, tenant, session_id, new.opts.secrets.as_deref())?;
     let NewAgent { provider, model, one_shot, opts } = new;
     let data = AgentData {
         id: AgentId::from_suffix(random::id_suffix(now)),
@@ -199,6 +201,7 @@ pub(super) fn add_agent(
         data,
         instructions: opts.instructions,
         tools: opts.tools,
+        secrets: opts.secrets,
         timeout_ms: opts.timeout.map(|timeout| i64::try_from(timeout.0.as_millis()).unwrap_or(i64::MAX)),
         cost_cap: opts.cost_cap.map(|cost| cost.to_micro_cents()),
         one_shot,

@@ -4,22 +4,28 @@
 
 mod agents;
 mod commands;
+mod credentials;
 mod files;
 mod keys;
 mod logs;
 mod pages;
+mod providers;
 mod runs;
+mod secrets;
+mod session_providers;
 mod sessions;
 mod usage;
 
 use std::sync::{Arc, OnceLock};
 
-use theazo_api::{Isolation, ProviderHealth, RunId};
+use theazo_api::{Isolation, ProviderHealth, RunId, SessionId};
 
+use self::session_providers::own_compute;
 use crate::{
     clock::Clock,
     error::{AppError, AppResult},
     store::{Claim, Store, Tenant, World},
+    vault::Vault,
 };
 
 pub use agents::{check_room, find_agent};
@@ -35,6 +41,8 @@ pub struct App {
     pub store: Store,
     /// The time.
     pub clock: Clock,
+    /// Where secrets are sealed.
+    pub vault: Vault,
     /// Where sandboxes can be had.
     pub providers: Vec<ProviderInfo>,
     /// The provider that is used where none is asked for.
@@ -97,12 +105,31 @@ impl Context {
         once.into_inner()
     }
 
-    /// The provider to use: the one asked for, or the default; the simulated one in the test world.
-    fn pick_provider(&self, asked: Option<&str>, browser: bool) -> AppResult<&ProviderInfo> {
-        let name = match self.tenant.world() {
-            World::Test => "simulated",
-            World::Live => asked.unwrap_or(&self.app.default_provider),
-        };
+    /// The provider to use: the one asked for, or the first of the customer's own that can be used, or the default; the
+    /// simulated one in the test world.
+    fn pick_provider(&self, session_id: &SessionId, asked: Option<&str>, browser: bool) -> AppResult<&ProviderInfo> {
+        if self.tenant.world() == World::Test {
+            return self.check_provider("simulated", browser);
+        }
+        if let Some(asked) = asked {
+            return self.check_provider(asked, browser);
+        }
+        let own = self.app.store.read(|view| own_compute(view, &self.tenant, session_id))?;
+        // One that cannot be used is left out, and the next one takes its place.
+        let mut refusal = None;
+        for name in &own {
+            match self.check_provider(name, browser) {
+                Err(error) => refusal = refusal.or(Some(error)),
+                provider => return provider,
+            }
+        }
+        match refusal {
+            Some(error) => Err(error),
+            None => self.check_provider(&self.app.default_provider, browser),
+        }
+    }
+
+    fn check_provider(&self, name: &str, browser: bool) -> AppResult<&ProviderInfo> {
         let unavailable = |message: String| Err(AppError::new(theazo_api::ErrorCode::NoProvidersAvailable, message));
         let Some(provider) = self.app.providers.iter().find(|provider| provider.name == name) else {
             let known: Vec<&str> = self.app.providers.iter().map(|provider| provider.name).collect();

@@ -35,7 +35,7 @@ impl Context {
     }
 
     async fn start_one_shot_run(&self, session_id: SessionId, opts: SessionRunOpts) -> AppResult<RunId> {
-        let provider = self.pick_provider(opts.provider.as_deref(), opts.browser.unwrap_or(false))?.name;
+        let provider = self.pick_provider(&session_id, opts.provider.as_deref(), opts.browser.unwrap_or(false))?.name;
         let model = self.pick_model(opts.model.as_deref())?;
         let context = self.clone();
         let started = self

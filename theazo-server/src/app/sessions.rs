@@ -14,6 +14,8 @@ use super::{
     commands::{AgentCommand, run_commands},
     pages::{page, require},
     runs::continue_run,
+    secrets::forget_secrets_of,
+    session_providers::AskedProviders,
 };
 use crate::{
     error::{AppError, AppResult},
@@ -33,7 +35,11 @@ impl Context {
             .store
             .write(move |tx| {
                 let now = context.app.clock.now();
-                tx.once(&context.tenant, context.claim.as_ref(), now, || context.add_session(tx, opts))
+                tx.once(&context.tenant, context.claim.as_ref(), now, || {
+                    let SessionCreateOpts { compute, models, providers_digest, .. } = &opts;
+                    let providers = AskedProviders::new(compute.clone(), models.clone(), providers_digest.clone())?;
+                    context.add_session(tx, opts, providers)
+                })
             })
             .await?;
         Ok(self.replayable(created))
@@ -50,13 +56,17 @@ impl Context {
             limit: Some(1),
             ..Filter::default()
         };
-        let existing = |view: &View<'_>, tenant: &Tenant| -> AppResult<Option<SessionData>> {
+        let SessionForUserOpts { environment, limits, metadata, compute, models, providers_digest } = opts;
+        let providers = AskedProviders::new(compute, models, providers_digest)?;
+        let existing = |view: &View<'_>, tenant: &Tenant| -> AppResult<Option<SessionRecord>> {
             let found = view.list::<SessionRecord>(tenant, &filter)?;
-            Ok(found.into_iter().next().map(|(_, record)| record.data))
+            Ok(found.into_iter().next().map(|(_, record)| record))
         };
-        // Most calls find the session, so the write comes only after a look.
-        if let Some(data) = self.app.store.read(|view| existing(view, &self.tenant))? {
-            return Ok(data);
+        // Most calls find the session as it should be, so the write comes only after a look.
+        if let Some(record) = self.app.store.read(|view| existing(view, &self.tenant))?
+            && providers.are_those_of(&record)?
+        {
+            return Ok(record.data);
         }
         let context = self.clone();
         let filter = filter.clone();
@@ -64,10 +74,11 @@ impl Context {
             .store
             .write(move |tx| {
                 let found = tx.list::<SessionRecord>(&context.tenant, &filter)?;
-                if let Some((_, record)) = found.into_iter().next() {
+                if let Some((_, mut record)) = found.into_iter().next() {
+                    context.seal_providers(tx, &mut record, providers, context.app.clock.now())?;
+                    tx.update(&context.tenant, &record)?;
                     return Ok(record.data);
                 }
-                let SessionForUserOpts { environment, limits, metadata, .. } = opts;
                 let opts = SessionCreateOpts {
                     user_id: Some(user_id),
                     environment,
@@ -75,12 +86,12 @@ impl Context {
                     metadata,
                     ..SessionCreateOpts::default()
                 };
-                context.add_session(tx, opts)
+                context.add_session(tx, opts, providers)
             })
             .await
     }
 
-    fn add_session(&self, tx: &Tx<'_>, opts: SessionCreateOpts) -> AppResult<SessionData> {
+    fn add_session(&self, tx: &Tx<'_>, opts: SessionCreateOpts, providers: AskedProviders) -> AppResult<SessionData> {
         let now = self.app.clock.now();
         let data = SessionData {
             id: SessionId::from_suffix(random::id_suffix(now)),
@@ -94,7 +105,8 @@ impl Context {
             paused_at: None,
             terminated_at: None,
         };
-        let record = SessionRecord { data };
+        let mut record = SessionRecord { data, providers: None };
+        self.seal_providers(tx, &mut record, providers, now)?;
         tx.insert(&self.tenant, &record)?;
         tx.append(&self.tenant, now, &record.scope(), &Event::SessionCreated {})?;
         if let Some(job) = expiry_job(&record) {
@@ -191,6 +203,8 @@ impl Context {
                     }
                     _ => {
                         record.data.terminated_at = Some(now);
+                        record.providers = None;
+                        forget_secrets_of(tx, &context.tenant, &id)?;
                         let reason = "asked for".to_owned();
                         (Event::SessionTerminated { reason }, AgentCommand::Terminate)
                     }

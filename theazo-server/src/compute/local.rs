@@ -70,7 +70,9 @@ impl Provider for LocalProvider {
         Box::pin(async move {
             let launcher = self.launcher().await.map_err(ComputeError::Unsupported)?;
             let roots = files::Roots { workspace: spec.directory.join("workspace"), data: spec.directory.join("data") };
-            let wanted = theazo_sandbox::SandboxSpec::new(spec.id, roots.workspace.clone(), roots.data.clone());
+            let mut wanted = theazo_sandbox::SandboxSpec::new(spec.id, roots.workspace.clone(), roots.data.clone());
+            let environment = spec.environment.into_iter().map(|(name, value)| (name, value.expose().to_owned()));
+            wanted.environment.extend(environment);
             let sandbox = launcher.create(wanted).await.map_err(translate)?;
             let isolation = isolation(&launcher);
             Ok(Arc::new(LocalSandbox { sandbox, isolation, roots: Arc::new(roots) }) as Arc<dyn Sandbox>)

@@ -6,7 +6,7 @@ mod simulated;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use theazo_api::{ComputeRuntime, ExecResult, FileEntry, Isolation};
+use theazo_api::{ComputeRuntime, ExecResult, FileEntry, Isolation, Secret};
 use tokio::sync::mpsc;
 
 pub use local::{LocalConfig, LocalProvider, remove_tree};
@@ -39,6 +39,8 @@ pub struct SandboxSpec {
     pub id: String,
     /// The folder of the host that holds its files; they survive the sandbox.
     pub directory: PathBuf,
+    /// Variables of the environment of every program in it.
+    pub environment: Vec<(String, Secret)>,
 }
 
 /// A sandbox.

@@ -116,8 +116,11 @@ impl Engine {
     async fn create_sandbox(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<Arc<dyn Sandbox>> {
         let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
         let provider = self.provider(&agent.data.provider)?;
+        let named = agent.secrets.as_deref();
+        let environment = self.app.environment_for(tenant, &agent.data.session_id, named)?;
         self.meter_agent(tenant, agent_id).await?;
-        let spec = SandboxSpec { id: agent_id.to_string(), directory: self.agent_directory(agent_id) };
+        let directory = self.agent_directory(agent_id);
+        let spec = SandboxSpec { id: agent_id.to_string(), directory, environment };
         let created = provider.create(spec).await;
         let clock = self.app.clock.clone();
         let (owner, id) = (tenant.clone(), agent_id.clone());
@@ -218,7 +221,9 @@ mod tests {
     #[tokio::test]
     async fn who_finds_a_sandbox_gone_does_not_take_away_the_one_in_its_place() {
         let provider = SimulatedProvider::new(Clock::manual(Timestamp::EPOCH));
-        let create = || provider.create(SandboxSpec { id: "agt_1".to_owned(), directory: PathBuf::new() });
+        let create = || {
+            provider.create(SandboxSpec { id: "agt_1".to_owned(), directory: PathBuf::new(), environment: Vec::new() })
+        };
         let (gone, present) = (create().await.expect("it is made"), create().await.expect("it is made"));
         let (sandboxes, agent_id) = (Sandboxes::default(), AgentId::from("agt_1"));
         assert!(sandboxes.slot(&agent_id).set(present.clone()).is_ok());

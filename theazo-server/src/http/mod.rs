@@ -13,6 +13,7 @@ mod logs;
 mod mount;
 mod planned;
 mod runs;
+mod secrets;
 mod sessions;
 mod stream;
 mod testing;
@@ -47,6 +48,7 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
     agents::mount(&mut routes);
     files::mount(&mut routes);
     runs::mount(&mut routes);
+    secrets::mount(&mut routes);
     logs::mount(&mut routes);
     usage::mount(&mut routes);
     health::mount(&mut routes);

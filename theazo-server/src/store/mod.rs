@@ -9,6 +9,7 @@ mod idempotency;
 mod jobs;
 mod keys;
 mod ledger;
+mod meta;
 mod resources;
 mod writer;
 

@@ -139,6 +139,13 @@ impl Tx<'_> {
             .execute((document.id(), D::KIND, tenant.as_str(), document.status(), write_document(document)?))?;
         Ok(())
     }
+
+    /// Removes a document, and says whether it was there.
+    pub fn remove<D: Document>(&self, tenant: &Tenant, id: &str) -> Result<bool, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("DELETE FROM resources WHERE id = ?1 AND kind = ?2 AND tenant = ?3")?;
+        Ok(statement.execute((id, D::KIND, tenant.as_str()))? > 0)
+    }
 }
 
 impl Filter {
