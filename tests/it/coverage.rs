@@ -97,13 +97,13 @@ async fn no_operation_shows_or_changes_another_accounts_things() {
             ("runId", run.id().as_str()),
             ("path", "p"),
         ];
-        let parameters: Vec<String> = operation
-            .path_parameters()
-            .filter_map(|name| known.iter().find(|(known, _)| *known == name).map(|(_, id)| (*id).to_owned()))
-            .collect();
-        if operation.planned || parameters.is_empty() || operation.path_parameters().any(|name| name == "userId") {
+        let id_of = |name: &str| known.iter().find(|(known, _)| *known == name).map(|(_, id)| (*id).to_owned());
+        let concerned = operation.path_parameters().any(|name| name != "path" && id_of(name).is_some());
+        if operation.planned || !concerned || operation.path_parameters().any(|name| name == "userId") {
             continue;
         }
+        let parameters =
+            operation.path_parameters().map(|name| id_of(name).unwrap_or_else(|| "x".to_owned())).collect();
         let query = match operation.id {
             "ExportUsage" => vec![("format".to_owned(), "json".to_owned())],
             _ => Vec::new(),
