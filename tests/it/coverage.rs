@@ -32,6 +32,7 @@ fn some_body(operation: &Operation) -> Value {
         _ if operation.strict.contains(&"") => json!({}),
         _ => json!({
             "userId": "u", "agent": "a", "task": "t", "language": "python", "code": "1", "path": "p", "data": "d",
+            "content": "c", "name": "n", "version": 1, "input": {},
         }),
     }
 }

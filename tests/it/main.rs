@@ -11,5 +11,6 @@ mod providers;
 mod published;
 mod quickstart;
 mod secrets;
+mod runs;
 mod timers;
 mod tools;

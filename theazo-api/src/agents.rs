@@ -87,12 +87,11 @@ endpoints! {
     /// The agent reads it before its next step. An agent that has ended refuses it with `conflict`.
     SendToAgent: Post "/v1/agents/{agentId}/send" => "agent.send",
         path: AgentPath, body: SendInputOpts,
-        with { positional: &["content"], status: 204, reply: Reply::Empty, planned: true };
+        with { positional: &["content"], status: 204, reply: Reply::Empty };
 
     /// Reports how far a long-running agent is: its phase, its checkpoints and how long it was active.
     GetAgentProgress: Get "/v1/agents/{agentId}/progress" => "agent.progress",
-        path: AgentPath, response: AgentProgressData,
-        with { planned: true };
+        path: AgentPath, response: AgentProgressData;
 }
 
 /// The path of an agent.

@@ -35,7 +35,6 @@ endpoints! {
         with {
             positional: &["agent", "task"], time: TimeClass::Stream, reply: Reply::Events, strict: &["maxCost"],
             planned_fields: &["knowledge", "mcp"], ends_with_caller: true, farewell: "CancelRun", ours: true,
-            planned: true,
         };
 
     /// Lists the runs of the session, the newest first.

@@ -73,6 +73,9 @@ events! {
     /// A run was cancelled.
     RunCancelled { reason: String } = "run.cancelled",
 
+    /// Something was said to an agent while it works.
+    InputReceived { content: String, kind: String, metadata: Option<Map<String, Value>> } = "input.received",
+
     /// A model was asked; what it may cost is reserved.
     ModelRequested { step: u32, model: String, reservation: ReservationId } = "model.requested",
     /// A model wrote a piece of text.
@@ -102,6 +105,9 @@ events! {
     /// Something was charged.
     Charged { charge: Charge, tokens: TokenUsage, milliseconds: i64 } = "charged",
 }
+
+/// What is said to an agent, where nobody says what it is.
+pub const DEFAULT_INPUT: &str = "user_input";
 
 /// A call of a tool that a model asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

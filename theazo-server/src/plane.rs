@@ -144,6 +144,12 @@ impl ControlPlane {
         Ok(key.create_account(&self.app.store, self.app.clock.now()).await?)
     }
 
+    /// What its operations need, for tests that look inside.
+    #[cfg(test)]
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
     /// Stops: every sandbox ends, and runs that are under way are continued by the next plane on the same directory.
     pub async fn shutdown(self) {
         self.worker.stop().await;

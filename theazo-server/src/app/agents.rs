@@ -229,7 +229,7 @@ pub fn check_room(view: &View<'_>, tenant: &Tenant, session: &SessionRecord) -> 
 }
 
 /// Refuses work in a session that is paused or has ended.
-pub(super) fn check_session(session: &SessionRecord) -> AppResult<()> {
+pub fn check_session(session: &SessionRecord) -> AppResult<()> {
     let id = &session.data.id;
     match session.data.status {
         SessionStatus::Paused => Err(AppError::conflict(format!("the session `{id}` is paused; resume it first"))),
@@ -243,7 +243,7 @@ pub fn find_agent(view: &View<'_>, tenant: &Tenant, id: &AgentId) -> AppResult<A
     require(view, tenant, id.as_str(), AgentId::PREFIX)
 }
 
-fn check_alive(agent: &AgentRecord) -> AppResult<()> {
+pub(super) fn check_alive(agent: &AgentRecord) -> AppResult<()> {
     if agent.has_ended() {
         return Err(AppError::conflict(format!("the agent `{}` has ended", agent.data.id)));
     }

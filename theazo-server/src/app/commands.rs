@@ -60,15 +60,30 @@ pub enum FileCommand {
 }
 
 impl AgentCommand {
-    /// Every kind of job that is a command.
-    pub const JOB: &'static str = "agent.command";
+    /// The kind of the jobs that may take long.
+    pub const WORK: &'static str = "agent.command";
+
+    /// The kind of the jobs that must not wait for those.
+    pub const CONTROL: &'static str = "agent.control";
+
+    /// Whether jobs of this kind are commands.
+    pub fn is_job(kind: &str) -> bool {
+        matches!(kind, Self::WORK | Self::CONTROL)
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Boot | Self::Exec(_) | Self::File(_) => Self::WORK,
+            Self::Pause { .. } | Self::Resume { .. } | Self::Terminate => Self::CONTROL,
+        }
+    }
 
     /// Asks for the command. Commands of one agent that change its state are done one after the other.
     pub fn enqueue(&self, tx: &Tx<'_>, tenant: &Tenant, agent: &AgentRecord, now: Timestamp) -> AppResult<JobId> {
         let id = JobId::from_suffix(random::id_suffix(now));
         let payload = serde_json::to_value(self).map_err(AppError::internal)?;
         let subject = agent.data.id.to_string();
-        tx.enqueue(tenant, &NewJob { id: id.clone(), kind: Self::JOB, subject, payload, due_at: now })?;
+        tx.enqueue(tenant, &NewJob { id: id.clone(), kind: self.kind(), subject, payload, due_at: now })?;
         Ok(id)
     }
 }

@@ -84,6 +84,7 @@ pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
         }
         Event::RunFailed { error } => (Error, System, format!("run failed: {}", error.message)),
         Event::RunCancelled { reason } => (Warn, System, reason.clone()),
+        Event::InputReceived { content, kind, .. } => (Info, System, format!("{kind} received: {content}")),
         Event::ModelRequested { model, step, .. } => (Debug, Model, format!("step {step}: asking `{model}`")),
         Event::ModelResponded { step, tool_calls, tokens, .. } => (
             Info,

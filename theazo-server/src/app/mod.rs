@@ -6,10 +6,12 @@ mod agents;
 mod commands;
 mod credentials;
 mod files;
+mod input;
 mod keys;
 mod logs;
 mod pages;
 mod providers;
+mod progress;
 mod runs;
 mod secrets;
 mod session_providers;
@@ -28,12 +30,12 @@ use crate::{
     vault::Vault,
 };
 
-pub use agents::{check_room, find_agent};
+pub use agents::{check_room, check_session, find_agent};
 pub use commands::{AgentCommand, FileCommand};
 pub use keys::{FirstKeys, NewKey};
 pub use logs::log_entry;
 pub use runs::{RunEnd, continue_run, end_run, find_run, run_event, run_job};
-pub use sessions::find_session;
+pub use sessions::{expiry_job, find_session};
 
 /// What every operation needs.
 pub struct App {

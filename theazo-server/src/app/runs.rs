@@ -1,5 +1,7 @@
 //! Runs.
 
+use std::time::Duration;
+
 use serde_json::json;
 use theazo_api::{
     AgentCreateOpts, AgentId, AgentStatus, Cost, ErrorCode, ErrorDetail, JobId, Page, RunData, RunId, RunListFilters,
@@ -21,6 +23,9 @@ use crate::{
     store::{EventFilter, Filter, NewJob, Once, StoredEvent, Tenant, Tx, View},
 };
 
+/// How long a worker may take to let go of an agent whose run is over.
+const LET_GO_WITHIN: Duration = Duration::from_secs(10);
+
 impl Context {
     /// Runs a task with a one-shot agent and waits for the result.
     pub async fn run_in_session(&self, session_id: SessionId, opts: SessionRunOpts) -> AppResult<RunResult> {
@@ -34,7 +39,8 @@ impl Context {
         self.get_run(&run_id)
     }
 
-    async fn start_one_shot_run(&self, session_id: SessionId, opts: SessionRunOpts) -> AppResult<RunId> {
+    /// Starts a run of a one-shot agent and tells its id.
+    pub async fn start_one_shot_run(&self, session_id: SessionId, opts: SessionRunOpts) -> AppResult<RunId> {
         let provider = self.pick_provider(&session_id, opts.provider.as_deref(), opts.browser.unwrap_or(false))?.name;
         let model = self.pick_model(opts.model.as_deref())?;
         let context = self.clone();
@@ -90,6 +96,7 @@ impl Context {
         agent_id: AgentId,
         choose: impl FnOnce(&View<'_>, Chooser<'_>) -> AppResult<(String, Option<i64>)> + Send + 'static,
     ) -> AppResult<RunId> {
+        self.wait_until_free(&agent_id).await?;
         let context = self.clone();
         let started = self
             .app
@@ -111,6 +118,28 @@ impl Context {
             })
             .await?;
         self.attach(started).await
+    }
+
+    /// Waits until the worker has let go of an agent whose run is over. Whoever was told that a run has ended may give its
+    /// agent the next task at once.
+    async fn wait_until_free(&self, agent_id: &AgentId) -> AppResult<()> {
+        let mut commits = self.app.store.commits();
+        let free = async {
+            loop {
+                commits.mark_unchanged();
+                let is_held = self.app.store.read(|view| {
+                    let agent = find_agent(view, &self.tenant, agent_id)?;
+                    let Some(run_id) = &agent.current_run else { return Ok(false) };
+                    Ok::<_, AppError>(find_run(view, &self.tenant, run_id)?.data.status.is_terminal())
+                })?;
+                if !is_held {
+                    return Ok(());
+                }
+                commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?;
+            }
+        };
+        // Who is still not free by then is told as an agent that is busy.
+        tokio::time::timeout(LET_GO_WITHIN, free).await.unwrap_or(Ok(()))
     }
 
     /// Notes which run a request is about. A repeated request of a run that stands at a limit lets it try again: the day
@@ -282,7 +311,7 @@ fn add_run(
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     };
-    let run = RunRecord { data, max_cost, timeout_ms: agent.timeout_ms };
+    let run = RunRecord { data, max_cost, timeout_ms: agent.timeout_ms, lease: 0 };
     tx.insert(tenant, &run)?;
     let event = Event::RunQueued { agent: run.data.agent.clone(), task: task.clone() };
     tx.append(tenant, now, &run.scope(), &event)?;

@@ -7,8 +7,8 @@ use theazo_api::{AgentId, AgentStatus, ErrorCode, ExecOpts, ExecResult, Snapshot
 use super::{Engine, limits::pause_agent, programs::DEFAULT_TIMEOUT, run::is_limit};
 use crate::{
     app::{
-        AgentCommand, FileCommand, RunEnd, check_room, continue_run, end_run, find_agent, find_run, find_session,
-        run_job,
+        AgentCommand, FileCommand, RunEnd, check_room, check_session, continue_run, end_run, find_agent, find_run,
+        find_session, run_job,
     },
     compute::Exec,
     error::{AppError, AppResult},
@@ -87,23 +87,26 @@ impl Engine {
             )),
             Began::Now => self.exec_now(job, agent_id, opts).await,
         };
-        let (clock, tenant, id, agent_id) =
-            (self.app.clock.clone(), job.tenant.clone(), job.id.clone(), agent_id.clone());
+        let (clock, job, agent_id) = (self.app.clock.clone(), job.clone(), agent_id.clone());
         let stored = self.app.store.write(move |tx| {
-            let agent = find_agent(tx, &tenant, &agent_id)?;
+            if !tx.is_held(&job)? {
+                // Another worker has it by now, and tells what became of it.
+                return Ok(false);
+            }
+            let agent = find_agent(tx, &job.tenant, &agent_id)?;
             let event = Event::ExecFinished {
-                exec_id: id.to_string(),
+                exec_id: job.id.to_string(),
                 exit_code: outcome.as_ref().ok().map(|result| result.exit_code),
                 duration_ms: outcome.as_ref().map_or(0, |result| result.duration_ms),
                 error: outcome.as_ref().err().map(|error| error.clone().into_detail()),
             };
-            tx.append(&tenant, clock.now(), &agent.scope(), &event)?;
+            tx.append(&job.tenant, clock.now(), &agent.scope(), &event)?;
             let outcome: JobResult =
                 outcome.and_then(|result| serde_json::to_value(result).map_err(AppError::internal));
-            Ok::<_, AppError>(tx.finish(&id, Some(&outcome))?)
+            Ok::<_, AppError>(tx.finish(&job, Some(&outcome))?)
         });
         match stored.await {
-            Ok(()) => Done::Finished,
+            Ok(_) => Done::Finished,
             Err(error) => Done::Outcome(Err(error)),
         }
     }
@@ -195,6 +198,10 @@ impl Engine {
                     return Ok(None);
                 }
                 let session = find_session(tx, &owner, &agent.data.session_id)?;
+                if let Err(error) = check_session(&session) {
+                    // What a limit paused goes on with its session; nobody waits for it.
+                    return Ok((by != PausedBy::Limit).then_some(error));
+                }
                 if let Err(error) = check_room(tx, &owner, &session) {
                     // Its run was to go on after a limit: now it stands at this one, and whoever waits is told.
                     if by == PausedBy::Limit {

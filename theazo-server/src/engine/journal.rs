@@ -1,9 +1,10 @@
 //! The journal of a run: what its events say is done, so that nothing journaled is ever asked for or done again.
 
+use serde_json::{Map, Value};
 use theazo_api::{ReservationId, RunId, ToolCall};
 
 use crate::{
-    event::{Event, RequestedCall},
+    event::{DEFAULT_INPUT, Event, RequestedCall},
     model::Message,
     store::{EventFilter, StoreError, Tenant, View},
 };
@@ -27,7 +28,9 @@ pub(super) struct Journal {
     pub pending: Vec<PendingCall>,
     /// The places of those of its step that have, in their order.
     returned: Vec<u32>,
-    /// The model's last word, when it asked for no more tools.
+    /// What was said to the run since the last model call.
+    inputs: Vec<String>,
+    /// The model's last word, when it asked for no more tools and nothing was said to it since.
     pub answer: Option<String>,
 }
 
@@ -62,7 +65,15 @@ impl Journal {
 
     fn apply(&mut self, event: &Event) {
         match event {
-            Event::ModelRequested { reservation, .. } => self.in_flight = Some(reservation.clone()),
+            Event::ModelRequested { reservation, .. } => {
+                self.in_flight = Some(reservation.clone());
+                // No request is made while there is something that it does not hold.
+                self.messages.extend(self.inputs.drain(..).map(Message::User));
+            }
+            Event::InputReceived { content, kind, metadata } => {
+                self.inputs.push(describe_input(content, kind, metadata.as_ref()));
+                self.answer = None;
+            }
             Event::ModelText { text, .. } => self.shown.push_str(text),
             Event::ModelFailed { .. } => self.in_flight = None,
             Event::ModelResponded { step, text, tool_calls, .. } => {
@@ -71,7 +82,7 @@ impl Journal {
                 self.step = step + 1;
                 let calls = tool_calls.iter().map(|call| (call.tool.clone(), call.input.clone())).collect();
                 self.messages.push(Message::Assistant { text: text.clone(), tool_calls: calls });
-                if tool_calls.is_empty() {
+                if tool_calls.is_empty() && self.inputs.is_empty() {
                     self.answer = Some(text.clone());
                 }
                 self.returned.clear();
@@ -99,6 +110,16 @@ impl Journal {
         }
     }
 
+    /// The place in the log up to which it was read.
+    pub fn read_up_to(&self) -> i64 {
+        self.read_up_to
+    }
+
+    /// What the next model call is told of this run.
+    pub fn conversation(&self) -> impl Iterator<Item = Message> {
+        self.messages.iter().cloned().chain(self.inputs.iter().cloned().map(Message::User))
+    }
+
     /// Puts a result among those of its step, in the order in which the model asked, whichever returned first.
     fn add_result(&mut self, index: u32, call: &ToolCall) {
         let place = self.returned.partition_point(|other| *other < index);
@@ -117,6 +138,7 @@ impl Journal {
             let RequestedCall { tool, input } = pending.call;
             self.add_result(pending.index, &ToolCall { tool, input, output });
         }
+        self.messages.extend(self.inputs.into_iter().map(Message::User));
         self.messages
     }
 
@@ -126,9 +148,29 @@ impl Journal {
     }
 }
 
+/// Whether something was said to a run after this place in the log.
+pub(super) fn has_new_input(view: &View<'_>, tenant: &Tenant, run_id: &RunId, after: i64) -> Result<bool, StoreError> {
+    let filter = EventFilter {
+        after,
+        run_id: Some(run_id.to_string()),
+        kinds: vec!["input.received"],
+        limit: Some(1),
+        ..EventFilter::default()
+    };
+    Ok(!view.events(tenant, &filter)?.is_empty())
+}
+
+/// What was said, as a model reads it.
+fn describe_input(content: &str, kind: &str, metadata: Option<&Map<String, Value>>) -> String {
+    let mut text = if kind == DEFAULT_INPUT { content.to_owned() } else { format!("{kind}: {content}") };
+    if let Some(metadata) = metadata.filter(|metadata| !metadata.is_empty()) {
+        text.push_str(&format!("\n{}", Value::Object(metadata.clone())));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
     use theazo_api::usage::TokenUsage;
 
     use super::*;
@@ -191,5 +233,37 @@ mod tests {
             assert!(matches!(message, Message::ToolResult { output: said, .. } if said == output), "{message:?}");
         }
         assert_eq!(history.len(), 4);
+    }
+
+    #[test]
+    fn an_answer_that_was_given_before_the_input_was_read_is_not_the_last() {
+        let input = |content: &str| Event::InputReceived {
+            content: content.to_owned(),
+            kind: DEFAULT_INPUT.to_owned(),
+            metadata: None,
+        };
+        let requested = Event::ModelRequested {
+            step: 0,
+            model: "offline".to_owned(),
+            reservation: ReservationId::from("res_1"),
+        };
+        let said = |journal: &Journal| {
+            let texts = journal.conversation().map(|message| match message {
+                Message::User(text) => text,
+                Message::Assistant { .. } => "model".to_owned(),
+                Message::ToolResult { tool, .. } => tool,
+            });
+            texts.collect::<Vec<_>>()
+        };
+
+        let during = journal(&[requested.clone(), input("wait"), asked(&[])]);
+        let after = journal(&[requested.clone(), asked(&[]), input("wait")]);
+        let read = journal(&[requested.clone(), input("wait"), asked(&[]), requested, asked(&[])]);
+
+        assert_eq!((&during.answer, &after.answer), (&None, &None));
+        assert_eq!(said(&during), ["model", "wait"]);
+        assert_eq!(said(&after), ["model", "wait"]);
+        assert_eq!(said(&read), ["model", "wait", "model"]);
+        assert!(read.answer.is_some());
     }
 }

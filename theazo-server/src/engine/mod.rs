@@ -8,6 +8,7 @@ mod journal;
 mod limits;
 mod outcome;
 mod programs;
+mod queue;
 mod run;
 mod sandboxes;
 mod step;
@@ -17,14 +18,10 @@ mod tools;
 
 use std::{
     collections::HashMap,
-    panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
-use futures_util::FutureExt;
-use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -32,19 +29,13 @@ use crate::{
     compute::Provider,
     error::{AppError, AppResult},
     model::Model,
-    store::{Job, JobResult, Tenant, World},
+    store::{Job, Lane, Tenant, World},
 };
 
 pub use timers::TIMERS;
 pub use tools::Toolbox;
 
 use sandboxes::Sandboxes;
-
-/// How many jobs a worker does at once. It bounds the memory that runs take; the rest wait in the queue.
-const MAX_JOBS: usize = 512;
-
-/// How long a job waits that the store refused to take further.
-const POSTPONE: Duration = Duration::from_secs(1);
 
 /// What a worker needs.
 pub struct Engine {
@@ -98,7 +89,9 @@ impl Engine {
         // Read before the first job is leased, so that no ending is missed.
         let seen = self.app.store.read(|view| Ok::<_, AppError>(view.last_sequence()?))?;
         tasks.spawn(stop.clone().run_until_cancelled_owned(self.clone().watch_endings(seen)));
-        tasks.spawn(self.clone().lease_jobs(stop.clone(), tasks.clone()));
+        for lane in [Lane::Work, Lane::Control] {
+            tasks.spawn(self.clone().lease_jobs(lane, stop.clone(), tasks.clone()));
+        }
         Ok(Worker { engine: self, stop, tasks })
     }
 
@@ -127,115 +120,17 @@ impl Engine {
         Ok(())
     }
 
-    async fn lease_jobs(self: Arc<Self>, stop: CancellationToken, tasks: TaskTracker) {
-        let places = Arc::new(Semaphore::new(MAX_JOBS));
-        let mut commits = self.app.store.commits();
-        loop {
-            // A job that ends commits before it frees its place, so the place is what is waited for.
-            tokio::select! {
-                () = stop.cancelled() => return,
-                free = places.acquire() => drop(free),
-            }
-            commits.mark_unchanged();
-            let (jobs, next_due) = match self.lease_due(places.available_permits()).await {
-                Ok(leased) => leased,
-                Err(error) => {
-                    tracing::error!(%error, "cannot lease jobs");
-                    (Vec::new(), None)
-                }
-            };
-            let idle = jobs.is_empty();
-            for job in jobs {
-                let Ok(place) = places.clone().acquire_owned().await else { return };
-                let engine = self.clone();
-                let stop = stop.clone();
-                tasks.spawn(async move {
-                    // A job that is stopped stays leased: the next process takes it over.
-                    stop.run_until_cancelled_owned(engine.work_or_give_up(job)).await;
-                    drop(place);
-                });
-            }
-            if idle {
-                let clock = self.app.clock.clone();
-                let due = async {
-                    match next_due {
-                        Some(time) => clock.reached(time).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    changed = commits.changed() => if changed.is_err() { return },
-                    () = due => {}
-                }
-            } else if stop.is_cancelled() {
-                return;
-            }
-        }
-    }
-
-    async fn lease_due(&self, places: usize) -> AppResult<(Vec<Job>, Option<theazo_api::Timestamp>)> {
-        let now = self.app.clock.now();
-        let next_due = self.app.store.read(|view| Ok::<_, AppError>(view.next_due()?))?;
-        let limit = i64::try_from(places).unwrap_or(i64::MAX);
-        match next_due {
-            Some(time) if time <= now => {
-                let owner = self.owner.clone();
-                let jobs = self.app.store.write(move |tx| Ok::<_, AppError>(tx.lease_due(&owner, now, limit)?)).await?;
-                Ok((jobs, None))
-            }
-            next_due => Ok((Vec::new(), next_due)),
-        }
-    }
-
-    /// Does a job. A bug that panics ends what the job was for, so that nobody waits for it for ever.
-    async fn work_or_give_up(self: Arc<Self>, job: Job) {
-        let work = AssertUnwindSafe(self.clone().work(job.clone())).catch_unwind().await;
-        if work.is_ok() {
-            return;
-        }
-        let error = AppError::internal(format!("the job `{}` of kind `{}` panicked", job.id, job.kind));
-        if job.kind == "run" {
-            let run_id = theazo_api::RunId::from(job.subject.as_str());
-            if let Err(error) = self.fail_run(&job.tenant, &run_id, error.clone()).await {
-                tracing::error!(%error, "a run whose job panicked cannot be ended");
-            }
-        }
-        self.finish(&job, (job.kind == AgentCommand::JOB).then_some(Err(error))).await;
-    }
-
-    async fn finish(&self, job: &Job, result: Option<JobResult>) {
-        let id = job.id.clone();
-        let finished = self.app.store.write(move |tx| Ok::<_, AppError>(tx.finish(&id, result.as_ref())?)).await;
-        if let Err(error) = finished {
-            tracing::error!(job = %job.id, %error, "a job's end cannot be stored");
-            self.postpone(job).await;
-        }
-    }
-
-    /// Gives back a job that the store refused to take further, for example because the disk is full.
-    async fn postpone(&self, job: &Job) {
-        loop {
-            // The machine's own time: a disk that fills up and empties does not follow a test's clock.
-            tokio::time::sleep(POSTPONE).await;
-            let (id, now) = (job.id.clone(), self.app.clock.now());
-            if self.app.store.write(move |tx| Ok::<_, AppError>(tx.postpone(&id, now)?)).await.is_ok() {
-                return;
-            }
-        }
-    }
-
     async fn work(self: Arc<Self>, job: Job) {
         let tenant = job.tenant.clone();
         let result = match job.kind.as_str() {
-            "run" => match self.run_job(&tenant, &job.subject).await {
+            "run" => match self.run_job(&job).await {
                 Ok(()) => None,
                 Err(error) => {
                     tracing::error!(run = job.subject, %error, "a run's outcome cannot be stored");
                     return self.postpone(&job).await;
                 }
             },
-            AgentCommand::JOB => match self.command(&job).await {
+            AgentCommand::WORK | AgentCommand::CONTROL => match self.command(&job).await {
                 commands::Done::Finished => return,
                 commands::Done::Outcome(outcome) => Some(outcome),
             },

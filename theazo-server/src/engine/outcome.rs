@@ -2,7 +2,12 @@
 
 use theazo_api::{AgentStatus, Cost, RunId, RunResult, RunStatus, Timestamp, time::human_duration};
 
-use super::{Engine, journal::Journal, timers::meter_job};
+use super::{
+    Engine,
+    journal::{Journal, has_new_input},
+    step::Step,
+    timers::meter_job,
+};
 use crate::{
     app::{RunEnd, end_run, find_agent, find_run},
     error::{AppError, AppResult},
@@ -12,37 +17,49 @@ use crate::{
     store::{EventFilter, Tenant, Tx},
 };
 
+/// What became of a run that was to be completed.
+enum Ending {
+    /// It goes on: there is something that it has not read.
+    GoesOn,
+    /// Somebody else paused or ended it.
+    Stopped,
+    /// It is completed, and its agent is free or has ended.
+    Released(AgentRecord),
+}
+
 impl Engine {
+    /// Completes a run, unless something was said to it since its journal was read: then it goes on.
     pub(super) async fn complete_run(
         &self,
         tenant: &Tenant,
-        run_id: &RunId,
+        run: &RunRecord,
+        journal: &Journal,
         output: String,
-        journal: Journal,
         artifacts: Vec<String>,
-    ) -> AppResult<()> {
-        let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), run_id.clone());
+    ) -> AppResult<Step> {
+        let (clock, owner) = (self.app.clock.clone(), tenant.clone());
+        let (read_up_to, tool_calls) = (journal.read_up_to(), journal.tool_calls.clone());
         let ended = self
-            .app
-            .store
-            .write(move |tx| {
+            .write_held(tenant, run, move |tx, mut run| {
                 let now = clock.now();
-                let mut run = find_run(tx, &owner, &id)?;
                 if run.data.status != RunStatus::Running {
-                    return Ok(None);
+                    return Ok(Ending::Stopped);
+                }
+                if has_new_input(tx, &owner, &run.data.id, read_up_to)? {
+                    return Ok(Ending::GoesOn);
                 }
                 let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
                 let cost = close_bill(tx, &owner, &run, &mut agent, now)?;
                 let duration = now.since(run.data.started_at.unwrap_or(now));
                 let result = RunResult {
-                    run_id: id.clone(),
+                    run_id: run.data.id.clone(),
                     output,
                     artifacts,
                     cost: cost.clone(),
                     duration: human_duration(duration),
                     duration_ms: i64::try_from(duration.as_millis()).unwrap_or(i64::MAX),
                     provider: agent.data.provider.clone(),
-                    tool_calls: journal.tool_calls,
+                    tool_calls,
                 };
                 run.data.status = RunStatus::Completed;
                 run.data.completed_at = Some(now);
@@ -51,15 +68,19 @@ impl Engine {
                 tx.update(&owner, &run)?;
                 tx.append(&owner, now, &run.scope(), &Event::RunCompleted { result })?;
                 release_agent(tx, &owner, &mut agent, now)?;
-                Ok::<_, AppError>(Some(agent))
+                Ok(Ending::Released(agent))
             })
             .await?;
-        self.after_release(ended).await;
-        Ok(())
+        match ended.unwrap_or(Ending::Stopped) {
+            Ending::GoesOn => return Ok(Step::Done),
+            Ending::Stopped => {}
+            Ending::Released(agent) => self.after_release(Some(agent)).await,
+        }
+        Ok(Step::Stopped)
     }
 
-    /// Ends a run whose work failed.
-    pub(super) async fn fail_run(&self, tenant: &Tenant, run_id: &RunId, error: AppError) -> AppResult<()> {
+    /// Ends a run whose work failed under this lease.
+    pub(super) async fn fail_run(&self, tenant: &Tenant, run_id: &RunId, lease: i64, error: AppError) -> AppResult<()> {
         let (run, agent) = self.app.store.read(|view| {
             let run = find_run(view, tenant, run_id)?;
             let agent = find_agent(view, tenant, &run.data.agent_id)?;
@@ -73,7 +94,7 @@ impl Engine {
             .write(move |tx| {
                 let now = clock.now();
                 let mut run = find_run(tx, &owner, &id)?;
-                if !end_run(tx, &owner, &mut run, RunEnd::Failed(error.into_detail()), now)? {
+                if run.lease > lease || !end_run(tx, &owner, &mut run, RunEnd::Failed(error.into_detail()), now)? {
                     return Ok(None);
                 }
                 // Nobody works on it any more, so whoever learns of the failure finds the agent free.

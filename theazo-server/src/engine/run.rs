@@ -11,7 +11,7 @@ use crate::{
     model::Message,
     records::{AgentRecord, RunRecord},
     spending::stop_meter,
-    store::{Filter, Tenant, View},
+    store::{Filter, Job, Tenant, Tx, View},
 };
 
 /// A run takes this many model calls at most; a model that never stops asking for tools is a bug or an attack.
@@ -19,11 +19,11 @@ const MAX_STEPS: u32 = 100;
 
 impl Engine {
     /// Does a run, or what is left of it, or frees what it held if somebody ended it.
-    pub(super) async fn run_job(&self, tenant: &Tenant, run_id: &str) -> AppResult<()> {
-        let run_id = RunId::from(run_id);
+    pub(super) async fn run_job(&self, job: &Job) -> AppResult<()> {
+        let (tenant, run_id) = (&job.tenant, RunId::from(job.subject.as_str()));
         let token = CancellationToken::new();
         self.runs().insert(run_id.to_string(), token.clone());
-        let outcome = match self.begin(tenant, &run_id).await {
+        let outcome = match self.begin(tenant, &run_id, job.attempts).await {
             // Only the work on a run that goes on is cut short: what frees an ended run must come to its end.
             Ok(Some((run, agent))) => token.run_until_cancelled(self.drive(tenant, run, agent)).await,
             Ok(None) => Some(Ok(())),
@@ -31,10 +31,10 @@ impl Engine {
         };
         self.runs().remove(run_id.as_str());
         match outcome {
-            // Ended from outside: its job was asked for again, and that one frees what the run holds.
-            None => Ok(()),
+            // Ended from outside: what it holds is free before its job is asked for again, which may wait its turn.
+            None => self.begin(tenant, &run_id, job.attempts).await.map(drop),
             Some(Ok(())) => Ok(()),
-            Some(Err(error)) => self.fail_run(tenant, &run_id, error).await,
+            Some(Err(error)) => self.fail_run(tenant, &run_id, job.attempts, error).await,
         }
     }
 
@@ -61,7 +61,10 @@ impl Engine {
             }
             if let Some(answer) = journal.answer.clone() {
                 let after = sandbox.list_files("/workspace".to_owned()).await.unwrap_or_default();
-                return self.complete_run(tenant, run_id, answer, journal, written(&before, &after)).await;
+                match self.complete_run(tenant, &run, &journal, answer, written(&before, &after)).await? {
+                    Step::Done => continue,
+                    Step::Stopped => return Ok(()),
+                }
             }
             if journal.step >= MAX_STEPS {
                 let message = format!("the run took {MAX_STEPS} model calls without an answer");
@@ -79,7 +82,7 @@ impl Engine {
     }
 
     /// Marks a run as under way. Returns nothing if there is nothing to do, after freeing what an ended run holds.
-    async fn begin(&self, tenant: &Tenant, run_id: &RunId) -> AppResult<Option<(RunRecord, AgentRecord)>> {
+    async fn begin(&self, tenant: &Tenant, run_id: &RunId, lease: i64) -> AppResult<Option<(RunRecord, AgentRecord)>> {
         let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), run_id.clone());
         let begun = self
             .app
@@ -88,10 +91,11 @@ impl Engine {
                 let now = clock.now();
                 let mut run = find_run(tx, &owner, &id)?;
                 let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
-                match run.data.status {
-                    RunStatus::Queued | RunStatus::Running => {}
-                    _ => return Ok::<_, AppError>((run, agent)),
+                let is_due = matches!(run.data.status, RunStatus::Queued | RunStatus::Running);
+                if !is_due || run.lease > lease {
+                    return Ok::<_, AppError>((run, agent));
                 }
+                run.lease = lease;
                 let event = if run.data.started_at.is_none() {
                     run.data.started_at = Some(now);
                     // Until now the sandbox stood idle: that is not the run's to pay.
@@ -117,7 +121,7 @@ impl Engine {
             })
             .await?;
         let (run, agent) = begun;
-        if run.data.status == RunStatus::Running {
+        if run.data.status == RunStatus::Running && run.lease == lease {
             self.settle_lost_call(tenant, &run, &agent).await?;
             return Ok(Some((run, agent)));
         }
@@ -131,23 +135,39 @@ impl Engine {
         Ok(None)
     }
 
+    /// Writes what this worker found out about a run, as long as it has it. Once another took the run over, nothing is
+    /// written and nothing returned.
+    pub(super) async fn write_held<T: Send + 'static>(
+        &self,
+        tenant: &Tenant,
+        run: &RunRecord,
+        change: impl FnOnce(&Tx<'_>, RunRecord) -> AppResult<T> + Send + 'static,
+    ) -> AppResult<Option<T>> {
+        let (tenant, run_id, lease) = (tenant.clone(), run.data.id.clone(), run.lease);
+        let written = self.app.store.write(move |tx| {
+            let run = find_run(tx, &tenant, &run_id)?;
+            if run.lease == lease { change(tx, run).map(Some) } else { Ok(None) }
+        });
+        written.await
+    }
+
     pub(super) async fn append(&self, tenant: &Tenant, run: &RunRecord, event: Event) -> AppResult<()> {
-        let (tenant, scope, now) = (tenant.clone(), run.scope(), self.app.clock.now());
-        self.app.store.write(move |tx| Ok::<_, AppError>(tx.append(&tenant, now, &scope, &event).map(drop)?)).await
+        let (owner, now) = (tenant.clone(), self.app.clock.now());
+        let append = move |tx: &Tx<'_>, run: RunRecord| Ok(tx.append(&owner, now, &run.scope(), &event).map(drop)?);
+        self.write_held(tenant, run, append).await.map(drop)
     }
 
     /// Appends what is about to begin, unless the run was paused or ended since.
     pub(super) async fn append_if_running(&self, tenant: &Tenant, run: &RunRecord, event: Event) -> AppResult<bool> {
-        let (tenant, run_id, now) = (tenant.clone(), run.data.id.clone(), self.app.clock.now());
-        let appended = self.app.store.write(move |tx| {
-            let run = find_run(tx, &tenant, &run_id)?;
+        let (owner, now) = (tenant.clone(), self.app.clock.now());
+        let append = move |tx: &Tx<'_>, run: RunRecord| {
             let is_running = run.data.status == RunStatus::Running;
             if is_running {
-                tx.append(&tenant, now, &run.scope(), &event)?;
+                tx.append(&owner, now, &run.scope(), &event)?;
             }
-            Ok::<_, AppError>(is_running)
-        });
-        appended.await
+            Ok(is_running)
+        };
+        Ok(self.write_held(tenant, run, append).await?.unwrap_or(false))
     }
 
     async fn stop_or_fail(&self, tenant: &Tenant, run_id: &RunId, error: AppError) -> AppResult<()> {

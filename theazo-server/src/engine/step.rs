@@ -3,7 +3,11 @@
 use futures_util::StreamExt;
 use theazo_api::{ErrorCode, ReservationId, testing::ChargeKind, usage::TokenUsage};
 
-use super::{Engine, journal::Journal, limits::Stopped};
+use super::{
+    Engine,
+    journal::{Journal, has_new_input},
+    limits::Stopped,
+};
 use crate::{
     app::{find_agent, find_run, find_session},
     error::{AppError, AppResult},
@@ -25,6 +29,16 @@ pub(super) enum Step {
     /// It goes on.
     Done,
     /// It was paused or ended, and that is stored.
+    Stopped,
+}
+
+/// Whether a model may be asked.
+enum Reserved {
+    /// What it may cost at most is held.
+    Held(ReservationId),
+    /// Something was said to the run that the request does not hold yet.
+    ReadAgain,
+    /// The run was paused or ended, or belongs to another worker.
     Stopped,
 }
 
@@ -54,33 +68,32 @@ impl Engine {
             agent: agent.data.name.clone(),
             model: agent.data.model.clone(),
             instructions: agent.instructions.clone(),
-            messages: history.iter().chain(&journal.messages).cloned().collect(),
+            messages: history.iter().cloned().chain(journal.conversation()).collect(),
             tools: self.toolbox.specifications(agent.tools.as_deref()),
             max_output_tokens: MAX_OUTPUT_TOKENS,
         };
         let model = self.model(tenant).clone();
         tracing::debug!(call = request.call_id, model = request.model, "asking a model");
         let most = price.of(model.bound(&request));
-        let Some(reservation) = self.reserve(tenant, run, agent, step, most).await? else { return Ok(Step::Stopped) };
+        let reservation = match self.reserve(tenant, run, agent, journal, most).await? {
+            Reserved::Held(reservation) => reservation,
+            Reserved::ReadAgain => return Ok(Step::Done),
+            Reserved::Stopped => return Ok(Step::Stopped),
+        };
         let prompt_tokens = crate::model::estimate_request_tokens(&request);
         let answered = self.stream_answer(tenant, run, step, &journal.shown, model.complete(request)).await?;
-        let (tenant, run_id, now) = (tenant.clone(), run.data.id.clone(), self.app.clock.now());
+        let (owner, now) = (tenant.clone(), self.app.clock.now());
         let provider = model.provider();
         match answered {
             Ok(answer) => {
-                self.app
-                    .store
-                    .write(move |tx| {
-                        let run = find_run(tx, &tenant, &run_id)?;
-                        let charge = (&reservation, answer.tokens, price);
-                        settle(tx, &tenant, &run, step, charge, provider, now)?;
-                        let Answer { text, tool_calls, tokens } = answer;
-                        let event = Event::ModelResponded { step, text, tool_calls, tokens };
-                        tx.append(&tenant, now, &run.scope(), &event)?;
-                        Ok::<_, AppError>(())
-                    })
-                    .await?;
-                Ok(Step::Done)
+                let written = self.write_held(tenant, run, move |tx, run| {
+                    let charge = (&reservation, answer.tokens, price);
+                    settle(tx, &owner, &run, step, charge, provider, now)?;
+                    let Answer { text, tool_calls, tokens } = answer;
+                    let event = Event::ModelResponded { step, text, tool_calls, tokens };
+                    Ok(tx.append(&owner, now, &run.scope(), &event)?)
+                });
+                Ok(if written.await?.is_some() { Step::Done } else { Step::Stopped })
             }
             Err((error, shown)) => {
                 let message = error.message.clone();
@@ -90,62 +103,59 @@ impl Engine {
                 } else {
                     TokenUsage { input: prompt_tokens, output: estimate_tokens(&shown) }
                 };
-                self.app
-                    .store
-                    .write(move |tx| {
-                        let run = find_run(tx, &tenant, &run_id)?;
-                        settle(tx, &tenant, &run, step, (&reservation, tokens, price), provider, now)?;
-                        tx.append(&tenant, now, &run.scope(), &Event::ModelFailed { step, message })?;
-                        Ok::<_, AppError>(())
-                    })
-                    .await?;
+                let written = self.write_held(tenant, run, move |tx, run| {
+                    settle(tx, &owner, &run, step, (&reservation, tokens, price), provider, now)?;
+                    Ok(tx.append(&owner, now, &run.scope(), &Event::ModelFailed { step, message })?)
+                });
+                written.await?;
                 Err(AppError::new(ErrorCode::ProviderError, format!("the model failed: {}", error.message)))
             }
         }
     }
 
-    /// Reserves what a call may cost at most. Where a limit forbids it, the run stands still and nothing is returned.
+    /// Reserves what a call may cost at most. Where a limit forbids it, the run stands still.
     async fn reserve(
         &self,
         tenant: &Tenant,
         run: &RunRecord,
         agent: &AgentRecord,
-        step: u32,
+        journal: &Journal,
         most: i64,
-    ) -> AppResult<Option<ReservationId>> {
+    ) -> AppResult<Reserved> {
         let (clock, owner) = (self.app.clock.clone(), tenant.clone());
-        let (run_id, agent_id, model) = (run.data.id.clone(), agent.data.id.clone(), agent.data.model.clone());
+        let (agent_id, model) = (agent.data.id.clone(), agent.data.model.clone());
+        let (step, read_up_to) = (journal.step, journal.read_up_to());
         let reserved = self
-            .app
-            .store
-            .write(move |tx| {
+            .write_held(tenant, run, move |tx, run| {
                 let now = clock.now();
-                let run = find_run(tx, &owner, &run_id)?;
                 if run.data.status != theazo_api::RunStatus::Running {
-                    return Ok(Err(None));
+                    return Ok(Ok(Reserved::Stopped));
+                }
+                if has_new_input(tx, &owner, &run.data.id, read_up_to)? {
+                    return Ok(Ok(Reserved::ReadAgain));
                 }
                 let session = find_session(tx, &owner, &run.data.session_id)?;
                 match reserve_step(tx, &owner, &session, &run, most, now)? {
                     Ok(reservation) => {
                         let event = Event::ModelRequested { step, model, reservation: reservation.clone() };
                         tx.append(&owner, now, &run.scope(), &event)?;
-                        Ok::<_, AppError>(Ok(reservation))
+                        Ok(Ok(Reserved::Held(reservation)))
                     }
                     // The run's own cap ends it, and it is the worker that has it that says so.
                     Err(shortfall) if shortfall.limit == RUN_LIMIT => Err(AppError::limit_exceeded(&shortfall)),
                     Err(shortfall) => {
                         let agent = find_agent(tx, &owner, &agent_id)?;
-                        Ok(Err(Some(Stopped::at(tx, &owner, &agent, &shortfall, now)?)))
+                        Ok(Err(Stopped::at(tx, &owner, &agent, &shortfall, now)?))
                     }
                 }
             })
             .await?;
         match reserved {
-            Ok(reservation) => Ok(Some(reservation)),
-            Err(None) => Ok(None),
-            Err(Some(stopped)) => {
+            Some(Ok(reserved)) => Ok(reserved),
+            None => Ok(Reserved::Stopped),
+            Some(Err(stopped)) => {
                 self.freeze(tenant, stopped).await;
-                Ok(None)
+                Ok(Reserved::Stopped)
             }
         }
     }
@@ -185,16 +195,14 @@ impl Engine {
                 }
             }
             if !fresh.is_empty() {
-                let (tenant, scope, now) = (tenant.clone(), run.scope(), self.app.clock.now());
-                self.app
-                    .store
-                    .write(move |tx| {
-                        for text in fresh {
-                            tx.append(&tenant, now, &scope, &Event::ModelText { step, text })?;
-                        }
-                        Ok::<_, AppError>(())
-                    })
-                    .await?;
+                let (owner, now) = (tenant.clone(), self.app.clock.now());
+                let written = self.write_held(tenant, run, move |tx, run| {
+                    for text in fresh {
+                        tx.append(&owner, now, &run.scope(), &Event::ModelText { step, text })?;
+                    }
+                    Ok(())
+                });
+                written.await?;
             }
         }
         Ok(Ok(Answer { text, tool_calls, tokens }))

@@ -7,7 +7,7 @@ use theazo_api::{AgentId, AgentStatus, ErrorCode, JobId, RunId, SessionId, Sessi
 
 use super::{Engine, limits::Stopped};
 use crate::{
-    app::{AgentCommand, RunEnd, end_run, find_agent, find_run, find_session},
+    app::{AgentCommand, RunEnd, end_run, expiry_job, find_agent, find_run, find_session},
     error::AppError,
     event::Event,
     records::{AgentRecord, RunRecord},
@@ -121,6 +121,12 @@ impl Engine {
             if session.data.status == SessionStatus::Terminated {
                 return Ok(());
             }
+            // Its time may have been changed after this timer was taken from the queue.
+            match expiry_job(&session) {
+                Some(job) if job.due_at <= now => {}
+                Some(job) => return Ok(tx.enqueue(&owner, &job)?),
+                None => return Ok(()),
+            }
             session.data.status = SessionStatus::Terminated;
             session.data.terminated_at = Some(now);
             tx.update(&owner, &session)?;
@@ -152,5 +158,53 @@ impl Engine {
         if let Err(error) = timed_out.await {
             tracing::error!(%error, "a run could not be timed out");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use theazo_api::{DurationInput, SessionCreateOpts, SessionLimits};
+
+    use super::*;
+    use crate::{
+        app::Context,
+        config::PlaneConfig,
+        plane::ControlPlane,
+        store::{EventFilter, World},
+    };
+
+    #[tokio::test]
+    async fn a_session_whose_time_was_extended_after_its_timer_was_taken_goes_on() {
+        let plane = ControlPlane::start(PlaneConfig::test()).await.expect("it starts");
+        let tenant = Tenant::new("acct_timers", World::Live);
+        let context =
+            Context { app: plane.app().clone(), tenant: tenant.clone(), claim: None, report: Default::default() };
+        let max_duration = Some(DurationInput(Duration::from_secs(3600)));
+        let opts = SessionCreateOpts {
+            limits: Some(SessionLimits { max_duration, ..SessionLimits::default() }),
+            ..SessionCreateOpts::default()
+        };
+        let session = context.create_session(opts).await.expect("it is made");
+
+        // As if the timer had been due when the session had less time.
+        let early = NewJob {
+            id: JobId::from("job_early"),
+            kind: "session.expire",
+            subject: session.id.to_string(),
+            payload: json!({}),
+            due_at: session.created_at,
+        };
+        let owner = tenant.clone();
+        let mut commits = context.app.store.commits();
+        context.app.store.write(move |tx| tx.enqueue(&owner, &early)).await.expect("it is asked for");
+        let is_done = |view: &crate::store::View<'_>| view.any_due_or_leased(&TIMERS, session.created_at);
+        while context.app.store.read(is_done).expect("it is told") {
+            commits.changed().await.expect("the store is open");
+        }
+
+        assert_eq!(context.get_session(&session.id).expect("it is kept").status, SessionStatus::Active);
+        let ended = EventFilter { kinds: vec!["session.terminated"], ..EventFilter::default() };
+        assert!(context.app.store.read(|view| view.events(&tenant, &ended)).expect("they are read").is_empty());
+        plane.shutdown().await;
     }
 }

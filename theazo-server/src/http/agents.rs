@@ -2,8 +2,8 @@
 
 use theazo_api::{
     agents::{
-        CreateAgent, GetAgent, GetAgentStatus, ListAgents, ListSessionAgents, PauseAgent, ResumeAgent, RetryAgent,
-        RunAgent, TerminateAgent, WatchAgent,
+        CreateAgent, GetAgent, GetAgentProgress, GetAgentStatus, ListAgents, ListSessionAgents, PauseAgent,
+        ResumeAgent, RetryAgent, RunAgent, SendToAgent, TerminateAgent, WatchAgent,
     },
     exec::ExecInAgent,
     runs::RunResult,
@@ -32,6 +32,8 @@ pub fn mount(routes: &mut Routes) {
     routes.events(|call: Call<WatchAgent>| async move { watch_agent(&call) });
     routes.unary(|call: Call<ExecInAgent>| async move { call.context.exec(call.path.agent_id, call.body).await });
     routes.unary(|call: Call<GetAgentStatus>| async move { call.context.agent_status(&call.path.agent_id) });
+    routes.unary(|call: Call<GetAgentProgress>| async move { call.context.agent_progress(&call.path.agent_id) });
+    routes.unary(|call: Call<SendToAgent>| async move { call.context.send_input(call.path.agent_id, call.body).await });
     routes.unary(|call: Call<PauseAgent>| async move { call.context.pause_agent(call.path.agent_id).await });
     routes.unary(|call: Call<ResumeAgent>| async move { call.context.resume_agent(call.path.agent_id).await });
     routes.unary(|call: Call<RetryAgent>| async move { call.context.retry_agent(call.path.agent_id).await });

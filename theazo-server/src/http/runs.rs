@@ -2,7 +2,7 @@
 
 use theazo_api::{
     RunId,
-    runs::{CancelRun, GetRun, ListRuns, StartRun, StreamAgentRun, StreamRun, WaitForRun},
+    runs::{CancelRun, GetRun, ListRuns, StartRun, StreamAgentRun, StreamInSession, StreamRun, WaitForRun},
 };
 
 use super::{
@@ -19,6 +19,10 @@ use crate::{
 pub fn mount(routes: &mut Routes) {
     routes.unary(|call: Call<StartRun>| async move { call.context.start_run(call.path.session_id, call.body).await });
     routes.unary(|call: Call<ListRuns>| async move { call.context.list_runs(&call.path.session_id, &call.query) });
+    routes.events(|call: Call<StreamInSession>| async move {
+        let run_id = call.context.start_one_shot_run(call.path.session_id, call.body).await?;
+        follow_run(&call.context, &run_id, call.last_event_id)
+    });
     routes.events(|call: Call<StreamAgentRun>| async move {
         let (context, body) = (call.context, call.body);
         let run_id = context.start_agent_run(call.path.agent_id, body.task, body.max_cost).await?;

@@ -25,6 +25,28 @@ pub struct NewJob {
     pub due_at: Timestamp,
 }
 
+/// Which jobs a worker takes. Each lane has places of its own, so that however many programs run, somebody can still be
+/// told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// What may take long: runs and programs.
+    Work,
+    /// What is short and must not wait for them: pauses, endings, timers.
+    Control,
+}
+
+impl Lane {
+    /// Its jobs in the queue. The index is named: a lane must never look through the jobs of the other.
+    fn queued(self) -> &'static str {
+        match self {
+            Self::Work => "jobs INDEXED BY jobs_of_work WHERE state = 'queued' AND kind IN ('run', 'agent.command')",
+            Self::Control => {
+                "jobs INDEXED BY jobs_of_control WHERE state = 'queued' AND kind NOT IN ('run', 'agent.command')"
+            }
+        }
+    }
+}
+
 /// A job that a worker has.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -38,8 +60,10 @@ pub struct Job {
     pub subject: String,
     /// The particulars.
     pub payload: Value,
-    /// How often a worker took it before.
+    /// How often a worker took it before. It grows with each lease, so it tells a lease from a later one.
     pub attempts: i64,
+    /// Who leased it.
+    pub owner: String,
 }
 
 impl Tx<'_> {
@@ -71,13 +95,15 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Leases the jobs that are due, the longest due first.
-    pub fn lease_due(&self, owner: &str, now: Timestamp, limit: i64) -> Result<Vec<Job>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+    /// Leases the jobs of a lane that are due, the longest due first.
+    pub fn lease_due(&self, lane: Lane, owner: &str, now: Timestamp, limit: i64) -> Result<Vec<Job>, StoreError> {
+        let sql = format!(
             "UPDATE jobs SET state = 'leased', lease_owner = ?1, attempts = attempts + 1 WHERE id IN \
-             (SELECT id FROM jobs WHERE state = 'queued' AND due_at <= ?2 ORDER BY due_at LIMIT ?3) \
-             RETURNING id, tenant, kind, subject, payload, attempts - 1",
-        )?;
+             (SELECT id FROM {} AND due_at <= ?2 ORDER BY due_at LIMIT ?3) \
+             RETURNING id, tenant, kind, subject, payload, attempts - 1, lease_owner",
+            lane.queued()
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
         let jobs = statement.query_map((owner, now.as_millis(), limit), read_job)?;
         Ok(jobs.collect::<Result<_, _>>()?)
     }
@@ -92,26 +118,30 @@ impl Tx<'_> {
             .execute([except_owner])?)
     }
 
-    /// Ends a job, or queues it again if it was asked for again meanwhile.
-    pub fn finish(&self, id: &JobId, result: Option<&JobResult>) -> Result<(), StoreError> {
+    /// Ends a job, or queues it again if it was asked for again meanwhile. Who has lost the lease ends nothing, and is told
+    /// so.
+    pub fn finish(&self, job: &Job, result: Option<&JobResult>) -> Result<bool, StoreError> {
         let result = result.map(serde_json::to_string).transpose();
         let result = result.map_err(|source| StoreError::Document { kind: "job", source })?;
-        self.connection
+        let changed = self
+            .connection
             .prepare_cached(
                 "UPDATE jobs SET state = CASE again WHEN 1 THEN 'queued' ELSE 'done' END, again = 0, \
-                 lease_owner = NULL, result = ?2 WHERE id = ?1 AND state = 'leased'",
+                 lease_owner = NULL, result = ?4 \
+                 WHERE id = ?1 AND state = 'leased' AND lease_owner = ?2 AND attempts = ?3",
             )?
-            .execute((id.as_str(), result))?;
-        Ok(())
+            .execute((job.id.as_str(), &job.owner, job.attempts + 1, result))?;
+        Ok(changed > 0)
     }
 
     /// Gives a job back, to be done at another time.
-    pub fn postpone(&self, id: &JobId, due_at: Timestamp) -> Result<(), StoreError> {
+    pub fn postpone(&self, job: &Job, due_at: Timestamp) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "UPDATE jobs SET state = 'queued', lease_owner = NULL, due_at = ?2 WHERE id = ?1 AND state = 'leased'",
+                "UPDATE jobs SET state = 'queued', lease_owner = NULL, due_at = ?4 \
+                 WHERE id = ?1 AND state = 'leased' AND lease_owner = ?2 AND attempts = ?3",
             )?
-            .execute((id.as_str(), due_at.as_millis()))?;
+            .execute((job.id.as_str(), &job.owner, job.attempts + 1, due_at.as_millis()))?;
         Ok(())
     }
 
@@ -143,12 +173,18 @@ impl View<'_> {
             .transpose()
     }
 
-    /// When the next job in the queue is due.
-    pub fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let millis: Option<i64> = self
-            .connection
-            .prepare_cached("SELECT min(due_at) FROM jobs WHERE state = 'queued'")?
-            .query_row([], |row| row.get(0))?;
+    /// Whether a lease is still the present one of its job.
+    pub fn is_held(&self, job: &Job) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND state = 'leased' AND lease_owner = ?2 AND attempts = ?3)",
+        )?;
+        Ok(statement.query_row((job.id.as_str(), &job.owner, job.attempts + 1), |row| row.get(0))?)
+    }
+
+    /// When the next job of a lane is due.
+    pub fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+        let sql = format!("SELECT min(due_at) FROM {}", lane.queued());
+        let millis: Option<i64> = self.connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))?;
         Ok(millis.map(Timestamp::from_millis))
     }
 
@@ -183,5 +219,6 @@ fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
         subject: row.get(3)?,
         payload: serde_json::from_str(&payload).unwrap_or(Value::Null),
         attempts: row.get(5)?,
+        owner: row.get(6)?,
     })
 }

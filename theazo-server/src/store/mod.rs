@@ -29,7 +29,7 @@ use tokio::sync::watch;
 
 pub use events::{EventFilter, EventScope, StoredEvent};
 pub use idempotency::{Claim, Once};
-pub use jobs::{Job, JobResult, NewJob};
+pub use jobs::{Job, JobResult, Lane, NewJob};
 pub use keys::{ApiKeyRecord, World};
 pub use ledger::{Hold, Shortfall, Unit};
 pub use resources::{Document, Filter, Owner};
@@ -306,7 +306,8 @@ mod tests {
         drop(store);
 
         let reopened = Store::open(directory.path()).expect("it opens again");
-        let leased = reopened.write(|tx| tx.lease_due("worker", Timestamp::from_millis(1_000), 100)).await;
+        let now = Timestamp::from_millis(1_000);
+        let leased = reopened.write(move |tx| tx.lease_due(Lane::Control, "worker", now, 100)).await;
         assert_eq!((kept, leased.expect("they are leased").len()), (25, 25));
     }
 
@@ -331,19 +332,39 @@ mod tests {
         let now = Timestamp::from_millis(5);
 
         let leases = store.write(move |tx| {
-            let mut leases = Vec::new();
+            let lease = || tx.lease_due(Lane::Control, "worker", now, 10);
             tx.enqueue(&tenant, &job("one", 5))?;
-            leases.push(tx.lease_due("worker", now, 10)?.len());
-            leases.push(tx.lease_due("worker", now, 10)?.len());
+            let first = lease()?;
+            let meanwhile = lease()?;
             tx.enqueue(&tenant, &job("one", 5))?;
-            leases.push(tx.lease_due("worker", now, 10)?.len());
-            tx.finish(&JobId::from_suffix("one"), None)?;
-            leases.push(tx.lease_due("worker", now, 10)?.len());
-            tx.finish(&JobId::from_suffix("one"), None)?;
-            leases.push(tx.lease_due("worker", now, 10)?.len());
-            Ok::<_, StoreError>(leases)
+            let asked_again = lease()?;
+            tx.finish(&first[0], None)?;
+            let second = lease()?;
+            tx.finish(&second[0], None)?;
+            let leases = [first, meanwhile, asked_again, second, lease()?];
+            Ok::<_, StoreError>(leases.map(|jobs| jobs.len()))
         });
 
         assert_eq!(leases.await.expect("the store works"), [1, 0, 0, 1, 0]);
+    }
+
+    #[tokio::test]
+    async fn row_18_who_lost_a_lease_ends_nothing() {
+        let store = Store::in_memory().expect("it opens");
+        let tenant = Tenant::new("acct_1", World::Live);
+        let now = Timestamp::from_millis(5);
+
+        let outcome = store.write(move |tx| {
+            tx.enqueue(&tenant, &job("one", 5))?;
+            let zombie = tx.lease_due(Lane::Control, "first", now, 10)?.remove(0);
+            tx.release_leases("second")?;
+            let holder = tx.lease_due(Lane::Control, "second", now, 10)?.remove(0);
+            let held = [tx.is_held(&zombie)?, tx.is_held(&holder)?];
+            tx.postpone(&zombie, now)?;
+            let finished = [tx.finish(&zombie, None)?, tx.finish(&holder, None)?, tx.finish(&holder, None)?];
+            Ok::<_, StoreError>((held, finished))
+        });
+
+        assert_eq!(outcome.await.expect("the store works"), ([false, true], [false, true, false]));
     }
 }

@@ -1,0 +1,135 @@
+//! The queue, as a worker takes from it: jobs are leased as they come due, each lane into places of its own.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use theazo_api::Timestamp;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::Engine;
+use crate::{
+    app::AgentCommand,
+    error::{AppError, AppResult},
+    store::{Job, JobResult, Lane},
+};
+
+/// How many runs and programs a worker has at once. It bounds the memory that they take; the rest wait in the queue.
+const WORK_PLACES: usize = 512;
+
+/// How many short jobs a worker does at once.
+const CONTROL_PLACES: usize = 64;
+
+/// How long a job waits that the store refused to take further.
+const POSTPONE: Duration = Duration::from_secs(1);
+
+fn places(lane: Lane) -> usize {
+    match lane {
+        Lane::Work => WORK_PLACES,
+        Lane::Control => CONTROL_PLACES,
+    }
+}
+
+impl Engine {
+    pub(super) async fn lease_jobs(self: Arc<Self>, lane: Lane, stop: CancellationToken, tasks: TaskTracker) {
+        let places = Arc::new(Semaphore::new(places(lane)));
+        let mut commits = self.app.store.commits();
+        loop {
+            // A job that ends commits before it frees its place, so the place is what is waited for.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                free = places.acquire() => drop(free),
+            }
+            commits.mark_unchanged();
+            let (jobs, next_due) = match self.lease_due(lane, places.available_permits()).await {
+                Ok(leased) => leased,
+                Err(error) => {
+                    tracing::error!(%error, "cannot lease jobs");
+                    (Vec::new(), None)
+                }
+            };
+            let idle = jobs.is_empty();
+            for job in jobs {
+                let Ok(place) = places.clone().acquire_owned().await else { return };
+                let engine = self.clone();
+                let stop = stop.clone();
+                tasks.spawn(async move {
+                    // A job that is stopped stays leased: the next process takes it over.
+                    stop.run_until_cancelled_owned(engine.work_or_give_up(job)).await;
+                    drop(place);
+                });
+            }
+            if idle {
+                let clock = self.app.clock.clone();
+                let due = async {
+                    match next_due {
+                        Some(time) => clock.reached(time).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    changed = commits.changed() => if changed.is_err() { return },
+                    () = due => {}
+                }
+            } else if stop.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    async fn lease_due(&self, lane: Lane, places: usize) -> AppResult<(Vec<Job>, Option<Timestamp>)> {
+        let now = self.app.clock.now();
+        let next_due = self.app.store.read(|view| Ok::<_, AppError>(view.next_due(lane)?))?;
+        let limit = i64::try_from(places).unwrap_or(i64::MAX);
+        match next_due {
+            Some(time) if time <= now => {
+                let owner = self.owner.clone();
+                let lease = move |tx: &crate::store::Tx<'_>| Ok::<_, AppError>(tx.lease_due(lane, &owner, now, limit)?);
+                Ok((self.app.store.write(lease).await?, None))
+            }
+            next_due => Ok((Vec::new(), next_due)),
+        }
+    }
+
+    /// Does a job. A bug that panics ends what the job was for, so that nobody waits for it for ever.
+    async fn work_or_give_up(self: Arc<Self>, job: Job) {
+        let work = AssertUnwindSafe(self.clone().work(job.clone())).catch_unwind().await;
+        if work.is_ok() {
+            return;
+        }
+        let error = AppError::internal(format!("the job `{}` of kind `{}` panicked", job.id, job.kind));
+        if job.kind == "run" {
+            let run_id = theazo_api::RunId::from(job.subject.as_str());
+            if let Err(error) = self.fail_run(&job.tenant, &run_id, job.attempts, error.clone()).await {
+                tracing::error!(%error, "a run whose job panicked cannot be ended");
+            }
+        }
+        self.finish(&job, AgentCommand::is_job(&job.kind).then_some(Err(error))).await;
+    }
+
+    pub(super) async fn finish(&self, job: &Job, result: Option<JobResult>) {
+        let ended = job.clone();
+        let finished = self.app.store.write(move |tx| Ok::<_, AppError>(tx.finish(&ended, result.as_ref())?)).await;
+        match finished {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(job = %job.id, "another worker has a job that this one did"),
+            Err(error) => {
+                tracing::error!(job = %job.id, %error, "a job's end cannot be stored");
+                self.postpone(job).await;
+            }
+        }
+    }
+
+    /// Gives back a job that the store refused to take further, for example because the disk is full.
+    pub(super) async fn postpone(&self, job: &Job) {
+        loop {
+            // The machine's own time: a disk that fills up and empties does not follow a test's clock.
+            tokio::time::sleep(POSTPONE).await;
+            let (job, now) = (job.clone(), self.app.clock.now());
+            if self.app.store.write(move |tx| Ok::<_, AppError>(tx.postpone(&job, now)?)).await.is_ok() {
+                return;
+            }
+        }
+    }
+}
