@@ -24,7 +24,7 @@ enum Ending {
     /// Somebody else paused or ended it.
     Stopped,
     /// It is completed, and its agent is free or has ended.
-    Released(AgentRecord),
+    Released(Box<AgentRecord>),
 }
 
 impl Engine {
@@ -68,13 +68,13 @@ impl Engine {
                 tx.update(&owner, &run)?;
                 tx.append(&owner, now, &run.scope(), &Event::RunCompleted { result })?;
                 release_agent(tx, &owner, &mut agent, now)?;
-                Ok(Ending::Released(agent))
+                Ok(Ending::Released(Box::new(agent)))
             })
             .await?;
         match ended.unwrap_or(Ending::Stopped) {
             Ending::GoesOn => return Ok(Step::Done),
             Ending::Stopped => {}
-            Ending::Released(agent) => self.after_release(Some(agent)).await,
+            Ending::Released(agent) => self.after_release(Some(*agent)).await,
         }
         Ok(Step::Stopped)
     }
