@@ -10,7 +10,7 @@ mod limits;
 mod providers;
 mod published;
 mod quickstart;
-mod secrets;
 mod runs;
+mod secrets;
 mod timers;
 mod tools;

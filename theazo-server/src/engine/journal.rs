@@ -242,11 +242,8 @@ mod tests {
             kind: DEFAULT_INPUT.to_owned(),
             metadata: None,
         };
-        let requested = Event::ModelRequested {
-            step: 0,
-            model: "offline".to_owned(),
-            reservation: ReservationId::from("res_1"),
-        };
+        let requested =
+            Event::ModelRequested { step: 0, model: "offline".to_owned(), reservation: ReservationId::from("res_1") };
         let said = |journal: &Journal| {
             let texts = journal.conversation().map(|message| match message {
                 Message::User(text) => text,
