@@ -157,7 +157,7 @@ async fn compute_minutes_are_limited_to_the_tick() {
     assert_eq!((status.used, status.remaining, status.percentage), (2.0, 0.0, 100.0));
     assert_eq!(agent.status().await.expect("it is told").status.as_str(), "paused");
     let usage = session.usage().await.expect("it is reported");
-    assert_eq!((usage.compute_minutes, usage.cost.to_micro_cents()), (2.0, 1_400_000));
+    assert_eq!((usage.compute_minutes, usage.cost.to_micro_cents()), (2.0, 1_000_000));
 }
 
 #[tokio::test]

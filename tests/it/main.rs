@@ -2,6 +2,7 @@
 
 mod agents;
 mod bad_input;
+mod budgets;
 mod compute;
 mod coverage;
 mod crash;
@@ -14,3 +15,4 @@ mod runs;
 mod secrets;
 mod timers;
 mod tools;
+mod usage;

@@ -32,6 +32,13 @@ pub fn minutes(count: u64) -> std::time::Duration {
     std::time::Duration::from_secs(60 * count)
 }
 
+/// A client of a plane in this process.
+pub fn client_of(plane: &theazo_server::ControlPlane, key: &str) -> theazo::Theazo {
+    let config = theazo::Config::with_api_key(key);
+    let transport = theazo::transport::Transport::to_plane(plane, config).expect("the key is good");
+    theazo::Theazo::over(transport)
+}
+
 /// A test plane with clients of three kinds.
 pub struct Worlds {
     /// The live key of the first account.
@@ -49,11 +56,7 @@ impl Worlds {
     pub async fn start() -> Self {
         let plane = theazo_server::ControlPlane::start(theazo_server::PlaneConfig::test()).await.expect("it starts");
         let other_key = plane.create_account("another").await.expect("it is made");
-        let client = |key: &str| {
-            let config = theazo::Config::with_api_key(key);
-            let transport = theazo::transport::Transport::to_plane(&plane, config).expect("the key is good");
-            theazo::Theazo::over(transport)
-        };
+        let client = |key: &str| client_of(&plane, key);
         let live_key = plane.live_key().expect("the plane is new");
         let test_key = plane.test_key().expect("the plane is new");
         Self { ours: client(live_key), theirs: client(&other_key), test: client(test_key), plane }

@@ -19,23 +19,20 @@ endpoints! {
     ///
     /// An account that never chose a plan has the plan `free` in the state `active`.
     GetSubscription: Get "/v1/billing/subscription" => "billing.getSubscription",
-        response: BillingSubscription,
-        with { planned: true };
+        response: BillingSubscription;
 
     /// Makes a page on which a person pays for a plan, and returns its address.
     CreateCheckout: Post "/v1/billing/checkout" => "billing.createCheckout",
         body: BillingCheckoutOpts, response: BillingPage,
-        with { positional: &["plan", "successUrl", "cancelUrl"], status: 201, planned: true };
+        with { positional: &["plan", "successUrl", "cancelUrl"], status: 201 };
 
     /// Returns the address of the page on which a person changes the plan, the payment method and the invoices.
     GetBillingPortal: Get "/v1/billing/portal" => "billing.getPortalUrl",
-        response: BillingPage,
-        with { planned: true };
+        response: BillingPage;
 
     /// Tells how many credits the account has left.
     GetCreditBalance: Get "/v1/billing/credits" => "billing.getCreditBalance",
-        response: CreditBalance,
-        with { planned: true };
+        response: CreditBalance;
 }
 
 open_enum! {
@@ -146,6 +143,8 @@ pub struct BillingPage {
 }
 
 /// How many credits the account has left. A credit is one cent.
+///
+/// Credits are a budget: what they do not cover is refused with `session_limit_exceeded` before it is spent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", rename_all = "camelCase")]
@@ -158,6 +157,9 @@ pub struct CreditBalance {
     pub cost: Cost,
     /// What was consumed since midnight, UTC.
     pub consumed_today: Cost,
+    /// Whether the account was never given credits, so that they do not limit it; `credits` is then as large as it can be.
+    #[serde(default)]
+    pub unlimited: bool,
 }
 
 compatible!(CreditBalance by functions);

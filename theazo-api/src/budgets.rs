@@ -19,47 +19,46 @@ endpoints! {
     /// before it is spent.
     SetBudget: Post "/v1/billing/budget" => "billing.setBudget",
         body: BillingBudgetConfig, response: BillingBudgetStatus,
-        with { positional: &["config"], strict: &[""], repeat: Repeat::Idempotent, planned: true };
+        with { positional: &["config"], strict: &[""], repeat: Repeat::Idempotent };
 
     /// Reports the budget of the whole account and how far it is used. Fails with `not_found` if none is set.
     GetBudget: Get "/v1/billing/budget" => "billing.getBudget",
-        response: BillingBudgetStatus,
-        with { planned: true };
+        response: BillingBudgetStatus;
 
     /// Removes the budget of the whole account. What each user may spend stays limited as it is.
     DeleteBudget: Delete "/v1/billing/budget" => "billing.deleteBudget",
-        with { status: 204, reply: Reply::Empty, ours: true, planned: true };
+        with { status: 204, reply: Reply::Empty, ours: true };
 
     /// Sets the budget that each end user has who has none of its own, in place of the one before.
     SetUserBudget: Post "/v1/billing/user-budget" => "billing.setUserBudget",
         body: BillingBudgetConfig, response: BillingBudgetConfig,
-        with { positional: &["config"], strict: &[""], repeat: Repeat::Idempotent, planned: true };
+        with { positional: &["config"], strict: &[""], repeat: Repeat::Idempotent };
 
     /// Fetches the budget that each end user has who has none of its own. Fails with `not_found` if none is set.
     GetUserBudget: Get "/v1/billing/user-budget" => "billing.getUserBudget",
         response: BillingBudgetConfig,
-        with { ours: true, planned: true };
+        with { ours: true };
 
     /// Removes the budget that each end user has who has none of its own.
     DeleteUserBudget: Delete "/v1/billing/user-budget" => "billing.deleteUserBudget",
-        with { status: 204, reply: Reply::Empty, ours: true, planned: true };
+        with { status: 204, reply: Reply::Empty, ours: true };
 
     /// Sets the budget of one end user, in place of the one before and of the default for every user.
     SetBudgetOfUser: Put "/v1/billing/user-budgets/{userId}" => "billing.setBudgetOfUser",
         path: UserPath, body: BillingBudgetConfig, response: BillingBudgetStatus,
-        with { positional: &["config"], strict: &[""], ours: true, planned: true };
+        with { positional: &["config"], strict: &[""], ours: true };
 
     /// Reports the budget of one end user and how far it is used, the default for every user if it has none of its own.
     ///
     /// Fails with `not_found` if neither is set.
     GetBudgetOfUser: Get "/v1/billing/user-budgets/{userId}" => "billing.getBudgetOfUser",
         path: UserPath, response: BillingBudgetStatus,
-        with { ours: true, planned: true };
+        with { ours: true };
 
     /// Removes the budget of one end user, who then has the default for every user.
     DeleteBudgetOfUser: Delete "/v1/billing/user-budgets/{userId}" => "billing.deleteBudgetOfUser",
         path: UserPath,
-        with { status: 204, reply: Reply::Empty, ours: true, planned: true };
+        with { status: 204, reply: Reply::Empty, ours: true };
 }
 
 /// A budget: what may be spent in a month, in a day, or both, by the UTC calendar.

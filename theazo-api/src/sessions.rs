@@ -395,6 +395,12 @@ pub struct UsageReport {
     pub model_cost: Cost,
     /// The part that orchestration cost.
     pub orchestration_cost: Cost,
+    /// The part that storage cost.
+    #[serde(default = "no_cost")]
+    pub storage_cost: Cost,
+    /// Gigabytes times hours that snapshots and files of the session were kept.
+    #[serde(default)]
+    pub gb_hours: f64,
     /// Minutes that sandboxes ran.
     pub compute_minutes: f64,
     /// Calls of models.
@@ -403,6 +409,10 @@ pub struct UsageReport {
     pub active_agents: i64,
     /// Agents that were ever created.
     pub total_agents_created: i64,
+}
+
+fn no_cost() -> Cost {
+    Cost::from_micro_cents(0)
 }
 
 #[cfg(test)]

@@ -244,6 +244,8 @@ open_enum! {
         Compute = "compute",
         /// The control plane's own work.
         Orchestration = "orchestration",
+        /// Snapshots and files that were kept.
+        Storage = "storage",
     }
 }
 
@@ -261,7 +263,7 @@ pub struct Charge {
     /// The end user; empty in an anonymous session.
     #[serde(default)]
     pub user_id: String,
-    /// The session.
+    /// The session; empty for files that belong to none.
     pub session_id: String,
     /// The agent.
     #[serde(default)]

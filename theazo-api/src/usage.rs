@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     check::{Check, Problems},
     endpoint::endpoints,
-    id::{RunId, SessionId},
+    id::{ReservationId, RunId, SessionId},
     money::Cost,
     open_enum::open_enum,
     page::Page,
@@ -44,7 +44,7 @@ endpoints! {
     /// The sum of their exact amounts is what the totals of the same time say.
     ListLedger: Get "/v1/usage/ledger" => "usage.ledger",
         query: LedgerFilters, response: Page<LedgerEntry>,
-        with { ours: true, planned: true };
+        with { ours: true };
 }
 
 open_enum! {
@@ -52,7 +52,7 @@ open_enum! {
     UsagePeriod {
         /// Since midnight.
         Today = "today",
-        /// Since seven days ago.
+        /// Since midnight seven days ago.
         Week = "week",
         /// Since the first of the month.
         Month = "month",
@@ -373,6 +373,15 @@ pub struct LedgerEntry {
     /// The minutes that a sandbox ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compute_minutes: Option<f64>,
+    /// The gigabytes times hours that something was stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gb_hours: Option<f64>,
+    /// The reservation that held the money back until it was known how much it would be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation_id: Option<ReservationId>,
+    /// What the reservation held back: the most that could be spent. What was not spent was given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Cost>,
     /// When it was spent.
     pub at: Timestamp,
 }

@@ -5,6 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use theazo_api::{Secret, Timestamp};
 use theazo_sandbox::Runtimes;
 
+use crate::spending::RateCard;
+
 /// What a control plane is made of. The default lives in memory, has the system's clock and local sandboxes.
 #[derive(Debug, Clone, Default)]
 pub struct PlaneConfig {
@@ -25,6 +27,11 @@ pub struct PlaneConfig {
     /// The keys that the secrets in the store are sealed with: 32 bytes in base64, or several separated by commas, the newest
     /// first. If absent, a key is made and kept in the data directory, in a file that its owner alone can read.
     pub master_key: Option<Secret>,
+    /// What it asks for what it does; the published rate card by default.
+    pub rates: RateCard,
+    /// The credits that every account begins with, in cents. Without it an account is limited by credits only once it was
+    /// given some.
+    pub credits: Option<i64>,
 }
 
 /// What a test plane is made of.
@@ -51,6 +58,20 @@ impl PlaneConfig {
     #[must_use]
     pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.data_directory = Some(directory.into());
+        self
+    }
+
+    /// Asks this for what it does.
+    #[must_use]
+    pub fn rates(mut self, rates: RateCard) -> Self {
+        self.rates = rates;
+        self
+    }
+
+    /// Gives every account so many credits to begin with. A credit is one cent.
+    #[must_use]
+    pub fn credits(mut self, credits: i64) -> Self {
+        self.credits = Some(credits);
         self
     }
 

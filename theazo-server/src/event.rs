@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use theazo_api::{
-    ErrorDetail, Isolation, ReservationId, RunResult, SessionLimits, ToolCall, testing::Charge, usage::TokenUsage,
+    BillingBudgetConfig, BudgetEventData, Cost, ErrorDetail, Isolation, ReservationId, RunResult, SessionLimits,
+    ToolCall, testing::Charge, usage::TokenUsage,
 };
 
 macro_rules! events {
@@ -103,7 +104,32 @@ events! {
     FileWritten { path: String, bytes: i64 } = "file.written",
 
     /// Something was charged.
-    Charged { charge: Charge, tokens: TokenUsage, milliseconds: i64 } = "charged",
+    Charged {
+        charge: Charge,
+        tokens: TokenUsage,
+        milliseconds: i64,
+        #[serde(default)]
+        byte_hours: i64,
+        #[serde(default)]
+        model: String,
+        #[serde(default)]
+        reservation: Option<ReservedAmount>,
+    } = "charged",
+    /// A budget of the account, of each user or of one user was set, or removed.
+    BudgetChanged { of: String, config: Option<BillingBudgetConfig> } = "budget.changed",
+    /// So much of a budget is spent that an alert was to be given.
+    BudgetAlert { data: BudgetEventData } = "budget.alert",
+    /// An account was given credits; `granted` is what it was given in all, in micro-cents.
+    CreditsGranted { cost: Cost, granted: i64 } = "credits.granted",
+}
+
+/// What was held back for a charge before it was known how much it would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservedAmount {
+    /// The reservation.
+    pub id: ReservationId,
+    /// How much, in micro-cents.
+    pub micro_cents: i64,
 }
 
 /// What is said to an agent, where nobody says what it is.

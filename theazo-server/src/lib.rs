@@ -25,5 +25,6 @@ mod vault;
 
 pub use config::{PlaneConfig, TestConfig};
 pub use http::ConnectionReset;
-pub use plane::{ControlPlane, StartError, create_key_in, rotate_master_key_in};
+pub use plane::{ControlPlane, StartError, create_key_in, grant_credits_in, rotate_master_key_in};
+pub use spending::RateCard;
 pub use theazo_sandbox::Runtimes;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    app::{App, FirstKeys, NewKey, ProviderInfo},
+    app::{App, FirstKeys, NewKey, ProviderInfo, begin_with_credits, grant_credits},
     clock::Clock,
     compute::{LocalConfig, LocalProvider, Provider, SimulatedProvider},
     config::PlaneConfig,
@@ -18,7 +18,7 @@ use crate::{
     vault::{MasterKeySource, Vault, VaultError, rotate_master_key},
 };
 use axum::Router;
-use theazo_api::Secret;
+use theazo_api::{MICRO_CENTS_PER_CENT, Secret, Timestamp};
 
 /// A control plane could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,9 @@ pub enum StartError {
     /// What it found in its store cannot be continued.
     #[error("the control plane cannot start: {0}")]
     Recovery(#[from] AppError),
+    /// Its rate card or its credits cannot be meant.
+    #[error("{0}")]
+    Money(String),
     /// There is no such provider.
     #[error("there is no provider `{0}`; there is `local` and `simulated`")]
     UnknownProvider(String),
@@ -57,6 +60,13 @@ impl ControlPlane {
     ///
     /// When the data directory cannot be used, or another control plane is using it.
     pub async fn start(config: PlaneConfig) -> Result<Self, StartError> {
+        config.rates.check().map_err(StartError::Money)?;
+        if config.credits.is_some_and(|credits| !(0..=theazo_api::MAX_CENTS).contains(&credits)) {
+            return Err(StartError::Money(format!(
+                "the credits of an account must be from 0 to {}",
+                theazo_api::MAX_CENTS
+            )));
+        }
         let store = match &config.data_directory {
             Some(directory) => Store::open(directory)?,
             None => Store::in_memory()?,
@@ -96,9 +106,12 @@ impl ControlPlane {
         let scripted = Arc::new(ScriptedModel::default());
         let offline: Arc<dyn Model> = Arc::new(OfflineModel { pace: config.offline_pace });
         let live: Arc<dyn Model> = if config.test.is_some() { scripted.clone() } else { offline.clone() };
+        let (credits, started_at) = (config.credits, clock.now());
+        store.write(move |tx| begin_with_credits(tx, credits, started_at)).await?;
         let keys = FirstKeys::ensure(&store, clock.now()).await?;
         let models = vec!["offline".to_owned()];
-        let app = Arc::new(App { store, clock, vault, providers: known, default_provider, models });
+        let rates = config.rates;
+        let app = Arc::new(App { store, clock, vault, providers: known, default_provider, models, rates });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted)));
         let rules = AddressRules { allow_private: config.allow_private_targets };
         let toolbox = Toolbox::new(OutboundClient::new(Guard::new(rules)));
@@ -150,6 +163,16 @@ impl ControlPlane {
         &self.app
     }
 
+    /// Gives an account credits, the first one if none is named, and lets go on what stands still for want of them. A
+    /// credit is worth a cent. Returns how many the account was ever given.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such account, the number is not positive or absurd, or the store fails.
+    pub async fn grant_credits(&self, account_id: Option<&str>, credits: i64) -> Result<i64, StartError> {
+        grant(&self.app.store, account_id, credits, self.app.clock.now()).await
+    }
+
     /// Stops: every sandbox ends, and runs that are under way are continued by the next plane on the same directory.
     pub async fn shutdown(self) {
         self.worker.stop().await;
@@ -179,6 +202,26 @@ pub async fn rotate_master_key_in(directory: &std::path::Path, given: Option<Sec
     let store = Store::open_beside(directory)?;
     let source = given.map_or_else(|| MasterKeySource::in_directory(directory), MasterKeySource::Given);
     Ok(rotate_master_key(&store, &source).await?)
+}
+
+/// Gives an account in a data directory credits, the first one if none is named, whether a control plane is using it or
+/// not. A credit is worth a cent. Returns how many the account was ever given.
+///
+/// # Errors
+///
+/// When the directory cannot be used, there is no such account, or the number is not positive or absurd.
+pub async fn grant_credits_in(
+    directory: &std::path::Path,
+    account_id: Option<&str>,
+    credits: i64,
+) -> Result<i64, StartError> {
+    grant(&Store::open_beside(directory)?, account_id, credits, Clock::system().now()).await
+}
+
+async fn grant(store: &Store, account_id: Option<&str>, credits: i64, now: Timestamp) -> Result<i64, StartError> {
+    let account_id = account_id.map(str::to_owned);
+    let granted = store.write(move |tx| grant_credits(tx, account_id, credits, now)).await?;
+    Ok(granted / MICRO_CENTS_PER_CENT)
 }
 
 fn local(config: &PlaneConfig, state_directory: PathBuf) -> LocalProvider {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use theazo_api::{AgentData, RunData, RunId, SessionData, Timestamp};
 
 use crate::{
+    spending::{Payer, RateCard},
     store::{Document, EventScope, Owner},
     vault::Sealed,
 };
@@ -33,8 +34,8 @@ pub struct SealedProviders {
 
 impl SessionRecord {
     /// Whose budget its spending counts on: the user's, or its own in an anonymous session.
-    pub fn payer(&self) -> &str {
-        if self.data.user_id.is_empty() { self.data.id.as_str() } else { &self.data.user_id }
+    pub fn payer(&self) -> Payer<'_> {
+        Payer::of(&self.data.user_id, self.data.id.as_str())
     }
 
     /// What its events are about.
@@ -112,6 +113,20 @@ pub struct Meter {
     pub reservation: theazo_api::ReservationId,
     /// When the tick began.
     pub since: Timestamp,
+    /// What a minute of compute costs, as agreed when it began: a new rate card does not change it.
+    #[serde(default = "usual_compute_rate")]
+    pub compute_per_minute: i64,
+    /// What a minute of orchestration costs.
+    #[serde(default = "usual_orchestration_rate")]
+    pub orchestration_per_minute: i64,
+}
+
+fn usual_compute_rate() -> i64 {
+    RateCard::default().compute_per_minute
+}
+
+fn usual_orchestration_rate() -> i64 {
+    RateCard::default().orchestration_per_minute
 }
 
 impl AgentRecord {

@@ -58,6 +58,9 @@ export function readUsageReport(value: Arrived): types.UsageReport {
   readCost(value.computeCost);
   readCost(value.modelCost);
   readCost(value.orchestrationCost);
+  value.storageCost ??= {"amount":0,"currency":"usd","microCents":0};
+  readCost(value.storageCost);
+  value.gbHours ??= 0.0;
   return value;
 }
 
@@ -1149,6 +1152,10 @@ export function readLedgerEntry(value: Arrived): types.LedgerEntry {
   value.model ??= "";
   value.tokens ??= null;
   value.computeMinutes ??= null;
+  value.gbHours ??= null;
+  value.reservationId ??= null;
+  value.reserved ??= null;
+  if (value.reserved) readCost(value.reserved);
   return value;
 }
 
@@ -1162,6 +1169,7 @@ export function readBillingSubscription(value: Arrived): types.BillingSubscripti
 export function readCreditBalance(value: Arrived): types.CreditBalance {
   readCost(value.cost);
   readCost(value.consumedToday);
+  value.unlimited ??= false;
   return value;
 }
 

@@ -341,6 +341,10 @@ export interface UsageReport {
   modelCost: Cost;
   /** The part that orchestration cost. */
   orchestrationCost: Cost;
+  /** The part that storage cost. */
+  storageCost: Cost;
+  /** Gigabytes times hours that snapshots and files of the session were kept. */
+  gbHours: number;
   /** Minutes that sandboxes ran. */
   computeMinutes: number;
   /** Calls of models. */
@@ -5320,7 +5324,7 @@ export interface GuardrailViolationFilters {
  * A period that ends now, by the UTC calendar. One of these; a later version may know more:
  *
  * - `today`: Since midnight.
- * - `week`: Since seven days ago.
+ * - `week`: Since midnight seven days ago.
  * - `month`: Since the first of the month.
  */
 export type UsagePeriod =
@@ -6259,6 +6263,12 @@ export interface LedgerEntry {
   tokens: TokenUsage | null;
   /** The minutes that a sandbox ran. */
   computeMinutes: number | null;
+  /** The gigabytes times hours that something was stored. */
+  gbHours: number | null;
+  /** The reservation that held the money back until it was known how much it would be. */
+  reservationId: ReservationId | null;
+  /** What the reservation held back: the most that could be spent. What was not spent was given back. */
+  reserved: Cost | null;
   /** When it was spent. */
   at: string;
 }
@@ -6279,6 +6289,9 @@ export type LedgerKind =
   | "storage"
   | "adjustment"
   | (string & {});
+
+/** A reservation in the ledger. Its id starts with `rsv_`. */
+export type ReservationId = string;
 
 /** The account's subscription. */
 export interface BillingSubscription {
@@ -6343,7 +6356,11 @@ export interface BillingPage {
   url: string;
 }
 
-/** How many credits the account has left. A credit is one cent. */
+/**
+ * How many credits the account has left. A credit is one cent.
+ *
+ * Credits are a budget: what they do not cover is refused with `session_limit_exceeded` before it is spent.
+ */
 export interface CreditBalance {
   /** Credits that are left, rounded half up; below zero where overages are allowed. Exactly: `cost`. */
   credits: number;
@@ -6353,6 +6370,10 @@ export interface CreditBalance {
   cost: Cost;
   /** What was consumed since midnight, UTC. */
   consumedToday: Cost;
+  /**
+   * Whether the account was never given credits, so that they do not limit it; `credits` is then as large as it can be.
+   */
+  unlimited: boolean;
 }
 
 /** A budget: what may be spent in a month, in a day, or both, by the UTC calendar. */
@@ -6798,7 +6819,7 @@ export interface Charge {
   cost: Cost;
   /** The end user; empty in an anonymous session. */
   userId: string;
-  /** The session. */
+  /** The session; empty for files that belong to none. */
   sessionId: string;
   /** The agent. */
   agentId: string;
@@ -6816,11 +6837,13 @@ export interface Charge {
  * - `model`: A call of a model.
  * - `compute`: A sandbox that ran.
  * - `orchestration`: The control plane's own work.
+ * - `storage`: Snapshots and files that were kept.
  */
 export type ChargeKind =
   | "model"
   | "compute"
   | "orchestration"
+  | "storage"
   | (string & {});
 
 /** The body of an error answer. */

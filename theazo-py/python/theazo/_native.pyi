@@ -546,6 +546,12 @@ class UsageReport:
     def orchestration_cost(self) -> Cost:
         """The part that orchestration cost."""
     @property
+    def storage_cost(self) -> Cost:
+        """The part that storage cost."""
+    @property
+    def gb_hours(self) -> float:
+        """Gigabytes times hours that snapshots and files of the session were kept."""
+    @property
     def compute_minutes(self) -> float:
         """Minutes that sandboxes ran."""
     @property
@@ -4359,6 +4365,17 @@ class LedgerEntry:
     def compute_minutes(self) -> float | None:
         """The minutes that a sandbox ran."""
     @property
+    def gb_hours(self) -> float | None:
+        """The gigabytes times hours that something was stored."""
+    @property
+    def reservation_id(self) -> str | None:
+        """The reservation that held the money back until it was known how much it would be."""
+    @property
+    def reserved(self) -> Cost | None:
+        """What the reservation held back: the most that could be spent. What was not spent was
+        given back.
+        """
+    @property
     def at(self) -> datetime:
         """When it was spent."""
     def to_dict(self) -> dict[str, Any]: ...
@@ -4410,7 +4427,11 @@ class BillingPage:
 
 @final
 class CreditBalance:
-    """How many credits the account has left. A credit is one cent."""
+    """How many credits the account has left. A credit is one cent.
+
+    Credits are a budget: what they do not cover is refused with `session_limit_exceeded`
+    before it is spent.
+    """
 
     @property
     def credits(self) -> int:
@@ -4426,6 +4447,11 @@ class CreditBalance:
     @property
     def consumed_today(self) -> Cost:
         """What was consumed since midnight, UTC."""
+    @property
+    def unlimited(self) -> bool:
+        """Whether the account was never given credits, so that they do not limit it; `credits`
+        is then as large as it can be.
+        """
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
     @staticmethod
@@ -4834,7 +4860,7 @@ class Charge:
         """The end user; empty in an anonymous session."""
     @property
     def session_id(self) -> str:
-        """The session."""
+        """The session; empty for files that belong to none."""
     @property
     def agent_id(self) -> str:
         """The agent."""

@@ -1572,6 +1572,7 @@ ChargeKindValue = Union[
         "model",
         "compute",
         "orchestration",
+        "storage",
     ],
     str,
 ]
@@ -2502,7 +2503,7 @@ class UsagePeriod:
     TODAY: Final = "today"
     """Since midnight."""
     WEEK: Final = "week"
-    """Since seven days ago."""
+    """Since midnight seven days ago."""
     MONTH: Final = "month"
     """Since the first of the month."""
 
@@ -2861,6 +2862,8 @@ class ChargeKind:
     """A sandbox that ran."""
     ORCHESTRATION: Final = "orchestration"
     """The control plane's own work."""
+    STORAGE: Final = "storage"
+    """Snapshots and files that were kept."""
 
 
 class SessionLimitsDict(TypedDict, total=False):

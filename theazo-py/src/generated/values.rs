@@ -388,6 +388,7 @@ text!(
     DailyPeriod,
     ExportFormat,
     LedgerKind,
+    ReservationId,
     SubscriptionId,
     BillingPlan,
     SubscriptionStatus,
@@ -1299,6 +1300,18 @@ impl UsageReport {
         self.0.orchestration_cost.to_python(py)
     }
 
+    /// The part that storage cost.
+    #[getter]
+    fn storage_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.storage_cost.to_python(py)
+    }
+
+    /// Gigabytes times hours that snapshots and files of the session were kept.
+    #[getter]
+    fn gb_hours<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.gb_hours.to_python(py)
+    }
+
     /// Minutes that sandboxes ran.
     #[getter]
     fn compute_minutes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -1352,6 +1365,8 @@ impl UsageReport {
                 ("compute_cost", self.compute_cost(py)?),
                 ("model_cost", self.model_cost(py)?),
                 ("orchestration_cost", self.orchestration_cost(py)?),
+                ("storage_cost", self.storage_cost(py)?),
+                ("gb_hours", self.gb_hours(py)?),
                 ("compute_minutes", self.compute_minutes(py)?),
                 ("model_calls", self.model_calls(py)?),
                 ("active_agents", self.active_agents(py)?),
@@ -11057,6 +11072,24 @@ impl LedgerEntry {
         self.0.compute_minutes.to_python(py)
     }
 
+    /// The gigabytes times hours that something was stored.
+    #[getter]
+    fn gb_hours<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.gb_hours.to_python(py)
+    }
+
+    /// The reservation that held the money back until it was known how much it would be.
+    #[getter]
+    fn reservation_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.reservation_id.to_python(py)
+    }
+
+    /// What the reservation held back: the most that could be spent. What was not spent was given back.
+    #[getter]
+    fn reserved<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.reserved.to_python(py)
+    }
+
     /// When it was spent.
     #[getter]
     fn at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -11099,6 +11132,9 @@ impl LedgerEntry {
                 ("model", self.model(py)?),
                 ("tokens", self.tokens(py)?),
                 ("compute_minutes", self.compute_minutes(py)?),
+                ("gb_hours", self.gb_hours(py)?),
+                ("reservation_id", self.reservation_id(py)?),
+                ("reserved", self.reserved(py)?),
                 ("at", self.at(py)?),
             ],
         )
@@ -11224,6 +11260,8 @@ impl BillingPage {
 }
 
 /// How many credits the account has left. A credit is one cent.
+///
+/// Credits are a budget: what they do not cover is refused with `session_limit_exceeded` before it is spent.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
 pub struct CreditBalance(pub api::CreditBalance);
@@ -11252,6 +11290,13 @@ impl CreditBalance {
     #[getter]
     fn consumed_today<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.consumed_today.to_python(py)
+    }
+
+    /// Whether the account was never given credits, so that they do not limit it; `credits` is then as large as it can
+    /// be.
+    #[getter]
+    fn unlimited<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.unlimited.to_python(py)
     }
 
     /// The value as a dict, with the names of the wire.
@@ -11283,6 +11328,7 @@ impl CreditBalance {
                 ("currency", self.currency(py)?),
                 ("cost", self.cost(py)?),
                 ("consumed_today", self.consumed_today(py)?),
+                ("unlimited", self.unlimited(py)?),
             ],
         )
     }
@@ -12329,7 +12375,7 @@ impl Charge {
         self.0.user_id.to_python(py)
     }
 
-    /// The session.
+    /// The session; empty for files that belong to none.
     #[getter]
     fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.session_id.to_python(py)

@@ -18,8 +18,7 @@ use crate::{
     event::Event,
     random,
     records::{AgentRecord, PausedBy, SessionRecord},
-    spending::total_charged,
-    store::{EventFilter, Filter, Tenant, Tx, View},
+    store::{Filter, Tenant, Tx, UsageOf, View},
 };
 
 impl Context {
@@ -95,8 +94,7 @@ impl Context {
     pub fn agent_status(&self, id: &AgentId) -> AppResult<AgentStatusInfo> {
         self.app.store.read(|view| {
             let agent = find_agent(view, &self.tenant, id)?;
-            let filter = EventFilter { agent_id: Some(id.to_string()), ..EventFilter::default() };
-            let totals = total_charged(view, &self.tenant, filter)?;
+            let totals = view.usage(&self.tenant, UsageOf::Agent(id.as_str()))?;
             Ok(AgentStatusInfo {
                 status: agent.data.status,
                 duration: human_duration(self.app.clock.now().since(agent.data.created_at)),

@@ -121,6 +121,13 @@ pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
             let exact = charge.cost.to_micro_cents();
             (Debug, System, format!("charged {cents} cents ({exact} micro-cents) for {}", charge.kind))
         }
+        Event::BudgetChanged { of, config: Some(_) } => (Info, System, format!("budget of {of} set")),
+        Event::BudgetChanged { of, config: None } => (Info, System, format!("budget of {of} removed")),
+        Event::BudgetAlert { data } => {
+            let percent = data.threshold * 100.0;
+            (Warn, System, format!("{percent} percent of the budget of the {} are spent: {}", data.period, data.spent))
+        }
+        Event::CreditsGranted { cost, .. } => (Info, System, format!("credits granted: {cost}")),
     };
     let mut metadata = Map::from_iter([("event".to_owned(), json!(stored.event.kind()))]);
     if !stored.scope.run_id.is_empty() {

@@ -3,11 +3,15 @@
 //! Nothing here waits for a worker by calling it: work is a job, and what came of it is read from the store.
 
 mod agents;
+mod billing;
+mod budgets;
 mod commands;
 mod credentials;
+mod credits;
 mod files;
 mod input;
 mod keys;
+mod ledger;
 mod logs;
 mod pages;
 mod progress;
@@ -17,6 +21,7 @@ mod secrets;
 mod session_providers;
 mod sessions;
 mod usage;
+mod usage_export;
 
 use std::sync::{Arc, OnceLock};
 
@@ -26,16 +31,18 @@ use self::session_providers::own_compute;
 use crate::{
     clock::Clock,
     error::{AppError, AppResult},
+    spending::RateCard,
     store::{Claim, Store, Tenant, World},
     vault::Vault,
 };
 
 pub use agents::{check_room, check_session, find_agent};
 pub use commands::{AgentCommand, FileCommand};
+pub use credits::{begin_with_credits, grant_credits};
 pub use keys::{FirstKeys, NewKey};
 pub use logs::log_entry;
 pub use runs::{RunEnd, continue_run, end_run, find_run, run_event, run_job};
-pub use sessions::{expiry_job, find_session};
+pub use sessions::{change_session, expiry_job, find_session};
 
 /// What every operation needs.
 pub struct App {
@@ -51,6 +58,8 @@ pub struct App {
     pub default_provider: String,
     /// The models that can be asked; the first is the default.
     pub models: Vec<String>,
+    /// What the plane asks for what it does.
+    pub rates: RateCard,
 }
 
 /// A compute provider, as the operations know it.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// How many items a page has where the caller does not say.
-const DEFAULT_LIMIT: i64 = 20;
+pub(super) const DEFAULT_LIMIT: i64 = 20;
 
 const NO_CURSOR: &str = "is not the `cursor` of a page";
 

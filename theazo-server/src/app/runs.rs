@@ -19,8 +19,7 @@ use crate::{
     event::Event,
     random,
     records::{AgentRecord, RunRecord},
-    spending::total_charged,
-    store::{EventFilter, Filter, NewJob, Once, StoredEvent, Tenant, Tx, View},
+    store::{Filter, NewJob, Once, StoredEvent, Tenant, Tx, UsageOf, View},
 };
 
 /// How long a worker may take to let go of an agent whose run is over.
@@ -226,8 +225,7 @@ impl Context {
 /// A run with what it cost so far; one that is over has that in its record.
 fn with_cost_so_far(view: &View<'_>, tenant: &Tenant, mut run: RunData) -> AppResult<RunData> {
     if !run.status.is_terminal() {
-        let filter = EventFilter { run_id: Some(run.id.to_string()), ..EventFilter::default() };
-        run.cost = Cost::from_micro_cents(total_charged(view, tenant, filter)?.total());
+        run.cost = Cost::from_micro_cents(view.usage(tenant, UsageOf::Run(run.id.as_str()))?.total());
     }
     Ok(run)
 }
@@ -262,8 +260,7 @@ pub fn end_run(tx: &Tx<'_>, tenant: &Tenant, run: &mut RunRecord, end: RunEnd, n
     run.data.error = Some(error);
     run.data.completed_at = Some(now);
     // The bill so far; what the last step and the sandbox add comes when the worker frees what it holds.
-    let charged = EventFilter { run_id: Some(run.data.id.to_string()), ..EventFilter::default() };
-    run.data.cost = Cost::from_micro_cents(total_charged(tx, tenant, charged)?.total());
+    run.data.cost = Cost::from_micro_cents(tx.usage(tenant, UsageOf::Run(run.data.id.as_str()))?.total());
     tx.update(tenant, run)?;
     tx.append(tenant, now, &run.scope(), &event)?;
     tx.enqueue(tenant, &run_job(&run.data.id, now))?;

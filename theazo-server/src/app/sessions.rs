@@ -22,8 +22,8 @@ use crate::{
     event::Event,
     random,
     records::{AgentRecord, PausedBy, SessionRecord},
-    spending::{compute_scope, payer_scope, total_charged},
-    store::{EventFilter, Filter, NewJob, Tenant, Tx, View},
+    spending::{compute_scope, cost_parts, payer_scope},
+    store::{Filter, NewJob, Tenant, Tx, UsageOf, View},
 };
 
 impl Context {
@@ -178,58 +178,9 @@ impl Context {
     }
 
     async fn change_session(&self, id: SessionId, wanted: SessionStatus) -> AppResult<SessionData> {
-        let context = self.clone();
-        let (data, jobs) = self
-            .app
-            .store
-            .write(move |tx| {
-                let now = context.app.clock.now();
-                let mut record = find_session(tx, &context.tenant, &id)?;
-                if record.data.status == wanted {
-                    return Ok((record.data, Vec::new()));
-                }
-                if record.data.status == SessionStatus::Terminated {
-                    return Err(AppError::conflict(format!("the session `{id}` has ended")));
-                }
-                let agents = agents_of(tx, &context.tenant, &record)?;
-                let (event, command) = match wanted {
-                    SessionStatus::Paused => {
-                        record.data.paused_at = Some(now);
-                        (Event::SessionPaused {}, AgentCommand::Pause { by: PausedBy::Session })
-                    }
-                    SessionStatus::Active => {
-                        record.data.paused_at = None;
-                        (Event::SessionResumed {}, AgentCommand::Resume { by: PausedBy::Session })
-                    }
-                    _ => {
-                        record.data.terminated_at = Some(now);
-                        record.providers = None;
-                        forget_secrets_of(tx, &context.tenant, &id)?;
-                        let reason = "asked for".to_owned();
-                        (Event::SessionTerminated { reason }, AgentCommand::Terminate)
-                    }
-                };
-                record.data.status = wanted;
-                tx.update(&context.tenant, &record)?;
-                tx.append(&context.tenant, now, &record.scope(), &event)?;
-                let mut jobs = Vec::new();
-                for agent in agents {
-                    let concerned = match command {
-                        AgentCommand::Pause { .. } => agent.paused_by.is_none(),
-                        AgentCommand::Resume { .. } => agent.paused_by == Some(PausedBy::Session),
-                        _ => true,
-                    };
-                    if concerned {
-                        jobs.push(command.enqueue(tx, &context.tenant, &agent, now)?);
-                    }
-                }
-                if record.data.status == SessionStatus::Active {
-                    // The limit may have been raised meanwhile.
-                    resume_after_limit(tx, &context.tenant, &record, now)?;
-                }
-                Ok::<_, AppError>((record.data, jobs))
-            })
-            .await?;
+        let (clock, tenant) = (self.app.clock.clone(), self.tenant.clone());
+        let changed = self.app.store.write(move |tx| change_session(tx, &tenant, &id, wanted, clock.now()));
+        let (data, jobs) = changed.await?;
         run_commands(self, jobs).await?;
         Ok(data)
     }
@@ -238,15 +189,16 @@ impl Context {
     pub fn session_usage(&self, id: &SessionId) -> AppResult<UsageReport> {
         self.app.store.read(|view| {
             find_session(view, &self.tenant, id)?;
-            let filter = EventFilter { session_id: Some(id.to_string()), ..EventFilter::default() };
-            let totals = total_charged(view, &self.tenant, filter)?;
-            let [compute_cost, model_cost, orchestration_cost] = totals.parts();
+            let totals = view.usage(&self.tenant, UsageOf::Session(id.as_str()))?;
+            let [compute_cost, model_cost, orchestration_cost, storage_cost] = cost_parts(&totals);
             let all = Filter { session_id: Some(id.to_string()), ..Filter::default() };
             Ok(UsageReport {
                 cost: theazo_api::Cost::from_micro_cents(totals.total()),
                 compute_cost,
                 model_cost,
                 orchestration_cost,
+                storage_cost,
+                gb_hours: totals.gigabyte_hours(),
                 compute_minutes: totals.minutes(),
                 model_calls: totals.model_calls,
                 active_agents: active_agents(view, &self.tenant, id)?,
@@ -304,7 +256,7 @@ impl Context {
     }
 }
 
-fn percentage(used: f64, limit: f64) -> f64 {
+pub(super) fn percentage(used: f64, limit: f64) -> f64 {
     if limit > 0.0 { (used / limit * 100.0).min(100.0) } else { 100.0 }
 }
 
@@ -321,6 +273,60 @@ pub fn active_agents(view: &View<'_>, tenant: &Tenant, session_id: &SessionId) -
         ..Filter::default()
     };
     Ok(view.count::<AgentRecord>(tenant, &filter)?)
+}
+
+/// Pauses, resumes or ends a session, and asks for the same of its agents.
+pub fn change_session(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    id: &SessionId,
+    wanted: SessionStatus,
+    now: theazo_api::Timestamp,
+) -> AppResult<(SessionData, Vec<JobId>)> {
+    let mut record = find_session(tx, tenant, id)?;
+    if record.data.status == wanted {
+        return Ok((record.data, Vec::new()));
+    }
+    if record.data.status == SessionStatus::Terminated {
+        return Err(AppError::conflict(format!("the session `{id}` has ended")));
+    }
+    let agents = agents_of(tx, tenant, &record)?;
+    let (event, command) = match wanted {
+        SessionStatus::Paused => {
+            record.data.paused_at = Some(now);
+            (Event::SessionPaused {}, AgentCommand::Pause { by: PausedBy::Session })
+        }
+        SessionStatus::Active => {
+            record.data.paused_at = None;
+            (Event::SessionResumed {}, AgentCommand::Resume { by: PausedBy::Session })
+        }
+        _ => {
+            record.data.terminated_at = Some(now);
+            record.providers = None;
+            forget_secrets_of(tx, tenant, id)?;
+            let reason = "asked for".to_owned();
+            (Event::SessionTerminated { reason }, AgentCommand::Terminate)
+        }
+    };
+    record.data.status = wanted;
+    tx.update(tenant, &record)?;
+    tx.append(tenant, now, &record.scope(), &event)?;
+    let mut jobs = Vec::new();
+    for agent in agents {
+        let concerned = match command {
+            AgentCommand::Pause { .. } => agent.paused_by.is_none(),
+            AgentCommand::Resume { .. } => agent.paused_by == Some(PausedBy::Session),
+            _ => true,
+        };
+        if concerned {
+            jobs.push(command.enqueue(tx, tenant, &agent, now)?);
+        }
+    }
+    if record.data.status == SessionStatus::Active {
+        // The limit may have been raised meanwhile.
+        resume_after_limit(tx, tenant, &record, now)?;
+    }
+    Ok((record.data, jobs))
 }
 
 /// The agents of a session that have not ended.

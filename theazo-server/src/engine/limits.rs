@@ -1,15 +1,15 @@
 //! What happens when a limit is reached: the session's agents stand still, and their runs wait.
 
-use theazo_api::{AgentId, AgentStatus, RunStatus};
+use theazo_api::{AgentId, AgentStatus, RunStatus, SessionId, SessionStatus};
 
 use super::Engine;
 use crate::{
-    app::{RunEnd, end_run, find_run, find_session},
+    app::{RunEnd, change_session, end_run, find_run, find_session},
     error::{AppError, AppResult},
     event::Event,
-    records::{AgentRecord, PausedBy},
-    spending::{RUN_LIMIT, stop_meter},
-    store::{Filter, Shortfall, Tenant, Tx},
+    records::{AgentRecord, PausedBy, SessionRecord},
+    spending::{PauseForBudget, RUN_LIMIT, stop_meter},
+    store::{Filter, Job, Shortfall, StoreError, Tenant, Tx},
 };
 
 /// The agents that were stopped, and why.
@@ -91,5 +91,41 @@ impl Engine {
             }
         }
         stopped.error
+    }
+
+    /// Pauses the sessions that the alert of a budget is to pause, one by one: an account may have many.
+    pub(super) async fn pause_for_budget(&self, job: &Job) {
+        let whose = match serde_json::from_value(job.payload.clone()) {
+            Ok(whose) => whose,
+            Err(error) => return tracing::error!(%error, "an alert does not say which sessions it pauses"),
+        };
+        let active = |user_id| Filter { user_id, statuses: vec!["active".to_owned()], ..Filter::default() };
+        let list = |filter: Filter| {
+            let found = self.app.store.read(|view| view.list::<SessionRecord>(&job.tenant, &filter));
+            found.map(|found| found.into_iter().map(|(_, session)| session.data.id).collect())
+        };
+        let listed: Result<Vec<SessionId>, StoreError> = match whose {
+            PauseForBudget::All => list(active(None)),
+            PauseForBudget::User(user_id) => list(active(Some(user_id))),
+            PauseForBudget::Session(id) => Ok(vec![SessionId::from(id)]),
+        };
+        let session_ids = listed.unwrap_or_else(|error| {
+            tracing::error!(%error, "the sessions cannot be listed that an alert pauses");
+            Vec::new()
+        });
+        for id in session_ids {
+            let (clock, tenant, session_id) = (self.app.clock.clone(), job.tenant.clone(), id.clone());
+            let paused = self.app.store.write(move |tx| {
+                // It may have ended since.
+                let session = find_session(tx, &tenant, &session_id)?;
+                if session.data.status == SessionStatus::Active {
+                    change_session(tx, &tenant, &session_id, SessionStatus::Paused, clock.now())?;
+                }
+                Ok::<_, AppError>(())
+            });
+            if let Err(error) = paused.await {
+                tracing::error!(session = %id, %error, "a session cannot be paused as an alert asks for");
+            }
+        }
     }
 }

@@ -29,7 +29,8 @@ use crate::{
     compute::Provider,
     error::{AppError, AppResult},
     model::Model,
-    store::{Job, Lane, Tenant, World},
+    spending::PauseForBudget,
+    store::{Amounts, Job, Lane, Tenant, World},
 };
 
 pub use timers::TIMERS;
@@ -105,7 +106,7 @@ impl Engine {
             {
                 // Since its last tick nobody knows how long the sandbox ran: that is not charged.
                 if let Some(meter) = agent.meter.take() {
-                    tx.settle(&meter.reservation, 0, 0)?;
+                    tx.settle(&meter.reservation, Amounts::default())?;
                     tx.update(&tenant, &agent)?;
                 }
             }
@@ -134,6 +135,10 @@ impl Engine {
                 commands::Done::Finished => return,
                 commands::Done::Outcome(outcome) => Some(outcome),
             },
+            PauseForBudget::JOB => {
+                self.pause_for_budget(&job).await;
+                None
+            }
             "plane.maintain" => {
                 self.maintain(&tenant).await;
                 None

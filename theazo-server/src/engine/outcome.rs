@@ -13,8 +13,8 @@ use crate::{
     error::{AppError, AppResult},
     event::Event,
     records::{AgentRecord, RunRecord},
-    spending::{start_meter, stop_meter, total_charged},
-    store::{EventFilter, Tenant, Tx},
+    spending::{RateCard, start_meter, stop_meter},
+    store::{Tenant, Tx, UsageOf},
 };
 
 /// What became of a run that was to be completed.
@@ -39,6 +39,7 @@ impl Engine {
     ) -> AppResult<Step> {
         let (clock, owner) = (self.app.clock.clone(), tenant.clone());
         let (read_up_to, tool_calls) = (journal.read_up_to(), journal.tool_calls.clone());
+        let rates = self.app.rates;
         let ended = self
             .write_held(tenant, run, move |tx, mut run| {
                 let now = clock.now();
@@ -67,7 +68,7 @@ impl Engine {
                 run.data.result = Some(result.clone());
                 tx.update(&owner, &run)?;
                 tx.append(&owner, now, &run.scope(), &Event::RunCompleted { result })?;
-                release_agent(tx, &owner, &mut agent, now)?;
+                release_agent(tx, &owner, &mut agent, &rates, now)?;
                 Ok(Ending::Released(Box::new(agent)))
             })
             .await?;
@@ -88,6 +89,7 @@ impl Engine {
         })?;
         self.settle_lost_call(tenant, &run, &agent).await?;
         let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), run_id.clone());
+        let rates = self.app.rates;
         let ended = self
             .app
             .store
@@ -101,7 +103,7 @@ impl Engine {
                 let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
                 run.data.cost = close_bill(tx, &owner, &run, &mut agent, now)?;
                 tx.update(&owner, &run)?;
-                release_agent(tx, &owner, &mut agent, now)?;
+                release_agent(tx, &owner, &mut agent, &rates, now)?;
                 Ok::<_, AppError>(Some(agent))
             })
             .await?;
@@ -113,6 +115,7 @@ impl Engine {
     /// Frees what an ended run still holds.
     pub(super) async fn free_agent(&self, tenant: &Tenant, run_id: &RunId) -> AppResult<()> {
         let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), run_id.clone());
+        let rates = self.app.rates;
         let ended = self
             .app
             .store
@@ -122,7 +125,7 @@ impl Engine {
                 let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
                 run.data.cost = close_bill(tx, &owner, &run, &mut agent, now)?;
                 tx.update(&owner, &run)?;
-                release_agent(tx, &owner, &mut agent, now)?;
+                release_agent(tx, &owner, &mut agent, &rates, now)?;
                 Ok::<_, AppError>(Some(agent))
             })
             .await?;
@@ -146,12 +149,17 @@ fn close_bill(
     now: Timestamp,
 ) -> AppResult<Cost> {
     stop_meter(tx, tenant, agent, now)?;
-    let filter = EventFilter { run_id: Some(run.data.id.to_string()), ..EventFilter::default() };
-    Ok(Cost::from_micro_cents(total_charged(tx, tenant, filter)?.total()))
+    Ok(Cost::from_micro_cents(tx.usage(tenant, UsageOf::Run(run.data.id.as_str()))?.total()))
 }
 
 /// Lets an agent wait for its next run, or ends it if it had just this one.
-fn release_agent(tx: &Tx<'_>, tenant: &Tenant, agent: &mut AgentRecord, now: Timestamp) -> AppResult<()> {
+fn release_agent(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    agent: &mut AgentRecord,
+    rates: &RateCard,
+    now: Timestamp,
+) -> AppResult<()> {
     agent.current_run = None;
     if agent.has_ended() {
         return Ok(tx.update(tenant, agent)?);
@@ -165,7 +173,7 @@ fn release_agent(tx: &Tx<'_>, tenant: &Tenant, agent: &mut AgentRecord, now: Tim
         agent.data.status = AgentStatus::Ready;
     }
     if agent.data.status == AgentStatus::Ready {
-        match start_meter(tx, tenant, agent, now)? {
+        match start_meter(tx, tenant, agent, rates, now)? {
             Ok(()) if agent.meter.is_some() => tx.enqueue(tenant, &meter_job(agent, now))?,
             Ok(()) => {}
             Err(shortfall) => {

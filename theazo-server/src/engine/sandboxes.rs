@@ -159,7 +159,7 @@ impl Engine {
 
     /// Starts the meter of an agent, or stops the session's agents if a limit is reached.
     pub(super) async fn meter_agent(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<()> {
-        let clock = self.app.clock.clone();
+        let (clock, rates) = (self.app.clock.clone(), self.app.rates);
         let (owner, id) = (tenant.clone(), agent_id.clone());
         let stopped = self
             .app
@@ -167,7 +167,7 @@ impl Engine {
             .write(move |tx| {
                 let now = clock.now();
                 let mut agent = find_agent(tx, &owner, &id)?;
-                match start_meter(tx, &owner, &mut agent, now)? {
+                match start_meter(tx, &owner, &mut agent, &rates, now)? {
                     Ok(()) => {
                         tx.update(&owner, &agent)?;
                         if agent.meter.is_some() {

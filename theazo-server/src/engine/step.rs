@@ -11,11 +11,11 @@ use super::{
 use crate::{
     app::{find_agent, find_run, find_session},
     error::{AppError, AppResult},
-    event::{Event, RequestedCall},
+    event::{Event, RequestedCall, ReservedAmount},
     model::{Message, ModelChunk, ModelError, ModelRequest, Price, estimate_tokens, price_of},
     records::{AgentRecord, RunRecord},
     spending::{NewCharge, RUN_LIMIT, is_charged, record_charge, reserve_step},
-    store::{Tenant, Tx},
+    store::{Amounts, Tenant, Tx},
 };
 
 /// How many tokens a model may write in one call.
@@ -229,7 +229,7 @@ impl Engine {
                 let run = find_run(tx, &tenant, &run_id)?;
                 match price {
                     Some(price) => settle(tx, &tenant, &run, step, (&reservation, charged, price), provider, now),
-                    None => Ok(tx.settle(&reservation, 0, 0).map(drop)?),
+                    None => Ok(tx.settle(&reservation, Amounts::default()).map(drop)?),
                 }
             })
             .await
@@ -249,19 +249,23 @@ fn settle(
     if !is_charged(tenant) {
         return Ok(());
     }
-    let Some(micro_cents) = tx.settle(reservation, price.of(tokens), 0)? else { return Ok(()) };
-    if micro_cents == 0 && tokens == TokenUsage::default() {
+    let Some(settled) = tx.settle(reservation, Amounts::money(price.of(tokens)))? else { return Ok(()) };
+    if settled.spent.money == 0 && tokens == TokenUsage::default() {
         return Ok(());
     }
+    let agent = find_agent(tx, tenant, &run.data.agent_id)?;
     let scope = run.scope();
     let charge = NewCharge {
         id: format!("{reservation}-step{step}"),
         kind: ChargeKind::Model,
-        micro_cents,
+        micro_cents: settled.spent.money,
         scope: &scope,
         provider,
+        model: &agent.data.model,
         tokens,
         milliseconds: 0,
+        byte_hours: 0,
+        reservation: Some(ReservedAmount { id: reservation.clone(), micro_cents: settled.reserved.money }),
     };
     Ok(record_charge(tx, tenant, now, charge)?)
 }

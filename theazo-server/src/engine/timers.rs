@@ -79,7 +79,7 @@ impl Engine {
 
     pub(super) async fn tick_meter(&self, tenant: &Tenant, agent_id: &str) {
         let (owner, agent_id) = (tenant.clone(), AgentId::from(agent_id));
-        let clock = self.app.clock.clone();
+        let (clock, rates) = (self.app.clock.clone(), self.app.rates);
         let ticked = self.app.store.write(move |tx| {
             let now = clock.now();
             let mut agent = find_agent(tx, &owner, &agent_id)?;
@@ -91,7 +91,7 @@ impl Engine {
                 return Ok(None);
             }
             stop_meter(tx, &owner, &mut agent, now)?;
-            match start_meter(tx, &owner, &mut agent, now)? {
+            match start_meter(tx, &owner, &mut agent, &rates, now)? {
                 Ok(()) => {
                     tx.update(&owner, &agent)?;
                     tx.enqueue(&owner, &meter_job(&agent, now))?;

@@ -4,6 +4,7 @@
 //! here, once for all of them.
 
 mod agents;
+mod billing;
 mod body;
 mod encode;
 mod error;
@@ -51,6 +52,7 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
     secrets::mount(&mut routes);
     logs::mount(&mut routes);
     usage::mount(&mut routes);
+    billing::mount(&mut routes);
     health::mount(&mut routes);
     planned::mount(&mut routes);
     if is_test {

@@ -1,6 +1,6 @@
 //! Usage.
 
-use theazo_api::usage::{ExportUsage, GetDailyUsage, GetProviderUsage, GetUsageSummary, GetUserUsage};
+use theazo_api::usage::{ExportUsage, GetDailyUsage, GetProviderUsage, GetUsageSummary, GetUserUsage, ListLedger};
 
 use super::mount::{Call, Routes};
 
@@ -12,4 +12,5 @@ pub fn mount(routes: &mut Routes) {
     routes.unary(|call: Call<GetDailyUsage>| async move { call.context.daily_usage(&call.query) });
     routes.unary(|call: Call<GetProviderUsage>| async move { call.context.provider_usage(call.query.period.as_ref()) });
     routes.unary(|call: Call<ExportUsage>| async move { call.context.export_usage(&call.query) });
+    routes.unary(|call: Call<ListLedger>| async move { call.context.list_ledger(call.query) });
 }

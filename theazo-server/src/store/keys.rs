@@ -90,6 +90,12 @@ impl View<'_> {
         Ok(statement.query_row([], |row| row.get(0))?)
     }
 
+    /// Whether there is an account with this id.
+    pub fn has_account(&self, account_id: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM api_keys WHERE account_id = ?1)";
+        Ok(self.connection.prepare_cached(sql)?.query_row([account_id], |row| row.get(0))?)
+    }
+
     /// The first account of the plane.
     pub fn first_account(&self) -> Result<Option<String>, StoreError> {
         let mut statement =

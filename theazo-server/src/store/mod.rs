@@ -11,6 +11,7 @@ mod keys;
 mod ledger;
 mod meta;
 mod resources;
+mod usage;
 mod writer;
 
 use std::{
@@ -31,8 +32,9 @@ pub use events::{EventFilter, EventScope, StoredEvent};
 pub use idempotency::{Claim, Once};
 pub use jobs::{Job, JobResult, Lane, NewJob};
 pub use keys::{ApiKeyRecord, World};
-pub use ledger::{Hold, Shortfall, Unit};
+pub use ledger::{Amounts, Budget, Limit, Shortfall, Unit};
 pub use resources::{Document, Filter, Owner};
+pub use usage::{Totals, UsageOf};
 
 use writer::Writer;
 
@@ -88,6 +90,11 @@ impl Tenant {
     /// The owner as it is stored.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The account.
+    pub fn account_id(&self) -> &str {
+        self.text.rsplit_once('/').map_or(&*self.text, |(account_id, _)| account_id)
     }
 
     /// The world.
@@ -240,7 +247,7 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(128);
     connection.execute_batch(include_str!("schema.sql"))?;
-    Ok(())
+    writer::run_alone(connection, |tx| tx.make_usage_if_absent())
 }
 
 /// A panic in a closure leaves no half-made state behind: its transaction was rolled back.

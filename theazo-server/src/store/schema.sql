@@ -37,6 +37,9 @@ CREATE INDEX IF NOT EXISTS events_by_session ON events (tenant, session_id, sequ
 CREATE INDEX IF NOT EXISTS events_by_agent ON events (tenant, agent_id, sequence);
 CREATE INDEX IF NOT EXISTS events_by_run ON events (tenant, run_id, sequence);
 CREATE INDEX IF NOT EXISTS charges_by_time ON events (tenant, at) WHERE kind = 'charged';
+CREATE INDEX IF NOT EXISTS charges_by_place ON events (tenant, sequence) WHERE kind = 'charged';
+CREATE INDEX IF NOT EXISTS charges_by_session ON events (tenant, session_id, sequence) WHERE kind = 'charged';
+CREATE INDEX IF NOT EXISTS charges_by_user ON events (tenant, user_id, sequence) WHERE kind = 'charged';
 
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
@@ -61,13 +64,42 @@ CREATE TABLE IF NOT EXISTS budgets (
     scope TEXT PRIMARY KEY,
     spent INTEGER NOT NULL CHECK (spent >= 0),
     reserved INTEGER NOT NULL CHECK (reserved >= 0)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS reservations (
+CREATE TABLE IF NOT EXISTS holds (
     id TEXT PRIMARY KEY,
-    holds TEXT NOT NULL,
+    -- How much of which budgets, as JSON.
+    held TEXT NOT NULL,
     expires_at INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
+
+-- The alerts of budgets that were given. A scope names its period, so there is one for each period and threshold.
+CREATE TABLE IF NOT EXISTS budget_alerts (
+    scope TEXT NOT NULL,
+    -- In millionths of the budget.
+    threshold INTEGER NOT NULL,
+    PRIMARY KEY (scope, threshold)
+) STRICT, WITHOUT ROWID;
+
+-- Sums of the charges in the event log, kept in the transaction of each charge.
+CREATE TABLE IF NOT EXISTS usage (
+    tenant TEXT NOT NULL,
+    -- Of what: the account, a user, a session, an agent, a run or a provider.
+    kind TEXT NOT NULL,
+    -- The day in UTC; empty where all days are one sum.
+    day TEXT NOT NULL,
+    id TEXT NOT NULL,
+    compute INTEGER NOT NULL,
+    model INTEGER NOT NULL,
+    orchestration INTEGER NOT NULL,
+    storage INTEGER NOT NULL,
+    milliseconds INTEGER NOT NULL,
+    model_calls INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    byte_hours INTEGER NOT NULL,
+    PRIMARY KEY (tenant, kind, day, id)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS idempotency (
     tenant TEXT NOT NULL,

@@ -1,0 +1,264 @@
+//! Sums of charges, by whom and by day, so that a report reads a few rows however much was charged.
+//!
+//! They are a view of the event log: each charge adds to them in its own transaction, and they can be made from the log
+//! again.
+
+use rusqlite::{OptionalExtension, Row, ToSql};
+use theazo_api::{testing::ChargeKind, usage::TokenUsage};
+
+use super::{StoreError, Tenant, Tx, View};
+use crate::event::Event;
+
+/// Of what a sum is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageOf<'a> {
+    /// All of the tenant.
+    Account,
+    /// An end user.
+    User(&'a str),
+    /// A session.
+    Session(&'a str),
+    /// An agent.
+    Agent(&'a str),
+    /// A run.
+    Run(&'a str),
+    /// A provider of sandboxes or models.
+    Provider(&'a str),
+}
+
+impl<'a> UsageOf<'a> {
+    /// The name of the kind and the id, as they are stored.
+    fn key(self) -> (&'static str, &'a str) {
+        match self {
+            Self::Account => ("account", ""),
+            Self::User(id) => ("user", id),
+            Self::Session(id) => ("session", id),
+            Self::Agent(id) => ("agent", id),
+            Self::Run(id) => ("run", id),
+            Self::Provider(id) => ("provider", id),
+        }
+    }
+
+    /// Whether there is a sum for each day. A session, an agent and a run end; of those one sum is kept.
+    fn is_daily(self) -> bool {
+        matches!(self, Self::Account | Self::User(_) | Self::Provider(_))
+    }
+}
+
+/// Sums of charges: amounts in micro-cents, and what was counted for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Sandboxes.
+    pub compute: i64,
+    /// Models.
+    pub model: i64,
+    /// Orchestration.
+    pub orchestration: i64,
+    /// Storage.
+    pub storage: i64,
+    /// How long sandboxes ran, in milliseconds.
+    pub milliseconds: i64,
+    /// Calls of models.
+    pub model_calls: i64,
+    /// Tokens of models.
+    pub tokens: TokenUsage,
+    /// Bytes times hours that were stored.
+    pub byte_hours: i64,
+}
+
+impl Totals {
+    /// What one charge comes to; nothing if the event is not a charge.
+    pub fn of_event(event: &Event) -> Self {
+        let Event::Charged { charge, tokens, milliseconds, byte_hours, .. } = event else { return Self::default() };
+        let mut totals =
+            Self { milliseconds: *milliseconds, tokens: *tokens, byte_hours: *byte_hours, ..Self::default() };
+        let micro_cents = charge.cost.to_micro_cents();
+        match charge.kind {
+            ChargeKind::Model => (totals.model, totals.model_calls) = (micro_cents, 1),
+            ChargeKind::Compute => totals.compute = micro_cents,
+            ChargeKind::Storage => totals.storage = micro_cents,
+            _ => totals.orchestration = micro_cents,
+        }
+        totals
+    }
+
+    /// Adds others to these.
+    pub fn add(&mut self, other: &Self) {
+        self.compute += other.compute;
+        self.model += other.model;
+        self.orchestration += other.orchestration;
+        self.storage += other.storage;
+        self.milliseconds += other.milliseconds;
+        self.model_calls += other.model_calls;
+        self.tokens.input += other.tokens.input;
+        self.tokens.output += other.tokens.output;
+        self.byte_hours += other.byte_hours;
+    }
+
+    /// How long sandboxes ran, in minutes.
+    pub fn minutes(&self) -> f64 {
+        self.milliseconds as f64 / 60_000.0
+    }
+
+    /// Gigabytes times hours that were stored.
+    pub fn gigabyte_hours(&self) -> f64 {
+        self.byte_hours as f64 / 1e9
+    }
+
+    /// What it all cost.
+    pub fn total(&self) -> i64 {
+        self.compute + self.model + self.orchestration + self.storage
+    }
+
+    /// Reads the columns of a row that begin at `first`.
+    fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        let column = |offset: usize| row.get(first + offset);
+        Ok(Self {
+            compute: column(0)?,
+            model: column(1)?,
+            orchestration: column(2)?,
+            storage: column(3)?,
+            milliseconds: column(4)?,
+            model_calls: column(5)?,
+            tokens: TokenUsage { input: column(6)?, output: column(7)? },
+            byte_hours: column(8)?,
+        })
+    }
+}
+
+/// The columns of [`Totals`], in the order in which it reads them.
+const COLUMNS: &str = "compute, model, orchestration, storage, milliseconds, model_calls, input_tokens, output_tokens, \
+                       byte_hours";
+
+impl Tx<'_> {
+    /// Adds a charge to the sums of all that it is about. Other events add nothing.
+    pub fn add_usage(&self, tenant: &Tenant, event: &Event) -> Result<(), StoreError> {
+        let Event::Charged { charge, .. } = event else { return Ok(()) };
+        let totals = Totals::of_event(event);
+        let today = charge.at.day();
+        let sums: Vec<(&str, &str, &str)> = [
+            UsageOf::Account,
+            UsageOf::User(&charge.user_id),
+            UsageOf::Session(&charge.session_id),
+            UsageOf::Agent(&charge.agent_id),
+            UsageOf::Run(&charge.run_id),
+            UsageOf::Provider(&charge.provider),
+        ]
+        .into_iter()
+        .filter(|of| *of == UsageOf::Account || !of.key().1.is_empty())
+        .map(|of| {
+            let (kind, id) = of.key();
+            (kind, if of.is_daily() { today.as_str() } else { "" }, id)
+        })
+        .collect();
+        // The numbered values are the same in each row.
+        let rows: Vec<String> = (0..sums.len())
+            .map(|index| {
+                let (kind, day, id) = (11 + 3 * index, 12 + 3 * index, 13 + 3 * index);
+                format!("(?1, ?{kind}, ?{day}, ?{id}, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")
+            })
+            .collect();
+        let sql = format!(
+            "INSERT INTO usage VALUES {} ON CONFLICT (tenant, kind, day, id) DO UPDATE SET \
+             compute = compute + excluded.compute, model = model + excluded.model, \
+             orchestration = orchestration + excluded.orchestration, storage = storage + excluded.storage, \
+             milliseconds = milliseconds + excluded.milliseconds, model_calls = model_calls + excluded.model_calls, \
+             input_tokens = input_tokens + excluded.input_tokens, \
+             output_tokens = output_tokens + excluded.output_tokens, byte_hours = byte_hours + excluded.byte_hours",
+            rows.join(", ")
+        );
+        let owner = tenant.as_str();
+        let mut values: Vec<&dyn ToSql> = vec![
+            &owner,
+            &totals.compute,
+            &totals.model,
+            &totals.orchestration,
+            &totals.storage,
+            &totals.milliseconds,
+            &totals.model_calls,
+            &totals.tokens.input,
+            &totals.tokens.output,
+            &totals.byte_hours,
+        ];
+        for (kind, day, id) in &sums {
+            values.extend([kind as &dyn ToSql, day, id]);
+        }
+        self.connection.prepare_cached(&sql)?.execute(&values[..])?;
+        Ok(())
+    }
+
+    /// Makes the sums from the log, in a store that was written before they were kept.
+    pub(super) fn make_usage_if_absent(&self) -> Result<(), StoreError> {
+        let sql = "SELECT NOT EXISTS (SELECT 1 FROM usage) AND EXISTS (SELECT 1 FROM events WHERE kind = 'charged')";
+        let is_absent: bool = self.connection.query_row(sql, [], |row| row.get(0))?;
+        if !is_absent {
+            return Ok(());
+        }
+        let mut statement =
+            self.connection.prepare("SELECT tenant, body FROM events WHERE kind = 'charged' ORDER BY sequence")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (tenant, body): (String, String) = (row.get(0)?, row.get(1)?);
+            let event: Event =
+                serde_json::from_str(&body).map_err(|source| StoreError::Document { kind: "event", source })?;
+            self.add_usage(&Tenant::parse(&tenant), &event)?;
+        }
+        Ok(())
+    }
+}
+
+impl View<'_> {
+    /// All that was ever charged for a session, an agent or a run.
+    pub fn usage(&self, tenant: &Tenant, of: UsageOf<'_>) -> Result<Totals, StoreError> {
+        debug_assert!(!of.is_daily(), "sums by day are read by day");
+        let (kind, id) = of.key();
+        let sql = format!("SELECT {COLUMNS} FROM usage WHERE tenant = ?1 AND kind = ?2 AND day = '' AND id = ?3");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let totals = statement.query_row((tenant.as_str(), kind, id), |row| Totals::read(row, 0)).optional()?;
+        Ok(totals.unwrap_or_default())
+    }
+
+    /// What was charged for the account, a user or a provider on each of these days, those without charges left out.
+    pub fn usage_by_day(
+        &self,
+        tenant: &Tenant,
+        of: UsageOf<'_>,
+        days: &[String],
+    ) -> Result<Vec<(String, Totals)>, StoreError> {
+        debug_assert!(of.is_daily(), "there is one sum of all days");
+        let (kind, id) = of.key();
+        let sql = format!("SELECT {COLUMNS} FROM usage WHERE tenant = ?1 AND kind = ?2 AND day = ?3 AND id = ?4");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut by_day = Vec::new();
+        for day in days {
+            let key = (tenant.as_str(), kind, day, id);
+            if let Some(totals) = statement.query_row(key, |row| Totals::read(row, 0)).optional()? {
+                by_day.push((day.clone(), totals));
+            }
+        }
+        Ok(by_day)
+    }
+
+    /// What was charged on these days, which follow each other, for each user.
+    pub fn usage_by_user(&self, tenant: &Tenant, days: &[String]) -> Result<Vec<(String, Totals)>, StoreError> {
+        self.usage_by_id(tenant, "user", days)
+    }
+
+    /// What was charged on these days, which follow each other, for each provider.
+    pub fn usage_by_provider(&self, tenant: &Tenant, days: &[String]) -> Result<Vec<(String, Totals)>, StoreError> {
+        self.usage_by_id(tenant, "provider", days)
+    }
+
+    fn usage_by_id(&self, tenant: &Tenant, kind: &str, days: &[String]) -> Result<Vec<(String, Totals)>, StoreError> {
+        let sums: Vec<String> = COLUMNS.split(", ").map(|column| format!("sum({column})")).collect();
+        let sql = format!(
+            "SELECT id, {} FROM usage WHERE tenant = ?1 AND kind = ?2 AND day BETWEEN ?3 AND ?4 GROUP BY id ORDER BY id",
+            sums.join(", ")
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map((tenant.as_str(), kind, days.first(), days.last()), |row| {
+            Ok((row.get(0)?, Totals::read(row, 1)?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
