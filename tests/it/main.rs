@@ -8,6 +8,8 @@ mod coverage;
 mod crash;
 mod faults;
 mod limits;
+mod model_providers;
+mod models;
 mod providers;
 mod published;
 mod quickstart;

@@ -14,20 +14,16 @@ use crate::{
 endpoints! {
     /// Lists the models that agents can use, by id.
     ListModels: Get "/v1/models" => "models.list",
-        query: ModelListOpts, response: Page<Model>,
-        with { planned: true };
+        query: ModelListOpts, response: Page<Model>;
 
     /// Fetches a model.
     GetModel: Get "/v1/models/{modelId...}" => "models.get",
-        path: ModelPath, response: Model,
-        with { planned: true };
+        path: ModelPath, response: Model;
 
     /// Estimates what a call of a model costs. Nothing is called and nothing is charged.
     EstimateModel: Post "/v1/models/estimate" => "models.estimate",
         body: ModelEstimateOpts, response: ModelEstimate,
-        with {
-            positional: &["model", "inputTokens", "outputTokens"], repeat: Repeat::Idempotent, planned: true,
-        };
+        with { positional: &["model", "inputTokens", "outputTokens"], repeat: Repeat::Idempotent };
 }
 
 /// The path of a model.

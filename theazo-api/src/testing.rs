@@ -13,8 +13,8 @@ use crate::{
 endpoints! {
     /// Scripts what the model of an agent answers, turn by turn, in the order of the calls.
     ///
-    /// A turn with tool calls is followed by the next turn when the tools have returned. When the turns are used up, the
-    /// offline model answers again.
+    /// A turn with tool calls is followed by the next turn when the tools have returned. A turn with `when` waits for a
+    /// conversation that contains its text. When no turn is left that fits, the offline model answers.
     ScriptAgent: Post "/testing/scripts" => "testing.script",
         body: AgentScript,
         with { positional: &["agent", "turns"], status: 204, reply: Reply::Empty, ours: true, plane: Plane::Test };
@@ -55,7 +55,7 @@ endpoints! {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AgentScript {
-    /// The name of the agent.
+    /// The name of the agent; `*` for every agent whose own script has nothing to say.
     pub agent: String,
     /// Its answers, in order.
     pub turns: Vec<ScriptedTurn>,
@@ -64,6 +64,9 @@ pub struct AgentScript {
 impl Check for AgentScript {
     fn check(&self, problems: &mut Problems) {
         problems.require(!self.turns.is_empty(), "turns", "must have at least one turn");
+        for (index, turn) in self.turns.iter().enumerate() {
+            problems.within(&format!("turns[{index}]"), turn);
+        }
     }
 }
 
@@ -75,10 +78,10 @@ pub struct ScriptedTurn {
     /// The text; empty by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// The tools that it calls; none by default.
+    /// The tools that it calls, all at once; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<Vec<ScriptedToolCall>>,
-    /// Makes the model fail with this message instead.
+    /// Makes the model fail with this message; after the text, if there is one, as a connection that is cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Tokens that the call is charged for; counted from the text by default.
@@ -87,6 +90,71 @@ pub struct ScriptedTurn {
     /// Tokens that the call is charged for; counted from the text by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<i64>,
+    /// How the model fails; in a way that is not tried again by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_kind: Option<ModelFailureKind>,
+    /// Seconds that the provider of a model that fails asks to wait; it asks for nothing by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<i64>,
+    /// Answers only a conversation that contains this text; any by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// How often the turn answers; once by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<i64>,
+    /// How long the model takes before it answers, on the clock of the plane; no time by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delay: Option<DurationInput>,
+    /// The part of the tokens that go in which the provider had in its cache; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<i64>,
+}
+
+impl Check for ScriptedTurn {
+    fn check(&self, problems: &mut Problems) {
+        if let Some(ModelFailureKind::Other(_)) = &self.error_kind {
+            problems.add("errorKind", "is not a way in which a model fails, for example `overloaded`");
+        }
+        let fails = self.error.is_some();
+        problems.require(fails || self.error_kind.is_none(), "errorKind", "must stand beside an `error`");
+        problems.require(fails || self.retry_after.is_none(), "retryAfter", "must stand beside an `error`");
+        if let Some(seconds) = self.retry_after {
+            problems.require((0..=86_400).contains(&seconds), "retryAfter", "must be from 0 to 86400 seconds");
+        }
+        if let Some(times) = self.times {
+            problems.require((1..=1_000_000).contains(&times), "times", "must be a whole number of at least 1");
+        }
+    }
+}
+
+open_enum! {
+    /// How a model fails.
+    ModelFailureKind {
+        /// The provider has too much to do. The model is asked again after a pause.
+        Overloaded = "overloaded",
+        /// The key was used too often. The model is asked again after a pause.
+        RateLimited = "rate_limited",
+        /// The provider failed inside. The model is asked again after a pause.
+        Unavailable = "unavailable",
+        /// The connection ended before the answer did. The model is asked again after a pause.
+        ConnectionCut = "connection_cut",
+        /// The answer is not what the protocol allows. The model is asked again after a pause.
+        Unreadable = "unreadable",
+        /// The conversation is longer than the model can read.
+        ContextTooLong = "context_too_long",
+        /// The answer was cut in the middle of a tool call, because it was as long as it may be.
+        AnswerTooLong = "answer_too_long",
+        /// The provider does not know the key, or the key may not do this.
+        InvalidKey = "invalid_key",
+        /// The account at the provider is used up.
+        OutOfCredit = "out_of_credit",
+        /// The provider does not have the model.
+        UnknownModel = "unknown_model",
+        /// The provider or the model refuses what it was asked.
+        ContentRefused = "content_refused",
+        /// The provider takes no such request.
+        Rejected = "rejected",
+    }
 }
 
 impl ScriptedTurn {
@@ -117,6 +185,36 @@ impl ScriptedTurn {
     /// A turn in which the model fails.
     pub fn error(message: impl Into<String>) -> Self {
         Self { error: Some(message.into()), ..Self::default() }
+    }
+
+    /// A turn in which the model fails in this way. Ways that pass are tried again when the clock of the plane has reached
+    /// the time of the next attempt.
+    ///
+    /// ```
+    /// use theazo_api::testing::{ModelFailureKind, ScriptedTurn};
+    ///
+    /// let turns = [
+    ///     ScriptedTurn::failure(ModelFailureKind::Overloaded, "try again later"),
+    ///     ScriptedTurn::text("It went well the second time."),
+    /// ];
+    /// ```
+    pub fn failure(kind: ModelFailureKind, message: impl Into<String>) -> Self {
+        Self { error_kind: Some(kind), ..Self::error(message) }
+    }
+
+    /// The same turn for a conversation that contains this text.
+    ///
+    /// ```
+    /// use theazo_api::testing::ScriptedTurn;
+    ///
+    /// let turns = [
+    ///     ScriptedTurn::text("It rains.").when("weather"),
+    ///     ScriptedTurn::text("It is noon.").when("time"),
+    /// ];
+    /// ```
+    #[must_use]
+    pub fn when(self, text: impl Into<String>) -> Self {
+        Self { when: Some(text.into()), ..self }
     }
 }
 

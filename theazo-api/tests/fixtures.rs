@@ -445,6 +445,7 @@ fixtures! {
     r#struct agent_script AgentScript;
     r#struct scripted_turn ScriptedTurn;
     r#struct scripted_tool_call ScriptedToolCall;
+    open_enum model_failure_kind ModelFailureKind;
     r#struct clock_advance ClockAdvance;
     r#struct clock_state ClockState;
     r#struct fault Fault;
@@ -541,6 +542,7 @@ fn fixtures_of_enumerations_list_every_known_value() {
     assert_eq!(values("BudgetAlertAction"), BudgetAlertAction::KNOWN, "BudgetAlertAction");
     assert_eq!(values("ApiKeyEnvironment"), ApiKeyEnvironment::KNOWN, "ApiKeyEnvironment");
     assert_eq!(values("BridgeSpanStatus"), BridgeSpanStatus::KNOWN, "BridgeSpanStatus");
+    assert_eq!(values("ModelFailureKind"), ModelFailureKind::KNOWN, "ModelFailureKind");
     assert_eq!(values("FaultKind"), FaultKind::KNOWN, "FaultKind");
     assert_eq!(values("ChargeKind"), ChargeKind::KNOWN, "ChargeKind");
 }

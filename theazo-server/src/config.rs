@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use theazo_api::{Secret, Timestamp};
 use theazo_sandbox::Runtimes;
 
-use crate::spending::RateCard;
+use crate::{model::ModelKeys, spending::RateCard};
 
 /// What a control plane is made of. The default lives in memory, has the system's clock and local sandboxes.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,13 @@ pub struct PlaneConfig {
     pub default_provider: Option<String>,
     /// How long the offline model waits before each word; not at all by default.
     pub offline_pace: Duration,
+    /// The keys for providers of models that the plane has itself; none by default, and a test plane never uses them.
+    pub model_keys: ModelKeys,
+    /// The model that is used where none is asked for; that of the first provider that there is a key of by default, or
+    /// `offline`.
+    pub default_model: Option<String>,
+    /// A file with models and prices, which are added to the table of models or change what is in it.
+    pub model_table: Option<PathBuf>,
     /// Where the interpreters of local sandboxes are.
     pub runtimes: Runtimes,
     /// Whether tools, webhooks and whatever else calls addresses that somebody gave may reach loopback and private

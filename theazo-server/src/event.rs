@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use theazo_api::{
     BillingBudgetConfig, BudgetEventData, Cost, ErrorDetail, Isolation, ReservationId, RunResult, SessionLimits,
-    ToolCall, testing::Charge, usage::TokenUsage,
+    Timestamp, ToolCall, testing::Charge, usage::TokenUsage,
 };
+
+use crate::model::{ModelErrorKind, StopReason};
 
 macro_rules! events {
     ($($(#[doc = $doc:literal])+ $variant:ident $fields:tt = $kind:literal,)+) => {
@@ -78,13 +80,46 @@ events! {
     InputReceived { content: String, kind: String, metadata: Option<Map<String, Value>> } = "input.received",
 
     /// A model was asked; what it may cost is reserved.
-    ModelRequested { step: u32, model: String, reservation: ReservationId } = "model.requested",
+    ModelRequested {
+        step: u32,
+        model: String,
+        reservation: ReservationId,
+        /// How often it failed before.
+        #[serde(default)]
+        attempt: u32,
+        /// About how many tokens went in, for the bill of an answer that is lost.
+        #[serde(default)]
+        prompt_tokens: i64,
+    } = "model.requested",
     /// A model wrote a piece of text.
     ModelText { step: u32, text: String } = "model.text",
     /// A model answered.
-    ModelResponded { step: u32, text: String, tool_calls: Vec<RequestedCall>, tokens: TokenUsage } = "model.responded",
-    /// A model failed.
-    ModelFailed { step: u32, message: String } = "model.failed",
+    ModelResponded {
+        step: u32,
+        text: String,
+        tool_calls: Vec<RequestedCall>,
+        tokens: TokenUsage,
+        /// The part of what went in that the provider had in its cache.
+        #[serde(default)]
+        cached_tokens: i64,
+        /// The part of what came out that the model thought.
+        #[serde(default)]
+        reasoning_tokens: i64,
+        /// What it thought, in the form that its provider wants back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reasoning: Vec<Value>,
+        #[serde(default)]
+        stop: StopReason,
+    } = "model.responded",
+    /// A model failed. It is asked again at `retry_at`, if it is.
+    ModelFailed {
+        step: u32,
+        message: String,
+        #[serde(default)]
+        reason: ModelErrorKind,
+        #[serde(default)]
+        retry_at: Option<Timestamp>,
+    } = "model.failed",
 
     /// A tool began to work.
     ToolStarted { step: u32, index: u32, tool: String, input: Map<String, Value> } = "tool.started",
@@ -138,6 +173,9 @@ pub const DEFAULT_INPUT: &str = "user_input";
 /// A call of a tool that a model asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RequestedCall {
+    /// The name that the provider gave the call; empty in the oldest logs.
+    #[serde(default)]
+    pub id: String,
     /// The name of the tool.
     pub tool: String,
     /// What it is given.

@@ -25,6 +25,7 @@ mod vault;
 
 pub use config::{PlaneConfig, TestConfig};
 pub use http::ConnectionReset;
+pub use model::ModelKeys;
 pub use plane::{ControlPlane, StartError, create_key_in, grant_credits_in, rotate_master_key_in};
 pub use spending::RateCard;
 pub use theazo_sandbox::Runtimes;

@@ -4,7 +4,7 @@ use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, tim
 
 use clap::{Parser, Subcommand};
 use theazo_api::Secret;
-use theazo_server::{ControlPlane, PlaneConfig, Runtimes, create_key_in, rotate_master_key_in};
+use theazo_server::{ControlPlane, ModelKeys, PlaneConfig, Runtimes, create_key_in, rotate_master_key_in};
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 
 /// Agent infrastructure: isolated sessions for your users, spend limits that hold, streams that resume.
@@ -59,6 +59,12 @@ struct Serve {
     /// Lets tools and webhooks call addresses on this machine and in private networks, for development.
     #[arg(long, env = "THEAZO_ALLOW_PRIVATE_TARGETS")]
     allow_private_targets: bool,
+    /// The model that is asked where no model is named; that of the first provider that there is a key of by default.
+    #[arg(long, env = "THEAZO_MODEL", value_name = "ID")]
+    model: Option<String>,
+    /// A file with models and prices, which are added to the table of models or change what is in it.
+    #[arg(long, env = "THEAZO_MODELS", value_name = "FILE")]
+    models: Option<PathBuf>,
     /// Serves a test plane: manual clock, scripted models, simulated sandboxes, and the operations under /testing.
     #[arg(long)]
     test_plane: bool,
@@ -130,9 +136,19 @@ async fn run_server(serve: Serve) -> Result<(), Box<dyn std::error::Error>> {
     runtimes.node = serve.node.clone().unwrap_or(runtimes.node);
     let offline_pace = Duration::from_millis(serve.offline_pace_ms);
     let (allow_private_targets, master_key) = (serve.allow_private_targets, serve.master_key.clone().map(Secret::from));
-    let config = PlaneConfig { offline_pace, runtimes, allow_private_targets, master_key, ..base }
-        .data_dir(&serve.data_dir)
-        .default_provider(if serve.test_plane { "simulated" } else { &serve.provider });
+    let model_keys = if serve.test_plane { ModelKeys::default() } else { ModelKeys::from_environment() };
+    let config = PlaneConfig {
+        offline_pace,
+        runtimes,
+        allow_private_targets,
+        master_key,
+        model_keys,
+        default_model: serve.model.clone(),
+        model_table: serve.models.clone(),
+        ..base
+    }
+    .data_dir(&serve.data_dir)
+    .default_provider(if serve.test_plane { "simulated" } else { &serve.provider });
     let plane = ControlPlane::start(config).await?;
     let address = listener.local_addr()?;
     announce(&plane, &serve, address);

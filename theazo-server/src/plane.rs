@@ -10,7 +10,7 @@ use crate::{
     engine::{Engine, Toolbox, Worker},
     error::AppError,
     http,
-    model::{Model, OfflineModel, ScriptedModel},
+    model::{Model, ModelChoiceError, Models, OfflineModel, ScriptedModel, Table, TableError},
     outbound::{AddressRules, Guard, OutboundClient},
     store::{Store, StoreError, World},
     temporary::TemporaryDirectory,
@@ -38,6 +38,12 @@ pub enum StartError {
     /// Its rate card or its credits cannot be meant.
     #[error("{0}")]
     Money(String),
+    /// The models cannot be read.
+    #[error(transparent)]
+    Models(#[from] TableError),
+    /// The default model cannot be asked.
+    #[error("the default model cannot be used: {0}")]
+    DefaultModel(#[from] ModelChoiceError),
     /// There is no such provider.
     #[error("there is no provider `{0}`; there is `local` and `simulated`")]
     UnknownProvider(String),
@@ -103,20 +109,20 @@ impl ControlPlane {
         if !known.iter().any(|provider| provider.name == default_provider) {
             return Err(StartError::UnknownProvider(default_provider));
         }
-        let scripted = Arc::new(ScriptedModel::default());
+        let scripted = Arc::new(ScriptedModel::new(clock.clone()));
         let offline: Arc<dyn Model> = Arc::new(OfflineModel { pace: config.offline_pace });
-        let live: Arc<dyn Model> = if config.test.is_some() { scripted.clone() } else { offline.clone() };
+        let plays_all = config.test.is_some().then(|| scripted.clone() as Arc<dyn Model>);
+        let rates = config.rates;
+        let table = Table::load(config.model_table.as_deref(), rates.model_markup_percent)?;
+        let models = Models::new(table, config.model_keys, config.default_model, offline, plays_all).await?;
         let (credits, started_at) = (config.credits, clock.now());
         store.write(move |tx| begin_with_credits(tx, credits, started_at)).await?;
         let keys = FirstKeys::ensure(&store, clock.now()).await?;
-        let models = vec!["offline".to_owned()];
-        let rates = config.rates;
         let app = Arc::new(App { store, clock, vault, providers: known, default_provider, models, rates });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted)));
         let rules = AddressRules { allow_private: config.allow_private_targets };
         let toolbox = Toolbox::new(OutboundClient::new(Guard::new(rules)));
-        let engine = Engine::new(app.clone(), providers, live, offline, toolbox, directory.join("agents"));
-        let worker = engine.start().await?;
+        let worker = Engine::new(app.clone(), providers, toolbox, directory.join("agents")).start().await?;
         let router = http::router(app.clone(), test);
         Ok(Self { app, router, worker, keys, temporary })
     }

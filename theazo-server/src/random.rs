@@ -25,3 +25,10 @@ pub fn id_suffix(now: Timestamp) -> String {
 pub fn secret() -> String {
     random_text(40)
 }
+
+/// A number from 0 up to 1.
+pub fn fraction() -> f64 {
+    let mut bytes = [0_u8; 4];
+    getrandom::fill(&mut bytes).expect("the operating system's random generator works");
+    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}

@@ -1,7 +1,7 @@
 //! The documents that the control plane keeps: each is what the wire shows, and what only the plane knows.
 
 use serde::{Deserialize, Serialize};
-use theazo_api::{AgentData, RunData, RunId, SessionData, Timestamp};
+use theazo_api::{AgentData, AgentModelConfig, RunData, RunId, SessionData, Timestamp};
 
 use crate::{
     spending::{Payer, RateCard},
@@ -82,6 +82,15 @@ pub enum PausedBy {
 pub struct AgentRecord {
     /// What the wire shows.
     pub data: AgentData,
+    /// Whose model it asks, where it is told so as an object.
+    #[serde(default)]
+    pub model_config: Option<AgentModelConfig>,
+    /// How freely the model chooses its words; as its provider has it if absent.
+    #[serde(default)]
+    pub temperature: Option<f64>,
+    /// How many tokens one answer may have; what is usual for the model if absent.
+    #[serde(default)]
+    pub max_output_tokens: Option<i64>,
     /// The system prompt.
     pub instructions: Option<String>,
     /// The tools that the model may use; all if absent.

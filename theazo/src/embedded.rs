@@ -20,7 +20,7 @@ use std::{
 };
 
 use theazo_api::Secret;
-use theazo_server::{ControlPlane, PlaneConfig, StartError};
+use theazo_server::{ControlPlane, ModelKeys, PlaneConfig, StartError};
 use tokio::runtime::Handle;
 
 use crate::{config::Config, error::Error, surface::Theazo, transport::Transport};
@@ -101,12 +101,20 @@ struct Running {
 impl Plane {
     /// Starts a control plane.
     ///
+    /// One that is no test plane asks real models where the environment has a key of their provider (`ANTHROPIC_API_KEY`,
+    /// `OPENAI_API_KEY`, `GEMINI_API_KEY`) or says where an Ollama is (`OLLAMA_HOST`); `THEAZO_MODEL` names the model that
+    /// is used where none is asked for. Without any of them it is the offline model.
+    ///
     /// # Errors
     ///
     /// If its data cannot be opened.
     pub async fn start(options: PlaneOptions) -> Result<Self, Error> {
         let mut config = if options.test { PlaneConfig::test() } else { PlaneConfig::default() };
         config.offline_pace = options.offline_pace;
+        if !options.test {
+            config.model_keys = ModelKeys::from_environment();
+            config.default_model = std::env::var("THEAZO_MODEL").ok().filter(|id| !id.is_empty());
+        }
         if let Some(data_dir) = options.data_dir {
             config = config.data_dir(data_dir);
         }

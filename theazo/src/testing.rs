@@ -19,7 +19,7 @@
 //! ```
 
 pub use theazo_api::testing::{
-    Charge, ChargeKind, ClockState, FaultKind, RecordedRequest, ScriptedToolCall, ScriptedTurn,
+    Charge, ChargeKind, ClockState, FaultKind, ModelFailureKind, RecordedRequest, ScriptedToolCall, ScriptedTurn,
 };
 
 use crate::{

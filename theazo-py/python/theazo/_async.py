@@ -7391,11 +7391,12 @@ class AsyncTestPlaneMethods:
     ) -> None:
         """Scripts what the model of an agent answers, turn by turn, in the order of the calls.
 
-        A turn with tool calls is followed by the next turn when the tools have returned. When the turns are used
-        up, the offline model answers again.
+        A turn with tool calls is followed by the next turn when the tools have returned. A turn with `when`
+        waits for a conversation that contains its text. When no turn is left that fits, the offline model
+        answers.
 
         Args:
-            agent: The name of the agent.
+            agent: The name of the agent; `*` for every agent whose own script has nothing to say.
             turns: Its answers, in order.
 
         Example:

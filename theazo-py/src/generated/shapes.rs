@@ -2055,6 +2055,12 @@ pub static SCRIPTED_TURN: Shape = Shape {
         Field { name: "error", wire: "error", kind: Kind::Text, required: false },
         Field { name: "input_tokens", wire: "inputTokens", kind: Kind::Integer, required: false },
         Field { name: "output_tokens", wire: "outputTokens", kind: Kind::Integer, required: false },
+        Field { name: "error_kind", wire: "errorKind", kind: Kind::Text, required: false },
+        Field { name: "retry_after", wire: "retryAfter", kind: Kind::Integer, required: false },
+        Field { name: "when", wire: "when", kind: Kind::Text, required: false },
+        Field { name: "times", wire: "times", kind: Kind::Integer, required: false },
+        Field { name: "delay", wire: "delay", kind: Kind::Duration, required: false },
+        Field { name: "cached_tokens", wire: "cachedTokens", kind: Kind::Integer, required: false },
     ],
     native: |value| Some(json_of(&value.cast::<values::ScriptedTurn>().ok()?.get().0)),
 };

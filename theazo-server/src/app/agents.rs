@@ -27,7 +27,7 @@ impl Context {
         let browser = opts.browser.unwrap_or(false);
         let provider = self.pick_provider(&session_id, opts.provider.as_deref(), browser)?.name;
         refuse_own_providers(&opts)?;
-        let model = self.pick_model(opts.model.as_ref().and_then(ModelChoice::id))?;
+        let model = self.pick_model(&session_id, opts.model.as_ref())?;
         let context = self.clone();
         let created = self
             .app
@@ -154,18 +154,14 @@ pub(super) struct NewAgent {
     pub opts: AgentCreateOpts,
 }
 
-/// Refuses the forms that name a provider of the caller's own: this version does not serve them, and half of what was asked
-/// for is not what was asked for.
+/// Refuses the form that names a compute provider of the caller's own: this version does not serve it, and half of what was
+/// asked for is not what was asked for.
 fn refuse_own_providers(opts: &AgentCreateOpts) -> AppResult<()> {
-    let compute = matches!(opts.compute, Some(ComputeChoice::Config(_))).then_some("compute");
-    let model = matches!(opts.model, Some(ModelChoice::Config(_))).then_some("model");
-    match compute.or(model) {
-        None => Ok(()),
-        Some(field) => {
-            let message = format!("an object as `{field}` is part of the API, but this version does not serve it");
-            Err(AppError::new(ErrorCode::NotImplemented, message).with("field", field))
-        }
+    if matches!(opts.compute, Some(ComputeChoice::Config(_))) {
+        let message = "an object as `compute` is part of the API, but this version does not serve it";
+        return Err(AppError::new(ErrorCode::NotImplemented, message).with("field", "compute"));
     }
+    Ok(())
 }
 
 /// Adds an agent to a session, if its limits allow one more.
@@ -195,8 +191,15 @@ pub(super) fn add_agent(
         isolation: None,
         created_at: now,
     };
+    let model_config = match opts.model {
+        Some(ModelChoice::Config(config)) => Some(config),
+        _ => None,
+    };
     let agent = AgentRecord {
         data,
+        model_config,
+        temperature: None,
+        max_output_tokens: None,
         instructions: opts.instructions,
         tools: opts.tools,
         secrets: opts.secrets,

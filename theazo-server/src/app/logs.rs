@@ -96,7 +96,12 @@ pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
                 tokens.output
             ),
         ),
-        Event::ModelFailed { step, message } => (Error, Model, format!("step {step}: model failed: {message}")),
+        Event::ModelFailed { step, message, retry_at: None, .. } => {
+            (Error, Model, format!("step {step}: model failed: {message}"))
+        }
+        Event::ModelFailed { step, message, .. } => {
+            (Warn, Model, format!("step {step}: model failed and is asked again: {message}"))
+        }
         Event::ToolStarted { tool, .. } => (Info, Agent, format!("tool `{tool}` called")),
         Event::ToolPostponed { .. } => (Debug, Agent, "a tool waits, because its agent stands still".to_owned()),
         Event::ToolFinished { call, failed: false, .. } => (Info, Agent, format!("tool `{}` returned", call.tool)),

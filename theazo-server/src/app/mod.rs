@@ -13,6 +13,7 @@ mod input;
 mod keys;
 mod ledger;
 mod logs;
+mod models;
 mod pages;
 mod progress;
 mod providers;
@@ -31,6 +32,7 @@ use self::session_providers::own_compute;
 use crate::{
     clock::Clock,
     error::{AppError, AppResult},
+    model::Models,
     spending::RateCard,
     store::{Claim, Store, Tenant, World},
     vault::Vault,
@@ -56,8 +58,8 @@ pub struct App {
     pub providers: Vec<ProviderInfo>,
     /// The provider that is used where none is asked for.
     pub default_provider: String,
-    /// The models that can be asked; the first is the default.
-    pub models: Vec<String>,
+    /// The models that can be asked.
+    pub models: Models,
     /// What the plane asks for what it does.
     pub rates: RateCard,
 }
@@ -153,21 +155,5 @@ impl Context {
             return unavailable(format!("no provider here has a browser; `{name}` has none"));
         }
         Ok(provider)
-    }
-
-    /// The model to use: the one asked for, or the default.
-    fn pick_model(&self, asked: Option<&str>) -> AppResult<String> {
-        let models = &self.app.models;
-        match asked {
-            None => Ok(models[0].clone()),
-            Some(model) if models.iter().any(|known| known == model) => Ok(model.to_owned()),
-            // In the test world every model is played by the offline one.
-            Some(model) if self.tenant.world() == World::Test => Ok(model.to_owned()),
-            Some(model) => Err(AppError::new(
-                theazo_api::ErrorCode::NoProvidersAvailable,
-                format!("no provider of the model `{model}` is set up here; there is {}", models.join(", ")),
-            )
-            .with("model", model)),
-        }
     }
 }

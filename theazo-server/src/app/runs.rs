@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use theazo_api::{
-    AgentCreateOpts, AgentId, AgentStatus, Cost, ErrorCode, ErrorDetail, JobId, Page, RunData, RunId, RunListFilters,
-    RunResult, RunStatus, SessionId, SessionRunOpts, StreamEvent, Timestamp,
+    AgentCreateOpts, AgentId, AgentStatus, Cost, ErrorCode, ErrorDetail, JobId, ModelChoice, Page, RunData, RunId,
+    RunListFilters, RunResult, RunStatus, SessionId, SessionRunOpts, StreamEvent, Timestamp,
 };
 
 use super::{
@@ -41,7 +41,7 @@ impl Context {
     /// Starts a run of a one-shot agent and tells its id.
     pub async fn start_one_shot_run(&self, session_id: SessionId, opts: SessionRunOpts) -> AppResult<RunId> {
         let provider = self.pick_provider(&session_id, opts.provider.as_deref(), opts.browser.unwrap_or(false))?.name;
-        let model = self.pick_model(opts.model.as_deref())?;
+        let model = self.pick_model(&session_id, opts.model.as_deref().map(ModelChoice::from).as_ref())?;
         let context = self.clone();
         let started = self
             .app
@@ -357,6 +357,9 @@ pub fn run_event(stored: &StoredEvent) -> Option<StreamEvent> {
             StreamEvent::ToolResult { tool_call_id, tool: call.tool.clone(), output: call.output.clone() }
         }
         Event::RunContinued { reason } => StreamEvent::Progress { message: reason.clone(), percentage: None },
+        Event::ModelFailed { retry_at: Some(_), message, .. } => {
+            StreamEvent::Progress { message: format!("the model is asked again: {message}"), percentage: None }
+        }
         Event::RunPaused { error: None } => {
             StreamEvent::Progress { message: "the run is paused".to_owned(), percentage: None }
         }

@@ -1,11 +1,11 @@
 //! The journal of a run: what its events say is done, so that nothing journaled is ever asked for or done again.
 
 use serde_json::{Map, Value};
-use theazo_api::{ReservationId, RunId, ToolCall};
+use theazo_api::{ReservationId, RunId, Timestamp, ToolCall};
 
 use crate::{
     event::{DEFAULT_INPUT, Event, RequestedCall},
-    model::Message,
+    model::{Message, ToolRequest},
     store::{EventFilter, StoreError, Tenant, View},
 };
 
@@ -21,9 +21,15 @@ pub(super) struct Journal {
     /// The number of the next model call.
     pub step: u32,
     /// A model call whose answer is not known.
-    pub in_flight: Option<ReservationId>,
-    /// What the stream has shown of that answer.
+    pub in_flight: Option<CallInFlight>,
+    /// What the stream has shown of that answer, or of the one that failed.
     pub shown: String,
+    /// How often the model failed to give the next answer.
+    pub failures: u32,
+    /// When it is asked again after a failure.
+    pub ask_again_at: Option<Timestamp>,
+    /// The names of the calls of the present step.
+    call_ids: Vec<String>,
     /// The tools that the model asked for and that have not returned.
     pub pending: Vec<PendingCall>,
     /// The places of those of its step that have, in their order.
@@ -32,6 +38,15 @@ pub(super) struct Journal {
     inputs: Vec<String>,
     /// The model's last word, when it asked for no more tools and nothing was said to it since.
     pub answer: Option<String>,
+}
+
+/// A model call whose answer is not known.
+#[derive(Debug, PartialEq)]
+pub(super) struct CallInFlight {
+    /// What is reserved for it.
+    pub reservation: ReservationId,
+    /// About how many tokens went in.
+    pub prompt_tokens: i64,
 }
 
 /// A tool that has not returned.
@@ -65,8 +80,9 @@ impl Journal {
 
     fn apply(&mut self, event: &Event) {
         match event {
-            Event::ModelRequested { reservation, .. } => {
-                self.in_flight = Some(reservation.clone());
+            Event::ModelRequested { reservation, prompt_tokens, .. } => {
+                let (reservation, prompt_tokens) = (reservation.clone(), *prompt_tokens);
+                self.in_flight = Some(CallInFlight { reservation, prompt_tokens });
                 // No request is made while there is something that it does not hold.
                 self.messages.extend(self.inputs.drain(..).map(Message::User));
             }
@@ -75,13 +91,21 @@ impl Journal {
                 self.answer = None;
             }
             Event::ModelText { text, .. } => self.shown.push_str(text),
-            Event::ModelFailed { .. } => self.in_flight = None,
-            Event::ModelResponded { step, text, tool_calls, .. } => {
+            Event::ModelFailed { retry_at, .. } => {
                 self.in_flight = None;
+                self.failures += 1;
+                self.ask_again_at = *retry_at;
+            }
+            Event::ModelResponded { step, text, tool_calls, reasoning, .. } => {
+                self.in_flight = None;
+                self.failures = 0;
+                self.ask_again_at = None;
                 self.shown.clear();
                 self.step = step + 1;
-                let calls = tool_calls.iter().map(|call| (call.tool.clone(), call.input.clone())).collect();
-                self.messages.push(Message::Assistant { text: text.clone(), tool_calls: calls });
+                let requests: Vec<_> = (0..).zip(tool_calls).map(|(index, call)| request(*step, index, call)).collect();
+                self.call_ids = requests.iter().map(|request| request.id.clone()).collect();
+                let (text_so_far, reasoning) = (text.clone(), reasoning.clone());
+                self.messages.push(Message::Assistant { text: text_so_far, tool_calls: requests, reasoning });
                 if tool_calls.is_empty() && self.inputs.is_empty() {
                     self.answer = Some(text.clone());
                 }
@@ -102,9 +126,9 @@ impl Journal {
                     pending.started = false;
                 }
             }
-            Event::ToolFinished { index, call, .. } => {
+            Event::ToolFinished { index, call, failed, .. } => {
                 self.pending.retain(|pending| pending.index != *index);
-                self.add_result(*index, call);
+                self.add_result(*index, call, *failed);
             }
             _ => {}
         }
@@ -121,11 +145,17 @@ impl Journal {
     }
 
     /// Puts a result among those of its step, in the order in which the model asked, whichever returned first.
-    fn add_result(&mut self, index: u32, call: &ToolCall) {
+    fn add_result(&mut self, index: u32, call: &ToolCall, failed: bool) {
         let place = self.returned.partition_point(|other| *other < index);
         let after = self.returned.len() - place;
         self.returned.insert(place, index);
-        let result = Message::ToolResult { tool: call.tool.clone(), output: call.output.clone() };
+        let id = usize::try_from(index).ok().and_then(|index| self.call_ids.get(index));
+        let result = Message::ToolResult {
+            call_id: id.cloned().unwrap_or_default(),
+            tool: call.tool.clone(),
+            output: call.output.clone(),
+            failed,
+        };
         self.messages.insert(self.messages.len() - after, result);
         self.tool_calls.insert(self.tool_calls.len() - after, call.clone());
     }
@@ -135,8 +165,8 @@ impl Journal {
     pub fn into_history(mut self) -> Vec<Message> {
         for pending in std::mem::take(&mut self.pending) {
             let output = "error: interrupted: the run ended before this was done".to_owned();
-            let RequestedCall { tool, input } = pending.call;
-            self.add_result(pending.index, &ToolCall { tool, input, output });
+            let RequestedCall { tool, input, .. } = pending.call;
+            self.add_result(pending.index, &ToolCall { tool, input, output }, true);
         }
         self.messages.extend(self.inputs.into_iter().map(Message::User));
         self.messages
@@ -160,6 +190,12 @@ pub(super) fn has_new_input(view: &View<'_>, tenant: &Tenant, run_id: &RunId, af
     Ok(!view.events(tenant, &filter)?.is_empty())
 }
 
+/// A call as the model is reminded of it. The oldest logs have no names of calls.
+fn request(step: u32, index: u32, call: &RequestedCall) -> ToolRequest {
+    let id = if call.id.is_empty() { format!("call_{step}_{index}") } else { call.id.clone() };
+    ToolRequest { id, tool: call.tool.clone(), input: call.input.clone() }
+}
+
 /// What was said, as a model reads it.
 fn describe_input(content: &str, kind: &str, metadata: Option<&Map<String, Value>>) -> String {
     let mut text = if kind == DEFAULT_INPUT { content.to_owned() } else { format!("{kind}: {content}") };
@@ -174,11 +210,23 @@ mod tests {
     use theazo_api::usage::TokenUsage;
 
     use super::*;
+    use crate::model::StopReason;
 
     fn asked(tools: &[&str]) -> Event {
-        let tool_calls =
-            tools.iter().map(|tool| RequestedCall { tool: (*tool).to_owned(), input: Map::new() }).collect();
-        Event::ModelResponded { step: 0, text: String::new(), tool_calls, tokens: TokenUsage::default() }
+        let tool_calls = tools
+            .iter()
+            .map(|tool| RequestedCall { id: String::new(), tool: (*tool).to_owned(), input: Map::new() })
+            .collect();
+        Event::ModelResponded {
+            step: 0,
+            text: String::new(),
+            tool_calls,
+            tokens: TokenUsage::default(),
+            cached_tokens: 0,
+            reasoning_tokens: 0,
+            reasoning: Vec::new(),
+            stop: StopReason::ToolUse,
+        }
     }
 
     fn started(index: u32) -> Event {
@@ -242,8 +290,13 @@ mod tests {
             kind: DEFAULT_INPUT.to_owned(),
             metadata: None,
         };
-        let requested =
-            Event::ModelRequested { step: 0, model: "offline".to_owned(), reservation: ReservationId::from("res_1") };
+        let requested = Event::ModelRequested {
+            step: 0,
+            model: "offline".to_owned(),
+            reservation: ReservationId::from("res_1"),
+            attempt: 0,
+            prompt_tokens: 0,
+        };
         let said = |journal: &Journal| {
             let texts = journal.conversation().map(|message| match message {
                 Message::User(text) => text,

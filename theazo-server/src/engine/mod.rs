@@ -3,12 +3,14 @@
 //! It meets the operations only in the primitives: jobs come from the queue, outcomes go to the store, and it learns from
 //! the event log that a run was ended by somebody else.
 
+mod answer;
 mod commands;
 mod journal;
 mod limits;
 mod outcome;
 mod programs;
 mod queue;
+mod retry;
 mod run;
 mod sandboxes;
 mod step;
@@ -28,7 +30,6 @@ use crate::{
     app::{AgentCommand, App},
     compute::Provider,
     error::{AppError, AppResult},
-    model::Model,
     spending::PauseForBudget,
     store::{Amounts, Job, Lane, Tenant, World},
 };
@@ -42,8 +43,6 @@ use sandboxes::Sandboxes;
 pub struct Engine {
     app: Arc<App>,
     providers: Vec<Arc<dyn Provider>>,
-    live_model: Arc<dyn Model>,
-    test_model: Arc<dyn Model>,
     toolbox: Toolbox,
     /// Where the files of sandboxes are kept.
     directory: PathBuf,
@@ -61,20 +60,11 @@ pub struct Worker {
 
 impl Engine {
     /// A worker's parts.
-    pub fn new(
-        app: Arc<App>,
-        providers: Vec<Arc<dyn Provider>>,
-        live_model: Arc<dyn Model>,
-        test_model: Arc<dyn Model>,
-        toolbox: Toolbox,
-        directory: PathBuf,
-    ) -> Arc<Self> {
+    pub fn new(app: Arc<App>, providers: Vec<Arc<dyn Provider>>, toolbox: Toolbox, directory: PathBuf) -> Arc<Self> {
         let owner = format!("worker-{}", crate::random::id_suffix(app.clock.now()));
         Arc::new(Self {
             app,
             providers,
-            live_model,
-            test_model,
             toolbox,
             directory,
             sandboxes: Sandboxes::default(),
@@ -201,13 +191,6 @@ impl Engine {
             .iter()
             .find(|provider| provider.name() == name)
             .ok_or_else(|| AppError::internal(format!("the provider `{name}` of an agent is not here")))
-    }
-
-    fn model(&self, tenant: &Tenant) -> &Arc<dyn Model> {
-        match tenant.world() {
-            World::Live => &self.live_model,
-            World::Test => &self.test_model,
-        }
     }
 }
 

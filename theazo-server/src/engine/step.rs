@@ -1,28 +1,28 @@
 //! One call of a model: reserve, ask, stream, settle.
 
-use futures_util::StreamExt;
-use theazo_api::{ErrorCode, ReservationId, testing::ChargeKind, usage::TokenUsage};
+use theazo_api::{ErrorCode, ReservationId, RunStatus, Timestamp, testing::ChargeKind};
 
 use super::{
     Engine,
-    journal::{Journal, has_new_input},
+    answer::Answer,
+    journal::{CallInFlight, Journal, has_new_input},
     limits::Stopped,
+    retry::next_attempt,
 };
 use crate::{
     app::{find_agent, find_run, find_session},
     error::{AppError, AppResult},
-    event::{Event, RequestedCall, ReservedAmount},
-    model::{Message, ModelChunk, ModelError, ModelRequest, Price, estimate_tokens, price_of},
+    event::{Event, ReservedAmount},
+    model::{
+        ChosenModel, Message, ModelError, ModelRequest, Price, TokenCount, estimate_request_tokens, estimate_tokens,
+    },
     records::{AgentRecord, RunRecord},
     spending::{NewCharge, RUN_LIMIT, is_charged, record_charge, reserve_step},
     store::{Amounts, Tenant, Tx},
 };
 
-/// How many tokens a model may write in one call.
-const MAX_OUTPUT_TOKENS: i64 = 1024;
-
-/// How many pieces of an answer are stored together at most, where a model is faster than the store.
-const PIECES_TOGETHER: usize = 64;
+/// An answer for which a budget has less room than for this many tokens is not asked for.
+const SHORTEST_ANSWER: i64 = 1024;
 
 /// Whether a run goes on after a step.
 pub(super) enum Step {
@@ -34,22 +34,16 @@ pub(super) enum Step {
 
 /// Whether a model may be asked.
 enum Reserved {
-    /// What it may cost at most is held.
-    Held(ReservationId),
+    /// What it may cost at most is held, and this is how long its answer may be for that.
+    Held { reservation: ReservationId, output: i64 },
     /// Something was said to the run that the request does not hold yet.
     ReadAgain,
     /// The run was paused or ended, or belongs to another worker.
     Stopped,
 }
 
-/// What a model answered.
-struct Answer {
-    text: String,
-    tool_calls: Vec<RequestedCall>,
-    tokens: TokenUsage,
-}
-
 impl Engine {
+    /// Asks the model once. If it failed in a way that passes, the next step asks it again.
     pub(super) async fn ask_model(
         &self,
         tenant: &Tenant,
@@ -58,95 +52,130 @@ impl Engine {
         history: &[Message],
         journal: &Journal,
     ) -> AppResult<Step> {
+        if let Some(time) = journal.ask_again_at {
+            self.app.clock.reached(time).await;
+        }
         let step = journal.step;
-        let price = price_of(&agent.data.model).ok_or_else(|| {
-            let message = format!("the model `{}` has no price", agent.data.model);
-            AppError::new(ErrorCode::ProviderError, message)
-        })?;
-        let request = ModelRequest {
+        let chosen = self.app.model_of(tenant, agent)?;
+        let mut request = ModelRequest {
             call_id: format!("{}-{step}", run.data.id),
             agent: agent.data.name.clone(),
-            model: agent.data.model.clone(),
+            model: chosen.upstream.clone(),
             instructions: agent.instructions.clone(),
             messages: history.iter().cloned().chain(journal.conversation()).collect(),
             tools: self.toolbox.specifications(agent.tools.as_deref()),
-            max_output_tokens: MAX_OUTPUT_TOKENS,
+            max_output_tokens: agent.max_output_tokens.unwrap_or(chosen.answer).min(chosen.max_output),
+            temperature: agent.temperature,
         };
-        let model = self.model(tenant).clone();
-        tracing::debug!(call = request.call_id, model = request.model, "asking a model");
-        let most = price.of(model.bound(&request));
-        let reservation = match self.reserve(tenant, run, agent, journal, most).await? {
-            Reserved::Held(reservation) => reservation,
+        let reservation = match self.reserve(tenant, run, agent, journal, &chosen, &request).await? {
+            Reserved::Held { reservation, output } => {
+                request.max_output_tokens = request.max_output_tokens.min(output);
+                reservation
+            }
             Reserved::ReadAgain => return Ok(Step::Done),
             Reserved::Stopped => return Ok(Step::Stopped),
         };
-        let prompt_tokens = crate::model::estimate_request_tokens(&request);
-        let answered = self.stream_answer(tenant, run, step, &journal.shown, model.complete(request)).await?;
-        let (owner, now) = (tenant.clone(), self.app.clock.now());
-        let provider = model.provider();
+        tracing::debug!(call = request.call_id, model = request.model, "asking a model");
+        let answered = self.stream_answer(tenant, run, step, &journal.shown, chosen.model.complete(request)).await?;
+        let call = Call { run, agent, journal, reservation, chosen: &chosen };
         match answered {
-            Ok(answer) => {
-                let written = self.write_held(tenant, run, move |tx, run| {
-                    let charge = (&reservation, answer.tokens, price);
-                    settle(tx, &owner, &run, step, charge, provider, now)?;
-                    let Answer { text, tool_calls, tokens } = answer;
-                    let event = Event::ModelResponded { step, text, tool_calls, tokens };
-                    Ok(tx.append(&owner, now, &run.scope(), &event)?)
-                });
-                Ok(if written.await?.is_some() { Step::Done } else { Step::Stopped })
-            }
-            Err((error, shown)) => {
-                let message = error.message.clone();
-                // What was written before the failure was paid for by whoever runs the model.
-                let tokens = if shown.is_empty() {
-                    TokenUsage::default()
-                } else {
-                    TokenUsage { input: prompt_tokens, output: estimate_tokens(&shown) }
-                };
-                let written = self.write_held(tenant, run, move |tx, run| {
-                    settle(tx, &owner, &run, step, (&reservation, tokens, price), provider, now)?;
-                    Ok(tx.append(&owner, now, &run.scope(), &Event::ModelFailed { step, message })?)
-                });
-                written.await?;
-                Err(AppError::new(ErrorCode::ProviderError, format!("the model failed: {}", error.message)))
-            }
+            Ok(answer) => self.keep_answer(tenant, call, answer).await,
+            Err(error) => self.keep_failure(tenant, call, error).await,
         }
     }
 
-    /// Reserves what a call may cost at most. Where a limit forbids it, the run stands still.
+    async fn keep_answer(&self, tenant: &Tenant, call: Call<'_>, answer: Answer) -> AppResult<Step> {
+        let (owner, now, step) = (tenant.clone(), self.app.clock.now(), call.journal.step);
+        let Call { run, reservation, chosen: ChosenModel { model, price, .. }, .. } = call;
+        let (provider, price) = (model.provider().to_owned(), *price);
+        let written = self.write_held(tenant, run, move |tx, run| {
+            settle(tx, &owner, &run, step, (&reservation, answer.tokens, price), &provider, now)?;
+            let Answer { text, tool_calls, reasoning, tokens, stop } = answer;
+            let event = Event::ModelResponded {
+                step,
+                text,
+                tool_calls,
+                tokens: tokens.usage(),
+                cached_tokens: tokens.cache_read,
+                reasoning_tokens: tokens.reasoning,
+                reasoning,
+                stop,
+            };
+            Ok(tx.append(&owner, now, &run.scope(), &event)?)
+        });
+        Ok(if written.await?.is_some() { Step::Done } else { Step::Stopped })
+    }
+
+    /// Stores that a model failed, and when it is asked again. Fails if it is not.
+    async fn keep_failure(&self, tenant: &Tenant, call: Call<'_>, error: ModelError) -> AppResult<Step> {
+        let (owner, now) = (tenant.clone(), self.app.clock.now());
+        let Call { run, agent, journal, reservation, chosen: ChosenModel { model, price, .. } } = call;
+        let (step, failures) = (journal.step, journal.failures + 1);
+        let retry_at = next_attempt(&error, failures, now);
+        let (provider, price) = (model.provider().to_owned(), *price);
+        let failed = failure(&error, failures, &provider, &agent.data.model);
+        let written = self.write_held(tenant, run, move |tx, run| {
+            settle(tx, &owner, &run, step, (&reservation, error.tokens, price), &provider, now)?;
+            let ModelError { kind, message, .. } = error;
+            let event = Event::ModelFailed { step, message, reason: kind, retry_at };
+            Ok(tx.append(&owner, now, &run.scope(), &event)?)
+        });
+        match (written.await?, retry_at) {
+            (Some(_), Some(_)) => Ok(Step::Done),
+            (Some(_), None) => Err(failed),
+            (None, _) => Ok(Step::Stopped),
+        }
+    }
+
+    /// Reserves what a call may cost at most; where a budget has room for a shorter answer alone, for that. Where a limit
+    /// forbids it, the run stands still.
     async fn reserve(
         &self,
         tenant: &Tenant,
         run: &RunRecord,
         agent: &AgentRecord,
         journal: &Journal,
-        most: i64,
+        chosen: &ChosenModel,
+        request: &ModelRequest,
     ) -> AppResult<Reserved> {
         let (clock, owner) = (self.app.clock.clone(), tenant.clone());
         let (agent_id, model) = (agent.data.id.clone(), agent.data.model.clone());
-        let (step, read_up_to) = (journal.step, journal.read_up_to());
+        let (step, attempt, read_up_to) = (journal.step, journal.failures, journal.read_up_to());
+        let (price, prompt_tokens) = (chosen.price, estimate_request_tokens(request));
+        let mut bound = chosen.model.bound(request);
+        let can_be_shorter = bound.output == request.max_output_tokens;
         let reserved = self
             .write_held(tenant, run, move |tx, run| {
                 let now = clock.now();
-                if run.data.status != theazo_api::RunStatus::Running {
+                if run.data.status != RunStatus::Running {
                     return Ok(Ok(Reserved::Stopped));
                 }
                 if has_new_input(tx, &owner, &run.data.id, read_up_to)? {
                     return Ok(Ok(Reserved::ReadAgain));
                 }
                 let session = find_session(tx, &owner, &run.data.session_id)?;
-                match reserve_step(tx, &owner, &session, &run, most, now)? {
-                    Ok(reservation) => {
-                        let event = Event::ModelRequested { step, model, reservation: reservation.clone() };
-                        tx.append(&owner, now, &run.scope(), &event)?;
-                        Ok(Ok(Reserved::Held(reservation)))
+                loop {
+                    let shortfall = match reserve_step(tx, &owner, &session, &run, price.of(bound), now)? {
+                        Ok(id) => {
+                            let reservation = id.clone();
+                            let event = Event::ModelRequested { step, model, reservation, attempt, prompt_tokens };
+                            tx.append(&owner, now, &run.scope(), &event)?;
+                            return Ok(Ok(Reserved::Held { reservation: id, output: bound.output }));
+                        }
+                        Err(shortfall) => shortfall,
+                    };
+                    let room = shortfall.value.saturating_sub(shortfall.spent).saturating_sub(shortfall.reserved);
+                    let shorter = price.output_within(bound, room);
+                    if can_be_shorter && (SHORTEST_ANSWER..bound.output).contains(&shorter) {
+                        bound.output = shorter;
+                        continue;
                     }
                     // The run's own cap ends it, and it is the worker that has it that says so.
-                    Err(shortfall) if shortfall.limit == RUN_LIMIT => Err(AppError::limit_exceeded(&shortfall)),
-                    Err(shortfall) => {
-                        let agent = find_agent(tx, &owner, &agent_id)?;
-                        Ok(Err(Stopped::at(tx, &owner, &agent, &shortfall, now)?))
+                    if shortfall.limit == RUN_LIMIT {
+                        return Err(AppError::limit_exceeded(&shortfall));
                     }
+                    let agent = find_agent(tx, &owner, &agent_id)?;
+                    return Ok(Err(Stopped::at(tx, &owner, &agent, &shortfall, now)?));
                 }
             })
             .await?;
@@ -160,54 +189,6 @@ impl Engine {
         }
     }
 
-    /// Stores an answer piece by piece as it comes. `shown` is what a stream has shown of it before a restart: where
-    /// the repeated answer begins the same, that part is not shown again.
-    async fn stream_answer(
-        &self,
-        tenant: &Tenant,
-        run: &RunRecord,
-        step: u32,
-        shown: &str,
-        answer: futures_util::stream::BoxStream<'static, Result<ModelChunk, ModelError>>,
-    ) -> AppResult<Result<Answer, (ModelError, String)>> {
-        let mut text = String::new();
-        let mut skip = shown;
-        let mut tool_calls = Vec::new();
-        let mut tokens = TokenUsage::default();
-        let mut batches = answer.ready_chunks(PIECES_TOGETHER);
-        while let Some(batch) = batches.next().await {
-            let mut fresh = Vec::new();
-            for chunk in batch {
-                match chunk {
-                    Ok(ModelChunk::Text(piece)) => {
-                        text.push_str(&piece);
-                        match skip.strip_prefix(piece.as_str()) {
-                            Some(rest) => skip = rest,
-                            None => {
-                                skip = "";
-                                fresh.push(piece);
-                            }
-                        }
-                    }
-                    Ok(ModelChunk::ToolCall { tool, input }) => tool_calls.push(RequestedCall { tool, input }),
-                    Ok(ModelChunk::Finished(counted)) => tokens = counted,
-                    Err(error) => return Ok(Err((error, text))),
-                }
-            }
-            if !fresh.is_empty() {
-                let (owner, now) = (tenant.clone(), self.app.clock.now());
-                let written = self.write_held(tenant, run, move |tx, run| {
-                    for text in fresh {
-                        tx.append(&owner, now, &run.scope(), &Event::ModelText { step, text })?;
-                    }
-                    Ok(())
-                });
-                written.await?;
-            }
-        }
-        Ok(Ok(Answer { text, tool_calls, tokens }))
-    }
-
     /// Settles a model call whose answer will never come, because the process that made it died or its run was ended.
     pub(super) async fn settle_lost_call(
         &self,
@@ -216,23 +197,44 @@ impl Engine {
         agent: &AgentRecord,
     ) -> AppResult<()> {
         let journal = self.app.store.read(|view| Ok::<_, AppError>(Journal::of(view, tenant, &run.data.id)?))?;
-        let Some(reservation) = journal.in_flight else { return Ok(()) };
-        let model = self.model(tenant);
-        let price = price_of(&agent.data.model);
-        let written = TokenUsage { input: 0, output: estimate_tokens(&journal.shown) };
-        let charged = if model.charges_for_lost_calls() { written } else { TokenUsage::default() };
-        let (tenant, run_id, now, provider, step) =
-            (tenant.clone(), run.data.id.clone(), self.app.clock.now(), model.provider(), journal.step);
-        self.app
-            .store
-            .write(move |tx| {
-                let run = find_run(tx, &tenant, &run_id)?;
-                match price {
-                    Some(price) => settle(tx, &tenant, &run, step, (&reservation, charged, price), provider, now),
-                    None => Ok(tx.settle(&reservation, Amounts::default()).map(drop)?),
+        let Some(CallInFlight { reservation, prompt_tokens }) = journal.in_flight else { return Ok(()) };
+        // A model that cannot be asked any more has no price that could be taken.
+        let chosen = self.app.model_of(tenant, agent).ok().filter(|chosen| chosen.model.charges_for_lost_calls());
+        let written = TokenCount::plain(prompt_tokens, estimate_tokens(&journal.shown));
+        let (tenant, run_id, now, step) = (tenant.clone(), run.data.id.clone(), self.app.clock.now(), journal.step);
+        let settled = self.app.store.write(move |tx| {
+            let run = find_run(tx, &tenant, &run_id)?;
+            match chosen {
+                Some(chosen) => {
+                    let spent = (&reservation, written, chosen.price);
+                    settle(tx, &tenant, &run, step, spent, chosen.model.provider(), now)
                 }
-            })
-            .await
+                None => Ok(tx.settle(&reservation, Amounts::default()).map(drop)?),
+            }
+        });
+        settled.await
+    }
+}
+
+/// A call of a model that has come to its end.
+struct Call<'a> {
+    run: &'a RunRecord,
+    agent: &'a AgentRecord,
+    journal: &'a Journal,
+    reservation: ReservationId,
+    chosen: &'a ChosenModel,
+}
+
+/// The error of a run whose model failed for good.
+fn failure(error: &ModelError, attempts: u32, provider: &str, model: &str) -> AppError {
+    let failed = AppError::new(ErrorCode::ProviderError, format!("the model failed: {}", error.message))
+        .with("reason", error.kind.as_str())
+        .with("provider", provider)
+        .with("model", model)
+        .with("attempts", attempts);
+    match error.retry_after {
+        Some(pause) => failed.with("retryAfter", pause.as_secs_f64().ceil()),
+        None => failed,
     }
 }
 
@@ -242,15 +244,15 @@ fn settle(
     tenant: &Tenant,
     run: &RunRecord,
     step: u32,
-    (reservation, tokens, price): (&ReservationId, TokenUsage, Price),
+    (reservation, tokens, price): (&ReservationId, TokenCount, Price),
     provider: &str,
-    now: theazo_api::Timestamp,
+    now: Timestamp,
 ) -> AppResult<()> {
     if !is_charged(tenant) {
         return Ok(());
     }
     let Some(settled) = tx.settle(reservation, Amounts::money(price.of(tokens)))? else { return Ok(()) };
-    if settled.spent.money == 0 && tokens == TokenUsage::default() {
+    if settled.spent.money == 0 && tokens == TokenCount::default() {
         return Ok(());
     }
     let agent = find_agent(tx, tenant, &run.data.agent_id)?;
@@ -262,7 +264,7 @@ fn settle(
         scope: &scope,
         provider,
         model: &agent.data.model,
-        tokens,
+        tokens: tokens.usage(),
         milliseconds: 0,
         byte_hours: 0,
         reservation: Some(ReservedAmount { id: reservation.clone(), micro_cents: settled.reserved.money }),

@@ -11,6 +11,7 @@ mod error;
 mod files;
 mod health;
 mod logs;
+mod models;
 mod mount;
 mod planned;
 mod runs;
@@ -53,6 +54,7 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
     logs::mount(&mut routes);
     usage::mount(&mut routes);
     billing::mount(&mut routes);
+    models::mount(&mut routes);
     health::mount(&mut routes);
     planned::mount(&mut routes);
     if is_test {

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
-use serde_json::{Map, Value, json};
-use theazo_api::usage::TokenUsage;
+use serde_json::{Map, json};
 
-use super::{Message, Model, ModelChunk, ModelError, ModelRequest, estimate_request_tokens, estimate_tokens};
+use super::{
+    Message, Model, ModelChunk, ModelError, ModelRequest, StopReason, TokenCount, ToolRequest, estimate_request_tokens,
+    estimate_tokens,
+};
 
 /// The program by which the offline model looks at a task; `TASK` is put in as a JSON string.
 const PROGRAM: &str = r#"import json, platform, re
@@ -29,16 +31,15 @@ pub struct OfflineModel {
 }
 
 impl Model for OfflineModel {
-    fn provider(&self) -> &'static str {
+    fn provider(&self) -> &str {
         "offline"
     }
 
     fn complete(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelChunk, ModelError>> {
         let (text, tool_call) = answer(&request);
-        let tokens = TokenUsage {
-            input: estimate_request_tokens(&request),
-            output: estimate_tokens(&text) + tool_call.as_ref().map_or(0, |_| estimate_tokens(PROGRAM)),
-        };
+        let written = estimate_tokens(&text) + tool_call.as_ref().map_or(0, |_| estimate_tokens(PROGRAM));
+        let tokens = TokenCount::plain(estimate_request_tokens(&request), written);
+        let stop = if tool_call.is_some() { StopReason::ToolUse } else { StopReason::EndTurn };
         let pace = self.pace;
         Box::pin(async_stream::stream! {
             for word in text.split_inclusive(' ') {
@@ -47,15 +48,15 @@ impl Model for OfflineModel {
                 }
                 yield Ok(ModelChunk::Text(word.to_owned()));
             }
-            if let Some((tool, input)) = tool_call {
-                yield Ok(ModelChunk::ToolCall { tool, input });
+            if let Some(call) = tool_call {
+                yield Ok(ModelChunk::ToolCall(call));
             }
-            yield Ok(ModelChunk::Finished(tokens));
+            yield Ok(ModelChunk::Finished { tokens, stop });
         })
     }
 
-    fn bound(&self, request: &ModelRequest) -> TokenUsage {
-        TokenUsage { input: estimate_request_tokens(request), output: request.max_output_tokens }
+    fn bound(&self, request: &ModelRequest) -> TokenCount {
+        TokenCount::plain(estimate_request_tokens(request), request.max_output_tokens)
     }
 
     fn charges_for_lost_calls(&self) -> bool {
@@ -63,10 +64,7 @@ impl Model for OfflineModel {
     }
 }
 
-/// A tool with its input.
-type Call = (String, Map<String, Value>);
-
-fn answer(request: &ModelRequest) -> (String, Option<Call>) {
+fn answer(request: &ModelRequest) -> (String, Option<ToolRequest>) {
     let task = request.messages.iter().rev().find_map(|message| match message {
         Message::User(task) => Some(task.as_str()),
         _ => None,
@@ -85,7 +83,10 @@ fn answer(request: &ModelRequest) -> (String, Option<Call>) {
             let quoted = json!(json!(task).to_string()).to_string();
             let code = PROGRAM.replacen("TASK", &quoted, 1);
             let input = Map::from_iter([("language".to_owned(), json!("python")), ("code".to_owned(), json!(code))]);
-            ("I will look at the task with a program in the sandbox. ".to_owned(), Some(("run_code".to_owned(), input)))
+            // Every call of a conversation needs a name of its own.
+            let id = format!("call_{}", request.messages.len());
+            let call = ToolRequest { id, tool: "run_code".to_owned(), input };
+            ("I will look at the task with a program in the sandbox. ".to_owned(), Some(call))
         }
         _ => (format!("This is the offline model: no language model was asked. The task was \"{task}\"."), None),
     }

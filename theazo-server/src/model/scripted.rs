@@ -1,31 +1,79 @@
-//! The scripted model: it answers what a test told it to, and the offline model answers when the script is used up.
+//! The scripted model: it answers what a test told it to, and the offline model answers when nothing of that fits.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use futures_util::stream::{self, BoxStream, StreamExt};
-use theazo_api::{testing::ScriptedTurn, usage::TokenUsage};
+use futures_util::stream::BoxStream;
+use serde_json::Value;
+use theazo_api::testing::{ModelFailureKind, ScriptedTurn};
 
-use super::{Model, ModelChunk, ModelError, ModelRequest, OfflineModel, estimate_request_tokens, estimate_tokens};
+use super::{
+    Message, Model, ModelChunk, ModelError, ModelErrorKind, ModelRequest, OfflineModel, StopReason, TokenCount,
+    ToolRequest, estimate_request_tokens, estimate_tokens,
+};
+use crate::clock::Clock;
+
+/// The name under which every agent's script is found.
+const EVERY_AGENT: &str = "*";
 
 /// Answers by agent, in the order in which they were scripted.
-#[derive(Default)]
 pub struct ScriptedModel {
-    scripts: Mutex<HashMap<String, VecDeque<ScriptedTurn>>>,
+    clock: Clock,
+    scripts: Mutex<HashMap<String, Vec<Line>>>,
     offline: OfflineModel,
 }
 
+/// A turn that is not used up.
+struct Line {
+    turn: ScriptedTurn,
+    left: i64,
+}
+
 impl ScriptedModel {
-    /// Adds answers of an agent behind those that it already has.
-    pub fn script(&self, agent: &str, turns: Vec<ScriptedTurn>) {
-        self.scripts().entry(agent.to_owned()).or_default().extend(turns);
+    /// A model without a script, which takes its time by this clock.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, scripts: Mutex::default(), offline: OfflineModel::default() }
     }
 
-    fn scripts(&self) -> MutexGuard<'_, HashMap<String, VecDeque<ScriptedTurn>>> {
+    /// Adds answers of an agent behind those that it already has.
+    pub fn script(&self, agent: &str, turns: Vec<ScriptedTurn>) {
+        let lines = turns.into_iter().map(|turn| Line { left: turn.times.unwrap_or(1), turn });
+        self.scripts().entry(agent.to_owned()).or_default().extend(lines);
+    }
+
+    fn scripts(&self) -> MutexGuard<'_, HashMap<String, Vec<Line>>> {
         self.scripts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The turn that answers a request; with `take` it is used.
+    fn turn(&self, request: &ModelRequest, take: bool) -> Option<ScriptedTurn> {
+        let mut scripts = self.scripts();
+        for agent in [request.agent.as_str(), EVERY_AGENT] {
+            let Some(lines) = scripts.get_mut(agent) else { continue };
+            let Some(place) = lines.iter().position(|line| fits(&line.turn, request)) else { continue };
+            let turn = lines[place].turn.clone();
+            if take {
+                lines[place].left -= 1;
+                if lines[place].left <= 0 {
+                    lines.remove(place);
+                }
+            }
+            return Some(turn);
+        }
+        None
+    }
+}
+
+fn fits(turn: &ScriptedTurn, request: &ModelRequest) -> bool {
+    let Some(wanted) = turn.when.as_deref() else { return true };
+    let in_messages = request.messages.iter().any(|message| match message {
+        Message::User(text) | Message::Assistant { text, .. } => text.contains(wanted),
+        Message::ToolResult { output, .. } => output.contains(wanted),
+    });
+    in_messages || request.instructions.as_deref().is_some_and(|text| text.contains(wanted))
 }
 
 /// A count of tokens that a provider can give: not negative, and its price is an amount that fits.
@@ -33,41 +81,60 @@ fn possible(tokens: i64) -> i64 {
     tokens.clamp(0, 1_000_000_000_000)
 }
 
+/// What a turn counts.
+fn tokens(turn: &ScriptedTurn, request: &ModelRequest) -> TokenCount {
+    let text = turn.text.as_deref().unwrap_or_default();
+    let input = turn.input_tokens.map_or_else(|| estimate_request_tokens(request), possible);
+    let output = turn.output_tokens.map_or_else(|| estimate_tokens(text), possible);
+    TokenCount { cache_read: turn.cached_tokens.map_or(0, possible).min(input), ..TokenCount::plain(input, output) }
+}
+
+fn failure(turn: &ScriptedTurn, message: &str, request: &ModelRequest) -> ModelError {
+    let kind = turn.error_kind.as_ref().map(ModelFailureKind::as_str).unwrap_or_default();
+    let kind = serde_json::from_value(Value::from(kind)).unwrap_or(ModelErrorKind::Rejected);
+    let retry_after = turn.retry_after.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+    let error = ModelError { retry_after, ..ModelError::new(kind, message) };
+    // A model that fails before it says anything is not paid.
+    if turn.text.is_some() { error.after(tokens(turn, request)) } else { error }
+}
+
 impl Model for ScriptedModel {
-    fn provider(&self) -> &'static str {
+    fn provider(&self) -> &str {
         "scripted"
     }
 
     fn complete(&self, request: ModelRequest) -> BoxStream<'static, Result<ModelChunk, ModelError>> {
-        let Some(turn) = self.scripts().get_mut(&request.agent).and_then(VecDeque::pop_front) else {
-            return self.offline.complete(request);
-        };
-        if let Some(message) = turn.error {
-            return stream::iter([Err(ModelError { message })]).boxed();
-        }
-        let text = turn.text.unwrap_or_default();
-        let tokens = TokenUsage {
-            input: turn.input_tokens.map_or_else(|| estimate_request_tokens(&request), possible),
-            output: turn.output_tokens.map_or_else(|| estimate_tokens(&text), possible),
-        };
-        let mut chunks: Vec<_> =
-            text.split_inclusive(' ').map(|piece| Ok(ModelChunk::Text(piece.to_owned()))).collect();
-        for call in turn.tool_calls.into_iter().flatten() {
-            chunks.push(Ok(ModelChunk::ToolCall { tool: call.tool, input: call.input }));
-        }
-        chunks.push(Ok(ModelChunk::Finished(tokens)));
-        stream::iter(chunks).boxed()
+        let Some(turn) = self.turn(&request, true) else { return self.offline.complete(request) };
+        let clock = self.clock.clone();
+        Box::pin(async_stream::stream! {
+            if let Some(delay) = turn.delay {
+                clock.reached(clock.now().plus(delay.0)).await;
+            }
+            for piece in turn.text.as_deref().unwrap_or_default().split_inclusive(' ') {
+                yield Ok(ModelChunk::Text(piece.to_owned()));
+            }
+            if let Some(message) = &turn.error {
+                return yield Err(failure(&turn, message, &request));
+            }
+            let tokens = tokens(&turn, &request);
+            let calls = turn.tool_calls.unwrap_or_default();
+            let stop = if calls.is_empty() { StopReason::EndTurn } else { StopReason::ToolUse };
+            for (index, call) in calls.into_iter().enumerate() {
+                let id = format!("call_{}_{index}", request.messages.len());
+                yield Ok(ModelChunk::ToolCall(ToolRequest { id, tool: call.tool, input: call.input }));
+            }
+            yield Ok(ModelChunk::Finished { tokens, stop });
+        })
     }
 
     /// A scripted turn says what it counts, so that tests can drive a budget to its edge.
-    fn bound(&self, request: &ModelRequest) -> TokenUsage {
+    fn bound(&self, request: &ModelRequest) -> TokenCount {
         let usual = self.offline.bound(request);
-        let scripts = self.scripts();
-        let Some(turn) = scripts.get(&request.agent).and_then(VecDeque::front) else { return usual };
-        TokenUsage {
-            input: turn.input_tokens.map_or(usual.input, possible),
-            output: turn.output_tokens.map_or(usual.output, possible),
-        }
+        let Some(turn) = self.turn(request, false) else { return usual };
+        let (input, output) = (turn.input_tokens.map(possible), turn.output_tokens.map(possible));
+        let cache_read = turn.cached_tokens.map_or(0, possible).min(input.unwrap_or(0));
+        let plain = TokenCount::plain(input.unwrap_or(usual.input), output.unwrap_or(usual.output));
+        TokenCount { cache_read, ..plain }
     }
 
     fn charges_for_lost_calls(&self) -> bool {

@@ -9,8 +9,8 @@ use crate::{
 impl crate::testing::TestPlane {
     /// Scripts what the model of an agent answers, turn by turn, in the order of the calls.
     ///
-    /// A turn with tool calls is followed by the next turn when the tools have returned. When the turns are used up,
-    /// the offline model answers again.
+    /// A turn with tool calls is followed by the next turn when the tools have returned. A turn with `when` waits for a
+    /// conversation that contains its text. When no turn is left that fits, the offline model answers.
     ///
     /// ```no_run
     /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {

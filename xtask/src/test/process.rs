@@ -17,13 +17,29 @@ use crate::repository;
 /// Longer than the longest step takes on a slow machine, shorter than a person waits for one that hangs.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
-/// A command in the root of the repository, without the variables that point our clients at a server, and without those
+/// The variables that point our clients at a server, and our planes at real models.
+const POINTERS: [&str; 12] = [
+    "THEAZO_BASE_URL",
+    "THEAZO_API_KEY",
+    "THEAZO_TIMEOUT",
+    "THEAZO_MAX_RETRIES",
+    "THEAZO_MODEL",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "GEMINI_API_KEY",
+    "GEMINI_BASE_URL",
+    "OLLAMA_HOST",
+];
+
+/// A command in the root of the repository, without the variables that point it elsewhere, and without those
 /// that `cargo run` sets for xtask: build scripts take them for changed settings, and everything would be built again.
 pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(repository::root()).stdin(Stdio::null()).env("NO_COLOR", "1");
     command.env("CARGO_TERM_COLOR", "never").env("TERM", "dumb");
-    for variable in ["THEAZO_BASE_URL", "THEAZO_API_KEY", "THEAZO_TIMEOUT", "THEAZO_MAX_RETRIES"] {
+    for variable in POINTERS {
         command.env_remove(variable);
     }
     for (variable, _) in std::env::vars_os() {

@@ -1,0 +1,126 @@
+//! The answer of a model as it comes: stored piece by piece, and shown once even if it is asked for again.
+
+use futures_util::{StreamExt, stream::BoxStream};
+use serde_json::Value;
+
+use super::Engine;
+use crate::{
+    error::AppResult,
+    event::{Event, RequestedCall},
+    model::{ModelChunk, ModelError, ModelErrorKind, StopReason, TokenCount},
+    records::RunRecord,
+    store::Tenant,
+};
+
+/// How many pieces of an answer are stored together at most, where a model is faster than the store.
+const PIECES_TOGETHER: usize = 64;
+
+/// What a model answered.
+pub(super) struct Answer {
+    pub text: String,
+    pub tool_calls: Vec<RequestedCall>,
+    pub reasoning: Vec<Value>,
+    pub tokens: TokenCount,
+    pub stop: StopReason,
+}
+
+impl Engine {
+    /// Stores an answer as it comes. `shown` is what a stream has shown of it before it was asked for again.
+    pub(super) async fn stream_answer(
+        &self,
+        tenant: &Tenant,
+        run: &RunRecord,
+        step: u32,
+        shown: &str,
+        chunks: BoxStream<'static, Result<ModelChunk, ModelError>>,
+    ) -> AppResult<Result<Answer, ModelError>> {
+        let mut seen = Seen(shown);
+        let (mut text, mut tool_calls, mut reasoning) = (String::new(), Vec::new(), Vec::new());
+        let mut end = None;
+        let mut batches = chunks.ready_chunks(PIECES_TOGETHER);
+        while let Some(batch) = batches.next().await {
+            let mut fresh = Vec::new();
+            let mut failed = None;
+            for chunk in batch {
+                match chunk {
+                    Ok(ModelChunk::Text(piece)) => {
+                        let new = seen.unseen(&piece);
+                        if !new.is_empty() {
+                            fresh.push(new.to_owned());
+                        }
+                        text.push_str(&piece);
+                    }
+                    Ok(ModelChunk::Reasoning(thought)) => reasoning.push(thought),
+                    Ok(ModelChunk::ToolCall(call)) => {
+                        // Some gateways leave the name of a call empty.
+                        let unnamed = call.id.is_empty().then(|| format!("call_{step}_{}", tool_calls.len()));
+                        let id = unnamed.unwrap_or(call.id);
+                        tool_calls.push(RequestedCall { id, tool: call.tool, input: call.input });
+                    }
+                    Ok(ModelChunk::Finished { tokens, stop }) => end = Some((tokens, stop)),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            self.show(tenant, run, step, fresh).await?;
+            if let Some(error) = failed {
+                return Ok(Err(error));
+            }
+        }
+        Ok(match end {
+            Some((tokens, stop)) => Ok(Answer { text, tool_calls, reasoning, tokens, stop }),
+            None => Err(ModelError::new(ModelErrorKind::ConnectionCut, "the answer ended before it was whole")),
+        })
+    }
+
+    async fn show(&self, tenant: &Tenant, run: &RunRecord, step: u32, pieces: Vec<String>) -> AppResult<()> {
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let (owner, now) = (tenant.clone(), self.app.clock.now());
+        let written = self.write_held(tenant, run, move |tx, run| {
+            for text in pieces {
+                tx.append(&owner, now, &run.scope(), &Event::ModelText { step, text })?;
+            }
+            Ok(())
+        });
+        written.await.map(drop)
+    }
+}
+
+/// What a stream has shown of an answer and that the repeated answer has not said again. Where the two part, the rest of
+/// the repeated one is new.
+struct Seen<'a>(&'a str);
+
+impl Seen<'_> {
+    /// The part of a piece that was not shown yet.
+    fn unseen<'piece>(&mut self, piece: &'piece str) -> &'piece str {
+        let same = piece.chars().zip(self.0.chars()).take_while(|(one, other)| one == other);
+        let same: usize = same.map(|(character, _)| character.len_utf8()).sum();
+        let parted = same < piece.len();
+        self.0 = if parted { "" } else { &self.0[same..] };
+        &piece[same..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh(shown: &str, pieces: &[&str]) -> String {
+        let mut seen = Seen(shown);
+        pieces.iter().map(|piece| seen.unseen(piece)).collect()
+    }
+
+    #[test]
+    fn a_repeated_answer_is_shown_from_where_the_first_one_was_cut_however_it_is_cut() {
+        assert_eq!(fresh("Grüße aus", &["Gr", "üße aus K", "öln"]), " Köln");
+        assert_eq!(fresh("Grüße aus", &["Grüße aus Köln"]), " Köln");
+        assert_eq!(fresh("", &["Grüße ", "aus"]), "Grüße aus");
+        assert_eq!(fresh("Grüße aus Köln", &["Grüße ", "aus"]), "");
+    }
+
+    #[test]
+    fn an_answer_that_goes_another_way_is_shown_from_where_they_part() {
+        assert_eq!(fresh("Grüße aus Köln", &["Grüße ", "von ", "aus Köln"]), "von aus Köln");
+    }
+}
