@@ -165,20 +165,19 @@ async fn an_agent_whose_run_failed_takes_the_next_at_once() {
     let config = theazo_server::PlaneConfig::test();
     let directory = tempfile::tempdir().expect("a folder is made");
     let plane = theazo_server::ControlPlane::start(config.data_dir(directory.path())).await.expect("it starts");
-    let session_with = async |key: Option<&str>| {
-        let config = theazo::Config::with_api_key(key.expect("the plane is new"));
-        let transport = theazo::transport::Transport::to_plane(&plane, config).expect("the key is good");
-        Theazo::over(transport).sessions().for_user("ada").await.expect("it is made")
-    };
-    let live = session_with(plane.live_key()).await;
-    let test = session_with(plane.test_key()).await;
-    // No model call fits into a cent, and nobody knows what this model costs.
-    let capped = live.agents().create().cost_cap(theazo::types::Cost::cents(1)).await.expect("it is made");
-    let broken = test.agents().create().model("nobody/nothing").await.expect("it is made");
+    let config = theazo::Config::with_api_key(plane.live_key().expect("the plane is new"));
+    let transport = theazo::transport::Transport::to_plane(&plane, config).expect("the key is good");
+    let refusing = serde_json::json!({"agent": "broken", "turns": [{"error": "no", "times": 10}]}).to_string();
+    let script = theazo::transport::Call::new(theazo::transport::operation("ScriptAgent").expect("it is there"));
+    transport.call(script.body(refusing)).await.expect("it is scripted");
+    let session = Theazo::over(transport).sessions().for_user("ada").await.expect("it is made");
+    // No model call fits into a cent.
+    let capped = session.agents().create().cost_cap(theazo::types::Cost::cents(1)).await.expect("it is made");
+    let broken = session.agents().create().name("broken").await.expect("it is made");
 
     for _ in 0..10 {
         let at_cap = capped.run("write").await.expect_err("it is capped");
-        let failed = broken.run("write").await.expect_err("it has no price");
+        let failed = broken.run("write").await.expect_err("its model fails");
 
         assert_eq!(at_cap.code().as_str(), "session_limit_exceeded", "{at_cap}");
         assert_eq!(failed.code().as_str(), "provider_error", "{failed}");

@@ -106,11 +106,10 @@ impl Context {
             return Err(AppError::invalid_field("model", message));
         };
         let tokens = TokenCount::plain(opts.input_tokens, opts.output_tokens);
-        let parts = [entry.price.of_provider(tokens), margin_on(entry.price, tokens)];
-        let cents = theazo_api::round_parts(&parts);
-        let [model_cost, theazo_margin] =
-            [0, 1].map(|index| Cost { amount: cents[index], ..Cost::from_micro_cents(parts[index]) });
-        let total = Cost::from_micro_cents(parts.iter().sum());
+        let [provider, margin] = [entry.price.of_provider(tokens), margin_on(entry.price, tokens)];
+        let (model_cost, total) = (Cost::from_micro_cents(provider), Cost::from_micro_cents(provider + margin));
+        // The rest, so that the cents add up.
+        let theazo_margin = Cost { amount: total.amount - model_cost.amount, ..Cost::from_micro_cents(margin) };
         Ok(ModelEstimate { estimated_cost: ModelCost { model_cost, theazo_margin, total } })
     }
 }
