@@ -15,6 +15,7 @@ mod published;
 mod quickstart;
 mod runs;
 mod secrets;
+mod streams;
 mod timers;
 mod tools;
 mod usage;

@@ -31,12 +31,12 @@ endpoints! {
     /// Streams the log entries of the agent as they happen, from now on, with a heartbeat every 15 seconds.
     StreamAgentLogs: Get "/v1/agents/{agentId}/logs/stream" => "agent.logs",
         path: AgentPath, query: AgentLogFilters, response: AgentLogEvent,
-        with { time: TimeClass::Stream, reply: Reply::Events, last_events: &[], planned: true };
+        with { time: TimeClass::Stream, reply: Reply::Events, last_events: &[] };
 
     /// Streams log entries over a WebSocket, as they happen: from now on, or after the last one that was seen.
     OpenLogSocket: Get "/v1/logs/socket" => "logs.socket",
         query: LogSocketFilters, response: LogEntry,
-        with { time: TimeClass::Stream, reply: Reply::Socket, last_events: &[], ours: true, planned: true };
+        with { time: TimeClass::Stream, reply: Reply::Socket, last_events: &[], ours: true };
 }
 
 open_enum! {
@@ -65,6 +65,12 @@ open_enum! {
         /// A model.
         Model = "model",
     }
+}
+
+/// A level that is none would find nothing for ever.
+fn check_level(level: Option<&LogLevel>, problems: &mut Problems) {
+    let is_known = !matches!(level, Some(LogLevel::Other(_)));
+    problems.require(is_known, "level", "must be `debug`, `info`, `warn` or `error`");
 }
 
 /// A log entry.
@@ -138,6 +144,7 @@ impl Check for LogQueryFilters {
         if let Some(limit) = self.limit {
             problems.require((1..=1000).contains(&limit), "limit", "must be a whole number from 1 to 1000");
         }
+        check_level(self.level.as_ref(), problems);
     }
 }
 
@@ -157,7 +164,11 @@ pub struct LogStreamFilters {
     pub level: Option<LogLevel>,
 }
 
-impl Check for LogStreamFilters {}
+impl Check for LogStreamFilters {
+    fn check(&self, problems: &mut Problems) {
+        check_level(self.level.as_ref(), problems);
+    }
+}
 
 /// Which log entries of an agent to stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -169,7 +180,11 @@ pub struct AgentLogFilters {
     pub level: Option<LogLevel>,
 }
 
-impl Check for AgentLogFilters {}
+impl Check for AgentLogFilters {
+    fn check(&self, problems: &mut Problems) {
+        check_level(self.level.as_ref(), problems);
+    }
+}
 
 tagged_union! {
     /// Something in the log stream of an agent.
@@ -256,6 +271,7 @@ impl Check for LogSocketFilters {
         if let Some(since) = &self.since {
             problems.require(since.is_well_formed(), "since", "must be the id of a log entry");
         }
+        check_level(self.level.as_ref(), problems);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use theazo_api::{Secret, Timestamp};
 use theazo_sandbox::Runtimes;
 
-use crate::{model::ModelKeys, spending::RateCard};
+use crate::{feed::StreamLimits, model::ModelKeys, spending::RateCard, store::Retention};
 
 /// What a control plane is made of. The default lives in memory, has the system's clock and local sandboxes.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,10 @@ pub struct PlaneConfig {
     /// The credits that every account begins with, in cents. Without it an account is limited by credits only once it was
     /// given some.
     pub credits: Option<i64>,
+    /// How many streams an account may have open, and how long one may stand still.
+    pub streams: StreamLimits,
+    /// How long the details of what happened are kept; for good by default.
+    pub retention: Retention,
 }
 
 /// What a test plane is made of.

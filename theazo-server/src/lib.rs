@@ -11,6 +11,7 @@ mod config;
 mod engine;
 mod error;
 mod event;
+mod feed;
 mod http;
 mod model;
 mod outbound;
@@ -24,8 +25,10 @@ mod test_plane;
 mod vault;
 
 pub use config::{PlaneConfig, TestConfig};
+pub use feed::StreamLimits;
 pub use http::ConnectionReset;
 pub use model::ModelKeys;
 pub use plane::{ControlPlane, StartError, create_key_in, grant_credits_in, rotate_master_key_in};
 pub use spending::RateCard;
+pub use store::Retention;
 pub use theazo_sandbox::Runtimes;

@@ -9,6 +9,7 @@ use crate::{
     config::PlaneConfig,
     engine::{Engine, Toolbox, Worker},
     error::AppError,
+    feed::Feed,
     http,
     model::{Model, ModelChoiceError, Models, OfflineModel, ScriptedModel, Table, TableError},
     outbound::{AddressRules, Guard, OutboundClient},
@@ -19,6 +20,7 @@ use crate::{
 };
 use axum::Router;
 use theazo_api::{MICRO_CENTS_PER_CENT, Secret, Timestamp};
+use tokio_util::sync::DropGuard;
 
 /// A control plane could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +59,8 @@ pub struct ControlPlane {
     keys: Option<FirstKeys>,
     /// Where sandboxes have their files if the plane lives in memory; it goes with the plane.
     temporary: Option<TemporaryDirectory>,
+    /// Ends the feed with the plane.
+    _following: DropGuard,
 }
 
 impl ControlPlane {
@@ -118,13 +122,24 @@ impl ControlPlane {
         let (credits, started_at) = (config.credits, clock.now());
         store.write(move |tx| begin_with_credits(tx, credits, started_at)).await?;
         let keys = FirstKeys::ensure(&store, clock.now()).await?;
-        let app = Arc::new(App { store, clock, vault, providers: known, default_provider, models, rates });
+        let (feed, following) = Feed::start(store.clone(), config.streams);
+        let app = Arc::new(App {
+            store,
+            clock,
+            feed,
+            retention: config.retention,
+            vault,
+            providers: known,
+            default_provider,
+            models,
+            rates,
+        });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted)));
         let rules = AddressRules { allow_private: config.allow_private_targets };
         let toolbox = Toolbox::new(OutboundClient::new(Guard::new(rules)));
         let worker = Engine::new(app.clone(), providers, toolbox, directory.join("agents")).start().await?;
         let router = http::router(app.clone(), test);
-        Ok(Self { app, router, worker, keys, temporary })
+        Ok(Self { app, router, worker, keys, temporary, _following: following })
     }
 
     /// The routes. They work until the plane is stopped.

@@ -1,5 +1,7 @@
 //! Logs: the events, as people read them.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 use theazo_api::{LogEntry, LogId, LogLevel, LogQueryFilters, LogSource, Page, round_to_cents};
 
@@ -7,49 +9,72 @@ use super::{Context, pages::parse_cursor};
 use crate::{
     error::{AppError, AppResult},
     event::Event,
-    store::{EventFilter, StoredEvent},
+    store::{EventFilter, StoredEvent, Tenant, View},
 };
+
+/// How many events a page reads at once, so that others wait for the store only shortly.
+const BATCH: i64 = 500;
 
 impl Context {
     /// Finds log entries.
-    pub fn query_logs(&self, filters: &LogQueryFilters) -> AppResult<Page<LogEntry>> {
-        let limit = filters.limit.unwrap_or(100);
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    pub async fn query_logs(&self, filters: LogQueryFilters) -> AppResult<Page<LogEntry>> {
         let cursor = filters.cursor.as_deref().filter(|cursor| !cursor.is_empty());
         let mut after = cursor.map(parse_cursor).transpose()?.unwrap_or(0);
-        let search = filters.search.as_ref().map(|text| text.to_lowercase());
-        let mut data = Vec::new();
+        let limit = usize::try_from(filters.limit.unwrap_or(100)).unwrap_or(usize::MAX);
+        let mut page = Page { data: Vec::new(), has_more: false, cursor: String::new() };
+        let filters = Arc::new(LogQueryFilters { search: filters.search.map(|text| text.to_lowercase()), ..filters });
         loop {
-            let filter = EventFilter {
-                after,
-                session_id: filters.session_id.as_ref().map(ToString::to_string),
-                agent_id: filters.agent_id.as_ref().map(ToString::to_string),
-                since: filters.since,
-                until: filters.until,
-                limit: Some(500),
-                ..EventFilter::default()
-            };
-            let batch = self.app.store.read(|view| Ok::<_, AppError>(view.events(&self.tenant, &filter)?))?;
-            let Some(last) = batch.last() else {
-                return Ok(Page { data, has_more: false, cursor: String::new() });
-            };
-            after = last.sequence;
-            for stored in &batch {
-                let Some(entry) = log_entry(stored) else { continue };
-                let level_fits = filters.level.as_ref().is_none_or(|level| entry.level == *level);
-                let text_fits = search.as_ref().is_none_or(|text| entry.message.to_lowercase().contains(text));
-                if !level_fits || !text_fits {
-                    continue;
-                }
-                if data.len() == wanted {
+            let (tenant, filters) = (self.tenant.clone(), filters.clone());
+            let (last, found) = self.app.store.scan(move |view| find_entries(view, &tenant, &filters, after)).await?;
+            for (sequence, entry) in found {
+                if page.data.len() == limit {
                     // One more than asked for exists, so the page ends with the one before.
-                    let cursor = format!("c{}", stored.sequence - 1);
-                    return Ok(Page { data, has_more: true, cursor });
+                    return Ok(Page { has_more: true, cursor: format!("c{}", sequence - 1), ..page });
                 }
-                data.push(entry);
+                page.data.push(entry);
+            }
+            match last {
+                Some(last) => after = last,
+                None => return Ok(page),
             }
         }
     }
+
+    /// The filter of a stream that goes on after a place, or shows what happens from now on.
+    pub fn follow_from(&self, after: Option<i64>, filter: EventFilter) -> AppResult<EventFilter> {
+        let after = match after {
+            Some(after) => after,
+            None => self.app.store.read(|view| Ok::<_, AppError>(view.last_sequence_of(&self.tenant)?))?,
+        };
+        Ok(EventFilter { after, ..filter })
+    }
+}
+
+/// The entries in the next events after a place, with their own places, and the place up to which it looked, if there
+/// was anything.
+fn find_entries(
+    view: &View<'_>,
+    tenant: &Tenant,
+    filters: &LogQueryFilters,
+    after: i64,
+) -> AppResult<(Option<i64>, Vec<(i64, LogEntry)>)> {
+    let filter = EventFilter {
+        after,
+        session_id: filters.session_id.as_ref().map(ToString::to_string),
+        agent_id: filters.agent_id.as_ref().map(ToString::to_string),
+        since: filters.since,
+        until: filters.until,
+        except: vec!["model.text"],
+        limit: Some(BATCH),
+        ..EventFilter::default()
+    };
+    let batch = view.events(tenant, &filter)?;
+    let fits = |entry: &LogEntry| {
+        filters.level.as_ref().is_none_or(|level| entry.level == *level)
+            && filters.search.as_ref().is_none_or(|text| entry.message.to_lowercase().contains(text))
+    };
+    let entries = batch.iter().filter_map(|stored| Some((stored.sequence, log_entry(stored)?)));
+    Ok((batch.last().map(|stored| stored.sequence), entries.filter(|(_, entry)| fits(entry)).collect()))
 }
 
 /// What the log shows of an event, if anything. Pieces of text are left out: the model's whole answer follows them.

@@ -32,9 +32,10 @@ use self::session_providers::own_compute;
 use crate::{
     clock::Clock,
     error::{AppError, AppResult},
+    feed::Feed,
     model::Models,
     spending::RateCard,
-    store::{Claim, Store, Tenant, World},
+    store::{Claim, Retention, Store, Tenant, World},
     vault::Vault,
 };
 
@@ -54,6 +55,10 @@ pub struct App {
     pub clock: Clock,
     /// Where secrets are sealed.
     pub vault: Vault,
+    /// Where streams follow the log.
+    pub feed: Feed,
+    /// How long the details of what happened are kept.
+    pub retention: Retention,
     /// Where sandboxes can be had.
     pub providers: Vec<ProviderInfo>,
     /// The provider that is used where none is asked for.

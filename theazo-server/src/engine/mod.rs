@@ -10,6 +10,7 @@ mod limits;
 mod outcome;
 mod programs;
 mod queue;
+mod retention;
 mod retry;
 mod run;
 mod sandboxes;
@@ -131,6 +132,7 @@ impl Engine {
             }
             "plane.maintain" => {
                 self.maintain(&tenant).await;
+                self.prune_events().await;
                 None
             }
             "agent.meter" => {

@@ -11,13 +11,10 @@ use theazo_api::{
 
 use super::{
     mount::{Call, Routes},
-    runs::show_run_event,
+    runs::{show_run_event, tell_in_run},
     stream::EventSource,
 };
-use crate::{
-    error::{AppError, AppResult},
-    store::EventFilter,
-};
+use crate::{error::AppResult, store::EventFilter};
 
 pub fn mount(routes: &mut Routes) {
     routes.unary(
@@ -65,11 +62,7 @@ fn watch_agent(call: &Call<WatchAgent>) -> AppResult<EventSource> {
     let context = &call.context;
     let agent_id = &call.path.agent_id;
     context.get_agent(agent_id)?;
-    let newest = context.app.store.read(|view| Ok::<_, AppError>(view.last_sequence()?))?;
-    let filter = EventFilter {
-        after: call.last_event_id.unwrap_or(newest),
-        agent_id: Some(agent_id.to_string()),
-        ..EventFilter::default()
-    };
-    Ok(EventSource { tenant: context.tenant.clone(), filter, show: Box::new(show_run_event) })
+    let filter = EventFilter { agent_id: Some(agent_id.to_string()), ..EventFilter::default() };
+    let filter = context.follow_from(call.last_event_id, filter)?;
+    Ok(EventSource::new(filter, show_run_event).telling(tell_in_run))
 }

@@ -1,49 +1,103 @@
 //! Logs.
 
+use bytes::Bytes;
 use theazo_api::{
-    LogEntry, LogLevel,
-    logs::{QueryLogs, StreamLogs},
+    AgentLogEvent, LogEntry, LogId, LogLevel, LogSource, Timestamp,
+    logs::{OpenLogSocket, QueryLogs, StreamAgentLogs, StreamLogs},
 };
 
 use super::{
+    encode,
     mount::{Call, Routes},
-    stream::{EventSource, Shown},
+    stream::{EventSource, Notice, Shown},
 };
 use crate::{
-    app::log_entry,
-    error::{AppError, AppResult},
+    app::{Context, log_entry},
+    error::AppResult,
+    feed::{FeedItem, LogLine},
     store::{EventFilter, StoredEvent},
 };
 
 pub fn mount(routes: &mut Routes) {
-    routes.unary(|call: Call<QueryLogs>| async move { call.context.query_logs(&call.query) });
-    routes.events(|call: Call<StreamLogs>| async move { stream_logs(&call) });
+    routes.unary(|call: Call<QueryLogs>| async move { call.context.query_logs(call.query).await });
+    routes.events(|call: Call<StreamLogs>| async move {
+        let filter = EventFilter {
+            session_id: call.query.session_id.map(|id| id.to_string()),
+            agent_id: call.query.agent_id.map(|id| id.to_string()),
+            ..EventFilter::default()
+        };
+        log_source(&call.context, filter, call.query.level, call.last_event_id)
+    });
+    routes.events(|call: Call<StreamAgentLogs>| async move { stream_agent_logs(call) });
+    routes.socket(|call: Call<OpenLogSocket>| async move {
+        let filter = EventFilter {
+            session_id: call.query.session_id.map(|id| id.to_string()),
+            agent_id: call.query.agent_id.map(|id| id.to_string()),
+            ..EventFilter::default()
+        };
+        log_source(&call.context, filter, call.query.level, call.last_event_id)
+    });
 }
 
-fn stream_logs(call: &Call<StreamLogs>) -> AppResult<EventSource> {
-    let context = &call.context;
-    let newest = context.app.store.read(|view| Ok::<_, AppError>(view.last_sequence()?))?;
-    let filter = EventFilter {
-        after: call.last_event_id.unwrap_or(newest),
-        session_id: call.query.session_id.as_ref().map(ToString::to_string),
-        agent_id: call.query.agent_id.as_ref().map(ToString::to_string),
-        ..EventFilter::default()
+/// Log entries after a place, or from now on.
+fn log_source(
+    context: &Context,
+    filter: EventFilter,
+    level: Option<LogLevel>,
+    after: Option<i64>,
+) -> AppResult<EventSource> {
+    let filter = context.follow_from(after, filter)?;
+    let show = move |item: &FeedItem| {
+        let line = item.log_line.get_or_init(|| log_line(item)).as_ref()?;
+        let fits = level.as_ref().is_none_or(|level| line.level == *level);
+        fits.then(|| Shown { parts: vec![line.json.clone()], last: false })
     };
-    let show: fn(&StoredEvent) -> Option<Shown> = match &call.query.level {
-        None => |stored| show(stored, |_| true),
-        Some(LogLevel::Debug) => |stored| show(stored, |entry| entry.level == LogLevel::Debug),
-        Some(LogLevel::Info) => |stored| show(stored, |entry| entry.level == LogLevel::Info),
-        Some(LogLevel::Warn) => |stored| show(stored, |entry| entry.level == LogLevel::Warn),
-        Some(LogLevel::Error) => |stored| show(stored, |entry| entry.level == LogLevel::Error),
-        Some(other) => {
-            let message = format!("`{other}` is not a level; it is `debug`, `info`, `warn` or `error`");
-            return Err(AppError::invalid_field("level", message));
-        }
-    };
-    Ok(EventSource { tenant: context.tenant.clone(), filter, show: Box::new(show) })
+    let source = EventSource::of_items(filter, Box::new(show));
+    Ok(source.telling(|notice| encoded(&notice_entry(notice))))
 }
 
-fn show(stored: &StoredEvent, fits: impl Fn(&LogEntry) -> bool) -> Option<Shown> {
+fn log_line(stored: &StoredEvent) -> Option<LogLine> {
     let entry = log_entry(stored)?;
-    if fits(&entry) { Shown::new(&entry, false) } else { None }
+    Some(LogLine { json: encoded(&entry)?, level: entry.level })
+}
+
+fn stream_agent_logs(call: Call<StreamAgentLogs>) -> AppResult<EventSource> {
+    let context = &call.context;
+    context.get_agent(&call.path.agent_id)?;
+    let filter = EventFilter { agent_id: Some(call.path.agent_id.to_string()), ..EventFilter::default() };
+    let filter = context.follow_from(call.last_event_id, filter)?;
+    let level = call.query.level;
+    let show = move |stored: &StoredEvent| {
+        let entry = log_entry(stored)?;
+        let fits = level.as_ref().is_none_or(|level| entry.level == *level);
+        if fits { Shown::new(&AgentLogEvent::from(entry), false) } else { None }
+    };
+    let source = EventSource::new(filter, show);
+    Ok(source.telling(|notice| encoded(&AgentLogEvent::from(notice_entry(notice)))).beating(heartbeat))
+}
+
+fn heartbeat(now: Timestamp) -> Option<Bytes> {
+    encoded(&AgentLogEvent::Heartbeat { t: now.as_millis() })
+}
+
+/// What a stream says of itself, as a log entry.
+pub fn notice_entry(notice: &Notice) -> LogEntry {
+    let event = format!("stream.{}", notice.kind);
+    LogEntry {
+        id: LogId::from_suffix(format!("{:012}", notice.place)),
+        timestamp: notice.at,
+        level: LogLevel::Warn,
+        source: LogSource::System,
+        message: notice.message.clone(),
+        agent_id: String::new(),
+        session_id: String::new(),
+        user_id: String::new(),
+        provider: String::new(),
+        metadata: Some([("event".to_owned(), event.into())].into_iter().collect()),
+        trace_id: None,
+    }
+}
+
+fn encoded(value: &impl serde::Serialize) -> Option<Bytes> {
+    encode::json(value).ok().map(Bytes::from)
 }

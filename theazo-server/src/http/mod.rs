@@ -6,6 +6,7 @@
 mod agents;
 mod billing;
 mod body;
+mod cursor;
 mod encode;
 mod error;
 mod files;
@@ -17,6 +18,7 @@ mod planned;
 mod runs;
 mod secrets;
 mod sessions;
+mod socket;
 mod stream;
 mod testing;
 mod usage;

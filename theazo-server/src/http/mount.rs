@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Body,
     extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
-    http::{HeaderMap, HeaderValue, Response, header},
+    http::{HeaderMap, HeaderValue, Response, header, request::Parts},
     routing::{MethodFilter, MethodRouter, on},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -18,9 +18,11 @@ use tracing::Instrument;
 use super::{
     Server,
     body::{read_body, read_json, read_path, read_query},
+    cursor::{Beginning, Cursor},
     encode,
     error::{new_request_id, respond, with_request_id},
-    stream::{EventSource, event_stream},
+    socket::Upgrade,
+    stream::{EventSource, Follower, event_stream},
     waiting,
 };
 use crate::{
@@ -43,8 +45,12 @@ pub struct Call<E: Endpoint> {
     pub query: E::Query,
     /// The body.
     pub body: E::Body,
-    /// What an event stream has shown already, if it is resumed.
+    /// The place in the log after which an event stream goes on, if it is resumed.
     pub last_event_id: Option<i64>,
+    /// The same, as the caller said it.
+    cursor: Option<Cursor>,
+    /// What a WebSocket needs, where one is asked for.
+    upgrade: Option<Upgrade>,
 }
 
 type HandlerFuture<T> = Pin<Box<dyn Future<Output = AppResult<T>> + Send>>;
@@ -117,12 +123,27 @@ impl Routes {
     {
         self.mount::<E, _>(move |call, _, request_id| {
             let report = call.context.report.clone();
-            let (store, is_resumed) = (call.context.app.store.clone(), call.last_event_id.is_some());
-            let opened = handler(call);
+            let opened = open_stream(call, handler.clone());
             Box::pin(async move {
-                let source = opened.await?;
-                let response = event_stream(store, source, is_resumed);
+                let response = event_stream(opened.await?);
                 Ok(with_report(with_request_id(response, &request_id), &report))
+            })
+        });
+    }
+
+    /// Mounts an operation that answers with a WebSocket.
+    pub fn socket<E, H, F>(&mut self, handler: H)
+    where
+        E: Endpoint,
+        H: Fn(Call<E>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = AppResult<EventSource>> + Send + 'static,
+    {
+        self.mount::<E, _>(move |mut call, _, request_id| {
+            let upgrade = call.upgrade.take();
+            let opened = open_stream(call, handler.clone());
+            Box::pin(async move {
+                let upgrade = upgrade.ok_or_else(|| AppError::internal("a socket is asked for by an upgrade"))?;
+                Ok(with_request_id(upgrade.grant(opened.await?), &request_id))
             })
         });
     }
@@ -153,6 +174,21 @@ impl Routes {
             async move { handle::<E, S>(&server, serve, parameters, request, request_id).await }.instrument(span)
         })
     }
+}
+
+/// Opens the stream that a call asks for. What can be refused is refused before the operation has an effect.
+async fn open_stream<E, F>(call: Call<E>, handler: impl FnOnce(Call<E>) -> F) -> AppResult<Follower>
+where
+    E: Endpoint,
+    F: Future<Output = AppResult<EventSource>>,
+{
+    let (app, tenant) = (call.context.app.clone(), call.context.tenant.clone());
+    let place = app.feed.take_place(&tenant)?;
+    let beginning = match call.cursor {
+        Some(cursor) => cursor.check(&app.store, &tenant, cursor_name(E::OPERATION))?,
+        None => Beginning::default(),
+    };
+    Follower::open(place, handler(call).await?, beginning, app.clock.clone())
 }
 
 /// The method as the router knows it.
@@ -235,7 +271,7 @@ async fn read_call<E: Endpoint>(
     let operation = E::OPERATION;
     let parameters =
         parameters.map_err(|_| AppError::unreadable("the path has an escape that is not UTF-8, such as `%FF`"))?;
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let tenant = match operation.access {
         // Whoever asks without a key sees nothing of any account.
         Access::Open => crate::store::Tenant::new("", crate::store::World::Test),
@@ -259,9 +295,36 @@ async fn read_call<E: Endpoint>(
     let claim = claim(operation, &parts.headers, parts.uri.path(), &value)?;
     let body = read_body::<E>(value)?;
     let context = Context { app: server.app.clone(), tenant, claim, report: Arc::new(Report::default()) };
-    let last_event_id = header_text(&parts.headers, "last-event-id").and_then(|text| text.parse().ok());
+    let cursor = read_cursor(operation, &parts)?;
+    let upgrade = if operation.reply == Reply::Socket { Some(Upgrade::of(&mut parts)?) } else { None };
     let prefer = header_text(&parts.headers, "prefer").and_then(waiting::preferred_wait);
-    Ok((Call { context, path, query, body, last_event_id }, prefer))
+    let last_event_id = cursor.map(Cursor::after);
+    Ok((Call { context, path, query, body, last_event_id, cursor, upgrade }, prefer))
+}
+
+/// Where a resumed stream goes on.
+fn read_cursor(operation: &Operation, parts: &Parts) -> AppResult<Option<Cursor>> {
+    let text = match operation.reply {
+        Reply::Events => {
+            let header = parts.headers.get("last-event-id");
+            header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        }
+        // Browsers cannot set headers of a WebSocket, so there the place is in the query.
+        Reply::Socket => {
+            let query = parts.uri.query().unwrap_or_default();
+            let since = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "since");
+            since.map(|(_, value)| value.into_owned())
+        }
+        Reply::Json | Reply::Empty => None,
+    };
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let not_one = || AppError::invalid_field(cursor_name(operation), "must be the id of an event of the stream");
+    Cursor::parse(&text).ok_or_else(not_one).map(Some)
+}
+
+/// How the caller says where a stream goes on.
+fn cursor_name(operation: &Operation) -> &'static str {
+    if operation.reply == Reply::Socket { "since" } else { "Last-Event-ID" }
 }
 
 /// Whose key a request carries.

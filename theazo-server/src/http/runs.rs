@@ -1,13 +1,15 @@
 //! Runs.
 
+use bytes::Bytes;
 use theazo_api::{
-    RunId,
+    RunId, StreamEvent,
     runs::{CancelRun, GetRun, ListRuns, StartRun, StreamAgentRun, StreamInSession, StreamRun, WaitForRun},
 };
 
 use super::{
+    encode,
     mount::{Call, Routes},
-    stream::{EventSource, Shown},
+    stream::{EventSource, Notice, Shown},
 };
 use crate::{
     app::{Context, run_event},
@@ -52,11 +54,17 @@ fn follow_run(context: &Context, run_id: &RunId, last_event_id: Option<i64>) -> 
         let is_over = matches!(stored.event, Event::RunPaused { error: Some(_) }) && stored.sequence < goes_on_at;
         if is_over { None } else { show_run_event(stored) }
     };
-    Ok(EventSource { tenant: context.tenant.clone(), filter, show: Box::new(show) })
+    Ok(EventSource::new(filter, show).telling(tell_in_run))
 }
 
 /// What a stream of a run shows of an event.
 pub fn show_run_event(stored: &StoredEvent) -> Option<Shown> {
     let event = run_event(stored)?;
     Shown::new(&event, event.is_terminal())
+}
+
+/// What a stream says of itself, in the words of a run.
+pub fn tell_in_run(notice: &Notice) -> Option<Bytes> {
+    let event = StreamEvent::Progress { message: notice.message.clone(), percentage: None };
+    encode::json(&event).ok().map(Bytes::from)
 }

@@ -1,6 +1,6 @@
 //! Events: the append-only log of everything that happened, from which logs, streams, usage and journals are views.
 
-use rusqlite::ToSql;
+use rusqlite::{Row, ToSql};
 use theazo_api::Timestamp;
 
 use super::{StoreError, Tenant, Tx, View};
@@ -32,6 +32,17 @@ pub struct StoredEvent {
     pub event: Event,
 }
 
+/// An event as the feed reads it.
+#[derive(Debug)]
+pub struct Committed {
+    /// Whose log it is in.
+    pub tenant: Tenant,
+    /// The event.
+    pub event: StoredEvent,
+    /// About how many bytes it takes.
+    pub size: usize,
+}
+
 /// Which events to read.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
@@ -47,12 +58,32 @@ pub struct EventFilter {
     pub user_id: Option<String>,
     /// Only those of these kinds; empty means any.
     pub kinds: Vec<&'static str>,
+    /// None of these kinds.
+    pub except: Vec<&'static str>,
     /// Only those at or after this time.
     pub since: Option<Timestamp>,
     /// Only those before this time.
     pub until: Option<Timestamp>,
     /// How many at most.
     pub limit: Option<i64>,
+    /// About how many bytes at most: the event that goes beyond them is the last.
+    pub bytes: Option<usize>,
+}
+
+impl EventFilter {
+    /// Whether an event is one of those, of whichever tenant and place it is.
+    pub fn fits(&self, event: &StoredEvent) -> bool {
+        let scope = &event.scope;
+        let is = |wanted: &Option<String>, is: &String| wanted.as_ref().is_none_or(|wanted| wanted == is);
+        is(&self.session_id, &scope.session_id)
+            && is(&self.agent_id, &scope.agent_id)
+            && is(&self.run_id, &scope.run_id)
+            && is(&self.user_id, &scope.user_id)
+            && (self.kinds.is_empty() || self.kinds.contains(&event.event.kind()))
+            && !self.except.contains(&event.event.kind())
+            && self.since.is_none_or(|since| event.at >= since)
+            && self.until.is_none_or(|until| event.at < until)
+    }
 }
 
 impl Tx<'_> {
@@ -106,13 +137,37 @@ impl View<'_> {
         } else if !filter.kinds.is_empty() {
             condition.push_str(&format!(" AND kind IN ('{}')", filter.kinds.join("', '")));
         }
-        self.read_events(&condition, values, filter.limit)
+        if !filter.except.is_empty() {
+            condition.push_str(&format!(" AND kind NOT IN ('{}')", filter.except.join("', '")));
+        }
+        self.read_events(&condition, values, filter.limit, filter.bytes)
     }
 
     /// Reads events of every tenant: for the worker alone, which serves them all.
     pub fn events_everywhere(&self, after: i64, kinds: &[&str]) -> Result<Vec<StoredEvent>, StoreError> {
         let condition = format!("sequence > ? AND kind IN ('{}')", kinds.join("', '"));
-        self.read_events(&condition, vec![Box::new(after)], None)
+        self.read_events(&condition, vec![Box::new(after)], None, None)
+    }
+
+    /// Reads what was committed after a place, of every tenant, with its owner and size: for the feed alone, which hands
+    /// it out.
+    pub fn committed_after(&self, after: i64, bytes: usize) -> Result<Vec<Committed>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT sequence, at, user_id, session_id, agent_id, run_id, body, tenant FROM events WHERE sequence > ?1 \
+             ORDER BY sequence",
+        )?;
+        let mut rows = statement.query([after])?;
+        let mut committed = Vec::new();
+        let mut read = 0;
+        while read <= bytes
+            && let Some(row) = rows.next()?
+        {
+            let (event, size) = read_event(row)?;
+            read += size;
+            let tenant: String = row.get(7)?;
+            committed.push(Committed { tenant: Tenant::parse(&tenant), event, size });
+        }
+        Ok(committed)
     }
 
     /// The place of the newest event of all.
@@ -121,11 +176,27 @@ impl View<'_> {
         Ok(statement.query_row([], |row| row.get(0))?)
     }
 
+    /// The place of a tenant's newest event, also if it is not kept any more; 0 if there was none.
+    pub fn last_sequence_of(&self, tenant: &Tenant) -> Result<i64, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT coalesce(max(sequence), 0) FROM events WHERE tenant = ?1")?;
+        let newest: i64 = statement.query_row([tenant.as_str()], |row| row.get(0))?;
+        Ok(newest.max(self.pruned_through(tenant)?))
+    }
+
+    /// Whether a tenant has an event at a place.
+    pub fn has_event(&self, tenant: &Tenant, sequence: i64) -> Result<bool, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT 1 FROM events WHERE sequence = ?1 AND tenant = ?2")?;
+        Ok(statement.exists((sequence, tenant.as_str()))?)
+    }
+
     fn read_events(
         &self,
         condition: &str,
         values: Vec<Box<dyn ToSql>>,
         limit: Option<i64>,
+        bytes: Option<usize>,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let limit = limit.unwrap_or(-1);
         let sql = format!(
@@ -135,20 +206,26 @@ impl View<'_> {
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let mut events = Vec::new();
-        while let Some(row) = rows.next()? {
-            let body: String = row.get(6)?;
-            events.push(StoredEvent {
-                sequence: row.get(0)?,
-                at: Timestamp::from_millis(row.get(1)?),
-                scope: EventScope {
-                    user_id: row.get(2)?,
-                    session_id: row.get(3)?,
-                    agent_id: row.get(4)?,
-                    run_id: row.get(5)?,
-                },
-                event: serde_json::from_str(&body).map_err(|source| StoreError::Document { kind: "event", source })?,
-            });
+        let mut left = bytes.unwrap_or(usize::MAX);
+        while left > 0
+            && let Some(row) = rows.next()?
+        {
+            let (event, size) = read_event(row)?;
+            left = left.saturating_sub(size);
+            events.push(event);
         }
         Ok(events)
     }
+}
+
+/// An event with its size.
+fn read_event(row: &Row<'_>) -> Result<(StoredEvent, usize), StoreError> {
+    let body = row.get_ref(6)?.as_str().map_err(rusqlite::Error::from)?;
+    let event = StoredEvent {
+        sequence: row.get(0)?,
+        at: Timestamp::from_millis(row.get(1)?),
+        scope: EventScope { user_id: row.get(2)?, session_id: row.get(3)?, agent_id: row.get(4)?, run_id: row.get(5)? },
+        event: serde_json::from_str(body).map_err(|source| StoreError::Document { kind: "event", source })?,
+    };
+    Ok((event, body.len()))
 }

@@ -11,6 +11,7 @@ mod keys;
 mod ledger;
 mod meta;
 mod resources;
+mod retention;
 mod usage;
 mod writer;
 
@@ -26,7 +27,7 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use events::{EventFilter, EventScope, StoredEvent};
 pub use idempotency::{Claim, Once};
@@ -34,9 +35,13 @@ pub use jobs::{Job, JobResult, Lane, NewJob};
 pub use keys::{ApiKeyRecord, World};
 pub use ledger::{Amounts, Budget, Limit, Shortfall, Unit};
 pub use resources::{Document, Filter, Owner};
+pub use retention::Retention;
 pub use usage::{Totals, UsageOf};
 
 use writer::Writer;
+
+/// How many long reads there are at a time. It leaves the processors and the threads for blocking work to others.
+const SCANS: usize = 4;
 
 /// The file of a data directory that holds the store.
 const DATABASE: &str = "theazo.db";
@@ -113,6 +118,7 @@ struct Inner {
     access: Access,
     closed: AtomicBool,
     committed: watch::Sender<i64>,
+    scans: Semaphore,
 }
 
 enum Access {
@@ -127,7 +133,7 @@ impl Store {
     pub fn in_memory() -> Result<Self, StoreError> {
         let connection = Connection::open_in_memory()?;
         prepare(&connection)?;
-        Ok(Self::new(Access::Shared(Mutex::new(connection))))
+        Ok(Self::over(Access::Shared(Mutex::new(connection)), watch::channel(0).0))
     }
 
     /// Opens the store in a data directory, which is made if it is not there. One process has it at a time.
@@ -166,12 +172,12 @@ impl Store {
         let (committed, _) = watch::channel(0);
         let writer = Writer::start(connection, committed.clone());
         let access = Access::Split { writer, readers: Mutex::new(Vec::new()), path, lock };
-        Ok(Self { inner: Arc::new(Inner { access, closed: AtomicBool::new(false), committed }) })
+        Ok(Self::over(access, committed))
     }
 
-    fn new(access: Access) -> Self {
-        let (committed, _) = watch::channel(0);
-        Self { inner: Arc::new(Inner { access, closed: AtomicBool::new(false), committed }) }
+    fn over(access: Access, committed: watch::Sender<i64>) -> Self {
+        let scans = Semaphore::new(SCANS);
+        Self { inner: Arc::new(Inner { access, closed: AtomicBool::new(false), committed, scans }) }
     }
 
     /// Runs `change` in one transaction. When this returns `Ok`, what it wrote is durable; when `change` fails, or the
@@ -207,6 +213,24 @@ impl Store {
                 lock(readers).push(connection);
                 outcome
             }
+        }
+    }
+
+    /// Reads what was committed, on a thread where it may take long. A few at a time do so; the others wait.
+    pub async fn scan<T, E>(&self, query: impl FnOnce(&View<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let store = self.clone();
+        let _turn = self.inner.scans.acquire().await.map_err(|_| StoreError::Closed)?;
+        match tokio::task::spawn_blocking(move || store.read(query)).await {
+            Ok(outcome) => outcome,
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends, and with it whoever would read this.
+                Err(_) => Err(StoreError::Closed.into()),
+            },
         }
     }
 

@@ -12,7 +12,7 @@ use http::{
     header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
 };
 use serde::Deserialize;
-use theazo_api::{ErrorCode, Operation};
+use theazo_api::{ErrorCode, LogId, Operation};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -77,7 +77,8 @@ where
         let ending = match socket.next().await? {
             Ok(Message::Text(text)) => return Some((Ok(event(text.as_str())), Some(socket))),
             // A heartbeat, which the library answers by itself.
-            Ok(Message::Ping(_) | Message::Pong(_)) => return Some((Ok(Bytes::from_static(b":\n")), Some(socket))),
+            Ok(Message::Ping(payload)) => return Some((Ok(place(&payload)), Some(socket))),
+            Ok(Message::Pong(_)) => return Some((Ok(Bytes::from_static(b":\n")), Some(socket))),
             Ok(Message::Close(frame)) => {
                 leave(&mut socket, None).await;
                 return ending(frame).map(|ending| (ending, None));
@@ -146,6 +147,15 @@ fn event(message: &str) -> Bytes {
     }
     text.push('\n');
     text.into()
+}
+
+/// A sign of life as the comment of a stream, or where the stream is, if it says that: our server does so before the first
+/// entry, so that nothing is lost either if the connection breaks before there is one.
+fn place(payload: &[u8]) -> Bytes {
+    match std::str::from_utf8(payload) {
+        Ok(id) if LogId::from(id).is_well_formed() => format!("id: {id}\n\n").into(),
+        _ => Bytes::from_static(b":\n"),
+    }
 }
 
 /// How a stream ends that the server closes: by itself where all is said, else broken, for a reason that may pass or not.
@@ -229,6 +239,14 @@ mod tests {
         );
         assert_eq!(event("{\n\"a\": 1}"), "data: {\ndata: \"a\": 1}\n\n");
         assert_eq!(event(r#"{"id":"a\nb"}"#), "data: {\"id\":\"a\\nb\"}\n\n");
+    }
+
+    #[test]
+    fn a_ping_may_say_where_the_stream_is() {
+        assert_eq!(place(b"log_000000000041"), "id: log_000000000041\n\n");
+        for other in [&b""[..], b"are you there?", b"log_", b"log_1\n\ndata: {}", &[7; 125], b"\xFF"] {
+            assert_eq!(place(other), ":\n");
+        }
     }
 
     #[test]

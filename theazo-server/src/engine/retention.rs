@@ -1,0 +1,29 @@
+//! Forgets the details of what happened long ago, where the plane is told to.
+
+use super::Engine;
+use crate::{error::AppResult, store::Retention};
+
+impl Engine {
+    /// Removes what is not to be kept of everyone's log, a little at a time.
+    pub(super) async fn prune_events(&self) {
+        let retention = self.app.retention;
+        if retention == Retention::default() {
+            return;
+        }
+        if let Err(error) = self.prune_all(retention).await {
+            tracing::error!(%error, "old events could not be removed");
+        }
+    }
+
+    async fn prune_all(&self, retention: Retention) -> AppResult<()> {
+        for tenant in self.app.store.scan(|view| view.tenants()).await? {
+            loop {
+                let (tenant, now) = (tenant.clone(), self.app.clock.now());
+                if self.app.store.write(move |tx| tx.prune_events(&tenant, retention, now)).await? == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
