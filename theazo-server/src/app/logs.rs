@@ -25,15 +25,15 @@ impl Context {
         let filters = Arc::new(LogQueryFilters { search: filters.search.map(|text| text.to_lowercase()), ..filters });
         loop {
             let (tenant, filters) = (self.tenant.clone(), filters.clone());
-            let (last, found) = self.app.store.scan(move |view| find_entries(view, &tenant, &filters, after)).await?;
-            for (sequence, entry) in found {
+            let found = self.app.store.scan(move |view| find_entries(view, &tenant, &filters, after)).await?;
+            for (sequence, entry) in found.entries {
                 if page.data.len() == limit {
                     // One more than asked for exists, so the page ends with the one before.
                     return Ok(Page { has_more: true, cursor: format!("c{}", sequence - 1), ..page });
                 }
                 page.data.push(entry);
             }
-            match last {
+            match found.last {
                 Some(last) => after = last,
                 None => return Ok(page),
             }
@@ -50,14 +50,21 @@ impl Context {
     }
 }
 
-/// The entries in the next events after a place, with their own places, and the place up to which it looked, if there
-/// was anything.
+/// What is in the next events of a log.
+struct Found {
+    /// The place of the last one; absent at the end of the log.
+    last: Option<i64>,
+    /// The entries that fit, with their places.
+    entries: Vec<(i64, LogEntry)>,
+}
+
+/// Looks for entries in the next events after a place.
 fn find_entries(
     view: &View<'_>,
     tenant: &Tenant,
     filters: &LogQueryFilters,
     after: i64,
-) -> AppResult<(Option<i64>, Vec<(i64, LogEntry)>)> {
+) -> AppResult<Found> {
     let filter = EventFilter {
         after,
         session_id: filters.session_id.as_ref().map(ToString::to_string),
@@ -74,7 +81,8 @@ fn find_entries(
             && filters.search.as_ref().is_none_or(|text| entry.message.to_lowercase().contains(text))
     };
     let entries = batch.iter().filter_map(|stored| Some((stored.sequence, log_entry(stored)?)));
-    Ok((batch.last().map(|stored| stored.sequence), entries.filter(|(_, entry)| fits(entry)).collect()))
+    let entries = entries.filter(|(_, entry)| fits(entry)).collect();
+    Ok(Found { last: batch.last().map(|stored| stored.sequence), entries })
 }
 
 /// What the log shows of an event, if anything. Pieces of text are left out: the model's whole answer follows them.
