@@ -59,12 +59,7 @@ struct Found {
 }
 
 /// Looks for entries in the next events after a place.
-fn find_entries(
-    view: &View<'_>,
-    tenant: &Tenant,
-    filters: &LogQueryFilters,
-    after: i64,
-) -> AppResult<Found> {
+fn find_entries(view: &View<'_>, tenant: &Tenant, filters: &LogQueryFilters, after: i64) -> AppResult<Found> {
     let filter = EventFilter {
         after,
         session_id: filters.session_id.as_ref().map(ToString::to_string),
