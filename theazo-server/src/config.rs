@@ -5,7 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use theazo_api::{Secret, Timestamp};
 use theazo_sandbox::Runtimes;
 
-use crate::{feed::StreamLimits, model::ModelKeys, spending::RateCard, store::Retention};
+use crate::{
+    feed::StreamLimits, model::ModelKeys, payments::StripeConfig, spending::RateCard, store::Retention,
+};
 
 /// What a control plane is made of. The default lives in memory, has the system's clock and local sandboxes.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +45,8 @@ pub struct PlaneConfig {
     pub streams: StreamLimits,
     /// How long the details of what happened are kept; for good by default.
     pub retention: Retention,
+    /// How plans are paid for; without it the operations that need it say so.
+    pub stripe: Option<StripeConfig>,
 }
 
 /// What a test plane is made of.

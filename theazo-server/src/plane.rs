@@ -13,6 +13,7 @@ use crate::{
     http,
     model::{Model, ModelChoiceError, Models, OfflineModel, ScriptedModel, Table, TableError},
     outbound::{AddressRules, Guard, OutboundClient},
+    payments::Stripe,
     store::{Store, StoreError, World},
     temporary::TemporaryDirectory,
     test_plane::TestPlaneState,
@@ -133,6 +134,7 @@ impl ControlPlane {
             default_provider,
             models,
             rates,
+            payments: config.stripe.map(Stripe::new),
         });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted)));
         let rules = AddressRules { allow_private: config.allow_private_targets };

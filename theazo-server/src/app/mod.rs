@@ -34,6 +34,7 @@ use crate::{
     error::{AppError, AppResult},
     feed::Feed,
     model::Models,
+    payments::Stripe,
     spending::RateCard,
     store::{Claim, Retention, Store, Tenant, World},
     vault::Vault,
@@ -67,6 +68,8 @@ pub struct App {
     pub models: Models,
     /// What the plane asks for what it does.
     pub rates: RateCard,
+    /// Where plans are paid for, if anywhere.
+    pub payments: Option<Stripe>,
 }
 
 /// A compute provider, as the operations know it.

@@ -31,7 +31,7 @@ use crate::{
     app::{AgentCommand, App},
     compute::Provider,
     error::{AppError, AppResult},
-    spending::PauseForBudget,
+    spending::{PauseForBudget, STORAGE_TIMER},
     store::{Amounts, Job, Lane, Tenant, World},
 };
 
@@ -137,6 +137,10 @@ impl Engine {
             }
             "agent.meter" => {
                 self.tick_meter(&tenant, &job.subject).await;
+                None
+            }
+            STORAGE_TIMER => {
+                self.charge_storage(&tenant).await;
                 None
             }
             "session.expire" => {

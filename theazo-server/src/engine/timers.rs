@@ -11,12 +11,12 @@ use crate::{
     error::AppError,
     event::Event,
     records::{AgentRecord, RunRecord},
-    spending::{TICK, start_meter, stop_meter},
+    spending::{STORAGE_TIMER, TICK, charge_storage, start_meter, stop_meter},
     store::{Filter, NewJob, Tenant},
 };
 
 /// The kinds of jobs that are timers. A test that moves the clock waits for them.
-pub const TIMERS: [&str; 3] = ["agent.meter", "session.expire", "run.timeout"];
+pub const TIMERS: [&str; 4] = ["agent.meter", "session.expire", "run.timeout", STORAGE_TIMER];
 
 /// How often the store is tidied up.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(3600);
@@ -109,6 +109,15 @@ impl Engine {
                 self.freeze(tenant, stopped).await;
             }
             Err(error) => tracing::error!(%error, "a meter could not be read"),
+        }
+    }
+
+    /// Charges what a tenant keeps in snapshots and files.
+    pub(super) async fn charge_storage(&self, tenant: &Tenant) {
+        let (tenant, clock, rates) = (tenant.clone(), self.app.clock.clone(), self.app.rates);
+        let charged = self.app.store.write(move |tx| charge_storage(tx, &tenant, &rates, clock.now()));
+        if let Err(error) = charged.await {
+            tracing::error!(%error, "storage could not be charged");
         }
     }
 

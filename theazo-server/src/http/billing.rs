@@ -25,7 +25,7 @@ pub fn mount(routes: &mut Routes) {
         call.context.delete_budget_of_user(call.path.user_id).await
     });
     routes.unary(|call: Call<GetCreditBalance>| async move { call.context.credit_balance() });
-    routes.unary(|call: Call<GetSubscription>| async move { call.context.subscription() });
-    routes.unary(|call: Call<CreateCheckout>| async move { call.context.create_checkout(call.body) });
-    routes.unary(|call: Call<GetBillingPortal>| async move { call.context.billing_portal() });
+    routes.unary(|call: Call<GetSubscription>| async move { call.context.subscription().await });
+    routes.unary(|call: Call<CreateCheckout>| async move { call.context.create_checkout(call.body).await });
+    routes.unary(|call: Call<GetBillingPortal>| async move { call.context.billing_portal().await });
 }

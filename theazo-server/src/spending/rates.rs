@@ -61,10 +61,11 @@ impl RateCard {
 
     /// What storage costs that was used for so many byte-hours, and what is left over of a micro-cent: that many
     /// byte-hours times the rate, to be added next time.
-    pub fn storage(&self, byte_hours: i64, left_over: i128) -> (i64, i128) {
+    pub fn storage(&self, byte_hours: i64, left_over: i64) -> (i64, i64) {
         let whole = BYTES_PER_GIGABYTE * HOURS_PER_MONTH;
-        let exact = i128::from(byte_hours) * i128::from(self.storage_per_gigabyte_month) + left_over;
-        (i64::try_from(exact / whole).unwrap_or(i64::MAX), exact % whole)
+        let exact = i128::from(byte_hours) * i128::from(self.storage_per_gigabyte_month) + i128::from(left_over);
+        let money = i64::try_from(exact / whole).unwrap_or(i64::MAX);
+        (money, i64::try_from(exact % whole).unwrap_or_default())
     }
 }
 

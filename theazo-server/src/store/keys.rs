@@ -98,8 +98,7 @@ impl View<'_> {
 
     /// The first account of the plane.
     pub fn first_account(&self) -> Result<Option<String>, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT account_id FROM api_keys ORDER BY created_at, id LIMIT 1")?;
+        let mut statement = self.connection.prepare_cached("SELECT account_id FROM api_keys ORDER BY rowid LIMIT 1")?;
         Ok(statement.query_row([], |row| row.get(0)).optional()?)
     }
 }

@@ -262,3 +262,100 @@ impl View<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use theazo_api::{Cost, Timestamp, testing::Charge};
+
+    use super::*;
+    use crate::store::{EventFilter, EventScope, Store, World};
+
+    fn charge(index: usize, (kind, micro_cents, who, hour): (usize, i64, usize, i64)) -> Event {
+        let kinds = [ChargeKind::Model, ChargeKind::Compute, ChargeKind::Orchestration, ChargeKind::Storage];
+        Event::Charged {
+            charge: Charge {
+                id: index.to_string(),
+                kind: kinds[kind].clone(),
+                cost: Cost::from_micro_cents(micro_cents),
+                user_id: ["", "ada", "eve"][who % 3].to_owned(),
+                session_id: format!("ses_{}", who % 4),
+                agent_id: format!("agt_{}", who % 5),
+                run_id: if who % 2 == 0 { String::new() } else { format!("arun_{who}") },
+                provider: ["local", "offline", ""][who % 3].to_owned(),
+                at: Timestamp::from_millis(hour * 3_600_000),
+            },
+            tokens: TokenUsage { input: micro_cents % 7, output: micro_cents % 5 },
+            milliseconds: micro_cents % 11,
+            byte_hours: micro_cents % 13,
+            model: String::new(),
+            reservation: None,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+        /// The sums are those of the entries in the log, and making them from the log again gives the same.
+        #[test]
+        fn sums_are_those_of_the_log(
+            charges in prop::collection::vec((0..4_usize, 0..9_000_000_i64, 0..12_usize, 0..96_i64), 1..60)
+        ) {
+            let (ours, theirs) = (Tenant::new("acct_1", World::Live), Tenant::new("acct_2", World::Live));
+            let store = Store::in_memory().expect("it opens");
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("it starts");
+            let tenant = ours.clone();
+            let written = store.write(move |tx| {
+                for (index, drawn) in charges.into_iter().enumerate() {
+                    let event = charge(index, drawn);
+                    let owner = if index % 5 == 4 { &theirs } else { &tenant };
+                    tx.append(owner, Timestamp::EPOCH, &EventScope::default(), &event)?;
+                    tx.add_usage(owner, &event)?;
+                }
+                let kept = rows(tx)?;
+                tx.connection.execute_batch("DELETE FROM usage")?;
+                tx.make_usage_if_absent()?;
+                assert_eq!(kept, rows(tx)?);
+                Ok::<_, StoreError>(())
+            });
+            runtime.block_on(written).expect("the store works");
+
+            let log = store.read(|view| view.events(&ours, &EventFilter::default())).expect("the store works");
+            let sum = |wanted: &dyn Fn(&Charge) -> bool| {
+                let mut totals = Totals::default();
+                for stored in &log {
+                    if let Event::Charged { charge, .. } = &stored.event && wanted(charge) {
+                        totals.add(&Totals::of_event(&stored.event));
+                    }
+                }
+                totals
+            };
+            let days: Vec<String> = (0..4).map(|day| Timestamp::from_millis(day * 86_400_000).day()).collect();
+            let by_day = |of| {
+                let mut totals = Totals::default();
+                let found = store.read(|view| view.usage_by_day(&ours, of, &days)).expect("the store works");
+                found.iter().for_each(|(_, of_day)| totals.add(of_day));
+                totals
+            };
+            let in_all = |of| store.read(|view| view.usage(&ours, of)).expect("the store works");
+            prop_assert_eq!(by_day(UsageOf::Account), sum(&|_| true));
+            prop_assert_eq!(by_day(UsageOf::User("ada")), sum(&|charge| charge.user_id == "ada"));
+            prop_assert_eq!(by_day(UsageOf::Provider("local")), sum(&|charge| charge.provider == "local"));
+            prop_assert_eq!(in_all(UsageOf::Session("ses_1")), sum(&|charge| charge.session_id == "ses_1"));
+            prop_assert_eq!(in_all(UsageOf::Agent("agt_2")), sum(&|charge| charge.agent_id == "agt_2"));
+            prop_assert_eq!(in_all(UsageOf::Run("arun_3")), sum(&|charge| charge.run_id == "arun_3"));
+            let users = store.read(|view| view.usage_by_user(&ours, &days[1..3])).expect("the store works");
+            for (user_id, totals) in users {
+                let expected = sum(&|charge| charge.user_id == user_id && days[1..3].contains(&charge.at.day()));
+                prop_assert_eq!(totals, expected);
+            }
+        }
+    }
+
+    fn rows(tx: &Tx<'_>) -> Result<Vec<String>, StoreError> {
+        let mut statement =
+            tx.connection.prepare("SELECT json_array(tenant, kind, day, id, model, compute) FROM usage")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}

@@ -129,16 +129,21 @@ fn in_savepoint<T, E: From<StoreError>>(
     connection: &Connection,
     change: impl FnOnce(&Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    connection.execute_batch("SAVEPOINT change").map_err(StoreError::from)?;
+    execute(connection, "SAVEPOINT change")?;
     let tx = Tx { view: View { connection } };
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| change(&tx)));
-    let end = match &outcome {
-        Ok(Ok(_)) => "RELEASE change",
-        Ok(Err(_)) | Err(_) => "ROLLBACK TO change; RELEASE change",
-    };
-    connection.execute_batch(end).map_err(StoreError::from)?;
+    if !matches!(outcome, Ok(Ok(_))) {
+        execute(connection, "ROLLBACK TO change")?;
+    }
+    execute(connection, "RELEASE change")?;
     match outcome {
         Ok(outcome) => outcome,
         Err(panic) => std::panic::resume_unwind(panic),
     }
+}
+
+/// Every change needs these, so they are prepared once.
+fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
 }
