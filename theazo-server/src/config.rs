@@ -5,9 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use theazo_api::{Secret, Timestamp};
 use theazo_sandbox::Runtimes;
 
-use crate::{
-    feed::StreamLimits, model::ModelKeys, payments::StripeConfig, spending::RateCard, store::Retention,
-};
+use crate::{feed::StreamLimits, model::ModelKeys, payments::StripeConfig, spending::RateCard, store::Retention};
 
 /// What a control plane is made of. The default lives in memory, has the system's clock and local sandboxes.
 #[derive(Debug, Clone, Default)]
