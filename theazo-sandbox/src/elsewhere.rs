@@ -4,7 +4,9 @@ use std::convert::Infallible;
 
 use tokio::sync::mpsc;
 
-use crate::{Chunk, Error, Exec, ExecOutcome, Isolation, LauncherConfig, SandboxSpec, Unavailable};
+use crate::{
+    Attached, Chunk, Error, Exec, ExecOutcome, Isolation, LauncherConfig, Process, SandboxSpec, Unavailable,
+};
 
 /// Starts sandboxes; never to be had on this system.
 pub struct Launcher(Infallible);
@@ -56,6 +58,22 @@ impl Sandbox {
     /// # Errors
     /// None: there is no sandbox to call it on.
     pub async fn exec(&self, _exec: Exec, _output: Option<mpsc::Sender<Chunk>>) -> Result<ExecOutcome, Error> {
+        match self.0 {}
+    }
+
+    /// The same, for a caller that also writes to the program or sends it signals.
+    ///
+    /// # Errors
+    /// None: there is no sandbox to call it on.
+    pub async fn exec_attached(&self, _exec: Exec, _attached: Attached) -> Result<ExecOutcome, Error> {
+        match self.0 {}
+    }
+
+    /// Lists its processes.
+    ///
+    /// # Errors
+    /// None: there is no sandbox to call it on.
+    pub async fn processes(&self) -> Result<Vec<Process>, Error> {
         match self.0 {}
     }
 

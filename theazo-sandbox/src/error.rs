@@ -70,6 +70,22 @@ pub enum Error {
         /// What it had written to its standard error, up to the limit.
         stderr: Vec<u8>,
     },
+    /// The sandbox's files take more of the disk than they may. The program and all it started are dead.
+    #[error("{}", too_full(id, *limit, *value, *used))]
+    OutOfSpace {
+        /// The sandbox.
+        id: String,
+        /// What is over its limit.
+        limit: SpaceLimit,
+        /// The limit.
+        value: u64,
+        /// What there is.
+        used: u64,
+        /// What the program had written to its standard output, up to the limit.
+        stdout: Vec<u8>,
+        /// What the program had written to its standard error, up to the limit.
+        stderr: Vec<u8>,
+    },
     /// A value of the request cannot be used.
     #[error("{parameter} {problem}")]
     InvalidInput {
@@ -102,6 +118,18 @@ pub enum Error {
         /// The path as it was given.
         path: String,
     },
+    /// There is something at the path already.
+    #[error("there is a `{path}` in the sandbox already")]
+    Exists {
+        /// The path as it was given.
+        path: String,
+    },
+    /// The directory is not empty.
+    #[error("`{path}` is not empty")]
+    NotEmpty {
+        /// The path as it was given.
+        path: String,
+    },
     /// The file is larger than the limit.
     #[error("`{path}` is larger than the limit of {limit} bytes")]
     TooLarge {
@@ -119,6 +147,31 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+/// A limit on what files may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpaceLimit {
+    /// On the bytes that the files of a sandbox take.
+    Bytes,
+    /// On how many files, directories and links a sandbox has.
+    Entries,
+    /// On the bytes that the host's disk keeps free.
+    HostDisk,
+}
+
+fn too_full(id: &str, limit: SpaceLimit, value: u64, used: u64) -> String {
+    match limit {
+        SpaceLimit::Bytes => {
+            format!("the files of sandbox `{id}` may take {value} bytes and take {used}; remove some")
+        }
+        SpaceLimit::Entries => {
+            format!("sandbox `{id}` may have {value} files and directories and has {used}; remove some")
+        }
+        SpaceLimit::HostDisk => {
+            format!("the disk of the host is full: {used} bytes are free, and {value} have to stay so")
+        }
+    }
 }
 
 impl Error {

@@ -32,5 +32,16 @@ pub struct Entry {
     pub directory: bool,
 }
 
+/// What the files of a sandbox take. Links are not followed, and a file that has several names is counted once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The bytes that the files have.
+    pub size: u64,
+    /// The bytes that they take on the disk: less than they have where they have holes.
+    pub stored: u64,
+    /// How many files, directories and links there are.
+    pub entries: u64,
+}
+
 #[cfg(target_os = "linux")]
-pub use crate::linux::files::{list, read, remove, remove_tree, size, write};
+pub use crate::linux::files::{list, make_directory, read, remove, remove_tree, rename, size, usage, write};

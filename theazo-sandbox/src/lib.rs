@@ -14,8 +14,11 @@ mod error;
 pub mod files;
 mod spec;
 
-pub use error::{Error, Unavailable};
-pub use spec::{Chunk, Exec, ExecOutcome, Isolation, Language, LauncherConfig, Limits, Runtimes, SandboxSpec, Stream};
+pub use error::{Error, SpaceLimit, Unavailable};
+pub use spec::{
+    Attached, Chunk, Exec, ExecOutcome, Isolation, Language, LauncherConfig, Limits, Process, Runtimes,
+    SandboxSpec, Stream,
+};
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -1,5 +1,5 @@
-//! Sandboxes on Linux. The caller's side: `launcher`, `connection`, `sandbox`, `run`. The helper's side: `helper`,
-//! `container`, `cgroup`, `seccomp`. Inside each sandbox: `init`, `supervisor`, `tree`. Between them: `protocol`, `packet`. All
+//! Sandboxes on Linux. The caller's side: `launcher`, `connection`, `sandbox`, `run`, `input`, `output`, `quota`. The helper's side: `helper`,
+//! `container`, `cgroup`, `seccomp`. Inside each sandbox: `init`, `supervisor`, `tree`, `processes`. Between them: `protocol`, `packet`. All
 //! unsafe code is in `sys` and `reexec`.
 
 mod cgroup;
@@ -8,9 +8,13 @@ mod container;
 pub mod files;
 mod helper;
 mod init;
+mod input;
 mod launcher;
+mod output;
 mod packet;
+mod processes;
 mod protocol;
+mod quota;
 mod reexec;
 mod run;
 mod sandbox;

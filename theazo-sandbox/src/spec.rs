@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
 
 /// How sandboxes are started on this machine.
 #[derive(Debug, Clone)]
@@ -117,11 +118,15 @@ pub struct Limits {
     pub temporary: u64,
     /// Size of any one file, in bytes; default 1 GiB.
     pub file: u64,
+    /// Bytes on the disk that its workspace and data may take together; default 2 GiB.
+    pub stored: u64,
+    /// Files, directories and links that these two may hold; default 200,000.
+    pub entries: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 512 << 20, cpus: 1.0, processes: 128, temporary: 64 << 20, file: 1 << 30 }
+        Self { memory: 512 << 20, cpus: 1.0, processes: 128, temporary: 64 << 20, file: 1 << 30, stored: 2 << 30, entries: 200_000 }
     }
 }
 
@@ -169,10 +174,16 @@ pub struct Exec {
     pub output_limit: usize,
     /// Environment of this program, over that of its sandbox.
     pub environment: BTreeMap<String, String>,
+    /// Where it starts, a relative path below `/workspace`; `/workspace` itself by default.
+    pub directory: String,
+    /// Whether its standard input stays open for [`Attached::input`]; otherwise it is empty.
+    pub input: bool,
+    /// The caller's name for it, by which [`crate::Sandbox::processes`] tells what it started; at most 128 bytes.
+    pub label: String,
 }
 
 impl Exec {
-    /// A program with 60 seconds and 1 MiB of each output stream.
+    /// A program with 60 seconds and 1 MiB of each output stream, in `/workspace` and without input.
     pub fn new(language: Language, code: impl Into<String>) -> Self {
         Self {
             language,
@@ -180,8 +191,44 @@ impl Exec {
             timeout: Some(Duration::from_secs(60)),
             output_limit: 1 << 20,
             environment: BTreeMap::new(),
+            directory: "/workspace".into(),
+            input: false,
+            label: String::new(),
         }
     }
+}
+
+/// What its caller holds of a program that runs.
+#[derive(Debug, Default)]
+pub struct Attached {
+    /// Gets the output as it comes; a slow receiver slows the program down.
+    pub output: Option<mpsc::Sender<Chunk>>,
+    /// Is told the number of the program's process in the sandbox once it runs.
+    pub started: Option<oneshot::Sender<i32>>,
+    /// Brings what is to be written to its standard input, where that is open; the end of the channel closes it. A program
+    /// that does not read lets the channel fill up.
+    pub input: Option<mpsc::Receiver<Vec<u8>>>,
+    /// Brings the numbers of signals to send to it and to all that it started.
+    pub signals: Option<mpsc::Receiver<i32>>,
+}
+
+/// A process in a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its number in the sandbox.
+    pub pid: i32,
+    /// The number of its parent; 0 where that is outside.
+    pub parent: i32,
+    /// The label of the program that it belongs to.
+    pub label: Option<String>,
+    /// Its arguments, at most 1024 bytes of them; its name where it has none.
+    pub command: String,
+    /// How long it used a processor.
+    pub processor_time: Duration,
+    /// Bytes of memory that it holds.
+    pub memory: u64,
+    /// How long ago it started.
+    pub age: Duration,
 }
 
 /// One of a program's two output streams.
@@ -213,6 +260,9 @@ pub struct ExecOutcome {
     pub exit_code: i32,
     /// Whether either stream was longer than the limit.
     pub truncated: bool,
+    /// Whether the system ended it, or something that it started, because the sandbox ran out of memory. Never where
+    /// memory is not enforced.
+    pub out_of_memory: bool,
     /// How long it ran.
     pub duration: Duration,
 }

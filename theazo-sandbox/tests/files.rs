@@ -5,7 +5,9 @@ mod common;
 
 use common::{python, shell, text, world, world_without_root};
 use theazo_sandbox::Error;
-use theazo_sandbox::files::{DEFAULT_LIMIT, Roots, list, read, remove, remove_tree, size, write};
+use theazo_sandbox::files::{
+    DEFAULT_LIMIT, Roots, list, make_directory, read, remove, remove_tree, rename, size, usage, write,
+};
 
 fn roots() -> (tempfile::TempDir, Roots) {
     let directory = tempfile::tempdir().expect("a directory can be made");
@@ -51,7 +53,7 @@ fn other_paths_are_outside() {
         "a/../../../b",
         "/data/../..",
     ] {
-        let errors = [read(&roots, path, 1).err(), write(&roots, path, b"", 1).err(), remove(&roots, path).err()];
+        let errors = [read(&roots, path, 1).err(), write(&roots, path, b"", 1).err(), remove(&roots, path, true).err()];
         for error in errors {
             assert!(
                 matches!(&error, Some(Error::OutsideSandbox { path: named }) if named == path),
@@ -81,7 +83,7 @@ fn what_is_not_there_or_not_a_file_is_named() {
             assert!(matches!(&error, Some(Error::InvalidInput { parameter: "path", .. })), "{error:?}");
         }
     }
-    assert!(matches!(remove(&roots, "/data/"), Err(Error::InvalidInput { parameter: "path", .. })));
+    assert!(matches!(remove(&roots, "/data/", true), Err(Error::InvalidInput { parameter: "path", .. })));
 }
 
 #[tokio::test]
@@ -105,7 +107,7 @@ async fn links_that_a_program_planted_do_not_lead_out() {
     assert!(list(&roots, "directory").is_err());
     write(&roots, "absolute", b"own", DEFAULT_LIMIT).expect("the link itself is replaced");
     assert!(write(&roots, "directory/new", b"", DEFAULT_LIMIT).is_err() || !outside.join("new").exists());
-    remove(&roots, "directory").expect("the link itself is removed");
+    remove(&roots, "directory", true).expect("the link itself is removed");
 
     assert_eq!(std::fs::read_to_string(outside.join("canary")).expect("it is still there"), "secret");
     assert_eq!(std::fs::read_dir(&outside).expect("it is still there").count(), 1);
@@ -127,7 +129,7 @@ async fn host_and_program_can_change_each_other_s_files() {
     write(&roots, "own/file", b"4", DEFAULT_LIMIT).expect("it is replaced");
     assert_eq!(text(&shell(&sandbox, "cat own/file; echo 5 > own/file").await), "4");
 
-    remove(&roots, "own").expect("it is removed with all in it");
+    remove(&roots, "own", true).expect("it is removed with all in it");
     assert_eq!(names(&roots, ""), ["deep"]);
 }
 
@@ -152,11 +154,79 @@ os.symlink('/workspace', 'link'); os.mkfifo('pipe')";
 
         // No path reaches what is deeper than 2000.
         assert!(size(&roots) > 1900 * 2 * 5, "{}", size(&roots));
-        remove(&roots, "short").expect("it is removed");
-        remove(&roots, "closed").expect("it is removed");
+        remove(&roots, "short", true).expect("it is removed");
+        remove(&roots, "closed", true).expect("it is removed");
         sandbox.destroy().await.expect("it is destroyed");
         remove_tree(&roots.workspace).expect("it is removed");
         assert!(!roots.workspace.exists());
         assert_eq!(remove_tree(&roots.workspace).expect_err("it is gone").kind(), std::io::ErrorKind::NotFound);
     }
+}
+
+#[test]
+fn files_and_directories_move_and_replace_only_what_they_may() {
+    let (_directory, roots) = roots();
+    write(&roots, "a/file", b"one", DEFAULT_LIMIT).expect("it is written");
+    write(&roots, "other", b"two", DEFAULT_LIMIT).expect("it is written");
+
+    let moved = rename(&roots, "a/file", "/data/new/place", false).expect("it is moved");
+    assert_eq!((moved.name.as_str(), moved.size, moved.directory), ("place", 3, false));
+    let there = rename(&roots, "other", "/data/new/place", false).expect_err("something is there");
+    assert_eq!(there.to_string(), "there is a `/data/new/place` in the sandbox already");
+    rename(&roots, "other", "/data/new/place", true).expect("it is replaced");
+    assert_eq!(read(&roots, "/data/new/place", 10).expect("it is read"), b"two");
+
+    assert!(matches!(rename(&roots, "none", "made/x", true), Err(Error::NotFound { path }) if path == "none"));
+    assert_eq!(names(&roots, ""), ["a"], "a source that is not there makes no directories");
+    assert!(matches!(rename(&roots, "a", "a/b/c", true), Err(Error::InvalidInput { parameter: "target", .. })));
+    assert!(matches!(rename(&roots, "/workspace", "x", true), Err(Error::InvalidInput { parameter: "source", .. })));
+    assert!(matches!(rename(&roots, "a", "/data", true), Err(Error::Exists { .. })));
+    assert!(matches!(rename(&roots, "a", "../../x", true), Err(Error::OutsideSandbox { .. })));
+}
+
+#[test]
+fn a_directory_is_made_with_those_above_it_and_removed_only_when_empty_unless_all_of_it_is_to_go() {
+    let (_directory, roots) = roots();
+
+    let made = make_directory(&roots, "a/b/c").expect("it is made");
+    assert_eq!((made.name.as_str(), made.directory), ("c", true));
+    make_directory(&roots, "a/b/c/").expect("it stays as it is");
+    assert_eq!(make_directory(&roots, "/data").expect("it is there").name, "data");
+    write(&roots, "a/file", b"", DEFAULT_LIMIT).expect("it is written");
+    assert!(matches!(make_directory(&roots, "a/file/x"), Err(Error::NotADirectory { .. })));
+    assert!(matches!(make_directory(&roots, "a/file"), Err(Error::NotADirectory { .. })));
+
+    assert!(matches!(remove(&roots, "a", false), Err(Error::NotEmpty { path }) if path == "a"));
+    remove(&roots, "a/b/c", false).expect("it is empty");
+    remove(&roots, "a/file", false).expect("it is a file");
+    remove(&roots, "a", true).expect("it is removed with all in it");
+    assert_eq!(names(&roots, ""), Vec::<String>::new());
+    assert!(matches!(remove(&roots, "a", true), Err(Error::NotFound { .. })));
+}
+
+#[test]
+fn a_directory_with_more_names_than_a_hundred_thousand_is_listed_whole() {
+    // In memory, where making so many takes no time.
+    let directory = tempfile::tempdir_in("/dev/shm").expect("a directory can be made");
+    let roots = Roots { workspace: directory.path().into(), data: directory.path().into() };
+    make_directory(&roots, "many").expect("it is made");
+    for number in 0..100_001 {
+        std::os::unix::fs::symlink("x", roots.workspace.join(format!("many/{number}"))).expect("it is made");
+    }
+
+    assert_eq!(list(&roots, "many").expect("it is listed").len(), 100_001);
+}
+
+#[test]
+fn holes_and_second_names_take_no_space() {
+    let (_directory, roots) = roots();
+    write(&roots, "file", &[1; 8192], DEFAULT_LIMIT).expect("it is written");
+    std::fs::hard_link(roots.workspace.join("file"), roots.data.join("same")).expect("it is linked");
+    let holes = std::fs::File::create(roots.data.join("holes")).expect("it is made");
+    holes.set_len(1 << 30).expect("it grows");
+
+    let used = usage(&roots);
+
+    assert_eq!((used.size, used.entries), (8192 + (1 << 30), 2));
+    assert!((8192..65536).contains(&used.stored), "{used:?}");
 }

@@ -67,7 +67,10 @@ async fn running_out_of_memory_ends_the_program_and_not_the_sandbox() {
     }
     let sandbox = world.limited("memory", Limits { memory: 64 << 20, ..Limits::default() }).await;
 
-    assert_eq!(python(&sandbox, "x = bytearray(200 << 20)").await.exit_code, 137);
+    let ended = python(&sandbox, "x = bytearray(200 << 20)").await;
+    assert_eq!((ended.exit_code, ended.out_of_memory), (137, true));
+    let killed = shell(&sandbox, "kill -KILL $$").await;
+    assert_eq!((killed.exit_code, killed.out_of_memory), (137, false));
     assert_eq!(text(&python(&sandbox, "print(len(bytearray(8 << 20)))").await), "8388608");
 }
 

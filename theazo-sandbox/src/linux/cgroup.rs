@@ -21,6 +21,8 @@ pub trait Groups {
     fn create(&self, name: &str, limits: &Limits) -> io::Result<Vec<PathBuf>>;
     /// Starts to freeze, or thaws; returns whether the groups are in that state already.
     fn freeze(&self, name: &str, frozen: bool) -> io::Result<bool>;
+    /// How often the system ended a process of a sandbox because its memory was used up; 0 where that is not limited.
+    fn count_out_of_memory(&self, name: &str) -> io::Result<u64>;
     /// Removes a sandbox's groups; fails while a process is in them.
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Removes what dead helpers left; returns whether some of it is still in use.
@@ -104,6 +106,11 @@ impl Groups for Version1 {
         let state = if frozen { "FROZEN" } else { "THAWED" };
         write(&directory.join(name), "freezer.state", state)?;
         Ok(fs::read_to_string(directory.join(name).join("freezer.state"))?.trim() == state)
+    }
+
+    fn count_out_of_memory(&self, name: &str) -> io::Result<u64> {
+        let Some(directory) = self.controllers.get("memory") else { return Ok(0) };
+        Ok(out_of_memory(&fs::read_to_string(directory.join(name).join("memory.oom_control"))?))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -203,6 +210,13 @@ impl Groups for Version2 {
         Ok(events.lines().any(|line| line == format!("frozen {}", u8::from(frozen))))
     }
 
+    fn count_out_of_memory(&self, name: &str) -> io::Result<u64> {
+        if !self.controllers.contains(&"memory") {
+            return Ok(0);
+        }
+        Ok(out_of_memory(&fs::read_to_string(self.directory.join(name).join("memory.events"))?))
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         remove(&self.directory.join(name))
     }
@@ -288,6 +302,12 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
+/// The count in a file of both versions, which older kernels leave out.
+fn out_of_memory(events: &str) -> u64 {
+    let count = events.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
 /// The processor time per period, in microseconds; the kernel takes no less than a millisecond.
 fn quota(limits: &Limits) -> u64 {
     ((limits.cpus * PERIOD as f64) as u64).max(1000)
@@ -308,6 +328,13 @@ mod tests {
 
         assert_eq!(first, [(PathBuf::from("/sys/fs/cgroup/memory"), "rw,memory")]);
         assert_eq!(second, [(PathBuf::from("/sys/fs/cgroup/unified"), "rw")]);
+    }
+
+    #[test]
+    fn ends_by_lack_of_memory_are_counted_in_the_files_of_both_versions() {
+        assert_eq!(out_of_memory("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"), 3);
+        assert_eq!(out_of_memory("low 0\nhigh 0\nmax 9\noom 2\noom_kill 1\noom_group_kill 0\n"), 1);
+        assert_eq!(out_of_memory("oom_kill_disable 0\nunder_oom 0\n"), 0);
     }
 
     #[test]

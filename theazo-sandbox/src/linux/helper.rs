@@ -194,6 +194,10 @@ impl Helper {
                 Ok(_) => Outcome::Done,
                 Err(error) => Outcome::Failed { reason: error.to_string() },
             },
+            Action::CountOutOfMemory => match self.count_out_of_memory(key) {
+                Ok(times) => Outcome::Count { times },
+                Err(error) => Outcome::Failed { reason: error.to_string() },
+            },
             Action::Destroy => match self.sandboxes.get_mut(&key) {
                 None => Outcome::Done,
                 Some(sandbox) => {
@@ -270,6 +274,10 @@ impl Helper {
             Some(groups) if self.sandboxes.contains_key(&key) => groups.freeze(&name(key), frozen),
             _ => Err(io::Error::other("the sandbox has ended")),
         }
+    }
+
+    fn count_out_of_memory(&self, key: u64) -> io::Result<u64> {
+        self.groups.as_ref().map_or(Ok(0), |groups| groups.count_out_of_memory(&name(key)))
     }
 
     /// Takes note of ended sandboxes, and removes what is left of them. Waits only for its own children.

@@ -9,9 +9,9 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process};
 
-use super::protocol::{Command, KILL, RELEASE, Status};
+use super::protocol::{Command, KILL, RELEASE, SIGNAL, Status};
 use super::supervisor::{self, Descriptors};
-use super::{packet, sys, tree};
+use super::{packet, processes, sys, tree};
 
 /// Serves the caller's socket and never returns.
 pub fn main(control: OwnedFd) -> ! {
@@ -26,6 +26,7 @@ const ROUNDS: u32 = 500;
 /// An exec that is not over.
 struct Running {
     number: u64,
+    label: String,
     supervisor: Pid,
     status: OwnedFd,
     /// How often all it started was looked for and killed, since that was asked for.
@@ -72,7 +73,7 @@ fn serve(control: &OwnedFd) -> io::Result<()> {
 }
 
 fn act(bytes: &[u8], descriptors: Vec<OwnedFd>, running: &mut Vec<Running>, execs: &mut u64) {
-    let Some(command) = Command::parse(bytes) else { return };
+    let Some((command, label)) = Command::parse(bytes) else { return };
     let mut descriptors = descriptors.into_iter();
     let mut next = || descriptors.next();
     let Some(status) = next() else { return };
@@ -91,18 +92,28 @@ fn act(bytes: &[u8], descriptors: Vec<OwnedFd>, running: &mut Vec<Running>, exec
             }
             let _ = packet::send_json(&status, &Status::Done, &[]);
         }
+        Command::List => {
+            let Some(list) = next() else { return };
+            let pid = |exec: &Running| exec.supervisor.as_raw_nonzero().get();
+            let labels = running.iter().map(|exec| (pid(exec), exec.label.as_str())).collect();
+            if processes::write(list, &labels).is_ok() {
+                let _ = packet::send_json(&status, &Status::Done, &[]);
+            }
+        }
         Command::Exec => {
             let (Some(program), Some(stdout), Some(stderr)) = (next(), next(), next()) else { return };
+            let stdin = next();
             *execs += 1;
             match sys::fork() {
                 Ok(sys::Fork::Child) => {
                     // The sockets of the sandbox and of other execs are no business of this one. They are only marked, because
                     // their owners are still there; nothing but this exec's program is ever executed from here.
-                    supervisor::main(*execs, Descriptors { status, program, stdout, stderr })
+                    supervisor::main(*execs, Descriptors { status, program, stdin, stdout, stderr })
                 }
                 Ok(sys::Fork::Parent(supervisor)) => {
                     running.push(Running {
                         number: *execs,
+                        label: String::from_utf8_lossy(label).into_owned(),
                         supervisor,
                         status,
                         killing: None,
@@ -122,6 +133,11 @@ fn act(bytes: &[u8], descriptors: Vec<OwnedFd>, running: &mut Vec<Running>, exec
 fn listen(exec: &mut Running) {
     match packet::receive(&exec.status) {
         Ok(Some((bytes, _))) if bytes == RELEASE => exec.released = true,
+        Ok(Some((bytes, _))) if bytes.len() == 2 && bytes[0] == SIGNAL => {
+            if let Some(signal) = Signal::from_named_raw(i32::from(bytes[1])) {
+                tree::signal_below(exec.supervisor, signal);
+            }
+        }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         Ok(Some((bytes, _))) if bytes != KILL => {}
         _ => exec.killing = Some(0),

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 /// The largest packet; requests are small, and what is large travels in memory files.
 const MAXIMUM: usize = 64 << 10;
 /// The most descriptors in one packet.
-const MAXIMUM_DESCRIPTORS: usize = 4;
+const MAXIMUM_DESCRIPTORS: usize = 5;
 
 /// A connected pair of sockets that keep packets apart, closed on exec.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {

@@ -31,6 +31,8 @@ pub enum Action {
     Pause,
     /// Thaws a sandbox.
     Resume,
+    /// Counts how often the system ended a process of a sandbox because its memory was used up.
+    CountOutOfMemory,
     /// Kills a sandbox and removes all that the helper made for it.
     Destroy,
 }
@@ -56,25 +58,33 @@ pub enum Outcome {
     Done,
     /// The sandbox is being frozen, but some of its processes still run.
     Freezing,
+    /// How often it happened.
+    Count { times: u64 },
     /// The request failed.
     Failed { reason: String },
 }
 
-/// What the caller asks of a sandbox's init; the packet is this one byte, and the descriptors that it needs.
+/// What the caller asks of a sandbox's init; the packet is this one byte, a label where it starts a program, and the
+/// descriptors that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
-    /// Runs a program: status socket, memory file with [`Program`] and code, standard output, standard error.
+    /// Runs a program: status socket, memory file with [`Program`] and code, standard output, standard error, and standard
+    /// input where the program has one.
     Exec = b'x' as isize,
     /// Stops every process: status socket.
     Stop = b's' as isize,
     /// Continues every process: status socket.
     Continue = b'c' as isize,
+    /// Lists every process: status socket, memory file to write the list into.
+    List = b'l' as isize,
 }
 
 impl Command {
-    /// Reads the byte.
-    pub fn parse(packet: &[u8]) -> Option<Self> {
-        [Self::Exec, Self::Stop, Self::Continue].into_iter().find(|command| packet == [*command as u8])
+    /// Reads the byte and the label after it.
+    pub fn parse(packet: &[u8]) -> Option<(Self, &[u8])> {
+        let (byte, label) = packet.split_first()?;
+        let known = [Self::Exec, Self::Stop, Self::Continue, Self::List];
+        known.into_iter().find(|command| *command as u8 == *byte).map(|command| (command, label))
     }
 }
 
@@ -87,6 +97,10 @@ pub struct Program {
     pub interpreter: PathBuf,
     /// The whole environment.
     pub environment: BTreeMap<String, String>,
+    /// Where it starts.
+    pub directory: String,
+    /// Whether it may not write to files, because there are too many already.
+    pub read_only: bool,
 }
 
 /// From a sandbox to the caller, on the exec's status socket.
@@ -94,12 +108,22 @@ pub struct Program {
 pub enum Status {
     /// The program could not be started.
     Failed { step: String, errno: i32 },
+    /// The program runs, as the process of this number.
+    Started { pid: i32 },
     /// The program ended.
     Exited { code: i32 },
     /// Everything the exec started is dead, or the stop or continue is done.
     Done,
 }
 
+/// The step of starting a program that fails where the interpreter is missing.
+pub const START: &str = "start the interpreter";
+/// The step of starting a program that fails where its directory cannot be entered.
+pub const ENTER: &str = "enter the directory";
+
+/// From the caller to a sandbox's init, on the exec's status socket: send the signal whose number follows to everything the
+/// exec started.
+pub const SIGNAL: u8 = b's';
 /// From the caller to a sandbox's init, on the exec's status socket: kill everything the exec started, then say `Done`.
 /// Closing the socket asks for the same.
 pub const KILL: &[u8] = b"k";

@@ -3,72 +3,134 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::protocol::{Command, KILL, Program, RELEASE, Status};
+use super::output::{Kept, Streams};
+use super::protocol::{Command, ENTER, KILL, Program, RELEASE, START, Status};
+use super::quota::{Excess, Quota};
 use super::sandbox::{Sandbox, State};
-use super::{connection, packet, sys};
-use crate::{Chunk, Error, Exec, ExecOutcome, Stream};
+use super::{connection, input, packet, sys};
+use crate::{Attached, Error, Exec, ExecOutcome, Language, SpaceLimit, Stream};
 
 /// How long the sandbox may take to kill a program and all it started.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
-/// How much is read from a stream after the program ended: more than a pipe holds can only come from what it left behind.
-const REST: usize = 1 << 20;
 
-pub async fn exec(sandbox: &Sandbox, exec: Exec, output: Option<mpsc::Sender<Chunk>>) -> Result<ExecOutcome, Error> {
+/// How long a Node program may be whose input is open; it then has to fit into one argument.
+const LONGEST_ARGUMENT: usize = 120_000;
+
+pub async fn exec(sandbox: &Sandbox, exec: Exec, attached: Attached) -> Result<ExecOutcome, Error> {
     match sandbox.state() {
         State::Running => {}
         State::Paused => return Err(Error::Paused { id: sandbox.id.clone() }),
         State::Destroyed => return Err(Error::Ended { id: sandbox.id.clone() }),
     }
-    let interpreter = sandbox.runtimes.path(exec.language).clone();
-    if !interpreter.exists() {
-        return Err(Error::MissingInterpreter { language: exec.language, path: interpreter });
+    let program = program(sandbox, &exec).await?;
+    let missing = || Error::MissingInterpreter { language: exec.language, path: program.interpreter.clone() };
+    if !program.interpreter.exists() {
+        return Err(missing());
     }
-    let environment = sandbox.environment_with(exec.environment);
-    if let Some(name) = environment.iter().find_map(|(name, value)| unusable(name, value).then_some(name)) {
-        let problem = format!("holds a name or value that no program can be given: `{name}`");
-        return Err(Error::InvalidInput { parameter: "environment", problem });
-    }
-    let program = Program { language: exec.language, interpreter: interpreter.clone(), environment };
+    let out_of_memory_before = sandbox.out_of_memory_before();
     let started = Instant::now();
-    let (status, stdout, stderr) = start(sandbox, &program, exec.code.as_bytes()).await?;
+    let Started { status, stdin, stdout, stderr } = start(sandbox, &program, &exec).await?;
     let mut streams = Streams {
         stdout: Kept::new(stdout, Stream::Stdout, exec.output_limit),
         stderr: Kept::new(stderr, Stream::Stderr, exec.output_limit),
     };
-    let ended = tokio::select! {
-        ended = streams.read_until_ended(&status, output.as_ref()) => ended,
-        () = run_out(exec.timeout, sandbox.watch_state()) => {
+    let Attached { output, started: tell_started, input, signals } = attached;
+    let killed = tokio::select! {
+        ended = streams.read_until_ended(&status, output.as_ref(), tell_started) => Ok(ended),
+        () = run_out(exec.timeout, sandbox.watch_state()) => Err(None),
+        excess = sandbox.quota.outgrown(sandbox.watch_state()), if !program.read_only => Err(Some(excess)),
+        never = input::feed(stdin, input) => match never {},
+        never = input::signal(&status, signals) => match never {},
+    };
+    let ended = match killed {
+        Ok(ended) => ended,
+        Err(excess) => {
             kill(&status).await;
-            let after = exec.timeout.unwrap_or_default();
             streams.read_rest();
-            return Err(Error::TimedOut { after, stdout: streams.stdout.bytes, stderr: streams.stderr.bytes });
+            let (stdout, stderr) = (streams.stdout.bytes, streams.stderr.bytes);
+            return Err(match excess {
+                None => Error::TimedOut { after: exec.timeout.unwrap_or_default(), stdout, stderr },
+                Some(excess) => out_of_space(sandbox, excess, stdout, stderr),
+            });
         }
     };
     match ended {
-        Ok(Some(Status::Exited { code })) => {
+        Ok(Some(ended @ (Status::Exited { .. } | Status::Done))) => {
+            // Where all was killed on demand, who would have told how the program ended may be gone before it did.
+            let code = if let Status::Exited { code } = ended { code } else { 128 + libc::SIGKILL };
             streams.read_rest();
             streams.send_rest(output.as_ref()).await;
-            let _ = packet::send(status.get_ref(), RELEASE, &[]);
+            tokio::spawn(release(status, Arc::clone(&sandbox.quota), sandbox.watch_state()));
             let truncated = streams.stdout.truncated || streams.stderr.truncated;
             let (stdout, stderr) = (streams.stdout.bytes, streams.stderr.bytes);
-            Ok(ExecOutcome { stdout, stderr, exit_code: code, truncated, duration: started.elapsed() })
+            let duration = started.elapsed();
+            let out_of_memory = code != 0 && sandbox.ran_out_of_memory_since(out_of_memory_before).await;
+            Ok(ExecOutcome { stdout, stderr, exit_code: code, truncated, out_of_memory, duration })
         }
-        Ok(Some(Status::Failed { step, errno })) if errno == libc::ENOENT && step == "start the interpreter" => {
-            Err(Error::MissingInterpreter { language: exec.language, path: interpreter })
+        Ok(Some(Status::Failed { step, errno })) if errno == libc::ENOENT && step == START => Err(missing()),
+        Ok(Some(Status::Failed { step, errno })) if step == ENTER => {
+            let problem = format!("`{}`: {}", exec.directory, io::Error::from_raw_os_error(errno));
+            Err(Error::InvalidInput { parameter: "directory", problem })
         }
         Ok(Some(Status::Failed { step, errno })) => {
             let reason = format!("{step}: {}", io::Error::from_raw_os_error(errno));
             Err(Error::Start { id: sandbox.id.clone(), reason })
         }
-        Ok(Some(Status::Done) | None) | Err(_) => Err(sandbox.why_ended().await),
+        Ok(Some(Status::Started { .. }) | None) | Err(_) => Err(sandbox.why_ended().await),
+    }
+}
+
+/// Checks what is to run, and says it as the sandbox is told.
+async fn program(sandbox: &Sandbox, exec: &Exec) -> Result<Program, Error> {
+    let invalid = |parameter, problem: String| Err(Error::InvalidInput { parameter, problem });
+    let environment = sandbox.environment_with(exec.environment.clone());
+    if let Some(name) = environment.iter().find_map(|(name, value)| unusable(name, value).then_some(name)) {
+        return invalid("environment", format!("holds a name or value that no program can be given: `{name}`"));
+    }
+    if exec.directory.is_empty() || exec.directory.contains('\0') {
+        return invalid("directory", "must be the path of a directory".into());
+    }
+    if exec.label.len() > 128 {
+        return invalid("label", "is longer than 128 bytes".into());
+    }
+    if exec.input && exec.language == Language::Node && exec.code.len() > LONGEST_ARGUMENT {
+        let problem = format!("is longer than {LONGEST_ARGUMENT} bytes, which is the most for a Node program with input");
+        return invalid("code", problem);
+    }
+    let read_only = match sandbox.quota.excess().await {
+        None => false,
+        // A program that writes no files could still make empty ones.
+        Some(excess) if excess.limit != SpaceLimit::Bytes => {
+            return Err(out_of_space(sandbox, excess, Vec::new(), Vec::new()));
+        }
+        Some(_) => true,
+    };
+    let interpreter = sandbox.runtimes.path(exec.language).clone();
+    let directory = exec.directory.clone();
+    Ok(Program { language: exec.language, interpreter, environment, directory, read_only })
+}
+
+fn out_of_space(sandbox: &Sandbox, excess: Excess, stdout: Vec<u8>, stderr: Vec<u8>) -> Error {
+    let Excess { limit, value, used } = excess;
+    Error::OutOfSpace { id: sandbox.id.clone(), limit, value, used, stdout, stderr }
+}
+
+/// Lets what a program left behind live on, as long as it does not fill the disk.
+async fn release(status: AsyncFd<OwnedFd>, quota: Arc<Quota>, state: watch::Receiver<State>) {
+    let _ = packet::send(status.get_ref(), RELEASE, &[]);
+    let gone = async { while let Ok(Some(_)) = connection::receive::<Status>(&status).await {} };
+    tokio::select! {
+        () = gone => {}
+        _ = quota.outgrown(state) => kill(&status).await,
     }
 }
 
@@ -76,25 +138,36 @@ fn unusable(name: &str, value: &str) -> bool {
     name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
 }
 
-type Started = (AsyncFd<OwnedFd>, AsyncFd<OwnedFd>, AsyncFd<OwnedFd>);
+/// Our ends of a program.
+struct Started {
+    status: AsyncFd<OwnedFd>,
+    stdin: Option<AsyncFd<OwnedFd>>,
+    stdout: AsyncFd<OwnedFd>,
+    stderr: AsyncFd<OwnedFd>,
+}
 
-/// Hands the program to the sandbox; returns the ends of its status and output.
-async fn start(sandbox: &Sandbox, program: &Program, code: &[u8]) -> Result<Started, Error> {
+/// Hands the program to the sandbox.
+async fn start(sandbox: &Sandbox, program: &Program, exec: &Exec) -> Result<Started, Error> {
     let prepare = || -> io::Result<_> {
         let (status, their_status) = packet::pair()?;
-        // Only our ends are not to block: the other ends are a program's standard output.
         let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC)?;
-        for ours in [&stdout, &stderr] {
+        let input = exec.input.then(|| pipe_with(PipeFlags::CLOEXEC)).transpose()?;
+        let (their_stdin, stdin) = input.unzip();
+        // Only our ends are not to block: the other ends are a program's own.
+        for ours in [Some(&stdout), Some(&stderr), stdin.as_ref()].into_iter().flatten() {
             rustix::io::ioctl_fionbio(ours, true)?;
         }
-        let theirs = [their_status, write_program(program, code)?, their_stdout, their_stderr];
-        Ok((sys::watch(status)?, sys::watch(stdout)?, sys::watch(stderr)?, theirs))
+        let mut theirs = vec![their_status, write_program(program, exec.code.as_bytes())?, their_stdout, their_stderr];
+        theirs.extend(their_stdin);
+        let stdin = stdin.map(sys::watch).transpose()?;
+        Ok((Started { status: sys::watch(status)?, stdin, stdout: sys::watch(stdout)?, stderr: sys::watch(stderr)? }, theirs))
     };
-    let (status, stdout, stderr, theirs) = prepare().map_err(|error| Error::io("prepare the program", error))?;
+    let (started, theirs) = prepare().map_err(|error| Error::io("prepare the program", error))?;
     let descriptors: Vec<_> = theirs.iter().map(AsFd::as_fd).collect();
-    match connection::send(&sandbox.control, &[Command::Exec as u8], &descriptors).await {
-        Ok(()) => Ok((status, stdout, stderr)),
+    let command = [&[Command::Exec as u8], exec.label.as_bytes()].concat();
+    match connection::send(&sandbox.control, &command, &descriptors).await {
+        Ok(()) => Ok(started),
         Err(_) => Err(sandbox.why_ended().await),
     }
 }
@@ -139,106 +212,4 @@ async fn kill(status: &AsyncFd<OwnedFd>) {
     };
     // A sandbox that is gone has no processes either; one that hangs is its owner's to destroy.
     let _ = tokio::time::timeout(KILL_TIMEOUT, until_done).await;
-}
-
-struct Streams {
-    stdout: Kept,
-    stderr: Kept,
-}
-
-impl Streams {
-    async fn read_until_ended(
-        &mut self,
-        status: &AsyncFd<OwnedFd>,
-        output: Option<&mpsc::Sender<Chunk>>,
-    ) -> io::Result<Option<Status>> {
-        let (stdout, stderr) = (&mut self.stdout, &mut self.stderr);
-        let reading = async { tokio::join!(stdout.read(output), stderr.read(output)) };
-        tokio::pin!(reading);
-        let mut open = true;
-        loop {
-            tokio::select! {
-                status = connection::receive(status) => return status,
-                _ = &mut reading, if open => open = false,
-            }
-        }
-    }
-
-    fn read_rest(&mut self) {
-        self.stdout.read_rest();
-        self.stderr.read_rest();
-    }
-
-    async fn send_rest(&mut self, output: Option<&mpsc::Sender<Chunk>>) {
-        self.stdout.send(output).await;
-        self.stderr.send(output).await;
-    }
-}
-
-/// One output stream, and what is kept of it.
-struct Kept {
-    pipe: AsyncFd<OwnedFd>,
-    stream: Stream,
-    limit: usize,
-    bytes: Vec<u8>,
-    /// Where in `bytes` the part starts that the receiver was not sent yet.
-    sent: usize,
-    truncated: bool,
-}
-
-impl Kept {
-    fn new(pipe: AsyncFd<OwnedFd>, stream: Stream, limit: usize) -> Self {
-        Self { pipe, stream, limit, bytes: Vec::new(), sent: 0, truncated: false }
-    }
-
-    /// Reads until the stream ends. May be dropped at any point without losing output.
-    async fn read(&mut self, output: Option<&mpsc::Sender<Chunk>>) {
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            let Ok(mut ready) = self.pipe.readable().await else { return };
-            let read = ready.try_io(|pipe| Ok(rustix::io::read(pipe.get_ref(), &mut buffer)?));
-            match read {
-                Ok(Ok(0)) => return,
-                Ok(Ok(length)) => self.keep(&buffer[..length]),
-                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Ok(Err(_)) => return,
-                Err(_) => continue,
-            }
-            self.send(output).await;
-        }
-    }
-
-    /// Reads what the pipe still holds, without waiting for more.
-    fn read_rest(&mut self) {
-        let mut buffer = vec![0; 64 << 10];
-        let mut total = 0;
-        while total < REST {
-            match rustix::io::read(self.pipe.get_ref(), &mut buffer) {
-                Ok(0) => return,
-                Ok(length) => {
-                    total += length;
-                    self.keep(&buffer[..length]);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(_) => return,
-            }
-        }
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
-        let kept = bytes.len().min(self.limit - self.bytes.len());
-        self.bytes.extend_from_slice(&bytes[..kept]);
-        self.truncated |= kept < bytes.len();
-    }
-
-    async fn send(&mut self, output: Option<&mpsc::Sender<Chunk>>) {
-        if let Some(output) = output
-            && self.sent < self.bytes.len()
-            // An error means that nobody listens any more, which is no reason to stop the program.
-            && let Ok(permit) = output.reserve().await
-        {
-            permit.send(Chunk { stream: self.stream, bytes: self.bytes[self.sent..].to_vec() });
-            self.sent = self.bytes.len();
-        }
-    }
 }

@@ -1,17 +1,21 @@
 //! A running sandbox as its caller holds it.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::fs::MemfdFlags;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use super::connection::{self, Connection};
 use super::protocol::{Action, Command, Outcome, Status};
+use super::quota::Quota;
 use super::{packet, run, supervisor, sys};
-use crate::{Chunk, Error, Exec, ExecOutcome, Runtimes, SandboxSpec};
+use crate::files::Roots;
+use crate::{Attached, Chunk, Error, Exec, ExecOutcome, Process, Runtimes, SandboxSpec};
 
 /// How long freezing may take; a process deep in the kernel can put it off.
 const PAUSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +32,9 @@ pub struct Sandbox {
     pub(super) control: AsyncFd<OwnedFd>,
     pub(super) runtimes: Runtimes,
     environment: BTreeMap<String, String>,
+    pub(super) quota: Arc<Quota>,
+    /// How often its memory was used up, as far as it is known.
+    out_of_memory: AtomicU64,
     state: watch::Sender<State>,
     /// Held while the sandbox changes its state, so that a pause and a resume do not overlap.
     changing: Mutex<()>,
@@ -52,7 +59,19 @@ impl Sandbox {
         let mut environment = supervisor::base_environment();
         environment.extend(spec.environment.clone());
         let state = watch::channel(State::Running).0;
-        Self { id: spec.id.clone(), connection, key, control, runtimes, environment, state, changing: Mutex::new(()) }
+        let roots = Roots { workspace: spec.workspace.clone(), data: spec.data.clone() };
+        Self {
+            id: spec.id.clone(),
+            connection,
+            key,
+            control,
+            runtimes,
+            environment,
+            quota: Arc::new(Quota::new(roots, &spec.limits)),
+            out_of_memory: AtomicU64::new(0),
+            state,
+            changing: Mutex::new(()),
+        }
     }
 
     /// Its caller's name.
@@ -67,10 +86,34 @@ impl Sandbox {
     /// waited for. Dropping the future kills the program and all it started.
     ///
     /// # Errors
-    /// [`Error::TimedOut`] with the output so far; [`Error::MissingInterpreter`]; [`Error::Paused`]; [`Error::Ended`];
-    /// [`Error::HelperDied`].
+    /// [`Error::TimedOut`] and [`Error::OutOfSpace`] with the output so far; [`Error::MissingInterpreter`];
+    /// [`Error::InvalidInput`] for a directory that is not there; [`Error::Paused`]; [`Error::Ended`]; [`Error::HelperDied`].
     pub async fn exec(&self, exec: Exec, output: Option<mpsc::Sender<Chunk>>) -> Result<ExecOutcome, Error> {
-        run::exec(self, exec, output).await
+        self.exec_attached(exec, Attached { output, ..Attached::default() }).await
+    }
+
+    /// The same, for a caller that also writes to the program or sends it signals.
+    ///
+    /// # Errors
+    /// As [`Sandbox::exec`].
+    pub async fn exec_attached(&self, exec: Exec, attached: Attached) -> Result<ExecOutcome, Error> {
+        run::exec(self, exec, attached).await
+    }
+
+    /// Lists the processes that programs in it started, by their numbers.
+    ///
+    /// # Errors
+    /// [`Error::Paused`]; [`Error::Ended`]; [`Error::HelperDied`].
+    pub async fn processes(&self) -> Result<Vec<Process>, Error> {
+        if !self.check_alive()? {
+            return Err(Error::Paused { id: self.id.clone() });
+        }
+        let list = rustix::fs::memfd_create("theazo-processes", MemfdFlags::CLOEXEC);
+        let list = list.map_err(|error| Error::io("make a memory file", error))?;
+        self.tell(Command::List, Some(list.as_fd())).await?;
+        let mut list = std::fs::File::from(list);
+        let read = std::io::Seek::rewind(&mut list).and_then(|()| Ok(serde_json::from_reader(list)?));
+        read.map_err(|error| Error::io("read the list of processes", error))
     }
 
     /// Stops all its processes where they are. Time does not pass for the timeouts of its programs.
@@ -154,7 +197,7 @@ impl Sandbox {
 
     async fn freeze(&self) -> Result<(), Error> {
         if !self.connection.can_freeze {
-            return self.signal(Command::Stop).await;
+            return self.tell(Command::Stop, None).await;
         }
         let until_frozen = async {
             while let Outcome::Freezing = self.ask(Action::Pause).await? {
@@ -168,7 +211,7 @@ impl Sandbox {
 
     async fn thaw(&self) -> Result<(), Error> {
         if !self.connection.can_freeze {
-            return self.signal(Command::Continue).await;
+            return self.tell(Command::Continue, None).await;
         }
         self.ask(Action::Resume).await.map(drop)
     }
@@ -180,10 +223,23 @@ impl Sandbox {
         }
     }
 
-    async fn signal(&self, command: Command) -> Result<(), Error> {
+    /// Whether its memory was used up since `before`, which [`Sandbox::out_of_memory_before`] told.
+    pub(super) async fn ran_out_of_memory_since(&self, before: u64) -> bool {
+        let Ok(Outcome::Count { times }) = self.ask(Action::CountOutOfMemory).await else { return false };
+        self.out_of_memory.fetch_max(times, Ordering::Relaxed);
+        times > before
+    }
+
+    pub(super) fn out_of_memory_before(&self) -> u64 {
+        self.out_of_memory.load(Ordering::Relaxed)
+    }
+
+    /// Tells its init something and waits until that is done.
+    async fn tell(&self, command: Command, descriptor: Option<BorrowedFd<'_>>) -> Result<(), Error> {
         let (status, theirs) = packet::pair().map_err(|error| Error::io("make a socket", error))?;
         let status = sys::watch(status).map_err(|error| Error::io("watch a socket", error))?;
-        if connection::send(&self.control, &[command as u8], &[theirs.as_fd()]).await.is_err() {
+        let descriptors: Vec<_> = [theirs.as_fd()].into_iter().chain(descriptor).collect();
+        if connection::send(&self.control, &[command as u8], &descriptors).await.is_err() {
             return Err(self.why_ended().await);
         }
         drop(theirs);

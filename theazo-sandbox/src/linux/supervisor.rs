@@ -10,9 +10,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, Pid, WaitOptions};
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, WaitOptions};
 
-use super::protocol::{Program, Status};
+use super::protocol::{ENTER, Program, START, Status};
 use super::{packet, sys};
 use crate::Language;
 
@@ -20,6 +20,7 @@ use crate::Language;
 pub struct Descriptors {
     pub status: OwnedFd,
     pub program: OwnedFd,
+    pub stdin: Option<OwnedFd>,
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
 }
@@ -52,8 +53,10 @@ fn supervise(directory: &Path, descriptors: &Descriptors) -> Result<(), Failed> 
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| ("open a pipe", error.into()))?;
     let child = match sys::fork().map_err(at("start a process"))? {
         sys::Fork::Child => {
-            let error = become_program(&program, &code, descriptors);
-            let _ = rustix::io::write(&failure_writer, &error.raw_os_error().unwrap_or(libc::EIO).to_ne_bytes());
+            let Failure { entering, error } = become_program(&program, &code, descriptors);
+            let mut failure = [u8::from(entering); 5];
+            failure[1..].copy_from_slice(&error.raw_os_error().unwrap_or(libc::EIO).to_ne_bytes());
+            let _ = rustix::io::write(&failure_writer, &failure);
             sys::exit(127)
         }
         sys::Fork::Parent(child) => child,
@@ -61,13 +64,17 @@ fn supervise(directory: &Path, descriptors: &Descriptors) -> Result<(), Failed> 
     drop(failure_writer);
     // Otherwise whoever reads the output would wait for this process, and the code would stay in memory twice.
     let null = File::open("/dev/null").map_err(at("open /dev/null"))?;
-    for descriptor in [&descriptors.stdout, &descriptors.stderr, &descriptors.program] {
+    let held = [Some(&descriptors.stdout), Some(&descriptors.stderr), Some(&descriptors.program), descriptors.stdin.as_ref()];
+    for descriptor in held.into_iter().flatten() {
         replace(&null, descriptor).map_err(at("close the output"))?;
     }
-    let mut errno = [0; 4];
-    if File::from(failure).read_exact(&mut errno).is_ok() {
-        return Err(("start the interpreter", io::Error::from_raw_os_error(i32::from_ne_bytes(errno))));
+    let mut failed = [0; 5];
+    if File::from(failure).read_exact(&mut failed).is_ok() {
+        let [entering, errno @ ..] = failed;
+        let step = if entering == 1 { ENTER } else { START };
+        return Err((step, io::Error::from_raw_os_error(i32::from_ne_bytes(errno))));
     }
+    let _ = packet::send_json(&descriptors.status, &Status::Started { pid: child.as_raw_nonzero().get() }, &[]);
     reap(child, descriptors);
     Ok(())
 }
@@ -112,31 +119,50 @@ fn store(directory: &Path, language: Language, code: &mut File) -> io::Result<Pa
     Ok(path)
 }
 
-fn become_program(program: &Program, code: &Path, descriptors: &Descriptors) -> io::Error {
-    let Err(error) = try_become_program(program, code, descriptors);
-    error
+/// Why a program did not start.
+struct Failure {
+    /// Whether its directory could not be entered.
+    entering: bool,
+    error: io::Error,
+}
+
+impl<E: Into<io::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { entering: false, error: error.into() }
+    }
+}
+
+fn become_program(program: &Program, code: &Path, descriptors: &Descriptors) -> Failure {
+    let Err(failure) = try_become_program(program, code, descriptors);
+    failure
 }
 
 fn try_become_program(
     program: &Program,
     code: &Path,
     descriptors: &Descriptors,
-) -> io::Result<std::convert::Infallible> {
+) -> Result<std::convert::Infallible, Failure> {
     rustix::process::setsid()?;
-    // Node takes its program from standard input, so that relative imports start in the working directory.
-    let input = if program.language == Language::Node { code } else { Path::new("/dev/null") };
-    rustix::stdio::dup2_stdin(File::open(input)?)?;
+    rustix::process::chdir(&program.directory).map_err(|error| Failure { entering: true, error: error.into() })?;
+    match &descriptors.stdin {
+        Some(stdin) => rustix::stdio::dup2_stdin(stdin)?,
+        // Node takes its program from standard input, so that relative imports start in the working directory.
+        None if program.language == Language::Node => rustix::stdio::dup2_stdin(File::open(code)?)?,
+        None => rustix::stdio::dup2_stdin(File::open("/dev/null")?)?,
+    }
     rustix::stdio::dup2_stdout(&descriptors.stdout)?;
     rustix::stdio::dup2_stderr(&descriptors.stderr)?;
     sys::close_on_exec();
     sys::reset_signals();
     let text = |bytes: &[u8]| CString::new(bytes).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL));
     let interpreter = text(program.interpreter.as_os_str().as_bytes())?;
-    let code = text(code.as_os_str().as_bytes())?;
+    let (path, code) = (code, text(code.as_os_str().as_bytes())?);
     let arguments = match program.language {
         // Unbuffered, so that output is seen as it is written.
         Language::Python => vec![interpreter.clone(), c"-u".into(), code],
-        Language::Node => vec![interpreter.clone(), c"-".into()],
+        Language::Node if descriptors.stdin.is_none() => vec![interpreter.clone(), c"-".into()],
+        // The only other way to give it a program whose imports start there; such a program must fit into one argument.
+        Language::Node => vec![interpreter.clone(), text(&[b"--eval=", &*fs::read(&path)?].concat())?],
         Language::Go => vec![interpreter.clone(), c"run".into(), code],
         Language::Shell => vec![interpreter.clone(), code],
     };
@@ -145,11 +171,15 @@ fn try_become_program(
         .iter()
         .map(|(name, value)| text(format!("{name}={value}").as_bytes()))
         .collect::<io::Result<Vec<_>>>()?;
+    if program.read_only {
+        let nothing = Rlimit { current: Some(0), maximum: Some(0) };
+        rustix::process::setrlimit(Resource::Fsize, nothing)?;
+    }
     // Only a process that can be dumped may write this file of its own. What could be taken from it now is no secret.
     rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
     // The kernel, short of memory, ends programs first, never init or this program's supervisor.
     let _ = fs::write("/proc/self/oom_score_adj", "500");
-    Err(sys::execve(&interpreter, &arguments, &environment))
+    Err(sys::execve(&interpreter, &arguments, &environment).into())
 }
 
 fn replace(with: &File, descriptor: &OwnedFd) -> io::Result<()> {

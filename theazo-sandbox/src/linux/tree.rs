@@ -19,7 +19,14 @@ pub fn kill_below(supervisor: Pid) -> bool {
     kill(|pid, branch| branch == supervisor && pid != supervisor)
 }
 
-/// The same for what init had to adopt because its supervisor was killed: all that leads to none of `supervisors`.
+/// Sends a signal once to all that lives below a supervisor.
+pub fn signal_below(supervisor: Pid, number: Signal) {
+    let (supervisor, parents) = (supervisor.as_raw_nonzero().get(), parents());
+    let below = |pid: &i32| *pid != supervisor && branch(*pid, &parents) == Some(supervisor);
+    parents.keys().copied().filter(below).for_each(|pid| signal(pid, number));
+}
+
+/// The same as [`kill_below`] for what init had to adopt because its supervisor was killed: all that leads to none of `supervisors`.
 pub fn kill_orphans(supervisors: &[Pid]) -> bool {
     kill(|_, branch| supervisors.iter().all(|supervisor| supervisor.as_raw_nonzero().get() != branch))
 }
@@ -56,7 +63,7 @@ fn signal(pid: i32, signal: Signal) {
 }
 
 /// The child of init that a process's parents lead to, which may be itself.
-fn branch(pid: i32, parents: &BTreeMap<i32, i32>) -> Option<i32> {
+pub fn branch(pid: i32, parents: &BTreeMap<i32, i32>) -> Option<i32> {
     let mut current = pid;
     // A table read while processes come and go could hold a circle.
     for _ in 0..=parents.len() {
@@ -69,7 +76,7 @@ fn branch(pid: i32, parents: &BTreeMap<i32, i32>) -> Option<i32> {
 }
 
 /// The parent of every process that is not a zombie.
-fn parents() -> BTreeMap<i32, i32> {
+pub fn parents() -> BTreeMap<i32, i32> {
     pids().filter_map(|pid| Some((pid, parent(&stat(pid)?)?))).collect()
 }
 
@@ -78,7 +85,8 @@ fn pids() -> impl Iterator<Item = i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-fn stat(pid: i32) -> Option<Vec<u8>> {
+/// What the kernel tells of a process in one line.
+pub fn stat(pid: i32) -> Option<Vec<u8>> {
     fs::read(format!("/proc/{pid}/stat")).ok()
 }
 
