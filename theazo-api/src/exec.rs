@@ -1,5 +1,7 @@
 //! Programs in an agent's sandbox: run them, watch them, talk to them, end them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -35,23 +37,23 @@ endpoints! {
         path: AgentPath, body: ExecStreamOpts, response: ExecEvent,
         with {
             positional: &["language", "code"], time: TimeClass::Stream, reply: Reply::Events, ends_with_caller: true,
-            farewell: "KillExec", ours: true, planned: true,
+            farewell: "KillExec", ours: true,
         };
 
     /// Writes to the standard input of a program that was started with `stdin`.
     WriteToExec: Post "/v1/agents/{agentId}/execs/{execId}/stdin" => "agent.execs.write",
         path: ExecPath, body: ExecInputOpts,
-        with { positional: &["data"], status: 204, reply: Reply::Empty, ours: true, planned: true };
+        with { positional: &["data"], status: 204, reply: Reply::Empty, ours: true };
 
     /// Sends a signal to a program and all that it started. A program that has ended stays as it is.
     KillExec: Post "/v1/agents/{agentId}/execs/{execId}/kill" => "agent.execs.kill",
         path: ExecPath, body: ExecKillOpts,
-        with { positional: &["signal"], status: 204, reply: Reply::Empty, ours: true, planned: true };
+        with { positional: &["signal"], status: 204, reply: Reply::Empty, ours: true };
 
     /// Lists the processes in the agent's sandbox, by their numbers.
     ListProcesses: Get "/v1/agents/{agentId}/processes" => "agent.processes",
         path: AgentPath, query: ProcessListOpts, response: Page<ProcessInfo>,
-        with { ours: true, planned: true };
+        with { ours: true };
 }
 
 /// The path of one execution of a program.
@@ -77,6 +79,13 @@ pub struct ExecOpts {
     /// How long it may take; 120 seconds by default, an hour at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationInput>,
+    /// Environment variables of the program, beside those of its sandbox. They are kept with the call, so they are no place
+    /// for secrets: what `session.secrets` has is in the environment anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<BTreeMap<String, String>>,
+    /// The folder that it starts in, relative to `/workspace`; `/workspace` itself by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// Whether the program may be run again if its worker dies while it runs; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeatable: Option<bool>,
@@ -87,6 +96,7 @@ compatible!(ExecOpts, accepts { "lang" as "language" });
 impl Check for ExecOpts {
     fn check(&self, problems: &mut Problems) {
         check_program(&self.language, &self.code, self.timeout, problems);
+        check_surroundings(self.environment.as_ref(), self.directory.as_deref(), problems);
     }
 }
 
@@ -97,6 +107,24 @@ fn check_program(language: &ComputeRuntime, code: &str, timeout: Option<Duration
         let seconds = timeout.0.as_secs_f64();
         problems.require(seconds > 0.0 && seconds <= 3600.0, "timeout", "must be between nothing and an hour");
     }
+}
+
+fn check_surroundings(
+    environment: Option<&BTreeMap<String, String>>,
+    directory: Option<&str>,
+    problems: &mut Problems,
+) {
+    let entries = environment.into_iter().flatten();
+    let size: usize = entries.clone().map(|(name, value)| name.len() + value.len()).sum();
+    problems.require(size <= 64 << 10, "environment", "is larger than 64 KiB");
+    for (name, value) in entries {
+        let usable = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
+        problems.require(usable, "environment", "has a name or value that no program can be given");
+        let ours = name.starts_with("THEAZO_");
+        problems.require(!ours, "environment", "has a name that begins with `THEAZO_`; those are the control plane's own");
+    }
+    let usable = directory.is_none_or(|path| !path.is_empty() && path.len() <= 4096 && !path.contains('\0'));
+    problems.require(usable, "directory", "must be a path of 1 to 4096 bytes");
 }
 
 /// What a program did.
@@ -116,6 +144,9 @@ pub struct ExecResult {
     /// How long it ran, in milliseconds.
     #[serde(default)]
     pub duration_ms: i64,
+    /// The limit of its sandbox that ended it, or something that it started: `memory`; absent if none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
 }
 
 /// A program to run in a sandbox and to watch.
@@ -130,6 +161,13 @@ pub struct ExecStreamOpts {
     /// How long it may take; 120 seconds by default, an hour at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationInput>,
+    /// Environment variables of the program, beside those of its sandbox. They are kept with the call, so they are no place
+    /// for secrets: what `session.secrets` has is in the environment anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<BTreeMap<String, String>>,
+    /// The folder that it starts in, relative to `/workspace`; `/workspace` itself by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// Whether its standard input stays open for `agent.execs.write`; false by default: then it is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<bool>,
@@ -138,6 +176,7 @@ pub struct ExecStreamOpts {
 impl Check for ExecStreamOpts {
     fn check(&self, problems: &mut Problems) {
         check_program(&self.language, &self.code, self.timeout, problems);
+        check_surroundings(self.environment.as_ref(), self.directory.as_deref(), problems);
     }
 }
 
@@ -173,6 +212,9 @@ tagged_union! {
             /// Whether output was left out because the program printed more than is kept.
             #[serde(default)]
             truncated: bool,
+            /// The limit of its sandbox that ended it, or something that it started: `memory`; absent if none did.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            limit: Option<String>,
         },
         /// The program could not be started, was killed at its `timeout`, or was lost with its sandbox.
         Error = "error" {
@@ -305,6 +347,20 @@ mod tests {
         let older: ExecOpts = serde_json::from_value(json!({ "lang": "python", "code": "1" })).unwrap();
 
         assert_eq!(older, serde_json::from_value(json!({ "language": "python", "code": "1" })).unwrap());
+    }
+
+    #[test]
+    fn surroundings_that_no_program_can_have_are_a_problem() {
+        let of = |environment: serde_json::Value, directory: &str| {
+            let opts = json!({ "language": "shell", "code": "", "environment": environment, "directory": directory });
+            let opts: ExecOpts = serde_json::from_value(opts).unwrap();
+            Problems::of(&opts).into_iter().map(|problem| problem.field).collect::<Vec<_>>()
+        };
+
+        assert_eq!(of(json!({ "CI": "1" }), "project"), Vec::<String>::new());
+        assert_eq!(of(json!({ "": "1" }), "project"), ["environment"]);
+        assert_eq!(of(json!({ "THEAZO_AGENT_ID": "agt_other" }), "project"), ["environment"]);
+        assert_eq!(of(json!({}), ""), ["directory"]);
     }
 
     #[test]

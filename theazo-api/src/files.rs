@@ -31,17 +31,17 @@ endpoints! {
     /// Removes a file or folder from the agent's sandbox.
     DeleteFile: Delete "/v1/agents/{agentId}/files/{path...}" => "agent.files.delete",
         path: AgentFilePath, query: FileDeleteOpts,
-        with { status: 204, reply: Reply::Empty, ours: true, planned: true };
+        with { status: 204, reply: Reply::Empty, ours: true };
 
     /// Moves a file or folder in the agent's sandbox, or gives it another name, and makes the folders that it needs.
     MoveFile: Post "/v1/agents/{agentId}/file-moves" => "agent.files.rename",
         path: AgentPath, body: FileMoveOpts, response: FileEntry,
-        with { positional: &["source", "target"], ours: true, planned: true };
+        with { positional: &["source", "target"], ours: true };
 
     /// Makes a folder in the agent's sandbox, with those that it is in. A folder that is there already stays as it is.
     MakeFolder: Post "/v1/agents/{agentId}/folders" => "agent.files.makeDir",
         path: AgentPath, body: FolderMakeOpts, response: FileEntry,
-        with { positional: &["path"], status: 201, repeat: Repeat::Idempotent, ours: true, planned: true };
+        with { positional: &["path"], status: 201, repeat: Repeat::Idempotent, ours: true };
 }
 
 /// The path of a file in a sandbox.

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::endpoint::{Access, endpoints};
+use crate::{
+    agents::ComputeRuntime,
+    endpoint::{Access, endpoints},
+};
 
 endpoints! {
     /// Tells whether the control plane works. It needs no key.
@@ -41,4 +44,44 @@ pub struct ProviderHealth {
     pub available: bool,
     /// Why it cannot, or how far its sandboxes are kept apart from the host.
     pub detail: String,
+    /// What its sandboxes can do; absent if it cannot be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<ComputeCapabilities>,
+}
+
+/// What the sandboxes of a compute provider can do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ComputeCapabilities {
+    /// The languages that programs can be in.
+    #[serde(default)]
+    pub languages: Vec<ComputeRuntime>,
+    /// Whether programs really run; where they do not, their outcome is scripted.
+    #[serde(default)]
+    pub programs: bool,
+    /// Whether a program can be written to while it runs, and be sent signals.
+    #[serde(default)]
+    pub input: bool,
+    /// Whether its processes can be listed.
+    #[serde(default)]
+    pub processes: bool,
+    /// Whether a sandbox can stand still, with its files and for as long as its host runs with its programs.
+    #[serde(default)]
+    pub pause: bool,
+    /// Whether its files can be kept as a snapshot, and other sandboxes be made from that.
+    #[serde(default)]
+    pub snapshots: bool,
+    /// Whether a snapshot has the memory of its programs, too.
+    #[serde(default)]
+    pub memory_snapshots: bool,
+    /// Whether its ports can be reached from outside.
+    #[serde(default)]
+    pub ports: bool,
+    /// Whether it can be given access to the network.
+    #[serde(default)]
+    pub network: bool,
+    /// Whether it can have a browser.
+    #[serde(default)]
+    pub browser: bool,
 }

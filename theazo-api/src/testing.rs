@@ -1,5 +1,7 @@
 //! The test plane: what tests do to a control plane whose edges are fake. Only a test plane serves these operations.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -18,6 +20,18 @@ endpoints! {
     ScriptAgent: Post "/testing/scripts" => "testing.script",
         body: AgentScript,
         with { positional: &["agent", "turns"], status: 204, reply: Reply::Empty, ours: true, plane: Plane::Test };
+
+    /// Scripts what programs do in the simulated sandboxes of an agent, program by program, whatever their code is.
+    ///
+    /// When the results are used up, programs print again that they were not run.
+    ScriptExecs: Post "/testing/execs" => "testing.scriptExecs",
+        body: ExecScript,
+        with { positional: &["agent", "results"], status: 204, reply: Reply::Empty, ours: true, plane: Plane::Test };
+
+    /// Makes the next simulated sandboxes fail: at being created, paused or resumed, or by being lost.
+    BreakSandbox: Post "/testing/sandbox-faults" => "testing.breakSandbox",
+        body: SandboxFault,
+        with { positional: &["action"], status: 204, reply: Reply::Empty, ours: true, plane: Plane::Test };
 
     /// Moves the clock of the plane; everything that becomes due on the way happens.
     AdvanceClock: Post "/testing/clock/advance" => "testing.advance",
@@ -228,6 +242,141 @@ pub struct ScriptedToolCall {
     /// What it is given.
     #[serde(default)]
     pub input: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What programs do in the simulated sandboxes of an agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ExecScript {
+    /// The name of the agent.
+    pub agent: String,
+    /// What its programs do, in order.
+    pub results: Vec<ScriptedExec>,
+}
+
+impl Check for ExecScript {
+    fn check(&self, problems: &mut Problems) {
+        problems.require(!self.results.is_empty(), "results", "must have at least one result");
+        for (index, result) in self.results.iter().enumerate() {
+            problems.within(&format!("results[{index}]"), result);
+        }
+    }
+}
+
+/// What one program does in a simulated sandbox.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptedExec {
+    /// What it prints; nothing by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<String>,
+    /// What it prints as errors; nothing by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<String>,
+    /// Its exit code; 0 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// How long it runs by the clock of the plane, in milliseconds; it ends at once by default. One that has a shorter
+    /// timeout is stopped by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<i64>,
+    /// The text files that it writes, by path, before it ends; none by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<BTreeMap<String, String>>,
+    /// Makes it fail in this way, after what it prints; it ends well by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<ExecFailure>,
+    /// What the provider says about a failure; something general by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl ScriptedExec {
+    /// A program that prints a text and ends well.
+    ///
+    /// ```
+    /// use theazo_api::testing::{ExecFailure, ScriptedExec};
+    ///
+    /// let results = [
+    ///     ScriptedExec::prints("45\n"),
+    ///     ScriptedExec { exit_code: Some(1), stderr: Some("no such file\n".into()), ..ScriptedExec::default() },
+    ///     ScriptedExec::fails(ExecFailure::Lost),
+    /// ];
+    /// ```
+    pub fn prints(stdout: impl Into<String>) -> Self {
+        Self { stdout: Some(stdout.into()), ..Self::default() }
+    }
+
+    /// A program that fails in this way.
+    pub fn fails(failure: ExecFailure) -> Self {
+        Self { failure: Some(failure), ..Self::default() }
+    }
+}
+
+impl Check for ScriptedExec {
+    fn check(&self, problems: &mut Problems) {
+        let known = !matches!(self.failure, Some(ExecFailure::Other(_)));
+        problems.require(known, "failure", "must be `timeout`, `failed`, `lost` or `memory`");
+        let possible = self.duration_ms.is_none_or(|duration| (0..=86_400_000).contains(&duration));
+        problems.require(possible, "durationMs", "must be from 0 to a day");
+    }
+}
+
+open_enum! {
+    /// How a program fails in a simulated sandbox.
+    ExecFailure {
+        /// It takes longer than it may and is stopped, without the clock being moved.
+        Timeout = "timeout",
+        /// The provider fails to run it.
+        Failed = "failed",
+        /// Its sandbox is lost; the next program gets another, with the same files.
+        Lost = "lost",
+        /// It uses up the memory of its sandbox and is ended, with exit code 137.
+        Memory = "memory",
+    }
+}
+
+/// How simulated sandboxes fail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxFault {
+    /// At what.
+    pub action: SandboxAction,
+    /// How many times; 1 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<i64>,
+    /// Only sandboxes of the agents of this name; any by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// What the provider says; something general by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl Check for SandboxFault {
+    fn check(&self, problems: &mut Problems) {
+        let known = !matches!(self.action, SandboxAction::Other(_));
+        problems.require(known, "action", "must be `create`, `pause`, `resume` or `lose`");
+        let possible = self.times.is_none_or(|times| (1..=1_000_000).contains(&times));
+        problems.require(possible, "times", "must be a whole number of at least 1");
+    }
+}
+
+open_enum! {
+    /// At what a simulated sandbox fails.
+    SandboxAction {
+        /// At being created.
+        Create = "create",
+        /// At being paused.
+        Pause = "pause",
+        /// At being resumed.
+        Resume = "resume",
+        /// It is gone when it is next asked for something; another with the same files takes its place.
+        Lose = "lose",
+    }
 }
 
 /// How far to move the clock.

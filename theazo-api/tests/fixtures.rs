@@ -442,10 +442,16 @@ fixtures! {
     r#struct bridge_completion BridgeCompletion;
     r#struct health Health;
     r#struct provider_health ProviderHealth;
+    r#struct compute_capabilities ComputeCapabilities;
     r#struct agent_script AgentScript;
     r#struct scripted_turn ScriptedTurn;
     r#struct scripted_tool_call ScriptedToolCall;
     open_enum model_failure_kind ModelFailureKind;
+    r#struct exec_script ExecScript;
+    r#struct scripted_exec ScriptedExec;
+    open_enum exec_failure ExecFailure;
+    r#struct sandbox_fault SandboxFault;
+    open_enum sandbox_action SandboxAction;
     r#struct clock_advance ClockAdvance;
     r#struct clock_state ClockState;
     r#struct fault Fault;
@@ -543,6 +549,8 @@ fn fixtures_of_enumerations_list_every_known_value() {
     assert_eq!(values("ApiKeyEnvironment"), ApiKeyEnvironment::KNOWN, "ApiKeyEnvironment");
     assert_eq!(values("BridgeSpanStatus"), BridgeSpanStatus::KNOWN, "BridgeSpanStatus");
     assert_eq!(values("ModelFailureKind"), ModelFailureKind::KNOWN, "ModelFailureKind");
+    assert_eq!(values("ExecFailure"), ExecFailure::KNOWN, "ExecFailure");
+    assert_eq!(values("SandboxAction"), SandboxAction::KNOWN, "SandboxAction");
     assert_eq!(values("FaultKind"), FaultKind::KNOWN, "FaultKind");
     assert_eq!(values("ChargeKind"), ChargeKind::KNOWN, "ChargeKind");
 }

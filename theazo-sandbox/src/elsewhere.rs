@@ -77,6 +77,14 @@ impl Sandbox {
         match self.0 {}
     }
 
+    /// Checks that as many more bytes may be stored in it as one more file.
+    ///
+    /// # Errors
+    /// None: there is no sandbox to call it on.
+    pub async fn check_space(&self, _bytes: u64) -> Result<(), Error> {
+        match self.0 {}
+    }
+
     /// Stops all its processes where they are.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use theazo_api::{Secret, Timestamp};
-use theazo_sandbox::Runtimes;
+use theazo_sandbox::{Limits, Runtimes};
 
 use crate::{feed::StreamLimits, model::ModelKeys, payments::StripeConfig, spending::RateCard, store::Retention};
 
@@ -45,6 +45,8 @@ pub struct PlaneConfig {
     pub retention: Retention,
     /// How plans are paid for; without it the operations that need it say so.
     pub stripe: Option<StripeConfig>,
+    /// What each local sandbox may use.
+    pub sandbox_limits: Limits,
 }
 
 /// What a test plane is made of.

@@ -169,8 +169,18 @@ impl From<ComputeError> for AppError {
             )
             .with("stdout", stdout)
             .with("stderr", stderr),
+            ComputeError::OutOfSpace { reason, limit, value, used, stdout, stderr } => {
+                Self::new(ErrorCode::SessionLimitExceeded, reason)
+                    .with("limit", limit)
+                    .with("value", value)
+                    .with("used", used)
+                    .with("stdout", stdout)
+                    .with("stderr", stderr)
+            }
             ComputeError::NotFound(path) => Self::new(ErrorCode::NotFound, format!("there is no file `{path}`")),
             ComputeError::InvalidPath { path, reason } => Self::invalid_field("path", format!("`{path}` {reason}")),
+            ComputeError::Invalid { field, reason } => Self::invalid_field(field, reason),
+            ComputeError::Conflict(reason) => Self::conflict(reason),
             ComputeError::Unsupported(what) => Self::new(ErrorCode::NoProvidersAvailable, what),
             ComputeError::Paused => Self::conflict("the agent is paused; resume it first"),
             ComputeError::Gone => Self::conflict("the sandbox is gone"),

@@ -130,13 +130,36 @@ events! {
 
     /// A program began to run.
     ExecStarted { exec_id: String, language: String, repeatable: bool } = "exec.started",
+    /// A program that began runs in its sandbox.
+    ExecRunning { exec_id: String, pid: Option<i64> } = "exec.running",
     /// A program ended.
-    ExecFinished { exec_id: String, exit_code: Option<i32>, duration_ms: i64, error: Option<ErrorDetail> } =
-        "exec.finished",
-    /// A program printed.
-    Output { stream: String, text: String } = "output",
+    ExecFinished {
+        exec_id: String,
+        exit_code: Option<i32>,
+        duration_ms: i64,
+        #[serde(default)]
+        truncated: bool,
+        #[serde(default)]
+        limit: Option<String>,
+        error: Option<ErrorDetail>,
+    } = "exec.finished",
+    /// A program printed. One that a tool ran has no id.
+    Output {
+        stream: String,
+        text: String,
+        #[serde(default)]
+        exec_id: Option<String>,
+    } = "output",
+    /// A program was sent a signal.
+    ExecSignalled { exec_id: String, signal: String } = "exec.signalled",
     /// A file was written.
     FileWritten { path: String, bytes: i64 } = "file.written",
+    /// A file or folder was removed.
+    FileRemoved { path: String } = "file.removed",
+    /// A file or folder was moved.
+    FileMoved { source: String, target: String } = "file.moved",
+    /// A folder was made.
+    FolderMade { path: String } = "folder.made",
 
     /// Something was charged.
     Charged {

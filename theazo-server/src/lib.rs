@@ -35,4 +35,4 @@ pub use payments::StripeConfig;
 pub use plane::{ControlPlane, StartError, create_key_in, grant_credits_in, rotate_master_key_in};
 pub use spending::RateCard;
 pub use store::Retention;
-pub use theazo_sandbox::Runtimes;
+pub use theazo_sandbox::{Limits, Runtimes};

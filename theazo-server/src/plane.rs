@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use crate::{
     app::{App, FirstKeys, NewKey, ProviderInfo, begin_with_credits, grant_credits},
     clock::Clock,
-    compute::{LocalConfig, LocalProvider, Provider, SimulatedProvider},
+    compute::{LocalConfig, LocalProvider, Provider, SimulatedProvider, Simulation},
     config::PlaneConfig,
     engine::{Engine, Toolbox, Worker},
     error::AppError,
@@ -100,16 +100,17 @@ impl ControlPlane {
             (None, None) => MasterKeySource::Ephemeral,
         };
         let vault = Vault::open(&store, master_key).await?;
-        let providers: Vec<Arc<dyn Provider>> = if config.test.is_some() {
-            vec![Arc::new(SimulatedProvider::new(clock.clone())), Arc::new(local(&config, directory.join("state")))]
-        } else {
-            vec![Arc::new(local(&config, directory.join("state"))), Arc::new(SimulatedProvider::new(clock.clone()))]
-        };
+        let simulation: Arc<Simulation> = Arc::default();
+        let simulated = Arc::new(SimulatedProvider::new(clock.clone(), simulation.clone()));
+        let local = Arc::new(local(&config, directory.join("state")));
+        let providers: Vec<Arc<dyn Provider>> =
+            if config.test.is_some() { vec![simulated, local] } else { vec![local, simulated] };
         let default_provider = config.default_provider.unwrap_or_else(|| providers[0].name().to_owned());
         let mut known = Vec::new();
         for provider in &providers {
             let availability = provider.availability().await;
-            known.push(ProviderInfo { name: provider.name(), availability, has_browser: provider.has_browser() });
+            let capabilities = provider.capabilities();
+            known.push(ProviderInfo { name: provider.name(), availability, capabilities });
         }
         if !known.iter().any(|provider| provider.name == default_provider) {
             return Err(StartError::UnknownProvider(default_provider));
@@ -136,7 +137,7 @@ impl ControlPlane {
             rates,
             payments: config.stripe.map(Stripe::new),
         });
-        let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted)));
+        let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted, simulation)));
         let rules = AddressRules { allow_private: config.allow_private_targets };
         let toolbox = Toolbox::new(OutboundClient::new(Guard::new(rules)));
         let worker = Engine::new(app.clone(), providers, toolbox, directory.join("agents")).start().await?;
@@ -248,5 +249,9 @@ async fn grant(store: &Store, account_id: Option<&str>, credits: i64, now: Times
 }
 
 fn local(config: &PlaneConfig, state_directory: PathBuf) -> LocalProvider {
-    LocalProvider::new(LocalConfig { state_directory, runtimes: config.runtimes.clone() })
+    LocalProvider::new(LocalConfig {
+        state_directory,
+        runtimes: config.runtimes.clone(),
+        limits: config.sandbox_limits.clone(),
+    })
 }

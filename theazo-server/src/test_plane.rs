@@ -14,6 +14,7 @@ use theazo_api::{
 
 use crate::{
     app::App,
+    compute::Simulation,
     engine::TIMERS,
     error::{AppError, AppResult},
     model::ScriptedModel,
@@ -22,6 +23,7 @@ use crate::{
 /// What a test plane remembers.
 pub struct TestPlaneState {
     model: Arc<ScriptedModel>,
+    simulation: Arc<Simulation>,
     faults: Mutex<VecDeque<PendingFault>>,
     requests: Mutex<Vec<RecordedRequest>>,
 }
@@ -43,13 +45,18 @@ pub enum FaultAction {
 
 impl TestPlaneState {
     /// Nothing scripted, nothing broken.
-    pub fn new(model: Arc<ScriptedModel>) -> Self {
-        Self { model, faults: Mutex::default(), requests: Mutex::default() }
+    pub fn new(model: Arc<ScriptedModel>, simulation: Arc<Simulation>) -> Self {
+        Self { model, simulation, faults: Mutex::default(), requests: Mutex::default() }
     }
 
     /// Scripts an agent.
     pub fn script(&self, agent: &str, turns: Vec<ScriptedTurn>) {
         self.model.script(agent, turns);
+    }
+
+    /// What simulated sandboxes do.
+    pub fn simulation(&self) -> &Simulation {
+        &self.simulation
     }
 
     /// Makes the next calls fail.

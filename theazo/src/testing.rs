@@ -19,7 +19,8 @@
 //! ```
 
 pub use theazo_api::testing::{
-    Charge, ChargeKind, ClockState, FaultKind, ModelFailureKind, RecordedRequest, ScriptedToolCall, ScriptedTurn,
+    Charge, ChargeKind, ClockState, ExecFailure, FaultKind, ModelFailureKind, RecordedRequest, SandboxAction,
+    ScriptedExec, ScriptedToolCall, ScriptedTurn,
 };
 
 use crate::{

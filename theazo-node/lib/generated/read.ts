@@ -229,6 +229,7 @@ export function readFileEntry(value: Arrived): types.FileEntry {
 export function readExecResult(value: Arrived): types.ExecResult {
   value.truncated ??= false;
   value.durationMs ??= 0;
+  value.limit ??= null;
   return value;
 }
 
@@ -240,6 +241,7 @@ export function readExecEvent(value: Arrived): types.ExecEvent {
       break;
     case 'exit':
       value.truncated ??= false;
+      value.limit ??= null;
       break;
     case 'error':
       readErrorDetail(value.error);
@@ -1223,6 +1225,29 @@ export function readApiKey(value: Arrived): types.ApiKey {
 /** Reads Health. */
 export function readHealth(value: Arrived): types.Health {
   value.providers ??= [];
+  readList(readProviderHealth)(value.providers);
+  return value;
+}
+
+/** Reads ProviderHealth. */
+export function readProviderHealth(value: Arrived): types.ProviderHealth {
+  value.capabilities ??= null;
+  if (value.capabilities) readComputeCapabilities(value.capabilities);
+  return value;
+}
+
+/** Reads ComputeCapabilities. */
+export function readComputeCapabilities(value: Arrived): types.ComputeCapabilities {
+  value.languages ??= [];
+  value.programs ??= false;
+  value.input ??= false;
+  value.processes ??= false;
+  value.pause ??= false;
+  value.snapshots ??= false;
+  value.memorySnapshots ??= false;
+  value.ports ??= false;
+  value.network ??= false;
+  value.browser ??= false;
   return value;
 }
 

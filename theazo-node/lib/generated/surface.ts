@@ -1286,7 +1286,10 @@ export class Agent extends Handle<types.AgentData> {
    * @param code The program.
    * @example
    * ```ts
-   * const result = await agent.exec('python', 'print(sum(range(10)))', { timeout: '30s', repeatable: true });
+   * const result = await agent.exec('python', 'print(sum(range(10)))', {
+   *   timeout: '30s',
+   *   environment: { CI: '1' },
+   * });
    * console.log(result.stdout);
    * ```
    */
@@ -1305,7 +1308,10 @@ export class Agent extends Handle<types.AgentData> {
    * @param code The program.
    * @example
    * ```ts
-   * for await (const event of agent.execStream('python', 'print(input())', { timeout: '10m', stdin: true })) {
+   * for await (const event of agent.execStream('python', 'print(input())', {
+   *   timeout: '10m',
+   *   environment: { CI: '1' },
+   * })) {
    *   console.log(event.type);
    * }
    * ```

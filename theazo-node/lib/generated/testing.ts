@@ -35,6 +35,38 @@ export class TestPlaneOperations {
   }
 
   /**
+   * Scripts what programs do in the simulated sandboxes of an agent, program by program, whatever their code is.
+   *
+   * When the results are used up, programs print again that they were not run.
+   * @param agent The name of the agent.
+   * @param results What its programs do, in order.
+   * @example
+   * ```ts
+   * await plane.scriptExecs('analyst', [
+   *   { stdout: '45\n', durationMs: 1500 },
+   *   { stderr: 'Traceback\n', exitCode: 1 },
+   *   { failure: 'lost' },
+   * ]);
+   * ```
+   */
+  async scriptExecs(agent: string, results: types.ScriptedExec[], options?: CallOptions): Promise<void> {
+    await this.caller.call('ScriptExecs', {}, undefined, { agent, results }, options, asItIs);
+  }
+
+  /**
+   * Makes the next simulated sandboxes fail: at being created, paused or resumed, or by being lost.
+   * @param action At what.
+   * @example
+   * ```ts
+   * await plane.breakSandbox('create', { times: 2, agent: 'analyst' });
+   * ```
+   */
+  async breakSandbox(action: types.SandboxAction, options: Omit<types.SandboxFault, 'action'> & CallOptions = {}): Promise<void> {
+    const [rest, call] = splitOptions(options);
+    await this.caller.call('BreakSandbox', {}, undefined, { action, ...rest }, call, asItIs);
+  }
+
+  /**
    * Moves the clock of the plane; everything that becomes due on the way happens.
    * @param by How far.
    * @example

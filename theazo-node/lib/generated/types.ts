@@ -1594,6 +1594,13 @@ export interface ExecOpts {
   code: string;
   /** How long it may take; 120 seconds by default, an hour at most. */
   timeout?: DurationInput | undefined;
+  /**
+   * Environment variables of the program, beside those of its sandbox. They are kept with the call, so they are no
+   * place for secrets: what `session.secrets` has is in the environment anyway.
+   */
+  environment?: Record<string, string> | undefined;
+  /** The folder that it starts in, relative to `/workspace`; `/workspace` itself by default. */
+  directory?: string | undefined;
   /** Whether the program may be run again if its worker dies while it runs; false by default. */
   repeatable?: boolean | undefined;
 }
@@ -1610,6 +1617,8 @@ export interface ExecResult {
   truncated: boolean;
   /** How long it ran, in milliseconds. */
   durationMs: number;
+  /** The limit of its sandbox that ended it, or something that it started: `memory`; absent if none did. */
+  limit: string | null;
 }
 
 /** A program to run in a sandbox and to watch. */
@@ -1620,6 +1629,13 @@ export interface ExecStreamOpts {
   code: string;
   /** How long it may take; 120 seconds by default, an hour at most. */
   timeout?: DurationInput | undefined;
+  /**
+   * Environment variables of the program, beside those of its sandbox. They are kept with the call, so they are no
+   * place for secrets: what `session.secrets` has is in the environment anyway.
+   */
+  environment?: Record<string, string> | undefined;
+  /** The folder that it starts in, relative to `/workspace`; `/workspace` itself by default. */
+  directory?: string | undefined;
   /** Whether its standard input stays open for `agent.execs.write`; false by default: then it is empty. */
   stdin?: boolean | undefined;
 }
@@ -1656,6 +1672,8 @@ export interface ExitExecEvent {
   durationMs: number;
   /** Whether output was left out because the program printed more than is kept. */
   truncated: boolean;
+  /** The limit of its sandbox that ended it, or something that it started: `memory`; absent if none did. */
+  limit: string | null;
 }
 
 /** The program could not be started, was killed at its `timeout`, or was lost with its sandbox. */
@@ -6712,11 +6730,37 @@ export interface ProviderHealth {
   available: boolean;
   /** Why it cannot, or how far its sandboxes are kept apart from the host. */
   detail: string;
+  /** What its sandboxes can do; absent if it cannot be used. */
+  capabilities: ComputeCapabilities | null;
+}
+
+/** What the sandboxes of a compute provider can do. */
+export interface ComputeCapabilities {
+  /** The languages that programs can be in. */
+  languages: ComputeRuntime[];
+  /** Whether programs really run; where they do not, their outcome is scripted. */
+  programs: boolean;
+  /** Whether a program can be written to while it runs, and be sent signals. */
+  input: boolean;
+  /** Whether its processes can be listed. */
+  processes: boolean;
+  /** Whether a sandbox can stand still, with its files and for as long as its host runs with its programs. */
+  pause: boolean;
+  /** Whether its files can be kept as a snapshot, and other sandboxes be made from that. */
+  snapshots: boolean;
+  /** Whether a snapshot has the memory of its programs, too. */
+  memorySnapshots: boolean;
+  /** Whether its ports can be reached from outside. */
+  ports: boolean;
+  /** Whether it can be given access to the network. */
+  network: boolean;
+  /** Whether it can have a browser. */
+  browser: boolean;
 }
 
 /** What the model of an agent answers. */
 export interface AgentScript {
-  /** The name of the agent; `*` for every agent whose own script has nothing to say. */
+  /** The name of the agent. */
   agent: string;
   /** Its answers, in order. */
   turns: ScriptedTurn[];
@@ -6726,26 +6770,14 @@ export interface AgentScript {
 export interface ScriptedTurn {
   /** The text; empty by default. */
   text?: string | undefined;
-  /** The tools that it calls, all at once; none by default. */
+  /** The tools that it calls; none by default. */
   toolCalls?: ScriptedToolCall[] | undefined;
-  /** Makes the model fail with this message; after the text, if there is one, as a connection that is cut. */
+  /** Makes the model fail with this message instead. */
   error?: string | undefined;
   /** Tokens that the call is charged for; counted from the text by default. */
   inputTokens?: number | undefined;
   /** Tokens that the call is charged for; counted from the text by default. */
   outputTokens?: number | undefined;
-  /** How the model fails; in a way that is not tried again by default. */
-  errorKind?: ModelFailureKind | undefined;
-  /** Seconds that the provider of a model that fails asks to wait; it asks for nothing by default. */
-  retryAfter?: number | undefined;
-  /** Answers only a conversation that contains this text; any by default. */
-  when?: string | undefined;
-  /** How often the turn answers; once by default. */
-  times?: number | undefined;
-  /** How long the model takes before it answers, on the clock of the plane; no time by default. */
-  delay?: DurationInput | undefined;
-  /** The part of the tokens that go in which the provider had in its cache; none by default. */
-  cachedTokens?: number | undefined;
 }
 
 /** One call of a tool by a scripted model. */
@@ -6756,35 +6788,75 @@ export interface ScriptedToolCall {
   input?: Record<string, unknown> | undefined;
 }
 
+/** What programs do in the simulated sandboxes of an agent. */
+export interface ExecScript {
+  /** The name of the agent. */
+  agent: string;
+  /** What its programs do, in order. */
+  results: ScriptedExec[];
+}
+
+/** What one program does in a simulated sandbox. */
+export interface ScriptedExec {
+  /** What it prints; nothing by default. */
+  stdout?: string | undefined;
+  /** What it prints as errors; nothing by default. */
+  stderr?: string | undefined;
+  /** Its exit code; 0 by default. */
+  exitCode?: number | undefined;
+  /**
+   * How long it runs by the clock of the plane, in milliseconds; it ends at once by default. One that has a shorter
+   * timeout is stopped by that.
+   */
+  durationMs?: number | undefined;
+  /** The text files that it writes, by path, before it ends; none by default. */
+  files?: Record<string, string> | undefined;
+  /** Makes it fail in this way, after what it prints; it ends well by default. */
+  failure?: ExecFailure | undefined;
+  /** What the provider says about a failure; something general by default. */
+  message?: string | undefined;
+}
+
 /**
- * How a model fails. One of these; a later version may know more:
+ * How a program fails in a simulated sandbox. One of these; a later version may know more:
  *
- * - `overloaded`: The provider has too much to do. The model is asked again after a pause.
- * - `rate_limited`: The key was used too often. The model is asked again after a pause.
- * - `unavailable`: The provider failed inside. The model is asked again after a pause.
- * - `connection_cut`: The connection ended before the answer did. The model is asked again after a pause.
- * - `unreadable`: The answer is not what the protocol allows. The model is asked again after a pause.
- * - `context_too_long`: The conversation is longer than the model can read.
- * - `answer_too_long`: The answer was cut in the middle of a tool call, because it was as long as it may be.
- * - `invalid_key`: The provider does not know the key, or the key may not do this.
- * - `out_of_credit`: The account at the provider is used up.
- * - `unknown_model`: The provider does not have the model.
- * - `content_refused`: The provider or the model refuses what it was asked.
- * - `rejected`: The provider takes no such request.
+ * - `timeout`: It takes longer than it may and is stopped, without the clock being moved.
+ * - `failed`: The provider fails to run it.
+ * - `lost`: Its sandbox is lost; the next program gets another, with the same files.
+ * - `memory`: It uses up the memory of its sandbox and is ended, with exit code 137.
  */
-export type ModelFailureKind =
-  | "overloaded"
-  | "rate_limited"
-  | "unavailable"
-  | "connection_cut"
-  | "unreadable"
-  | "context_too_long"
-  | "answer_too_long"
-  | "invalid_key"
-  | "out_of_credit"
-  | "unknown_model"
-  | "content_refused"
-  | "rejected"
+export type ExecFailure =
+  | "timeout"
+  | "failed"
+  | "lost"
+  | "memory"
+  | (string & {});
+
+/** How simulated sandboxes fail. */
+export interface SandboxFault {
+  /** At what. */
+  action: SandboxAction;
+  /** How many times; 1 by default. */
+  times?: number | undefined;
+  /** Only sandboxes of the agents of this name; any by default. */
+  agent?: string | undefined;
+  /** What the provider says; something general by default. */
+  message?: string | undefined;
+}
+
+/**
+ * At what a simulated sandbox fails. One of these; a later version may know more:
+ *
+ * - `create`: At being created.
+ * - `pause`: At being paused.
+ * - `resume`: At being resumed.
+ * - `lose`: It is gone when it is next asked for something; another with the same files takes its place.
+ */
+export type SandboxAction =
+  | "create"
+  | "pause"
+  | "resume"
+  | "lose"
   | (string & {});
 
 /** How far to move the clock. */

@@ -271,12 +271,18 @@ export async function makeFolder(agent: Agent): Promise<void> {
 }
 
 export async function execInAgent(agent: Agent): Promise<void> {
-  const result = await agent.exec('python', 'print(sum(range(10)))', { timeout: '30s', repeatable: true });
+  const result = await agent.exec('python', 'print(sum(range(10)))', {
+    timeout: '30s',
+    environment: { CI: '1' },
+  });
   console.log(result.stdout);
 }
 
 export async function streamExec(agent: Agent): Promise<void> {
-  for await (const event of agent.execStream('python', 'print(input())', { timeout: '10m', stdin: true })) {
+  for await (const event of agent.execStream('python', 'print(input())', {
+    timeout: '10m',
+    environment: { CI: '1' },
+  })) {
     console.log(event.type);
   }
 }
@@ -1492,6 +1498,18 @@ export async function scriptAgent(plane: TestPlane): Promise<void> {
     { text: 'The report is done.' },
     { error: 'the model is overloaded' },
   ]);
+}
+
+export async function scriptExecs(plane: TestPlane): Promise<void> {
+  await plane.scriptExecs('analyst', [
+    { stdout: '45\n', durationMs: 1500 },
+    { stderr: 'Traceback\n', exitCode: 1 },
+    { failure: 'lost' },
+  ]);
+}
+
+export async function breakSandbox(plane: TestPlane): Promise<void> {
+  await plane.breakSandbox('create', { times: 2, agent: 'analyst' });
 }
 
 export async function advanceClock(plane: TestPlane): Promise<void> {

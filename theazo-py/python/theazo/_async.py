@@ -169,8 +169,11 @@ if TYPE_CHECKING:
         RunData,
         RunResult,
         RunStatusValue,
+        SandboxActionValue,
         Schedule,
         ScheduleExecution,
+        ScriptedExec,
+        ScriptedExecDict,
         ScriptedTurn,
         ScriptedTurnDict,
         SecretInfo,
@@ -1495,6 +1498,8 @@ class AsyncAgent:
         code: str,
         *,
         timeout: Duration | None = None,
+        environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
         repeatable: bool | None = None,
         **options: Unpack[CallOptionsOfRun],
     ) -> ExecResult:
@@ -1507,11 +1512,14 @@ class AsyncAgent:
             language: The language of the program.
             code: The program.
             timeout: How long it may take; 120 seconds by default, an hour at most.
+            environment: Environment variables of the program, beside those of its sandbox. They are kept with
+                the call, so they are no place for secrets: what `session.secrets` has is in the environment anyway.
+            directory: The folder that it starts in, relative to `/workspace`; `/workspace` itself by default.
             repeatable: Whether the program may be run again if its worker dies while it runs; false by default.
 
         Example:
             ```python
-            result = await agent.exec("python", "print(sum(range(10)))", timeout="30s", repeatable=True)
+            result = await agent.exec("python", "print(sum(range(10)))", timeout="30s", environment={"CI": "1"})
             print(result.stdout)
             ```
         """
@@ -1519,6 +1527,8 @@ class AsyncAgent:
             "language": language,
             "code": code,
             "timeout": timeout,
+            "environment": environment,
+            "directory": directory,
             "repeatable": repeatable,
         }, options))
         return answer
@@ -1529,6 +1539,8 @@ class AsyncAgent:
         code: str,
         *,
         timeout: Duration | None = None,
+        environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
         stdin: bool | None = None,
         **options: Unpack[CallOptionsOfRun],
     ) -> AsyncEventStream[ExecEvent]:
@@ -1543,12 +1555,20 @@ class AsyncAgent:
             language: The language of the program.
             code: The program.
             timeout: How long it may take; 120 seconds by default, an hour at most.
+            environment: Environment variables of the program, beside those of its sandbox. They are kept with
+                the call, so they are no place for secrets: what `session.secrets` has is in the environment anyway.
+            directory: The folder that it starts in, relative to `/workspace`; `/workspace` itself by default.
             stdin: Whether its standard input stays open for `agent.execs.write`; false by default: then it is
                 empty.
 
         Example:
             ```python
-            async with agent.exec_stream("python", "print(input())", timeout="10m", stdin=True) as events:
+            async with agent.exec_stream(
+                "python",
+                "print(input())",
+                timeout="10m",
+                environment={"CI": "1"},
+            ) as events:
                 async for event in events:
                     print(event.type)
             ```
@@ -1557,6 +1577,8 @@ class AsyncAgent:
             "language": language,
             "code": code,
             "timeout": timeout,
+            "environment": environment,
+            "directory": directory,
             "stdin": stdin,
         }, options))
 
@@ -7412,6 +7434,64 @@ class AsyncTestPlaneMethods:
             ```
         """
         await finish(self._client.start("ScriptAgent", (), {"agent": agent, "turns": turns}, options))
+
+    async def script_execs(
+        self,
+        agent: str,
+        results: Sequence[ScriptedExec | ScriptedExecDict],
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Scripts what programs do in the simulated sandboxes of an agent, program by program, whatever their code
+        is.
+
+        When the results are used up, programs print again that they were not run.
+
+        Args:
+            agent: The name of the agent.
+            results: What its programs do, in order.
+
+        Example:
+            ```python
+            await plane.script_execs(
+                "analyst",
+                [
+                    {"stdout": "45\\n", "duration_ms": 1500},
+                    {"stderr": "Traceback\\n", "exit_code": 1},
+                    {"failure": "lost"},
+                ],
+            )
+            ```
+        """
+        await finish(self._client.start("ScriptExecs", (), {"agent": agent, "results": results}, options))
+
+    async def break_sandbox(
+        self,
+        action: SandboxActionValue,
+        *,
+        times: int | None = None,
+        agent: str | None = None,
+        message: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Makes the next simulated sandboxes fail: at being created, paused or resumed, or by being lost.
+
+        Args:
+            action: At what.
+            times: How many times; 1 by default.
+            agent: Only sandboxes of the agents of this name; any by default.
+            message: What the provider says; something general by default.
+
+        Example:
+            ```python
+            await plane.break_sandbox("create", times=2, agent="analyst")
+            ```
+        """
+        await finish(self._client.start("BreakSandbox", (), {
+            "action": action,
+            "times": times,
+            "agent": agent,
+            "message": message,
+        }, options))
 
     async def advance(self, by: Duration, **options: Unpack[CallOptions]) -> ClockState:
         """Moves the clock of the plane; everything that becomes due on the way happens.

@@ -83,7 +83,8 @@ from theazo.types import (
     BudgetAlertActionValue,
     ApiKeyEnvironmentValue,
     BridgeSpanStatusValue,
-    ModelFailureKindValue,
+    ExecFailureValue,
+    SandboxActionValue,
     FaultKindValue,
     ChargeKindValue,
     SessionLimitsDict,
@@ -123,6 +124,7 @@ from theazo.types import (
     BudgetAlertDict,
     ScriptedTurnDict,
     ScriptedToolCallDict,
+    ScriptedExecDict,
     StreamEvent,
     HookAction,
     HookActionInput,
@@ -1507,6 +1509,11 @@ class ExecResult:
     @property
     def duration_ms(self) -> int:
         """How long it ran, in milliseconds."""
+    @property
+    def limit(self) -> str | None:
+        """The limit of its sandbox that ended it, or something that it started: `memory`; absent
+        if none did.
+        """
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
     @staticmethod
@@ -4724,10 +4731,55 @@ class ProviderHealth:
     @property
     def detail(self) -> str:
         """Why it cannot, or how far its sandboxes are kept apart from the host."""
+    @property
+    def capabilities(self) -> ComputeCapabilities | None:
+        """What its sandboxes can do; absent if it cannot be used."""
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(text: str) -> ProviderHealth: ...
+
+
+@final
+class ComputeCapabilities:
+    """What the sandboxes of a compute provider can do."""
+
+    @property
+    def languages(self) -> list[ComputeRuntimeValue]:
+        """The languages that programs can be in."""
+    @property
+    def programs(self) -> bool:
+        """Whether programs really run; where they do not, their outcome is scripted."""
+    @property
+    def input(self) -> bool:
+        """Whether a program can be written to while it runs, and be sent signals."""
+    @property
+    def processes(self) -> bool:
+        """Whether its processes can be listed."""
+    @property
+    def pause(self) -> bool:
+        """Whether a sandbox can stand still, with its files and for as long as its host runs
+        with its programs.
+        """
+    @property
+    def snapshots(self) -> bool:
+        """Whether its files can be kept as a snapshot, and other sandboxes be made from that."""
+    @property
+    def memory_snapshots(self) -> bool:
+        """Whether a snapshot has the memory of its programs, too."""
+    @property
+    def ports(self) -> bool:
+        """Whether its ports can be reached from outside."""
+    @property
+    def network(self) -> bool:
+        """Whether it can be given access to the network."""
+    @property
+    def browser(self) -> bool:
+        """Whether it can have a browser."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ComputeCapabilities: ...
 
 
 @final
@@ -4742,54 +4794,22 @@ class ScriptedTurn:
         error: str | None = None,
         input_tokens: int | None = None,
         output_tokens: int | None = None,
-        error_kind: ModelFailureKindValue | None = None,
-        retry_after: int | None = None,
-        when: str | None = None,
-        times: int | None = None,
-        delay: Duration | None = None,
-        cached_tokens: int | None = None,
     ) -> ScriptedTurn: ...
     @property
     def text(self) -> str | None:
         """The text; empty by default."""
     @property
     def tool_calls(self) -> list[ScriptedToolCall] | None:
-        """The tools that it calls, all at once; none by default."""
+        """The tools that it calls; none by default."""
     @property
     def error(self) -> str | None:
-        """Makes the model fail with this message; after the text, if there is one, as a
-        connection that is cut.
-        """
+        """Makes the model fail with this message instead."""
     @property
     def input_tokens(self) -> int | None:
         """Tokens that the call is charged for; counted from the text by default."""
     @property
     def output_tokens(self) -> int | None:
         """Tokens that the call is charged for; counted from the text by default."""
-    @property
-    def error_kind(self) -> ModelFailureKindValue | None:
-        """How the model fails; in a way that is not tried again by default."""
-    @property
-    def retry_after(self) -> int | None:
-        """Seconds that the provider of a model that fails asks to wait; it asks for nothing by
-        default.
-        """
-    @property
-    def when(self) -> str | None:
-        """Answers only a conversation that contains this text; any by default."""
-    @property
-    def times(self) -> int | None:
-        """How often the turn answers; once by default."""
-    @property
-    def delay(self) -> timedelta | None:
-        """How long the model takes before it answers, on the clock of the plane; no time by
-        default.
-        """
-    @property
-    def cached_tokens(self) -> int | None:
-        """The part of the tokens that go in which the provider had in its cache; none by
-        default.
-        """
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
     @staticmethod
@@ -4816,6 +4836,50 @@ class ScriptedToolCall:
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(text: str) -> ScriptedToolCall: ...
+
+
+@final
+class ScriptedExec:
+    """What one program does in a simulated sandbox."""
+
+    def __new__(
+        cls,
+        *,
+        stdout: str | None = None,
+        stderr: str | None = None,
+        exit_code: int | None = None,
+        duration_ms: int | None = None,
+        files: Mapping[str, str] | None = None,
+        failure: ExecFailureValue | None = None,
+        message: str | None = None,
+    ) -> ScriptedExec: ...
+    @property
+    def stdout(self) -> str | None:
+        """What it prints; nothing by default."""
+    @property
+    def stderr(self) -> str | None:
+        """What it prints as errors; nothing by default."""
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code; 0 by default."""
+    @property
+    def duration_ms(self) -> int | None:
+        """How long it runs by the clock of the plane, in milliseconds; it ends at once by
+        default. One that has a shorter timeout is stopped by that.
+        """
+    @property
+    def files(self) -> dict[str, str] | None:
+        """The text files that it writes, by path, before it ends; none by default."""
+    @property
+    def failure(self) -> ExecFailureValue | None:
+        """Makes it fail in this way, after what it prints; it ends well by default."""
+    @property
+    def message(self) -> str | None:
+        """What the provider says about a failure; something general by default."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ScriptedExec: ...
 
 
 @final
@@ -5507,6 +5571,11 @@ class ExitExecEvent:
     @property
     def truncated(self) -> bool:
         """Whether output was left out because the program printed more than is kept."""
+    @property
+    def limit(self) -> str | None:
+        """The limit of its sandbox that ended it, or something that it started: `memory`; absent
+        if none did.
+        """
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
     @staticmethod

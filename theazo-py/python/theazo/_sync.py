@@ -169,8 +169,11 @@ if TYPE_CHECKING:
         RunData,
         RunResult,
         RunStatusValue,
+        SandboxActionValue,
         Schedule,
         ScheduleExecution,
+        ScriptedExec,
+        ScriptedExecDict,
         ScriptedTurn,
         ScriptedTurnDict,
         SecretInfo,
@@ -1492,6 +1495,8 @@ class Agent:
         code: str,
         *,
         timeout: Duration | None = None,
+        environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
         repeatable: bool | None = None,
         **options: Unpack[CallOptionsOfRun],
     ) -> ExecResult:
@@ -1504,11 +1509,14 @@ class Agent:
             language: The language of the program.
             code: The program.
             timeout: How long it may take; 120 seconds by default, an hour at most.
+            environment: Environment variables of the program, beside those of its sandbox. They are kept with
+                the call, so they are no place for secrets: what `session.secrets` has is in the environment anyway.
+            directory: The folder that it starts in, relative to `/workspace`; `/workspace` itself by default.
             repeatable: Whether the program may be run again if its worker dies while it runs; false by default.
 
         Example:
             ```python
-            result = agent.exec("python", "print(sum(range(10)))", timeout="30s", repeatable=True)
+            result = agent.exec("python", "print(sum(range(10)))", timeout="30s", environment={"CI": "1"})
             print(result.stdout)
             ```
         """
@@ -1516,6 +1524,8 @@ class Agent:
             "language": language,
             "code": code,
             "timeout": timeout,
+            "environment": environment,
+            "directory": directory,
             "repeatable": repeatable,
         }, options)
         return answer
@@ -1526,6 +1536,8 @@ class Agent:
         code: str,
         *,
         timeout: Duration | None = None,
+        environment: Mapping[str, str] | None = None,
+        directory: str | None = None,
         stdin: bool | None = None,
         **options: Unpack[CallOptionsOfRun],
     ) -> EventStream[ExecEvent]:
@@ -1540,12 +1552,20 @@ class Agent:
             language: The language of the program.
             code: The program.
             timeout: How long it may take; 120 seconds by default, an hour at most.
+            environment: Environment variables of the program, beside those of its sandbox. They are kept with
+                the call, so they are no place for secrets: what `session.secrets` has is in the environment anyway.
+            directory: The folder that it starts in, relative to `/workspace`; `/workspace` itself by default.
             stdin: Whether its standard input stays open for `agent.execs.write`; false by default: then it is
                 empty.
 
         Example:
             ```python
-            with agent.exec_stream("python", "print(input())", timeout="10m", stdin=True) as events:
+            with agent.exec_stream(
+                "python",
+                "print(input())",
+                timeout="10m",
+                environment={"CI": "1"},
+            ) as events:
                 for event in events:
                     print(event.type)
             ```
@@ -1554,6 +1574,8 @@ class Agent:
             "language": language,
             "code": code,
             "timeout": timeout,
+            "environment": environment,
+            "directory": directory,
             "stdin": stdin,
         }, options))
 
@@ -7392,6 +7414,64 @@ class TestPlaneMethods:
             ```
         """
         self._client.call("ScriptAgent", (), {"agent": agent, "turns": turns}, options)
+
+    def script_execs(
+        self,
+        agent: str,
+        results: Sequence[ScriptedExec | ScriptedExecDict],
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Scripts what programs do in the simulated sandboxes of an agent, program by program, whatever their code
+        is.
+
+        When the results are used up, programs print again that they were not run.
+
+        Args:
+            agent: The name of the agent.
+            results: What its programs do, in order.
+
+        Example:
+            ```python
+            plane.script_execs(
+                "analyst",
+                [
+                    {"stdout": "45\\n", "duration_ms": 1500},
+                    {"stderr": "Traceback\\n", "exit_code": 1},
+                    {"failure": "lost"},
+                ],
+            )
+            ```
+        """
+        self._client.call("ScriptExecs", (), {"agent": agent, "results": results}, options)
+
+    def break_sandbox(
+        self,
+        action: SandboxActionValue,
+        *,
+        times: int | None = None,
+        agent: str | None = None,
+        message: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Makes the next simulated sandboxes fail: at being created, paused or resumed, or by being lost.
+
+        Args:
+            action: At what.
+            times: How many times; 1 by default.
+            agent: Only sandboxes of the agents of this name; any by default.
+            message: What the provider says; something general by default.
+
+        Example:
+            ```python
+            plane.break_sandbox("create", times=2, agent="analyst")
+            ```
+        """
+        self._client.call("BreakSandbox", (), {
+            "action": action,
+            "times": times,
+            "agent": agent,
+            "message": message,
+        }, options)
 
     def advance(self, by: Duration, **options: Unpack[CallOptions]) -> ClockState:
         """Moves the clock of the plane; everything that becomes due on the way happens.

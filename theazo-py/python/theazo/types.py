@@ -65,6 +65,7 @@ from theazo._native import (
     ChatToolCall,
     CheckpointData,
     ClockState,
+    ComputeCapabilities,
     ComputeConfig,
     ComputeProviderConfig,
     ComputeProviderLimits,
@@ -202,6 +203,7 @@ from theazo._native import (
     RunStartedWorkflowEvent,
     Schedule,
     ScheduleExecution,
+    ScriptedExec,
     ScriptedToolCall,
     ScriptedTurn,
     SecretInfo,
@@ -395,6 +397,7 @@ __all__ = [
     "ChatToolCall",
     "CheckpointData",
     "ClockState",
+    "ComputeCapabilities",
     "ComputeChoice",
     "ComputeChoiceInput",
     "ComputeConfig",
@@ -449,6 +452,8 @@ __all__ = [
     "EstimateConfidence",
     "EstimateConfidenceValue",
     "ExecEvent",
+    "ExecFailure",
+    "ExecFailureValue",
     "ExecResult",
     "ExecSignal",
     "ExecSignalValue",
@@ -589,8 +594,6 @@ __all__ = [
     "ModelChoiceInput",
     "ModelCost",
     "ModelEstimate",
-    "ModelFailureKind",
-    "ModelFailureKindValue",
     "ModelProviderConfig",
     "ModelProviderConfigDict",
     "ModelUsage",
@@ -652,10 +655,14 @@ __all__ = [
     "RunStartedWorkflowEvent",
     "RunStatus",
     "RunStatusValue",
+    "SandboxAction",
+    "SandboxActionValue",
     "Schedule",
     "ScheduleExecution",
     "ScheduleExecutionStatus",
     "ScheduleExecutionStatusValue",
+    "ScriptedExec",
+    "ScriptedExecDict",
     "ScriptedToolCall",
     "ScriptedToolCallDict",
     "ScriptedTurn",
@@ -1560,20 +1567,22 @@ BridgeSpanStatusValue = Union[
     str,
 ]
 
-ModelFailureKindValue = Union[
+ExecFailureValue = Union[
     Literal[
-        "overloaded",
-        "rate_limited",
-        "unavailable",
-        "connection_cut",
-        "unreadable",
-        "context_too_long",
-        "answer_too_long",
-        "invalid_key",
-        "out_of_credit",
-        "unknown_model",
-        "content_refused",
-        "rejected",
+        "timeout",
+        "failed",
+        "lost",
+        "memory",
+    ],
+    str,
+]
+
+SandboxActionValue = Union[
+    Literal[
+        "create",
+        "pause",
+        "resume",
+        "lose",
     ],
     str,
 ]
@@ -2856,36 +2865,38 @@ class BridgeSpanStatus:
     """With an error."""
 
 
-class ModelFailureKind:
-    """How a model fails.
+class ExecFailure:
+    """How a program fails in a simulated sandbox.
 
-    The texts that this version knows as `ModelFailureKindValue`. A newer server may answer others.
+    The texts that this version knows as `ExecFailureValue`. A newer server may answer others.
     """
 
-    OVERLOADED: Final = "overloaded"
-    """The provider has too much to do. The model is asked again after a pause."""
-    RATE_LIMITED: Final = "rate_limited"
-    """The key was used too often. The model is asked again after a pause."""
-    UNAVAILABLE: Final = "unavailable"
-    """The provider failed inside. The model is asked again after a pause."""
-    CONNECTION_CUT: Final = "connection_cut"
-    """The connection ended before the answer did. The model is asked again after a pause."""
-    UNREADABLE: Final = "unreadable"
-    """The answer is not what the protocol allows. The model is asked again after a pause."""
-    CONTEXT_TOO_LONG: Final = "context_too_long"
-    """The conversation is longer than the model can read."""
-    ANSWER_TOO_LONG: Final = "answer_too_long"
-    """The answer was cut in the middle of a tool call, because it was as long as it may be."""
-    INVALID_KEY: Final = "invalid_key"
-    """The provider does not know the key, or the key may not do this."""
-    OUT_OF_CREDIT: Final = "out_of_credit"
-    """The account at the provider is used up."""
-    UNKNOWN_MODEL: Final = "unknown_model"
-    """The provider does not have the model."""
-    CONTENT_REFUSED: Final = "content_refused"
-    """The provider or the model refuses what it was asked."""
-    REJECTED: Final = "rejected"
-    """The provider takes no such request."""
+    TIMEOUT: Final = "timeout"
+    """It takes longer than it may and is stopped, without the clock being moved."""
+    FAILED: Final = "failed"
+    """The provider fails to run it."""
+    LOST: Final = "lost"
+    """Its sandbox is lost; the next program gets another, with the same files."""
+    MEMORY: Final = "memory"
+    """It uses up the memory of its sandbox and is ended, with exit code 137."""
+
+
+class SandboxAction:
+    """At what a simulated sandbox fails.
+
+    The texts that this version knows as `SandboxActionValue`. A newer server may answer others.
+    """
+
+    CREATE: Final = "create"
+    """At being created."""
+    PAUSE: Final = "pause"
+    """At being paused."""
+    RESUME: Final = "resume"
+    """At being resumed."""
+    LOSE: Final = "lose"
+    """It is gone when it is next asked for something; another with the same files takes its
+    place.
+    """
 
 
 class FaultKind:
@@ -3294,12 +3305,6 @@ class ScriptedTurnDict(TypedDict, total=False):
     error: str | None
     input_tokens: int | None
     output_tokens: int | None
-    error_kind: ModelFailureKindValue | None
-    retry_after: int | None
-    when: str | None
-    times: int | None
-    delay: Duration | None
-    cached_tokens: int | None
 
 
 class _ScriptedToolCallRequired(TypedDict):
@@ -3310,6 +3315,18 @@ class ScriptedToolCallDict(_ScriptedToolCallRequired, total=False):
     """A dict that is taken for a `ScriptedToolCall`."""
 
     input: Mapping[str, Any] | None
+
+
+class ScriptedExecDict(TypedDict, total=False):
+    """A dict that is taken for a `ScriptedExec`."""
+
+    stdout: str | None
+    stderr: str | None
+    exit_code: int | None
+    duration_ms: int | None
+    files: Mapping[str, str] | None
+    failure: ExecFailureValue | None
+    message: str | None
 
 
 class BlockHookActionDict(TypedDict):

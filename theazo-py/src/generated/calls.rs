@@ -264,6 +264,8 @@ pub static ENTRIES: &[Entry] = &[
     Entry::of::<api::GetHealth>(),
     Entry::of::<api::GetOpenApi>(),
     Entry::of::<api::ScriptAgent>().body(&shapes::AGENT_SCRIPT),
+    Entry::of::<api::ScriptExecs>().body(&shapes::EXEC_SCRIPT),
+    Entry::of::<api::BreakSandbox>().body(&shapes::SANDBOX_FAULT),
     Entry::of::<api::AdvanceClock>().body(&shapes::CLOCK_ADVANCE),
     Entry::of::<api::GetClock>(),
     Entry::of::<api::InjectFault>().body(&shapes::FAULT),

@@ -615,6 +615,8 @@ pub static EXEC_OPTS: Shape = Shape {
         Field { name: "language", wire: "language", kind: Kind::Text, required: true },
         Field { name: "code", wire: "code", kind: Kind::Text, required: true },
         Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field { name: "environment", wire: "environment", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "directory", wire: "directory", kind: Kind::Text, required: false },
         Field { name: "repeatable", wire: "repeatable", kind: Kind::Bool, required: false },
     ],
     native: |_| None,
@@ -626,6 +628,8 @@ pub static EXEC_STREAM_OPTS: Shape = Shape {
         Field { name: "language", wire: "language", kind: Kind::Text, required: true },
         Field { name: "code", wire: "code", kind: Kind::Text, required: true },
         Field { name: "timeout", wire: "timeout", kind: Kind::Duration, required: false },
+        Field { name: "environment", wire: "environment", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "directory", wire: "directory", kind: Kind::Text, required: false },
         Field { name: "stdin", wire: "stdin", kind: Kind::Bool, required: false },
     ],
     native: |_| None,
@@ -2072,6 +2076,40 @@ pub static SCRIPTED_TOOL_CALL: Shape = Shape {
         Field { name: "input", wire: "input", kind: Kind::Object, required: false },
     ],
     native: |value| Some(json_of(&value.cast::<values::ScriptedToolCall>().ok()?.get().0)),
+};
+
+pub static EXEC_SCRIPT: Shape = Shape {
+    name: "ExecScript",
+    fields: &[
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: true },
+        Field { name: "results", wire: "results", kind: Kind::List(&Kind::Struct(&SCRIPTED_EXEC)), required: true },
+    ],
+    native: |_| None,
+};
+
+pub static SCRIPTED_EXEC: Shape = Shape {
+    name: "ScriptedExec",
+    fields: &[
+        Field { name: "stdout", wire: "stdout", kind: Kind::Text, required: false },
+        Field { name: "stderr", wire: "stderr", kind: Kind::Text, required: false },
+        Field { name: "exit_code", wire: "exitCode", kind: Kind::Integer, required: false },
+        Field { name: "duration_ms", wire: "durationMs", kind: Kind::Integer, required: false },
+        Field { name: "files", wire: "files", kind: Kind::Map(&Kind::Text), required: false },
+        Field { name: "failure", wire: "failure", kind: Kind::Text, required: false },
+        Field { name: "message", wire: "message", kind: Kind::Text, required: false },
+    ],
+    native: |value| Some(json_of(&value.cast::<values::ScriptedExec>().ok()?.get().0)),
+};
+
+pub static SANDBOX_FAULT: Shape = Shape {
+    name: "SandboxFault",
+    fields: &[
+        Field { name: "action", wire: "action", kind: Kind::Text, required: true },
+        Field { name: "times", wire: "times", kind: Kind::Integer, required: false },
+        Field { name: "agent", wire: "agent", kind: Kind::Text, required: false },
+        Field { name: "message", wire: "message", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
 };
 
 pub static CLOCK_ADVANCE: Shape = Shape {

@@ -159,8 +159,10 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Webhook>()?;
     module.add_class::<Health>()?;
     module.add_class::<ProviderHealth>()?;
+    module.add_class::<ComputeCapabilities>()?;
     module.add_class::<ScriptedTurn>()?;
     module.add_class::<ScriptedToolCall>()?;
+    module.add_class::<ScriptedExec>()?;
     module.add_class::<ClockState>()?;
     module.add_class::<TestAccount>()?;
     module.add_class::<RecordedRequest>()?;
@@ -398,7 +400,8 @@ text!(
     ApiKeyId,
     WebhookId,
     BridgeSpanStatus,
-    ModelFailureKind,
+    ExecFailure,
+    SandboxAction,
     FaultKind,
     ChargeKind
 );
@@ -564,8 +567,10 @@ class!(
     Webhook,
     Health,
     ProviderHealth,
+    ComputeCapabilities,
     ScriptedTurn,
     ScriptedToolCall,
+    ScriptedExec,
     ClockState,
     TestAccount,
     RecordedRequest,
@@ -3632,6 +3637,12 @@ impl ExecResult {
         self.0.duration_ms.to_python(py)
     }
 
+    /// The limit of its sandbox that ended it, or something that it started: `memory`; absent if none did.
+    #[getter]
+    fn limit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.limit.to_python(py)
+    }
+
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_dict(py, &self.0)
@@ -3662,6 +3673,7 @@ impl ExecResult {
                 ("exit_code", self.exit_code(py)?),
                 ("truncated", self.truncated(py)?),
                 ("duration_ms", self.duration_ms(py)?),
+                ("limit", self.limit(py)?),
             ],
         )
     }
@@ -12023,6 +12035,12 @@ impl ProviderHealth {
         self.0.detail.to_python(py)
     }
 
+    /// What its sandboxes can do; absent if it cannot be used.
+    #[getter]
+    fn capabilities<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.capabilities.to_python(py)
+    }
+
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_dict(py, &self.0)
@@ -12047,7 +12065,119 @@ impl ProviderHealth {
         let _ = py;
         repr(
             "ProviderHealth",
-            &[("name", self.name(py)?), ("available", self.available(py)?), ("detail", self.detail(py)?)],
+            &[
+                ("name", self.name(py)?),
+                ("available", self.available(py)?),
+                ("detail", self.detail(py)?),
+                ("capabilities", self.capabilities(py)?),
+            ],
+        )
+    }
+}
+
+/// What the sandboxes of a compute provider can do.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ComputeCapabilities(pub api::ComputeCapabilities);
+
+#[pymethods]
+impl ComputeCapabilities {
+    /// The languages that programs can be in.
+    #[getter]
+    fn languages<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.languages.to_python(py)
+    }
+
+    /// Whether programs really run; where they do not, their outcome is scripted.
+    #[getter]
+    fn programs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.programs.to_python(py)
+    }
+
+    /// Whether a program can be written to while it runs, and be sent signals.
+    #[getter]
+    fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.input.to_python(py)
+    }
+
+    /// Whether its processes can be listed.
+    #[getter]
+    fn processes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.processes.to_python(py)
+    }
+
+    /// Whether a sandbox can stand still, with its files and for as long as its host runs with its programs.
+    #[getter]
+    fn pause<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.pause.to_python(py)
+    }
+
+    /// Whether its files can be kept as a snapshot, and other sandboxes be made from that.
+    #[getter]
+    fn snapshots<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.snapshots.to_python(py)
+    }
+
+    /// Whether a snapshot has the memory of its programs, too.
+    #[getter]
+    fn memory_snapshots<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.memory_snapshots.to_python(py)
+    }
+
+    /// Whether its ports can be reached from outside.
+    #[getter]
+    fn ports<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.ports.to_python(py)
+    }
+
+    /// Whether it can be given access to the network.
+    #[getter]
+    fn network<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.network.to_python(py)
+    }
+
+    /// Whether it can have a browser.
+    #[getter]
+    fn browser<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.browser.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ComputeCapabilities",
+            &[
+                ("languages", self.languages(py)?),
+                ("programs", self.programs(py)?),
+                ("input", self.input(py)?),
+                ("processes", self.processes(py)?),
+                ("pause", self.pause(py)?),
+                ("snapshots", self.snapshots(py)?),
+                ("memory_snapshots", self.memory_snapshots(py)?),
+                ("ports", self.ports(py)?),
+                ("network", self.network(py)?),
+                ("browser", self.browser(py)?),
+            ],
         )
     }
 }
@@ -12060,7 +12190,7 @@ pub struct ScriptedTurn(pub api::ScriptedTurn);
 #[pymethods]
 impl ScriptedTurn {
     #[new]
-    #[pyo3(signature = (**fields), text_signature = "(*, text=None, tool_calls=None, error=None, input_tokens=None, output_tokens=None, error_kind=None, retry_after=None, when=None, times=None, delay=None, cached_tokens=None)")]
+    #[pyo3(signature = (**fields), text_signature = "(*, text=None, tool_calls=None, error=None, input_tokens=None, output_tokens=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         construct(py, &shapes::SCRIPTED_TURN, fields).map(Self)
     }
@@ -12071,13 +12201,13 @@ impl ScriptedTurn {
         self.0.text.to_python(py)
     }
 
-    /// The tools that it calls, all at once; none by default.
+    /// The tools that it calls; none by default.
     #[getter]
     fn tool_calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.tool_calls.to_python(py)
     }
 
-    /// Makes the model fail with this message; after the text, if there is one, as a connection that is cut.
+    /// Makes the model fail with this message instead.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.error.to_python(py)
@@ -12093,42 +12223,6 @@ impl ScriptedTurn {
     #[getter]
     fn output_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.output_tokens.to_python(py)
-    }
-
-    /// How the model fails; in a way that is not tried again by default.
-    #[getter]
-    fn error_kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.error_kind.to_python(py)
-    }
-
-    /// Seconds that the provider of a model that fails asks to wait; it asks for nothing by default.
-    #[getter]
-    fn retry_after<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.retry_after.to_python(py)
-    }
-
-    /// Answers only a conversation that contains this text; any by default.
-    #[getter]
-    fn when<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.when.to_python(py)
-    }
-
-    /// How often the turn answers; once by default.
-    #[getter]
-    fn times<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.times.to_python(py)
-    }
-
-    /// How long the model takes before it answers, on the clock of the plane; no time by default.
-    #[getter]
-    fn delay<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.delay.to_python(py)
-    }
-
-    /// The part of the tokens that go in which the provider had in its cache; none by default.
-    #[getter]
-    fn cached_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cached_tokens.to_python(py)
     }
 
     /// The value as a dict, with the names of the wire.
@@ -12161,12 +12255,6 @@ impl ScriptedTurn {
                 ("error", self.error(py)?),
                 ("input_tokens", self.input_tokens(py)?),
                 ("output_tokens", self.output_tokens(py)?),
-                ("error_kind", self.error_kind(py)?),
-                ("retry_after", self.retry_after(py)?),
-                ("when", self.when(py)?),
-                ("times", self.times(py)?),
-                ("delay", self.delay(py)?),
-                ("cached_tokens", self.cached_tokens(py)?),
             ],
         )
     }
@@ -12220,6 +12308,99 @@ impl ScriptedToolCall {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let _ = py;
         repr("ScriptedToolCall", &[("tool", self.tool(py)?), ("input", self.input(py)?)])
+    }
+}
+
+/// What one program does in a simulated sandbox.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ScriptedExec(pub api::ScriptedExec);
+
+#[pymethods]
+impl ScriptedExec {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, stdout=None, stderr=None, exit_code=None, duration_ms=None, files=None, failure=None, message=None)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::SCRIPTED_EXEC, fields).map(Self)
+    }
+
+    /// What it prints; nothing by default.
+    #[getter]
+    fn stdout<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.stdout.to_python(py)
+    }
+
+    /// What it prints as errors; nothing by default.
+    #[getter]
+    fn stderr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.stderr.to_python(py)
+    }
+
+    /// Its exit code; 0 by default.
+    #[getter]
+    fn exit_code<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.exit_code.to_python(py)
+    }
+
+    /// How long it runs by the clock of the plane, in milliseconds; it ends at once by default. One that has a shorter
+    /// timeout is stopped by that.
+    #[getter]
+    fn duration_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.duration_ms.to_python(py)
+    }
+
+    /// The text files that it writes, by path, before it ends; none by default.
+    #[getter]
+    fn files<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.files.to_python(py)
+    }
+
+    /// Makes it fail in this way, after what it prints; it ends well by default.
+    #[getter]
+    fn failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.failure.to_python(py)
+    }
+
+    /// What the provider says about a failure; something general by default.
+    #[getter]
+    fn message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.message.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "ScriptedExec",
+            &[
+                ("stdout", self.stdout(py)?),
+                ("stderr", self.stderr(py)?),
+                ("exit_code", self.exit_code(py)?),
+                ("duration_ms", self.duration_ms(py)?),
+                ("files", self.files(py)?),
+                ("failure", self.failure(py)?),
+                ("message", self.message(py)?),
+            ],
+        )
     }
 }
 
@@ -14514,6 +14695,16 @@ impl ExitExecEvent {
         }
     }
 
+    /// The limit of its sandbox that ended it, or something that it started: `memory`; absent if none did.
+    #[getter]
+    fn limit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::ExecEvent::Exit { limit, .. } => limit.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_dict(py, &self.0)
@@ -14542,6 +14733,7 @@ impl ExitExecEvent {
                 ("exit_code", self.exit_code(py)?),
                 ("duration_ms", self.duration_ms(py)?),
                 ("truncated", self.truncated(py)?),
+                ("limit", self.limit(py)?),
             ],
         )
     }

@@ -546,23 +546,33 @@ async def make_folder_async(agent: AsyncAgent) -> None:
 
 
 def exec_in_agent(agent: Agent) -> None:
-    result = agent.exec("python", "print(sum(range(10)))", timeout="30s", repeatable=True)
+    result = agent.exec("python", "print(sum(range(10)))", timeout="30s", environment={"CI": "1"})
     print(result.stdout)
 
 
 async def exec_in_agent_async(agent: AsyncAgent) -> None:
-    result = await agent.exec("python", "print(sum(range(10)))", timeout="30s", repeatable=True)
+    result = await agent.exec("python", "print(sum(range(10)))", timeout="30s", environment={"CI": "1"})
     print(result.stdout)
 
 
 def stream_exec(agent: Agent) -> None:
-    with agent.exec_stream("python", "print(input())", timeout="10m", stdin=True) as events:
+    with agent.exec_stream(
+        "python",
+        "print(input())",
+        timeout="10m",
+        environment={"CI": "1"},
+    ) as events:
         for event in events:
             print(event.type)
 
 
 async def stream_exec_async(agent: AsyncAgent) -> None:
-    async with agent.exec_stream("python", "print(input())", timeout="10m", stdin=True) as events:
+    async with agent.exec_stream(
+        "python",
+        "print(input())",
+        timeout="10m",
+        environment={"CI": "1"},
+    ) as events:
         async for event in events:
             print(event.type)
 
@@ -2990,6 +3000,36 @@ async def script_agent_async(plane: AsyncTestPlane) -> None:
             {"error": "the model is overloaded"},
         ],
     )
+
+
+def script_execs(plane: TestPlane) -> None:
+    plane.script_execs(
+        "analyst",
+        [
+            {"stdout": "45\n", "duration_ms": 1500},
+            {"stderr": "Traceback\n", "exit_code": 1},
+            {"failure": "lost"},
+        ],
+    )
+
+
+async def script_execs_async(plane: AsyncTestPlane) -> None:
+    await plane.script_execs(
+        "analyst",
+        [
+            {"stdout": "45\n", "duration_ms": 1500},
+            {"stderr": "Traceback\n", "exit_code": 1},
+            {"failure": "lost"},
+        ],
+    )
+
+
+def break_sandbox(plane: TestPlane) -> None:
+    plane.break_sandbox("create", times=2, agent="analyst")
+
+
+async def break_sandbox_async(plane: AsyncTestPlane) -> None:
+    await plane.break_sandbox("create", times=2, agent="analyst")
 
 
 def advance_clock(plane: TestPlane) -> None:

@@ -32,6 +32,8 @@ pub struct Quota {
 struct Seen {
     at: Instant,
     took: Duration,
+    usage: Usage,
+    free: Option<u64>,
     excess: Option<Excess>,
 }
 
@@ -54,6 +56,22 @@ impl Quota {
         if was_over { self.look().await } else { None }
     }
 
+    /// What will be over its limit with one more file of this size, which counts from now on.
+    pub async fn excess_with(self: &Arc<Self>, bytes: u64) -> Option<Excess> {
+        let is_fresh = self.seen().as_ref().is_some_and(|seen| seen.excess.is_none() && !seen.remaining().is_zero());
+        if !is_fresh {
+            self.look().await;
+        }
+        let mut seen = self.seen();
+        let seen = seen.as_mut()?;
+        let usage = Usage { stored: seen.usage.stored.saturating_add(bytes), entries: seen.usage.entries + 1, ..seen.usage };
+        let excess = self.compare(usage, seen.free.map(|free| free.saturating_sub(bytes)));
+        if excess.is_none() {
+            seen.usage = usage;
+        }
+        excess
+    }
+
     /// Ends when something is over its limit.
     pub async fn outgrown(self: &Arc<Self>, mut state: watch::Receiver<State>) -> Excess {
         loop {
@@ -72,8 +90,9 @@ impl Quota {
         // What is seen is kept also where nobody waits for it any more: a program that ended early counts as well.
         let looked = tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
-            let excess = quota.compare(files::usage(&quota.roots), free(&quota.roots));
-            *quota.seen() = Some(Seen { at: Instant::now(), took: begun.elapsed(), excess });
+            let (usage, free) = (files::usage(&quota.roots), free(&quota.roots));
+            let excess = quota.compare(usage, free);
+            *quota.seen() = Some(Seen { at: Instant::now(), took: begun.elapsed(), usage, free, excess });
             excess
         });
         looked.await.ok().flatten()

@@ -119,7 +119,8 @@ async fn program(sandbox: &Sandbox, exec: &Exec) -> Result<Program, Error> {
     Ok(Program { language: exec.language, interpreter, environment, directory, read_only })
 }
 
-fn out_of_space(sandbox: &Sandbox, excess: Excess, stdout: Vec<u8>, stderr: Vec<u8>) -> Error {
+/// The error of a sandbox whose files take too much.
+pub fn out_of_space(sandbox: &Sandbox, excess: Excess, stdout: Vec<u8>, stderr: Vec<u8>) -> Error {
     let Excess { limit, value, used } = excess;
     Error::OutOfSpace { id: sandbox.id.clone(), limit, value, used, stdout, stderr }
 }

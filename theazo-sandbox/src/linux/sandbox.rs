@@ -116,6 +116,17 @@ impl Sandbox {
         read.map_err(|error| Error::io("read the list of processes", error))
     }
 
+    /// Checks that as many more bytes may be stored in it as one more file.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`].
+    pub async fn check_space(&self, bytes: u64) -> Result<(), Error> {
+        match self.quota.excess_with(bytes).await {
+            None => Ok(()),
+            Some(excess) => Err(run::out_of_space(self, excess, Vec::new(), Vec::new())),
+        }
+    }
+
     /// Stops all its processes where they are. Time does not pass for the timeouts of its programs.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use theazo_api::{
     AgentCreateOpts, AgentData, AgentId, AgentListFilters, AgentStatus, AgentStatusInfo, ComputeChoice, ComputeRuntime,
-    Cost, ErrorCode, ExecOpts, ExecResult, ModelChoice, Page, SessionAgentListFilters, SessionId, SessionStatus,
+    Cost, ErrorCode, ModelChoice, Page, SessionAgentListFilters, SessionId, SessionStatus,
     Snapshot, Timestamp, time::human_duration,
 };
 
@@ -83,11 +83,6 @@ impl Context {
             let page = page::<AgentRecord>(view, &self.tenant, filter, filters.limit, filters.cursor.as_deref())?;
             Ok(page.map(|record| record.data))
         })
-    }
-
-    /// Runs a program.
-    pub async fn exec(&self, agent_id: AgentId, opts: ExecOpts) -> AppResult<ExecResult> {
-        self.command(agent_id, AgentCommand::Exec(opts), check_usable).await
     }
 
     /// Reports the state of an agent.

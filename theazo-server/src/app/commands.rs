@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use theazo_api::{AgentId, ExecOpts, JobId, Timestamp};
+use theazo_api::{AgentId, ExecId, ExecOpts, ExecSignal, ExecStreamOpts, JobId, Timestamp};
 
 use super::Context;
 use crate::{
@@ -20,6 +20,26 @@ pub enum AgentCommand {
     Boot,
     /// Run a program.
     Exec(ExecOpts),
+    /// Run a program that somebody watches.
+    StreamExec(ExecStreamOpts),
+    /// Write to the standard input of a program; the data is base64.
+    Input {
+        /// The program.
+        exec_id: ExecId,
+        /// What to write.
+        data: String,
+        /// Whether nothing follows.
+        close: bool,
+    },
+    /// Send a signal to a program.
+    Signal {
+        /// The program.
+        exec_id: ExecId,
+        /// The signal.
+        signal: ExecSignal,
+    },
+    /// List its processes.
+    Processes,
     /// Stand still.
     Pause {
         /// Who says so.
@@ -57,6 +77,27 @@ pub enum FileCommand {
         /// Its path.
         dir: String,
     },
+    /// Remove a file or folder.
+    Remove {
+        /// Its path.
+        path: String,
+        /// Whether a folder goes with all that is in it.
+        recursive: bool,
+    },
+    /// Move a file or folder.
+    Move {
+        /// Where it is.
+        source: String,
+        /// Where it is to be.
+        target: String,
+        /// Whether what is there goes.
+        overwrite: bool,
+    },
+    /// Make a folder.
+    MakeFolder {
+        /// Its path.
+        path: String,
+    },
 }
 
 impl AgentCommand {
@@ -73,8 +114,10 @@ impl AgentCommand {
 
     fn kind(&self) -> &'static str {
         match self {
-            Self::Boot | Self::Exec(_) | Self::File(_) => Self::WORK,
+            Self::Boot | Self::Exec(_) | Self::StreamExec(_) | Self::File(_) | Self::Processes => Self::WORK,
             Self::Pause { .. } | Self::Resume { .. } | Self::Terminate => Self::CONTROL,
+            // They are for programs that have places of work already.
+            Self::Input { .. } | Self::Signal { .. } => Self::CONTROL,
         }
     }
 

@@ -1,7 +1,10 @@
 //! Files in sandboxes.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use theazo_api::{AgentId, ErrorCode, FileContent, FileEncoding, FileEntry, FileListOpts, FileWriteOpts};
+use theazo_api::{
+    AgentId, ErrorCode, FileContent, FileDeleteOpts, FileEncoding, FileEntry, FileListOpts, FileMoveOpts, FileWriteOpts,
+    FolderMakeOpts,
+};
 
 use super::{
     Context,
@@ -32,10 +35,8 @@ impl Context {
             let command = AgentCommand::File(FileCommand::Read { path });
             self.command::<String>(agent_id.clone(), command, check_usable)
         };
-        // The published client strips a leading slash, so `data/a.txt` is most likely `/data/a.txt`.
-        let is_stripped = path.starts_with("data/") || path.starts_with("workspace/");
-        let data = match read(if is_stripped { format!("/{path}") } else { path.clone() }).await {
-            Err(error) if is_stripped && error.detail.code == ErrorCode::NotFound => read(path).await?,
+        let data = match read(absolute(&path)).await {
+            Err(error) if is_stripped(&path) && error.detail.code == ErrorCode::NotFound => read(path).await?,
             outcome => outcome?,
         };
         let bytes = BASE64_STANDARD.decode(&data).map_err(AppError::internal)?;
@@ -50,4 +51,39 @@ impl Context {
         let dir = opts.dir.unwrap_or_else(|| "/data".to_owned());
         self.command(agent_id, AgentCommand::File(FileCommand::List { dir }), check_usable).await
     }
+
+    /// Removes a file or folder.
+    pub async fn delete_file(&self, agent_id: AgentId, path: String, opts: FileDeleteOpts) -> AppResult<()> {
+        let recursive = opts.recursive.unwrap_or(false);
+        let remove = |path: String| {
+            let command = AgentCommand::File(FileCommand::Remove { path, recursive });
+            self.command::<()>(agent_id.clone(), command, check_usable)
+        };
+        match remove(absolute(&path)).await {
+            Err(error) if is_stripped(&path) && error.detail.code == ErrorCode::NotFound => remove(path).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Moves a file or folder.
+    pub async fn move_file(&self, agent_id: AgentId, opts: FileMoveOpts) -> AppResult<FileEntry> {
+        let FileMoveOpts { source, target, overwrite } = opts;
+        let command = FileCommand::Move { source, target, overwrite: overwrite.unwrap_or(false) };
+        self.command(agent_id, AgentCommand::File(command), check_usable).await
+    }
+
+    /// Makes a folder.
+    pub async fn make_folder(&self, agent_id: AgentId, opts: FolderMakeOpts) -> AppResult<FileEntry> {
+        self.command(agent_id, AgentCommand::File(FileCommand::MakeFolder { path: opts.path }), check_usable).await
+    }
+}
+
+/// Whether a path in an address most likely lost its leading slash, which the published client strips.
+fn is_stripped(path: &str) -> bool {
+    path.starts_with("data/") || path.starts_with("workspace/")
+}
+
+/// The path with the slash that it lost.
+fn absolute(path: &str) -> String {
+    if is_stripped(path) { format!("/{path}") } else { path.to_owned() }
 }

@@ -85,7 +85,7 @@ pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
     use LogLevel::{Debug, Error, Info, Warn};
     use LogSource::{Agent, Model, Provider, System};
     let (level, source, message) = match &stored.event {
-        Event::ModelText { .. } => return None,
+        Event::ModelText { .. } | Event::ExecRunning { .. } => return None,
         Event::SessionCreated {} => (Info, System, "session created".to_owned()),
         Event::LimitsUpdated { .. } => (Info, System, "limits changed".to_owned()),
         Event::SessionPaused {} => (Info, System, "session paused".to_owned()),
@@ -144,10 +144,14 @@ pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
             let reason = error.as_ref().map_or("", |error| error.message.as_str());
             (Error, Agent, format!("program failed: {reason}"))
         }
-        Event::Output { stream, text } => {
+        Event::Output { stream, text, .. } => {
             let level = if stream == "stderr" { Warn } else { Info };
             (level, Agent, text.trim_end().to_owned())
         }
+        Event::ExecSignalled { signal, .. } => (Info, Agent, format!("program sent {signal}")),
+        Event::FileRemoved { path } => (Debug, Agent, format!("`{path}` removed")),
+        Event::FileMoved { source, target } => (Debug, Agent, format!("`{source}` moved to `{target}`")),
+        Event::FolderMade { path } => (Debug, Agent, format!("folder `{path}` made")),
         Event::FileWritten { path, bytes } => (Debug, Agent, format!("file `{path}` written, {bytes} bytes")),
         Event::Charged { charge, .. } => {
             let cents = round_to_cents(charge.cost.to_micro_cents());

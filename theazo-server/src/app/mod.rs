@@ -8,6 +8,7 @@ mod budgets;
 mod commands;
 mod credentials;
 mod credits;
+mod execs;
 mod files;
 mod input;
 mod keys;
@@ -26,7 +27,7 @@ mod usage_export;
 
 use std::sync::{Arc, OnceLock};
 
-use theazo_api::{Isolation, ProviderHealth, RunId, SessionId};
+use theazo_api::{ComputeCapabilities, ExecId, Isolation, ProviderHealth, RunId, SessionId};
 
 use self::session_providers::own_compute;
 use crate::{
@@ -43,6 +44,7 @@ use crate::{
 pub use agents::{check_room, check_session, find_agent};
 pub use commands::{AgentCommand, FileCommand};
 pub use credits::{begin_with_credits, grant_credits};
+pub use execs::{exec_id_of, job_id_of, show_exec};
 pub use keys::{FirstKeys, NewKey};
 pub use logs::log_entry;
 pub use runs::{RunEnd, continue_run, end_run, find_run, run_event, run_job};
@@ -79,8 +81,8 @@ pub struct ProviderInfo {
     pub name: &'static str,
     /// How far its sandboxes are kept apart from the host, or why there are none.
     pub availability: Result<Isolation, String>,
-    /// Whether its sandboxes can have a browser.
-    pub has_browser: bool,
+    /// What its sandboxes can do.
+    pub capabilities: ComputeCapabilities,
 }
 
 impl ProviderInfo {
@@ -91,7 +93,8 @@ impl ProviderInfo {
             Ok(isolation) => format!("{} with limits on {}", isolation.level, isolation.enforced.join(", ")),
             Err(reason) => reason.clone(),
         };
-        ProviderHealth { name: self.name.to_owned(), available: self.availability.is_ok(), detail }
+        let capabilities = self.availability.is_ok().then(|| self.capabilities.clone());
+        ProviderHealth { name: self.name.to_owned(), available: self.availability.is_ok(), detail, capabilities }
     }
 }
 
@@ -113,6 +116,8 @@ pub struct Context {
 pub struct Report {
     /// The run that it is about.
     pub run_id: OnceLock<RunId>,
+    /// The program that it is about.
+    pub exec_id: OnceLock<ExecId>,
     /// Set when the request took effect before.
     pub replayed: OnceLock<()>,
 }
@@ -159,7 +164,7 @@ impl Context {
         if let Err(reason) = &provider.availability {
             return unavailable(format!("the provider `{name}` cannot be used: {reason}"));
         }
-        if browser && !provider.has_browser {
+        if browser && !provider.capabilities.browser {
             return unavailable(format!("no provider here has a browser; `{name}` has none"));
         }
         Ok(provider)

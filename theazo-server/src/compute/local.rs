@@ -7,11 +7,12 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use theazo_api::{ComputeRuntime, ExecResult, FileEntry, Isolation, IsolationLevel, Timestamp};
-use theazo_sandbox::{Chunk, Error, Language, Launcher, LauncherConfig, Runtimes, Stream, files};
-use tokio::sync::mpsc;
+use theazo_api::{ComputeCapabilities, ComputeRuntime, ExecResult, FileEntry, Isolation, IsolationLevel, Timestamp};
+use theazo_sandbox::{Chunk, Error, Language, Launcher, LauncherConfig, Limits, Runtimes, SpaceLimit, Stream, files};
+use tokio::sync::{mpsc, oneshot};
 
-use super::{ComputeError, Exec, Output, Provider, Sandbox, SandboxSpec};
+use super::{Attached, ComputeError, Exec, Output, Process, Provider, Sandbox, SandboxSpec};
+use crate::clock::Clock;
 
 /// Removes a folder and everything in it, however deep a program made it.
 pub fn remove_tree(directory: &Path) -> std::io::Result<()> {
@@ -25,6 +26,8 @@ pub struct LocalConfig {
     pub state_directory: PathBuf,
     /// Where the interpreters are.
     pub runtimes: Runtimes,
+    /// What each sandbox may use.
+    pub limits: Limits,
 }
 
 /// The provider `local`.
@@ -66,13 +69,30 @@ impl Provider for LocalProvider {
         Box::pin(async { Ok(isolation(&*self.launcher().await?)) })
     }
 
+    fn capabilities(&self) -> ComputeCapabilities {
+        let runtimes = &self.config.runtimes;
+        let all = [ComputeRuntime::Python, ComputeRuntime::Node, ComputeRuntime::Go, ComputeRuntime::Shell];
+        let is_there = |runtime: &ComputeRuntime| language(runtime).is_ok_and(|language| runtimes.path(language).exists());
+        ComputeCapabilities {
+            languages: all.into_iter().filter(is_there).collect(),
+            programs: true,
+            input: true,
+            processes: true,
+            pause: true,
+            ..ComputeCapabilities::default()
+        }
+    }
+
     fn create(&self, spec: SandboxSpec) -> BoxFuture<'_, Result<Arc<dyn Sandbox>, ComputeError>> {
         Box::pin(async move {
             let launcher = self.launcher().await.map_err(ComputeError::Unsupported)?;
             let roots = files::Roots { workspace: spec.directory.join("workspace"), data: spec.directory.join("data") };
-            let mut wanted = theazo_sandbox::SandboxSpec::new(spec.id, roots.workspace.clone(), roots.data.clone());
             let environment = spec.environment.into_iter().map(|(name, value)| (name, value.expose().to_owned()));
-            wanted.environment.extend(environment);
+            let wanted = theazo_sandbox::SandboxSpec {
+                limits: self.config.limits.clone(),
+                environment: environment.collect(),
+                ..theazo_sandbox::SandboxSpec::new(spec.id, roots.workspace.clone(), roots.data.clone())
+            };
             let sandbox = launcher.create(wanted).await.map_err(translate)?;
             let isolation = isolation(&launcher);
             Ok(Arc::new(LocalSandbox { sandbox, isolation, roots: Arc::new(roots) }) as Arc<dyn Sandbox>)
@@ -121,34 +141,61 @@ impl Sandbox for LocalSandbox {
         self.isolation.clone()
     }
 
-    fn exec(&self, exec: Exec, output: mpsc::Sender<Output>) -> BoxFuture<'_, Result<ExecResult, ComputeError>> {
+    fn exec(&self, exec: Exec, attached: Attached) -> BoxFuture<'_, Result<ExecResult, ComputeError>> {
         Box::pin(async move {
-            let language = language(&exec.language)?;
-            let program =
-                theazo_sandbox::Exec { timeout: Some(exec.timeout), ..theazo_sandbox::Exec::new(language, exec.code) };
-            let (chunks, mut printed) = mpsc::channel::<Chunk>(16);
-            let forward = async {
-                while let Some(chunk) = printed.recv().await {
-                    let stream = if chunk.stream == Stream::Stdout { "stdout" } else { "stderr" };
-                    // Nobody may be listening; the program goes on all the same.
-                    let _ = output.send(Output { stream, bytes: chunk.bytes }).await;
-                }
-                drop(output);
+            let program = theazo_sandbox::Exec {
+                timeout: Some(exec.timeout),
+                environment: exec.environment.iter().map(|(name, value)| (name.clone(), value.expose().into())).collect(),
+                directory: exec.directory.unwrap_or_else(|| "/workspace".to_owned()),
+                input: exec.input,
+                label: exec.label,
+                ..theazo_sandbox::Exec::new(language(&exec.language)?, exec.code)
             };
-            let (outcome, ()) = tokio::join!(self.sandbox.exec(program, Some(chunks)), forward);
+            let (chunks, printed) = mpsc::channel(16);
+            let (tell_pid, pid) = oneshot::channel();
+            let ours = theazo_sandbox::Attached {
+                output: Some(chunks),
+                started: Some(tell_pid),
+                input: attached.input,
+                signals: attached.signals,
+            };
+            let running = self.sandbox.exec_attached(program, ours);
+            let forward = forward(pid, attached.started, printed, attached.output);
+            let (outcome, ()) = tokio::join!(running, forward);
             let outcome = outcome.map_err(translate)?;
             Ok(ExecResult {
-                stdout: String::from_utf8_lossy(&outcome.stdout).into_owned(),
-                stderr: String::from_utf8_lossy(&outcome.stderr).into_owned(),
+                stdout: text(&outcome.stdout),
+                stderr: text(&outcome.stderr),
                 exit_code: outcome.exit_code,
                 truncated: outcome.truncated,
                 duration_ms: i64::try_from(outcome.duration.as_millis()).unwrap_or(i64::MAX),
+                limit: outcome.out_of_memory.then(|| "memory".to_owned()),
             })
         })
     }
 
+    fn processes(&self) -> BoxFuture<'_, Result<Vec<Process>, ComputeError>> {
+        Box::pin(async {
+            let now = Clock::system().now();
+            let processes = self.sandbox.processes().await.map_err(translate)?;
+            let processes = processes.into_iter().map(|process| Process {
+                pid: process.pid.into(),
+                parent: process.parent.into(),
+                label: process.label.unwrap_or_default(),
+                command: process.command,
+                processor_time: process.processor_time,
+                memory: process.memory,
+                started_at: now.minus(process.age),
+            });
+            Ok(processes.collect())
+        })
+    }
+
     fn write_file(&self, path: String, content: Vec<u8>) -> BoxFuture<'_, Result<(), ComputeError>> {
-        Box::pin(self.with_files(move |roots| files::write(roots, &path, &content, files::DEFAULT_LIMIT)))
+        Box::pin(async move {
+            self.sandbox.check_space(content.len() as u64).await.map_err(translate)?;
+            self.with_files(move |roots| files::write(roots, &path, &content, files::DEFAULT_LIMIT)).await
+        })
     }
 
     fn read_file(&self, path: String) -> BoxFuture<'_, Result<Vec<u8>, ComputeError>> {
@@ -158,13 +205,30 @@ impl Sandbox for LocalSandbox {
     fn list_files(&self, dir: String) -> BoxFuture<'_, Result<Vec<FileEntry>, ComputeError>> {
         Box::pin(async move {
             let entries = self.with_files(move |roots| files::list(roots, &dir)).await?;
-            let entries = entries.into_iter().map(|entry| FileEntry {
-                name: entry.name,
-                size: if entry.directory { 0 } else { i64::try_from(entry.size).unwrap_or(i64::MAX) },
-                modified: Timestamp::EPOCH.plus(entry.modified.duration_since(UNIX_EPOCH).unwrap_or_default()),
-                directory: entry.directory,
-            });
-            Ok(entries.collect())
+            Ok(entries.into_iter().map(file_entry).collect())
+        })
+    }
+
+    fn remove_file(&self, path: String, recursive: bool) -> BoxFuture<'_, Result<(), ComputeError>> {
+        Box::pin(self.with_files(move |roots| files::remove(roots, &path, recursive)))
+    }
+
+    fn move_file(
+        &self,
+        source: String,
+        target: String,
+        overwrite: bool,
+    ) -> BoxFuture<'_, Result<FileEntry, ComputeError>> {
+        Box::pin(async move {
+            let moved = self.with_files(move |roots| files::rename(roots, &source, &target, overwrite)).await?;
+            Ok(file_entry(moved))
+        })
+    }
+
+    fn make_folder(&self, path: String) -> BoxFuture<'_, Result<FileEntry, ComputeError>> {
+        Box::pin(async move {
+            self.sandbox.check_space(0).await.map_err(translate)?;
+            Ok(file_entry(self.with_files(move |roots| files::make_directory(roots, &path)).await?))
         })
     }
 
@@ -184,6 +248,45 @@ impl Sandbox for LocalSandbox {
     }
 }
 
+/// Hands on what a program does, in the words of this seam.
+async fn forward(
+    pid: oneshot::Receiver<i32>,
+    started: Option<oneshot::Sender<Option<i64>>>,
+    mut printed: mpsc::Receiver<Chunk>,
+    output: Option<mpsc::Sender<Output>>,
+) {
+    let telling = async {
+        // Nobody may want to know, and a program that could not be started has no number.
+        if let (Ok(pid), Some(started)) = (pid.await, started) {
+            let _ = started.send(Some(pid.into()));
+        }
+    };
+    let printing = async {
+        while let Some(chunk) = printed.recv().await {
+            let stream = if chunk.stream == Stream::Stdout { "stdout" } else { "stderr" };
+            if let Some(output) = &output {
+                // Nobody may be listening; the program goes on all the same.
+                let _ = output.send(Output { stream, bytes: chunk.bytes }).await;
+            }
+        }
+        drop(output);
+    };
+    tokio::join!(telling, printing);
+}
+
+fn file_entry(entry: files::Entry) -> FileEntry {
+    FileEntry {
+        name: entry.name,
+        size: if entry.directory { 0 } else { i64::try_from(entry.size).unwrap_or(i64::MAX) },
+        modified: Timestamp::EPOCH.plus(entry.modified.duration_since(UNIX_EPOCH).unwrap_or_default()),
+        directory: entry.directory,
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
 fn language(runtime: &ComputeRuntime) -> Result<Language, ComputeError> {
     match runtime {
         ComputeRuntime::Python => Ok(Language::Python),
@@ -195,18 +298,29 @@ fn language(runtime: &ComputeRuntime) -> Result<Language, ComputeError> {
 }
 
 fn translate(error: Error) -> ComputeError {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match &error {
         Error::TimedOut { after, stdout, stderr } => {
             ComputeError::TimedOut { after: *after, stdout: text(stdout), stderr: text(stderr) }
         }
+        Error::OutOfSpace { limit, value, used, stdout, stderr, .. } => ComputeError::OutOfSpace {
+            reason: error.to_string(),
+            limit: match limit {
+                SpaceLimit::Bytes => "storageBytes",
+                SpaceLimit::Entries => "storageEntries",
+                SpaceLimit::HostDisk => "hostDiskBytes",
+            },
+            value: *value,
+            used: *used,
+            stdout: text(stdout),
+            stderr: text(stderr),
+        },
+        Error::Exists { .. } | Error::NotEmpty { .. } => ComputeError::Conflict(error.to_string()),
         Error::NotFound { path } => ComputeError::NotFound(path.clone()),
         Error::OutsideSandbox { path } => {
             ComputeError::InvalidPath { path: path.clone(), reason: "is outside `/workspace` and `/data`".to_owned() }
         }
-        Error::InvalidInput { parameter: "path", problem } => {
-            // The path is what is too long to repeat.
-            ComputeError::InvalidPath { path: "…".to_owned(), reason: problem.clone() }
+        Error::InvalidInput { parameter, problem } => {
+            ComputeError::Invalid { field: parameter, reason: problem.clone() }
         }
         Error::NotAFile { path } => {
             ComputeError::InvalidPath { path: path.clone(), reason: "is not a regular file".to_owned() }

@@ -1,18 +1,25 @@
 //! Compute: one interface to sandboxes, with a provider for each way to have one.
 
+#[cfg(test)]
+mod conformance;
+mod error;
 mod local;
 mod simulated;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use theazo_api::{ComputeRuntime, ExecResult, FileEntry, Isolation, Secret};
-use tokio::sync::mpsc;
+use theazo_api::{ComputeCapabilities, ComputeRuntime, ExecResult, FileEntry, Isolation, Secret, Timestamp};
+use tokio::sync::{mpsc, oneshot};
 
+pub use error::ComputeError;
 pub use local::{LocalConfig, LocalProvider, remove_tree};
-pub use simulated::SimulatedProvider;
+pub use simulated::{SimulatedProvider, Simulation};
 
-/// A way to have sandboxes.
+/// How long a program has where nobody says.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A way to have sandboxes. `compute::conformance` says, as tests, what each of them must do.
 pub trait Provider: Send + Sync {
     /// The name, as users give it.
     fn name(&self) -> &'static str;
@@ -20,13 +27,16 @@ pub trait Provider: Send + Sync {
     /// Whether sandboxes can be had, and why not, or how far they are kept apart from the host.
     fn availability(&self) -> BoxFuture<'_, Result<Isolation, String>>;
 
-    /// Whether a sandbox can have a browser.
-    fn has_browser(&self) -> bool {
-        false
-    }
+    /// What its sandboxes can do.
+    fn capabilities(&self) -> ComputeCapabilities;
 
     /// Creates a sandbox.
     fn create(&self, spec: SandboxSpec) -> BoxFuture<'_, Result<Arc<dyn Sandbox>, ComputeError>>;
+
+    /// Forgets the files of a sandbox that was ended and is not made again, where they are not in its folder.
+    fn forget(&self, id: &str) {
+        let _ = id;
+    }
 
     /// Ends every sandbox; the provider is not used afterwards.
     fn shutdown(&self) -> BoxFuture<'_, ()>;
@@ -37,6 +47,8 @@ pub trait Provider: Send + Sync {
 pub struct SandboxSpec {
     /// The id of its agent.
     pub id: String,
+    /// The name of its agent.
+    pub agent: String,
     /// The folder of the host that holds its files; they survive the sandbox.
     pub directory: PathBuf,
     /// Variables of the environment of every program in it.
@@ -49,7 +61,10 @@ pub trait Sandbox: Send + Sync {
     fn isolation(&self) -> Isolation;
 
     /// Runs a program. Dropping the future kills it.
-    fn exec(&self, exec: Exec, output: mpsc::Sender<Output>) -> BoxFuture<'_, Result<ExecResult, ComputeError>>;
+    fn exec(&self, exec: Exec, attached: Attached) -> BoxFuture<'_, Result<ExecResult, ComputeError>>;
+
+    /// Lists the processes of its programs, by their numbers.
+    fn processes(&self) -> BoxFuture<'_, Result<Vec<Process>, ComputeError>>;
 
     /// Writes a file and the folders that it needs.
     fn write_file(&self, path: String, content: Vec<u8>) -> BoxFuture<'_, Result<(), ComputeError>>;
@@ -59,6 +74,20 @@ pub trait Sandbox: Send + Sync {
 
     /// Lists a folder by name.
     fn list_files(&self, dir: String) -> BoxFuture<'_, Result<Vec<FileEntry>, ComputeError>>;
+
+    /// Removes a file or folder; a folder that is not empty only if `recursive`.
+    fn remove_file(&self, path: String, recursive: bool) -> BoxFuture<'_, Result<(), ComputeError>>;
+
+    /// Moves a file or folder; what is in its new place only goes if `overwrite`.
+    fn move_file(
+        &self,
+        source: String,
+        target: String,
+        overwrite: bool,
+    ) -> BoxFuture<'_, Result<FileEntry, ComputeError>>;
+
+    /// Makes a folder and those that it is in. One that is there stays as it is.
+    fn make_folder(&self, path: String) -> BoxFuture<'_, Result<FileEntry, ComputeError>>;
 
     /// Stops its programs until it is resumed, and returns how many bytes its files have.
     fn pause(&self) -> BoxFuture<'_, Result<i64, ComputeError>>;
@@ -73,12 +102,48 @@ pub trait Sandbox: Send + Sync {
 /// A program to run.
 #[derive(Debug, Clone)]
 pub struct Exec {
+    /// The caller's name for it, by which its processes are told from others.
+    pub label: String,
     /// The language.
     pub language: ComputeRuntime,
     /// The program.
     pub code: String,
     /// How long it may take.
     pub timeout: Duration,
+    /// Its environment, beside what every program has. The later of two of one name counts.
+    pub environment: Vec<(String, Secret)>,
+    /// The folder that it starts in; `/workspace` if absent.
+    pub directory: Option<String>,
+    /// Whether its standard input stays open; otherwise it is empty.
+    pub input: bool,
+}
+
+impl Exec {
+    /// A program with the usual time and nothing of its own.
+    pub fn new(language: ComputeRuntime, code: impl Into<String>) -> Self {
+        Self {
+            label: String::new(),
+            language,
+            code: code.into(),
+            timeout: DEFAULT_TIMEOUT,
+            environment: Vec::new(),
+            directory: None,
+            input: false,
+        }
+    }
+}
+
+/// What its caller holds of a program that runs.
+#[derive(Debug, Default)]
+pub struct Attached {
+    /// Gets what it prints.
+    pub output: Option<mpsc::Sender<Output>>,
+    /// Is told the number of its process, where the provider knows it, once it runs.
+    pub started: Option<oneshot::Sender<Option<i64>>>,
+    /// Brings what is written to its standard input; the end of the channel closes it.
+    pub input: Option<mpsc::Receiver<Vec<u8>>>,
+    /// Brings the numbers of signals to it and to all that it started.
+    pub signals: Option<mpsc::Receiver<i32>>,
 }
 
 /// A piece of what a program printed.
@@ -90,40 +155,21 @@ pub struct Output {
     pub bytes: Vec<u8>,
 }
 
-/// A sandbox could not do what it was asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ComputeError {
-    /// A program took too long and was killed.
-    #[error("the program did not end within {after:?}")]
-    TimedOut {
-        /// How long it had.
-        after: Duration,
-        /// What it printed.
-        stdout: String,
-        /// What it printed as errors.
-        stderr: String,
-    },
-    /// There is no such file.
-    #[error("there is no file `{0}`")]
-    NotFound(String),
-    /// The path cannot be used.
-    #[error("`{path}` {reason}")]
-    InvalidPath {
-        /// The path.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The provider cannot do this.
-    #[error("{0}")]
-    Unsupported(String),
-    /// The sandbox is paused.
-    #[error("the sandbox is paused")]
-    Paused,
-    /// The sandbox is gone.
-    #[error("the sandbox is gone")]
-    Gone,
-    /// The provider failed.
-    #[error("{0}")]
-    Failed(String),
+/// A process in a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: i64,
+    /// The number of the process that started it; 0 if none in the sandbox did.
+    pub parent: i64,
+    /// The label of the program that it belongs to; empty if that had none.
+    pub label: String,
+    /// The program with its arguments.
+    pub command: String,
+    /// How long it used a processor.
+    pub processor_time: Duration,
+    /// Bytes of memory that it holds.
+    pub memory: u64,
+    /// When it started.
+    pub started_at: Timestamp,
 }

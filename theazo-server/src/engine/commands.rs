@@ -1,16 +1,14 @@
 //! Commands to agents: what a caller asked for and waits for.
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use serde_json::{Value, json};
-use theazo_api::{AgentId, AgentStatus, ErrorCode, ExecOpts, ExecResult, Snapshot, SnapshotId};
+use serde_json::Value;
+use theazo_api::{AgentId, AgentStatus, Snapshot, SnapshotId};
 
-use super::{Engine, limits::pause_agent, programs::DEFAULT_TIMEOUT, run::is_limit};
+use super::{Engine, execs::Wanted, limits::pause_agent, run::is_limit};
 use crate::{
     app::{
-        AgentCommand, FileCommand, RunEnd, check_room, check_session, continue_run, end_run, find_agent, find_run,
+        AgentCommand, RunEnd, check_room, check_session, continue_run, end_run, find_agent, find_run,
         find_session, run_job,
     },
-    compute::Exec,
     error::{AppError, AppResult},
     event::Event,
     random,
@@ -37,11 +35,18 @@ impl Engine {
         };
         let outcome = match command {
             AgentCommand::Boot => self.boot(tenant, &agent_id).await,
-            AgentCommand::Exec(opts) => return self.exec(job, &agent_id, opts).await,
+            AgentCommand::Exec(program) => {
+                let wanted = Wanted { program, input: false, watched: false };
+                return self.exec(job, &agent_id, wanted).await;
+            }
+            AgentCommand::StreamExec(opts) => return self.exec(job, &agent_id, Wanted::watched(opts)).await,
             AgentCommand::Pause { by } => self.pause(tenant, &agent_id, by).await,
             AgentCommand::Resume { by } => self.resume(tenant, &agent_id, by).await,
             AgentCommand::Terminate => self.terminate(tenant, &agent_id).await,
             AgentCommand::File(command) => self.file(tenant, &agent_id, command).await,
+            AgentCommand::Input { exec_id, data, close } => self.write_to_exec(&agent_id, &exec_id, data, close).await,
+            AgentCommand::Signal { exec_id, signal } => self.signal_exec(tenant, &agent_id, &exec_id, &signal).await,
+            AgentCommand::Processes => self.processes(tenant, &agent_id).await,
         };
         Done::Outcome(outcome)
     }
@@ -72,83 +77,6 @@ impl Engine {
             self.remove_sandbox(agent_id).await;
         }
         Err(error)
-    }
-
-    /// Runs a program once. What it came to and that the job is done are one transaction.
-    async fn exec(&self, job: &Job, agent_id: &AgentId, opts: ExecOpts) -> Done {
-        let started = match self.begin_exec(job, agent_id, &opts).await {
-            Ok(started) => started,
-            Err(error) => return Done::Outcome(Err(error)),
-        };
-        let outcome = match started {
-            Began::Interrupted => Err(AppError::new(
-                ErrorCode::Interrupted,
-                "the process that ran the program died; whether the program took effect is not known",
-            )),
-            Began::Now => self.exec_now(job, agent_id, opts).await,
-        };
-        let (clock, job, agent_id) = (self.app.clock.clone(), job.clone(), agent_id.clone());
-        let stored = self.app.store.write(move |tx| {
-            if !tx.is_held(&job)? {
-                // Another worker has it by now, and tells what became of it.
-                return Ok(false);
-            }
-            let agent = find_agent(tx, &job.tenant, &agent_id)?;
-            let event = Event::ExecFinished {
-                exec_id: job.id.to_string(),
-                exit_code: outcome.as_ref().ok().map(|result| result.exit_code),
-                duration_ms: outcome.as_ref().map_or(0, |result| result.duration_ms),
-                error: outcome.as_ref().err().map(|error| error.clone().into_detail()),
-            };
-            tx.append(&job.tenant, clock.now(), &agent.scope(), &event)?;
-            let outcome: JobResult =
-                outcome.and_then(|result| serde_json::to_value(result).map_err(AppError::internal));
-            Ok::<_, AppError>(tx.finish(&job, Some(&outcome))?)
-        });
-        match stored.await {
-            Ok(_) => Done::Finished,
-            Err(error) => Done::Outcome(Err(error)),
-        }
-    }
-
-    async fn begin_exec(&self, job: &Job, agent_id: &AgentId, opts: &ExecOpts) -> AppResult<Began> {
-        let (clock, tenant, id, agent_id) =
-            (self.app.clock.clone(), job.tenant.clone(), job.id.to_string(), agent_id.clone());
-        let repeatable = opts.repeatable.unwrap_or(false);
-        let language = opts.language.to_string();
-        let attempts = job.attempts;
-        self.app
-            .store
-            .write(move |tx| {
-                let agent = find_agent(tx, &tenant, &agent_id)?;
-                if attempts > 0 && !repeatable {
-                    let filter = crate::store::EventFilter {
-                        agent_id: Some(agent_id.to_string()),
-                        kinds: vec!["exec.started"],
-                        ..Default::default()
-                    };
-                    let began = tx
-                        .events(&tenant, &filter)?
-                        .iter()
-                        .any(|stored| matches!(&stored.event, Event::ExecStarted { exec_id, .. } if *exec_id == id));
-                    if began {
-                        return Ok(Began::Interrupted);
-                    }
-                }
-                let event = Event::ExecStarted { exec_id: id, language, repeatable };
-                tx.append(&tenant, clock.now(), &agent.scope(), &event)?;
-                Ok::<_, AppError>(Began::Now)
-            })
-            .await
-    }
-
-    async fn exec_now(&self, job: &Job, agent_id: &AgentId, opts: ExecOpts) -> AppResult<ExecResult> {
-        let scope = self.app.store.read(|view| find_agent(view, &job.tenant, agent_id))?.scope();
-        let sandbox = self.ensure_sandbox(&job.tenant, agent_id).await?;
-        let timeout = opts.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0);
-        let exec = Exec { language: opts.language, code: opts.code, timeout };
-        let outcome = self.exec_logged(&job.tenant, &scope, &sandbox, exec).await;
-        Ok(outcome.inspect_err(|error| self.forget_if_gone(agent_id, &sandbox, error))?)
     }
 
     async fn pause(&self, tenant: &Tenant, agent_id: &AgentId, by: PausedBy) -> AppResult<Value> {
@@ -259,39 +187,6 @@ impl Engine {
         self.remove_sandbox(agent_id).await;
         serde_json::to_value(agent.data).map_err(AppError::internal)
     }
-
-    async fn file(&self, tenant: &Tenant, agent_id: &AgentId, command: FileCommand) -> AppResult<Value> {
-        let sandbox = self.ensure_sandbox(tenant, agent_id).await?;
-        match command {
-            FileCommand::Write { path, content } => {
-                let content = BASE64_STANDARD.decode(content).map_err(AppError::internal)?;
-                let bytes = i64::try_from(content.len()).unwrap_or(i64::MAX);
-                sandbox.write_file(path.clone(), content).await?;
-                let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), agent_id.clone());
-                self.app
-                    .store
-                    .write(move |tx| {
-                        let agent = find_agent(tx, &owner, &id)?;
-                        tx.append(&owner, clock.now(), &agent.scope(), &Event::FileWritten { path, bytes })?;
-                        Ok::<_, AppError>(())
-                    })
-                    .await?;
-                Ok(Value::Null)
-            }
-            FileCommand::Read { path } => Ok(json!(BASE64_STANDARD.encode(sandbox.read_file(path).await?))),
-            FileCommand::List { dir } => {
-                serde_json::to_value(sandbox.list_files(dir).await?).map_err(AppError::internal)
-            }
-        }
-    }
-}
-
-/// How a program began.
-enum Began {
-    /// Now.
-    Now,
-    /// In a process that died.
-    Interrupted,
 }
 
 fn human_size(bytes: i64) -> String {

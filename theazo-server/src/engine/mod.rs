@@ -5,6 +5,9 @@
 
 mod answer;
 mod commands;
+mod environment;
+mod execs;
+mod files;
 mod journal;
 mod limits;
 mod outcome;
@@ -38,6 +41,7 @@ use crate::{
 pub use timers::TIMERS;
 pub use tools::Toolbox;
 
+use programs::Programs;
 use sandboxes::Sandboxes;
 
 /// What a worker needs.
@@ -48,6 +52,8 @@ pub struct Engine {
     /// Where the files of sandboxes are kept.
     directory: PathBuf,
     sandboxes: Sandboxes,
+    /// What runs in them.
+    programs: Programs,
     runs: Mutex<HashMap<String, CancellationToken>>,
     owner: String,
 }
@@ -69,6 +75,7 @@ impl Engine {
             toolbox,
             directory,
             sandboxes: Sandboxes::default(),
+            programs: Programs::default(),
             runs: Mutex::default(),
             owner,
         })

@@ -105,6 +105,9 @@ impl Engine {
                 tracing::error!(%error, "a run whose job panicked cannot be ended");
             }
         }
+        if AgentCommand::is_job(&job.kind) {
+            self.note_lost_exec(&job, &error).await;
+        }
         self.finish(&job, AgentCommand::is_job(&job.kind).then_some(Err(error))).await;
     }
 

@@ -119,8 +119,12 @@ impl Engine {
         let named = agent.secrets.as_deref();
         let environment = self.app.environment_for(tenant, &agent.data.session_id, named)?;
         self.meter_agent(tenant, agent_id).await?;
-        let directory = self.agent_directory(agent_id);
-        let spec = SandboxSpec { id: agent_id.to_string(), directory, environment };
+        let spec = SandboxSpec {
+            id: agent_id.to_string(),
+            agent: agent.data.name,
+            directory: self.agent_directory(agent_id),
+            environment,
+        };
         let created = provider.create(spec).await;
         let clock = self.app.clock.clone();
         let (owner, id) = (tenant.clone(), agent_id.clone());
@@ -198,6 +202,7 @@ impl Engine {
                 Err(error) => tracing::warn!(agent = %agent_id, %error, "a sandbox could not be ended"),
             }
         }
+        self.providers.iter().for_each(|provider| provider.forget(agent_id.as_str()));
         let directory = self.agent_directory(agent_id);
         match tokio::task::spawn_blocking(move || remove_tree(&directory)).await {
             Ok(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -220,10 +225,9 @@ mod tests {
 
     #[tokio::test]
     async fn who_finds_a_sandbox_gone_does_not_take_away_the_one_in_its_place() {
-        let provider = SimulatedProvider::new(Clock::manual(Timestamp::EPOCH));
-        let create = || {
-            provider.create(SandboxSpec { id: "agt_1".to_owned(), directory: PathBuf::new(), environment: Vec::new() })
-        };
+        let provider = SimulatedProvider::new(Clock::manual(Timestamp::EPOCH), Arc::default());
+        let spec = SandboxSpec { id: "agt_1".to_owned(), agent: "analyst".to_owned(), directory: PathBuf::new(), environment: Vec::new() };
+        let create = || provider.create(spec.clone());
         let (gone, present) = (create().await.expect("it is made"), create().await.expect("it is made"));
         let (sandboxes, agent_id) = (Sandboxes::default(), AgentId::from("agt_1"));
         assert!(sandboxes.slot(&agent_id).set(present.clone()).is_ok());

@@ -5,7 +5,6 @@ use theazo_api::{
         CreateAgent, GetAgent, GetAgentProgress, GetAgentStatus, ListAgents, ListSessionAgents, PauseAgent,
         ResumeAgent, RetryAgent, RunAgent, SendToAgent, TerminateAgent, WatchAgent,
     },
-    exec::ExecInAgent,
     runs::RunResult,
 };
 
@@ -27,7 +26,6 @@ pub fn mount(routes: &mut Routes) {
     routes.unary(|call: Call<ListAgents>| async move { call.context.list_agents(call.query) });
     routes.unary(run_agent);
     routes.events(|call: Call<WatchAgent>| async move { watch_agent(&call) });
-    routes.unary(|call: Call<ExecInAgent>| async move { call.context.exec(call.path.agent_id, call.body).await });
     routes.unary(|call: Call<GetAgentStatus>| async move { call.context.agent_status(&call.path.agent_id) });
     routes.unary(|call: Call<GetAgentProgress>| async move { call.context.agent_progress(&call.path.agent_id) });
     routes.unary(|call: Call<SendToAgent>| async move { call.context.send_input(call.path.agent_id, call.body).await });

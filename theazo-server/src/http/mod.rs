@@ -9,6 +9,7 @@ mod body;
 mod cursor;
 mod encode;
 mod error;
+mod execs;
 mod files;
 mod health;
 mod logs;
@@ -50,6 +51,7 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
     let mut routes = mount::Routes::new(Arc::new(Server { app, test }));
     sessions::mount(&mut routes);
     agents::mount(&mut routes);
+    execs::mount(&mut routes);
     files::mount(&mut routes);
     runs::mount(&mut routes);
     secrets::mount(&mut routes);

@@ -398,6 +398,9 @@ fn with_report(mut response: Response<Body>, report: &Report) -> Response<Body> 
     if let Some(value) = report.run_id.get().and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
         headers.insert("x-theazo-run-id", value);
     }
+    if let Some(value) = report.exec_id.get().and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
+        headers.insert("x-theazo-exec-id", value);
+    }
     if report.replayed.get().is_some() {
         headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use theazo_api::testing::{
-    AdvanceClock, ClockState, CreateTestAccount, GetClock, InjectFault, ListCharges, ListRecordedRequests, ScriptAgent,
-    TestAccount,
+    AdvanceClock, BreakSandbox, ClockState, CreateTestAccount, GetClock, InjectFault, ListCharges, ListRecordedRequests,
+    ScriptAgent, ScriptExecs, TestAccount,
 };
 
 use super::mount::{Call, Routes};
@@ -16,6 +16,16 @@ pub fn mount(routes: &mut Routes) {
     let state = test.clone();
     routes.unary(move |call: Call<ScriptAgent>| {
         state.script(&call.body.agent, call.body.turns);
+        async { Ok(()) }
+    });
+    let state = test.clone();
+    routes.unary(move |call: Call<ScriptExecs>| {
+        state.simulation().script(&call.body.agent, call.body.results);
+        async { Ok(()) }
+    });
+    let state = test.clone();
+    routes.unary(move |call: Call<BreakSandbox>| {
+        state.simulation().break_sandbox(call.body);
         async { Ok(()) }
     });
     routes.unary(|call: Call<AdvanceClock>| async move {

@@ -181,6 +181,21 @@ impl View<'_> {
         Ok(statement.query_row((job.id.as_str(), &job.owner, job.attempts + 1), |row| row.get(0))?)
     }
 
+    /// What a job of one tenant is about, if there is such a job.
+    pub fn job_subject(&self, tenant: &Tenant, id: &JobId) -> Result<Option<String>, StoreError> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT subject FROM jobs WHERE id = ?1 AND tenant = ?2")?
+            .query_row((id.as_str(), tenant.as_str()), |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Whether a job is still to be done, or under way.
+    pub fn is_pending(&self, id: &JobId) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND state <> 'done')";
+        Ok(self.connection.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0))?)
+    }
+
     /// When the next job of a lane is due.
     pub fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
         let sql = format!("SELECT min(due_at) FROM {}", lane.queued());

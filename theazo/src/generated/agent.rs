@@ -164,7 +164,7 @@ impl crate::Agent {
     /// let result = agent
     ///     .exec(ComputeRuntime::Python, "print(sum(range(10)))")
     ///     .timeout(Duration::from_secs(30))
-    ///     .repeatable(true)
+    ///     .environment([("CI", "1")])
     ///     .await?;
     /// println!("{}", result.stdout);
     /// # Ok(()) }
@@ -175,7 +175,14 @@ impl crate::Agent {
                 &self.transport,
                 vec![self.path_id()],
                 (),
-                api::ExecOpts { language: language.into(), code: code.into(), timeout: None, repeatable: None },
+                api::ExecOpts {
+                    language: language.into(),
+                    code: code.into(),
+                    timeout: None,
+                    environment: None,
+                    directory: None,
+                    repeatable: None,
+                },
             ),
         }
     }
@@ -194,7 +201,7 @@ impl crate::Agent {
     /// let mut events = agent
     ///     .exec_stream(ComputeRuntime::Python, "print(input())")
     ///     .timeout(Duration::from_secs(600))
-    ///     .stdin(true)
+    ///     .environment([("CI", "1")])
     ///     .await?;
     /// while let Some(event) = events.next().await {
     ///     println!("{}", event?.tag());
@@ -207,7 +214,14 @@ impl crate::Agent {
                 &self.transport,
                 vec![self.path_id()],
                 (),
-                api::ExecStreamOpts { language: language.into(), code: code.into(), timeout: None, stdin: None },
+                api::ExecStreamOpts {
+                    language: language.into(),
+                    code: code.into(),
+                    timeout: None,
+                    environment: None,
+                    directory: None,
+                    stdin: None,
+                },
             ),
         }
     }
@@ -550,6 +564,23 @@ impl ExecInAgentRequest {
         self
     }
 
+    /// Environment variables of the program, beside those of its sandbox. They are kept with the call, so they are no
+    /// place for secrets: what `session.secrets` has is in the environment anyway.
+    pub fn environment(
+        mut self,
+        environment: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
+        self.draft.body.environment =
+            Some(environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
+        self
+    }
+
+    /// The folder that it starts in, relative to `/workspace`; `/workspace` itself by default.
+    pub fn directory(mut self, directory: impl Into<String>) -> Self {
+        self.draft.body.directory = Some(directory.into());
+        self
+    }
+
     /// Whether the program may be run again if its worker dies while it runs; false by default.
     pub fn repeatable(mut self, repeatable: bool) -> Self {
         self.draft.body.repeatable = Some(repeatable);
@@ -576,6 +607,23 @@ impl StreamExecRequest {
     /// How long it may take; 120 seconds by default, an hour at most.
     pub fn timeout(mut self, timeout: impl Into<api::DurationInput>) -> Self {
         self.draft.body.timeout = Some(timeout.into());
+        self
+    }
+
+    /// Environment variables of the program, beside those of its sandbox. They are kept with the call, so they are no
+    /// place for secrets: what `session.secrets` has is in the environment anyway.
+    pub fn environment(
+        mut self,
+        environment: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>,
+    ) -> Self {
+        self.draft.body.environment =
+            Some(environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
+        self
+    }
+
+    /// The folder that it starts in, relative to `/workspace`; `/workspace` itself by default.
+    pub fn directory(mut self, directory: impl Into<String>) -> Self {
+        self.draft.body.directory = Some(directory.into());
         self
     }
 

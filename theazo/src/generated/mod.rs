@@ -166,8 +166,8 @@ pub mod requests {
     pub use super::teams::GetTeamRequest;
     #[cfg(feature = "embedded")]
     pub use super::testing::{
-        AdvanceClockRequest, CreateTestAccountRequest, GetClockRequest, InjectFaultRequest, ListChargesRequest,
-        ListRecordedRequestsRequest, ScriptAgentRequest,
+        AdvanceClockRequest, BreakSandboxRequest, CreateTestAccountRequest, GetClockRequest, InjectFaultRequest,
+        ListChargesRequest, ListRecordedRequestsRequest, ScriptAgentRequest, ScriptExecsRequest,
     };
     pub use super::tools::{
         DeleteToolRequest, GetToolRequest, ListToolsRequest, RegisterToolRequest, TestToolRequest, UpdateToolRequest,

@@ -47,6 +47,69 @@ impl crate::testing::TestPlane {
         }
     }
 
+    /// Scripts what programs do in the simulated sandboxes of an agent, program by program, whatever their code is.
+    ///
+    /// When the results are used up, programs print again that they were not run.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {
+    /// use theazo::testing::{ExecFailure, ScriptedExec};
+    ///
+    /// plane
+    ///     .script_execs(
+    ///         "analyst",
+    ///         [
+    ///             ScriptedExec {
+    ///                 stdout: Some("45\n".into()),
+    ///                 duration_ms: Some(1500),
+    ///                 ..ScriptedExec::default()
+    ///             },
+    ///             ScriptedExec {
+    ///                 stderr: Some("Traceback\n".into()),
+    ///                 exit_code: Some(1),
+    ///                 ..ScriptedExec::default()
+    ///             },
+    ///             ScriptedExec { failure: Some(ExecFailure::Lost), ..ScriptedExec::default() },
+    ///         ],
+    ///     )
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn script_execs(
+        &self,
+        agent: impl Into<String>,
+        results: impl IntoIterator<Item = api::ScriptedExec>,
+    ) -> ScriptExecsRequest {
+        ScriptExecsRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![],
+                (),
+                api::ExecScript { agent: agent.into(), results: results.into_iter().collect() },
+            ),
+        }
+    }
+
+    /// Makes the next simulated sandboxes fail: at being created, paused or resumed, or by being lost.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {
+    /// use theazo::testing::SandboxAction;
+    ///
+    /// plane.break_sandbox(SandboxAction::Create).times(2).agent("analyst").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn break_sandbox(&self, action: impl Into<api::SandboxAction>) -> BreakSandboxRequest {
+        BreakSandboxRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![],
+                (),
+                api::SandboxFault { action: action.into(), times: None, agent: None, message: None },
+            ),
+        }
+    }
+
     /// Moves the clock of the plane; everything that becomes due on the way happens.
     ///
     /// ```no_run
@@ -148,6 +211,58 @@ impl ScriptAgentRequest {
 }
 
 request_type!(ScriptAgentRequest, ());
+
+/// Scripts what programs do in the simulated sandboxes of an agent, program by program, whatever their code is.
+///
+/// Made by [`TestPlane::script_execs`](crate::testing::TestPlane::script_execs), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct ScriptExecsRequest {
+    draft: Draft<api::ScriptExecs>,
+}
+
+impl ScriptExecsRequest {
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
+    }
+}
+
+request_type!(ScriptExecsRequest, ());
+
+/// Makes the next simulated sandboxes fail: at being created, paused or resumed, or by being lost.
+///
+/// Made by [`TestPlane::break_sandbox`](crate::testing::TestPlane::break_sandbox), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct BreakSandboxRequest {
+    draft: Draft<api::BreakSandbox>,
+}
+
+impl BreakSandboxRequest {
+    /// How many times; 1 by default.
+    pub fn times(mut self, times: i64) -> Self {
+        self.draft.body.times = Some(times);
+        self
+    }
+
+    /// Only sandboxes of the agents of this name; any by default.
+    pub fn agent(mut self, agent: impl Into<String>) -> Self {
+        self.draft.body.agent = Some(agent.into());
+        self
+    }
+
+    /// What the provider says; something general by default.
+    pub fn message(mut self, message: impl Into<String>) -> Self {
+        self.draft.body.message = Some(message.into());
+        self
+    }
+
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
+    }
+}
+
+request_type!(BreakSandboxRequest, ());
 
 /// Moves the clock of the plane; everything that becomes due on the way happens.
 ///

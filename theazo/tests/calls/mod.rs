@@ -257,6 +257,8 @@ pub const PARTS: &[(&str, &[&str])] = &[
     ("GetHealth", &["Health"]),
     ("GetOpenApi", &[]),
     ("ScriptAgent", &["AgentScript"]),
+    ("ScriptExecs", &["ExecScript"]),
+    ("BreakSandbox", &["SandboxFault"]),
     ("AdvanceClock", &["ClockAdvance", "ClockState"]),
     ("GetClock", &["ClockState"]),
     ("InjectFault", &["Fault"]),
@@ -900,6 +902,8 @@ async fn agent(caller: &Caller) {
             receiver
                 .exec(given::<api::ComputeRuntime>("ExecOpts", "language"), given::<String>("ExecOpts", "code"))
                 .timeout(given::<api::DurationInput>("ExecOpts", "timeout"))
+                .environment(given::<std::collections::BTreeMap<String, String>>("ExecOpts", "environment"))
+                .directory(given::<String>("ExecOpts", "directory"))
                 .repeatable(given::<bool>("ExecOpts", "repeatable")),
         )
         .await;
@@ -919,6 +923,8 @@ async fn agent(caller: &Caller) {
                     given::<String>("ExecStreamOpts", "code"),
                 )
                 .timeout(given::<api::DurationInput>("ExecStreamOpts", "timeout"))
+                .environment(given::<std::collections::BTreeMap<String, String>>("ExecStreamOpts", "environment"))
+                .directory(given::<String>("ExecStreamOpts", "directory"))
                 .stdin(given::<bool>("ExecStreamOpts", "stdin")),
         )
         .await;

@@ -8,7 +8,10 @@ use serde_json::json;
 use theazo_api::{ComputeRuntime, ExecResult};
 
 use super::{Call, Failure, Outcome, Tool, cut, schema};
-use crate::{compute::Exec, engine::programs::DEFAULT_TIMEOUT, model::ToolSpec};
+use crate::{
+    compute::{DEFAULT_TIMEOUT, Exec},
+    model::ToolSpec,
+};
 
 /// How long a program may ask for.
 const LONGEST_TIMEOUT: u64 = 600;
@@ -68,7 +71,7 @@ pub(super) async fn run(
     }
     let timeout = timeout_seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
     let sandbox = call.sandbox().await?;
-    let exec = Exec { language, code, timeout };
+    let exec = Exec { timeout, ..Exec::new(language, code) };
     let ran = call.engine.exec_logged(call.tenant, call.scope, &sandbox, exec).await;
     let result = ran.map_err(|error| call.failed(&sandbox, error))?;
     Ok(cut(describe(&result), "print less, or write it to a file and read parts of it"))

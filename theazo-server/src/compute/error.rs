@@ -1,0 +1,68 @@
+//! Why a sandbox could not do what it was asked.
+
+use std::time::Duration;
+
+/// A sandbox could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ComputeError {
+    /// A program took too long and was killed.
+    #[error("the program did not end within {after:?}")]
+    TimedOut {
+        /// How long it had.
+        after: Duration,
+        /// What it printed.
+        stdout: String,
+        /// What it printed as errors.
+        stderr: String,
+    },
+    /// The files take more room than they may. A program that wrote them was killed.
+    #[error("{reason}")]
+    OutOfSpace {
+        /// What is full, for people.
+        reason: String,
+        /// `storageBytes`, `storageEntries` or `hostDiskBytes`.
+        limit: &'static str,
+        /// The limit.
+        value: u64,
+        /// What there is.
+        used: u64,
+        /// What the program printed.
+        stdout: String,
+        /// What the program printed as errors.
+        stderr: String,
+    },
+    /// There is no such file.
+    #[error("there is no file `{0}`")]
+    NotFound(String),
+    /// The path cannot be used.
+    #[error("`{path}` {reason}")]
+    InvalidPath {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something else of what was asked for cannot be used.
+    #[error("{field} {reason}")]
+    Invalid {
+        /// Its name.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is something in the way.
+    #[error("{0}")]
+    Conflict(String),
+    /// The provider cannot do this.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The sandbox is paused.
+    #[error("the sandbox is paused")]
+    Paused,
+    /// The sandbox is gone.
+    #[error("the sandbox is gone")]
+    Gone,
+    /// The provider failed.
+    #[error("{0}")]
+    Failed(String),
+}
