@@ -6,6 +6,7 @@ mod budgets;
 mod compute;
 mod coverage;
 mod crash;
+mod execs;
 mod faults;
 mod limits;
 mod model_providers;

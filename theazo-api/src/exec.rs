@@ -36,8 +36,8 @@ endpoints! {
     StreamExec: Post "/v1/agents/{agentId}/exec/stream" => "agent.execStream",
         path: AgentPath, body: ExecStreamOpts, response: ExecEvent,
         with {
-            positional: &["language", "code"], time: TimeClass::Stream, reply: Reply::Events, ends_with_caller: true,
-            farewell: "KillExec", ours: true,
+            positional: &["language", "code"], time: TimeClass::Stream, reply: Reply::Events,
+            last_events: &["exit", "error"], ends_with_caller: true, farewell: "KillExec", ours: true,
         };
 
     /// Writes to the standard input of a program that was started with `stdin`.
@@ -121,7 +121,11 @@ fn check_surroundings(
         let usable = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
         problems.require(usable, "environment", "has a name or value that no program can be given");
         let ours = name.starts_with("THEAZO_");
-        problems.require(!ours, "environment", "has a name that begins with `THEAZO_`; those are the control plane's own");
+        problems.require(
+            !ours,
+            "environment",
+            "has a name that begins with `THEAZO_`; those are the control plane's own",
+        );
     }
     let usable = directory.is_none_or(|path| !path.is_empty() && path.len() <= 4096 && !path.contains('\0'));
     problems.require(usable, "directory", "must be a path of 1 to 4096 bytes");

@@ -4,9 +4,7 @@ use std::convert::Infallible;
 
 use tokio::sync::mpsc;
 
-use crate::{
-    Attached, Chunk, Error, Exec, ExecOutcome, Isolation, LauncherConfig, Process, SandboxSpec, Unavailable,
-};
+use crate::{Attached, Chunk, Error, Exec, ExecOutcome, Isolation, LauncherConfig, Process, SandboxSpec, Unavailable};
 
 /// Starts sandboxes; never to be had on this system.
 pub struct Launcher(Infallible);

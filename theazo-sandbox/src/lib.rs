@@ -16,8 +16,8 @@ mod spec;
 
 pub use error::{Error, SpaceLimit, Unavailable};
 pub use spec::{
-    Attached, Chunk, Exec, ExecOutcome, Isolation, Language, LauncherConfig, Limits, Process, Runtimes,
-    SandboxSpec, Stream,
+    Attached, Chunk, Exec, ExecOutcome, Isolation, Language, LauncherConfig, Limits, Process, Runtimes, SandboxSpec,
+    Stream,
 };
 
 #[cfg(target_os = "linux")]

@@ -126,7 +126,15 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 512 << 20, cpus: 1.0, processes: 128, temporary: 64 << 20, file: 1 << 30, stored: 2 << 30, entries: 200_000 }
+        Self {
+            memory: 512 << 20,
+            cpus: 1.0,
+            processes: 128,
+            temporary: 64 << 20,
+            file: 1 << 30,
+            stored: 2 << 30,
+            entries: 200_000,
+        }
     }
 }
 

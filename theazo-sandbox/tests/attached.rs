@@ -21,12 +21,8 @@ struct Talk<'a> {
 fn talk<'a>(sandbox: &'a Sandbox, language: Language, code: &str) -> Talk<'a> {
     let ((to_output, output), (tell, started)) = (mpsc::channel(8), oneshot::channel());
     let ((input, from_input), (signals, from_signals)) = (mpsc::channel(1), mpsc::channel(1));
-    let attached = Attached {
-        output: Some(to_output),
-        started: Some(tell),
-        input: Some(from_input),
-        signals: Some(from_signals),
-    };
+    let attached =
+        Attached { output: Some(to_output), started: Some(tell), input: Some(from_input), signals: Some(from_signals) };
     let exec = Exec { input: true, label: "talk".into(), ..Exec::new(language, code) };
     let running = Box::pin(sandbox.exec_attached(exec, attached));
     Talk { running, output, started, input: Some(input), signals }
@@ -108,7 +104,8 @@ async fn a_signal_reaches_the_program_and_all_that_it_started() {
         let ended = talking.end().await;
         assert_eq!((String::from_utf8_lossy(&ended.stdout), ended.exit_code), ("ready\nchild\nparent\n".into(), 5));
 
-        let mut stubborn = talk(&sandbox, Language::Shell, "trap '' TERM; setsid sleep 928374651 & echo ready; sleep 928374651");
+        let mut stubborn =
+            talk(&sandbox, Language::Shell, "trap '' TERM; setsid sleep 928374651 & echo ready; sleep 928374651");
         assert_eq!(stubborn.printed().await, "ready\n");
         stubborn.signals.send(9).await.expect("it runs");
         assert_eq!(stubborn.end().await.exit_code, 137);
@@ -141,7 +138,11 @@ async fn processes_are_listed_with_the_program_they_belong_to() {
         shell(&sandbox, "sleep 777 &").await;
         // The shell may end before what it put in the background has become the program that it is to be.
         eventually("the program in the background", || processes_with("sleep\x00777").len() == 1).await;
-        let mut talk = talk(&sandbox, Language::Shell, "sleep 888 & while ! grep -q sleep /proc/$!/cmdline; do :; done; echo ready; cat > /dev/null; kill %1");
+        let mut talk = talk(
+            &sandbox,
+            Language::Shell,
+            "sleep 888 & while ! grep -q sleep /proc/$!/cmdline; do :; done; echo ready; cat > /dev/null; kill %1",
+        );
         assert_eq!(talk.printed().await, "ready\n");
 
         let processes = sandbox.processes().await.expect("they are listed");

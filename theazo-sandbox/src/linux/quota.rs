@@ -64,7 +64,8 @@ impl Quota {
         }
         let mut seen = self.seen();
         let seen = seen.as_mut()?;
-        let usage = Usage { stored: seen.usage.stored.saturating_add(bytes), entries: seen.usage.entries + 1, ..seen.usage };
+        let usage =
+            Usage { stored: seen.usage.stored.saturating_add(bytes), entries: seen.usage.entries + 1, ..seen.usage };
         let excess = self.compare(usage, seen.free.map(|free| free.saturating_sub(bytes)));
         if excess.is_none() {
             seen.usage = usage;

@@ -103,7 +103,8 @@ async fn program(sandbox: &Sandbox, exec: &Exec) -> Result<Program, Error> {
         return invalid("label", "is longer than 128 bytes".into());
     }
     if exec.input && exec.language == Language::Node && exec.code.len() > LONGEST_ARGUMENT {
-        let problem = format!("is longer than {LONGEST_ARGUMENT} bytes, which is the most for a Node program with input");
+        let problem =
+            format!("is longer than {LONGEST_ARGUMENT} bytes, which is the most for a Node program with input");
         return invalid("code", problem);
     }
     let read_only = match sandbox.quota.excess().await {
@@ -162,7 +163,10 @@ async fn start(sandbox: &Sandbox, program: &Program, exec: &Exec) -> Result<Star
         let mut theirs = vec![their_status, write_program(program, exec.code.as_bytes())?, their_stdout, their_stderr];
         theirs.extend(their_stdin);
         let stdin = stdin.map(sys::watch).transpose()?;
-        Ok((Started { status: sys::watch(status)?, stdin, stdout: sys::watch(stdout)?, stderr: sys::watch(stderr)? }, theirs))
+        Ok((
+            Started { status: sys::watch(status)?, stdin, stdout: sys::watch(stdout)?, stderr: sys::watch(stderr)? },
+            theirs,
+        ))
     };
     let (started, theirs) = prepare().map_err(|error| Error::io("prepare the program", error))?;
     let descriptors: Vec<_> = theirs.iter().map(AsFd::as_fd).collect();

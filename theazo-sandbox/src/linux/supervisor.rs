@@ -64,7 +64,8 @@ fn supervise(directory: &Path, descriptors: &Descriptors) -> Result<(), Failed> 
     drop(failure_writer);
     // Otherwise whoever reads the output would wait for this process, and the code would stay in memory twice.
     let null = File::open("/dev/null").map_err(at("open /dev/null"))?;
-    let held = [Some(&descriptors.stdout), Some(&descriptors.stderr), Some(&descriptors.program), descriptors.stdin.as_ref()];
+    let held =
+        [Some(&descriptors.stdout), Some(&descriptors.stderr), Some(&descriptors.program), descriptors.stdin.as_ref()];
     for descriptor in held.into_iter().flatten() {
         replace(&null, descriptor).map_err(at("close the output"))?;
     }

@@ -2,8 +2,8 @@
 
 use theazo_api::{
     AgentCreateOpts, AgentData, AgentId, AgentListFilters, AgentStatus, AgentStatusInfo, ComputeChoice, ComputeRuntime,
-    Cost, ErrorCode, ModelChoice, Page, SessionAgentListFilters, SessionId, SessionStatus,
-    Snapshot, Timestamp, time::human_duration,
+    Cost, ErrorCode, ModelChoice, Page, SessionAgentListFilters, SessionId, SessionStatus, Snapshot, Timestamp,
+    time::human_duration,
 };
 
 use super::{

@@ -2,8 +2,8 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use theazo_api::{
-    AgentId, ErrorCode, ExecEvent, ExecId, ExecInputOpts, ExecKillOpts, ExecOpts, ExecResult, ExecSignal, ExecStreamOpts,
-    FileEncoding, JobId, Page, ProcessInfo, ProcessListOpts,
+    AgentId, ErrorCode, ExecEvent, ExecId, ExecInputOpts, ExecKillOpts, ExecOpts, ExecResult, ExecSignal,
+    ExecStreamOpts, FileEncoding, JobId, Page, ProcessInfo, ProcessListOpts,
 };
 
 use super::{

@@ -2,8 +2,8 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use theazo_api::{
-    AgentId, ErrorCode, FileContent, FileDeleteOpts, FileEncoding, FileEntry, FileListOpts, FileMoveOpts, FileWriteOpts,
-    FolderMakeOpts,
+    AgentId, ErrorCode, FileContent, FileDeleteOpts, FileEncoding, FileEntry, FileListOpts, FileMoveOpts,
+    FileWriteOpts, FolderMakeOpts,
 };
 
 use super::{

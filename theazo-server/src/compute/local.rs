@@ -72,7 +72,8 @@ impl Provider for LocalProvider {
     fn capabilities(&self) -> ComputeCapabilities {
         let runtimes = &self.config.runtimes;
         let all = [ComputeRuntime::Python, ComputeRuntime::Node, ComputeRuntime::Go, ComputeRuntime::Shell];
-        let is_there = |runtime: &ComputeRuntime| language(runtime).is_ok_and(|language| runtimes.path(language).exists());
+        let is_there =
+            |runtime: &ComputeRuntime| language(runtime).is_ok_and(|language| runtimes.path(language).exists());
         ComputeCapabilities {
             languages: all.into_iter().filter(is_there).collect(),
             programs: true,
@@ -145,7 +146,11 @@ impl Sandbox for LocalSandbox {
         Box::pin(async move {
             let program = theazo_sandbox::Exec {
                 timeout: Some(exec.timeout),
-                environment: exec.environment.iter().map(|(name, value)| (name.clone(), value.expose().into())).collect(),
+                environment: exec
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.expose().into()))
+                    .collect(),
                 directory: exec.directory.unwrap_or_else(|| "/workspace".to_owned()),
                 input: exec.input,
                 label: exec.label,

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::Value;
-use theazo_api::{AgentId, ErrorCode, ErrorDetail, ExecId, ExecOpts, ExecResult, ExecSignal, ExecStreamOpts, ProcessInfo};
+use theazo_api::{
+    AgentId, ErrorCode, ErrorDetail, ExecId, ExecOpts, ExecResult, ExecSignal, ExecStreamOpts, ProcessInfo,
+};
 
 use super::{
     Engine,

@@ -209,7 +209,9 @@ fn whole_characters(bytes: &[u8]) -> usize {
     let tail = bytes.len().saturating_sub(3);
     let begun = bytes[tail..].iter().rposition(|byte| *byte >= 0xc0).map(|place| tail + place);
     match begun {
-        Some(place) if matches!(std::str::from_utf8(&bytes[place..]), Err(error) if error.error_len().is_none()) => place,
+        Some(place) if matches!(std::str::from_utf8(&bytes[place..]), Err(error) if error.error_len().is_none()) => {
+            place
+        }
         _ => bytes.len(),
     }
 }
@@ -228,7 +230,10 @@ mod tests {
 
     #[test]
     fn what_is_watched_comes_at_once_but_in_whole_characters() {
-        assert_eq!(texts(true, &[b"name? ", b"caf\xc3", b"\xa9 \xf0\x9f\x98", b"\x80\xff"]), ["name? ", "caf", "é ", "😀\u{fffd}"]);
+        assert_eq!(
+            texts(true, &[b"name? ", b"caf\xc3", b"\xa9 \xf0\x9f\x98", b"\x80\xff"]),
+            ["name? ", "caf", "é ", "😀\u{fffd}"]
+        );
         assert_eq!(texts(true, &[b"\xe2\x82"]), ["\u{fffd}"]);
     }
 

@@ -17,9 +17,8 @@ pub fn mount(routes: &mut Routes) {
     routes.unary(|call: Call<KillExec>| async move {
         call.context.kill_exec(call.path.agent_id, call.path.exec_id, call.body).await
     });
-    routes.unary(
-        |call: Call<ListProcesses>| async move { call.context.processes(call.path.agent_id, call.query).await },
-    );
+    routes
+        .unary(|call: Call<ListProcesses>| async move { call.context.processes(call.path.agent_id, call.query).await });
 }
 
 async fn stream_exec(call: Call<StreamExec>) -> AppResult<EventSource> {

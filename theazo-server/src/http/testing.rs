@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use theazo_api::testing::{
-    AdvanceClock, BreakSandbox, ClockState, CreateTestAccount, GetClock, InjectFault, ListCharges, ListRecordedRequests,
-    ScriptAgent, ScriptExecs, TestAccount,
+    AdvanceClock, BreakSandbox, ClockState, CreateTestAccount, GetClock, InjectFault, ListCharges,
+    ListRecordedRequests, ScriptAgent, ScriptExecs, TestAccount,
 };
 
 use super::mount::{Call, Routes};

@@ -24,8 +24,7 @@ pub fn rename(roots: &Roots, source: &str, target: &str, overwrite: bool) -> Res
         from.open(from_directory, directory).map_err(|error| from.failed("open the directory of", error))?;
     // Looked for first, so that a source that is not there makes no directories.
     stat(from_directory.as_fd(), from_name.as_ref()).map_err(|error| from.failed("find", error))?;
-    let to_directory =
-        to.make_directories(to_directory).map_err(|error| to.failed("make the directory of", error))?;
+    let to_directory = to.make_directories(to_directory).map_err(|error| to.failed("make the directory of", error))?;
     let flags = if overwrite { RenameFlags::empty() } else { RenameFlags::NOREPLACE };
     match rustix::fs::renameat_with(&from_directory, from_name, &to_directory, to_name, flags) {
         Ok(()) => {}

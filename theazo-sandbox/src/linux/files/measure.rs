@@ -50,7 +50,8 @@ impl Walk {
             // What is gone by now is not counted.
             let Ok(directory) = open(&above, &path) else { continue };
             let directory = Rc::new(directory);
-            let (above, path) = if path.as_os_str().len() > LONG { (Rc::clone(&directory), PathBuf::new()) } else { (above, path) };
+            let (above, path) =
+                if path.as_os_str().len() > LONG { (Rc::clone(&directory), PathBuf::new()) } else { (above, path) };
             for name in names(&directory, usize::MAX).unwrap_or_default() {
                 let Ok(found) = stat(directory.as_fd(), &name) else { continue };
                 if self.count(&found) == FileType::Directory {
@@ -82,7 +83,8 @@ fn open(above: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
     match openat2(above, path, flags, Mode::empty(), resolve) {
         Err(Errno::ACCESS) => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let parent = openat2(above, parent.unwrap_or(Path::new(".")), OFlags::PATH | flags, Mode::empty(), resolve)?;
+            let parent =
+                openat2(above, parent.unwrap_or(Path::new(".")), OFlags::PATH | flags, Mode::empty(), resolve)?;
             open_to_change(parent.as_fd(), Path::new(path.file_name().ok_or(Errno::ACCESS)?))
         }
         opened => opened,

@@ -48,12 +48,7 @@ impl Provider for SimulatedProvider {
 
     fn capabilities(&self) -> ComputeCapabilities {
         ComputeCapabilities {
-            languages: vec![
-                ComputeRuntime::Python,
-                ComputeRuntime::Node,
-                ComputeRuntime::Go,
-                ComputeRuntime::Shell,
-            ],
+            languages: vec![ComputeRuntime::Python, ComputeRuntime::Node, ComputeRuntime::Go, ComputeRuntime::Shell],
             input: true,
             processes: true,
             pause: true,
@@ -132,7 +127,9 @@ impl SimulatedSandbox {
     async fn run(&self, exec: Exec, attached: Attached) -> Result<ExecResult, ComputeError> {
         self.check_running()?;
         if let Some(directory) = &exec.directory {
-            self.tree()?.check_folder(directory).map_err(|reason| ComputeError::Invalid { field: "directory", reason })?;
+            self.tree()?
+                .check_folder(directory)
+                .map_err(|reason| ComputeError::Invalid { field: "directory", reason })?;
         }
         let Attached { output, started, input, signals } = attached;
         if let Some(started) = started {
@@ -145,7 +142,10 @@ impl SimulatedSandbox {
             ..ScriptedExec::default()
         });
         let mut state = self.state.subscribe();
-        let lasts = program.duration_ms.and_then(|millis| u64::try_from(millis).ok()).map_or(Duration::ZERO, Duration::from_millis);
+        let lasts = program
+            .duration_ms
+            .and_then(|millis| u64::try_from(millis).ok())
+            .map_or(Duration::ZERO, Duration::from_millis);
         let begun = self.clock.now();
         let outcome = tokio::select! {
             biased;
@@ -208,7 +208,9 @@ impl SimulatedSandbox {
             Some(ExecFailure::Memory) => Ok(137),
             Some(_) => {
                 let message = program.message.take();
-                Err(Ended::Failed(ComputeError::Failed(message.unwrap_or_else(|| "a test made this program fail".to_owned()))))
+                Err(Ended::Failed(ComputeError::Failed(
+                    message.unwrap_or_else(|| "a test made this program fail".to_owned()),
+                )))
             }
             None => Ok(program.exit_code.unwrap_or(0)),
         }
