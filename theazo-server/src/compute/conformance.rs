@@ -176,11 +176,8 @@ async fn real_programs_do_what_they_say(sandbox: &dyn Sandbox) {
 
     let endless = Exec { timeout: Duration::from_millis(300), ..shell("echo begun; sleep 1000") };
     let ended = sandbox.exec(endless, Attached::default()).await;
-    let late = ComputeError::TimedOut {
-        after: Duration::from_millis(300),
-        stdout: "begun\n".into(),
-        stderr: String::new(),
-    };
+    let late =
+        ComputeError::TimedOut { after: Duration::from_millis(300), stdout: "begun\n".into(), stderr: String::new() };
     assert_eq!(ended, Err(late));
 
     let flood = sandbox.exec(shell("head -c 3000000 /dev/zero; exit 4"), Attached::default()).await.expect("it runs");

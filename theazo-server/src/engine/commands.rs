@@ -6,8 +6,8 @@ use theazo_api::{AgentId, AgentStatus, Snapshot, SnapshotId};
 use super::{Engine, execs::Wanted, limits::pause_agent, run::is_limit};
 use crate::{
     app::{
-        AgentCommand, RunEnd, check_room, check_session, continue_run, end_run, find_agent, find_run,
-        find_session, run_job,
+        AgentCommand, RunEnd, check_room, check_session, continue_run, end_run, find_agent, find_run, find_session,
+        run_job,
     },
     error::{AppError, AppResult},
     event::Event,

@@ -226,7 +226,12 @@ mod tests {
     #[tokio::test]
     async fn who_finds_a_sandbox_gone_does_not_take_away_the_one_in_its_place() {
         let provider = SimulatedProvider::new(Clock::manual(Timestamp::EPOCH), Arc::default());
-        let spec = SandboxSpec { id: "agt_1".to_owned(), agent: "analyst".to_owned(), directory: PathBuf::new(), environment: Vec::new() };
+        let spec = SandboxSpec {
+            id: "agt_1".to_owned(),
+            agent: "analyst".to_owned(),
+            directory: PathBuf::new(),
+            environment: Vec::new(),
+        };
         let create = || provider.create(spec.clone());
         let (gone, present) = (create().await.expect("it is made"), create().await.expect("it is made"));
         let (sandboxes, agent_id) = (Sandboxes::default(), AgentId::from("agt_1"));
