@@ -226,24 +226,25 @@ impl Engine {
 
     /// The ways to a program, which may still wait for its turn; none if it has ended.
     async fn channels(&self, agent_id: &AgentId, exec_id: &ExecId) -> AppResult<Option<Channels>> {
+        let begun = tokio::time::timeout(INPUT_TIMEOUT, self.channels_once_begun(exec_id)).await;
+        let channels = begun.unwrap_or_else(|_| {
+            Err(AppError::conflict(format!("the program `{exec_id}` waits for its turn and has not begun yet")))
+        })?;
+        Ok(channels.filter(|channels| channels.agent_id == *agent_id))
+    }
+
+    async fn channels_once_begun(&self, exec_id: &ExecId) -> AppResult<Option<Channels>> {
+        let job_id = job_id_of(exec_id);
         let mut commits = self.app.store.commits();
-        let until = tokio::time::Instant::now() + INPUT_TIMEOUT;
         loop {
             commits.mark_unchanged();
             if let Some(channels) = self.programs.get(exec_id) {
-                return Ok((channels.agent_id == *agent_id).then_some(channels));
+                return Ok(Some(channels));
             }
-            let job_id = job_id_of(exec_id);
             if !self.app.store.read(|view| Ok::<_, AppError>(view.is_pending(&job_id)?))? {
                 return Ok(None);
             }
-            match tokio::time::timeout_at(until, commits.changed()).await {
-                Ok(changed) => changed.map_err(|_| AppError::internal("the store was closed"))?,
-                Err(_) => {
-                    let message = format!("the program `{exec_id}` waits for its turn and has not begun yet");
-                    return Err(AppError::conflict(message));
-                }
-            }
+            commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?;
         }
     }
 }
