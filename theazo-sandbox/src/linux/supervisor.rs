@@ -163,7 +163,7 @@ fn try_become_program(
         Language::Python => vec![interpreter.clone(), c"-u".into(), code],
         Language::Node if descriptors.stdin.is_none() => vec![interpreter.clone(), c"-".into()],
         // The only other way to give it a program whose imports start there; such a program must fit into one argument.
-        Language::Node => vec![interpreter.clone(), text(&[b"--eval=", &*fs::read(&path)?].concat())?],
+        Language::Node => vec![interpreter.clone(), text(&[b"--eval=", &*fs::read(path)?].concat())?],
         Language::Go => vec![interpreter.clone(), c"run".into(), code],
         Language::Shell => vec![interpreter.clone(), code],
     };
