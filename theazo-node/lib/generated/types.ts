@@ -6760,7 +6760,7 @@ export interface ComputeCapabilities {
 
 /** What the model of an agent answers. */
 export interface AgentScript {
-  /** The name of the agent. */
+  /** The name of the agent; `*` for every agent whose own script has nothing to say. */
   agent: string;
   /** Its answers, in order. */
   turns: ScriptedTurn[];
@@ -6770,14 +6770,26 @@ export interface AgentScript {
 export interface ScriptedTurn {
   /** The text; empty by default. */
   text?: string | undefined;
-  /** The tools that it calls; none by default. */
+  /** The tools that it calls, all at once; none by default. */
   toolCalls?: ScriptedToolCall[] | undefined;
-  /** Makes the model fail with this message instead. */
+  /** Makes the model fail with this message; after the text, if there is one, as a connection that is cut. */
   error?: string | undefined;
   /** Tokens that the call is charged for; counted from the text by default. */
   inputTokens?: number | undefined;
   /** Tokens that the call is charged for; counted from the text by default. */
   outputTokens?: number | undefined;
+  /** How the model fails; in a way that is not tried again by default. */
+  errorKind?: ModelFailureKind | undefined;
+  /** Seconds that the provider of a model that fails asks to wait; it asks for nothing by default. */
+  retryAfter?: number | undefined;
+  /** Answers only a conversation that contains this text; any by default. */
+  when?: string | undefined;
+  /** How often the turn answers; once by default. */
+  times?: number | undefined;
+  /** How long the model takes before it answers, on the clock of the plane; no time by default. */
+  delay?: DurationInput | undefined;
+  /** The part of the tokens that go in which the provider had in its cache; none by default. */
+  cachedTokens?: number | undefined;
 }
 
 /** One call of a tool by a scripted model. */
@@ -6787,6 +6799,37 @@ export interface ScriptedToolCall {
   /** What it is given. */
   input?: Record<string, unknown> | undefined;
 }
+
+/**
+ * How a model fails. One of these; a later version may know more:
+ *
+ * - `overloaded`: The provider has too much to do. The model is asked again after a pause.
+ * - `rate_limited`: The key was used too often. The model is asked again after a pause.
+ * - `unavailable`: The provider failed inside. The model is asked again after a pause.
+ * - `connection_cut`: The connection ended before the answer did. The model is asked again after a pause.
+ * - `unreadable`: The answer is not what the protocol allows. The model is asked again after a pause.
+ * - `context_too_long`: The conversation is longer than the model can read.
+ * - `answer_too_long`: The answer was cut in the middle of a tool call, because it was as long as it may be.
+ * - `invalid_key`: The provider does not know the key, or the key may not do this.
+ * - `out_of_credit`: The account at the provider is used up.
+ * - `unknown_model`: The provider does not have the model.
+ * - `content_refused`: The provider or the model refuses what it was asked.
+ * - `rejected`: The provider takes no such request.
+ */
+export type ModelFailureKind =
+  | "overloaded"
+  | "rate_limited"
+  | "unavailable"
+  | "connection_cut"
+  | "unreadable"
+  | "context_too_long"
+  | "answer_too_long"
+  | "invalid_key"
+  | "out_of_credit"
+  | "unknown_model"
+  | "content_refused"
+  | "rejected"
+  | (string & {});
 
 /** What programs do in the simulated sandboxes of an agent. */
 export interface ExecScript {

@@ -83,6 +83,7 @@ from theazo.types import (
     BudgetAlertActionValue,
     ApiKeyEnvironmentValue,
     BridgeSpanStatusValue,
+    ModelFailureKindValue,
     ExecFailureValue,
     SandboxActionValue,
     FaultKindValue,
@@ -4794,22 +4795,54 @@ class ScriptedTurn:
         error: str | None = None,
         input_tokens: int | None = None,
         output_tokens: int | None = None,
+        error_kind: ModelFailureKindValue | None = None,
+        retry_after: int | None = None,
+        when: str | None = None,
+        times: int | None = None,
+        delay: Duration | None = None,
+        cached_tokens: int | None = None,
     ) -> ScriptedTurn: ...
     @property
     def text(self) -> str | None:
         """The text; empty by default."""
     @property
     def tool_calls(self) -> list[ScriptedToolCall] | None:
-        """The tools that it calls; none by default."""
+        """The tools that it calls, all at once; none by default."""
     @property
     def error(self) -> str | None:
-        """Makes the model fail with this message instead."""
+        """Makes the model fail with this message; after the text, if there is one, as a
+        connection that is cut.
+        """
     @property
     def input_tokens(self) -> int | None:
         """Tokens that the call is charged for; counted from the text by default."""
     @property
     def output_tokens(self) -> int | None:
         """Tokens that the call is charged for; counted from the text by default."""
+    @property
+    def error_kind(self) -> ModelFailureKindValue | None:
+        """How the model fails; in a way that is not tried again by default."""
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds that the provider of a model that fails asks to wait; it asks for nothing by
+        default.
+        """
+    @property
+    def when(self) -> str | None:
+        """Answers only a conversation that contains this text; any by default."""
+    @property
+    def times(self) -> int | None:
+        """How often the turn answers; once by default."""
+    @property
+    def delay(self) -> timedelta | None:
+        """How long the model takes before it answers, on the clock of the plane; no time by
+        default.
+        """
+    @property
+    def cached_tokens(self) -> int | None:
+        """The part of the tokens that go in which the provider had in its cache; none by
+        default.
+        """
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
     @staticmethod

@@ -594,6 +594,8 @@ __all__ = [
     "ModelChoiceInput",
     "ModelCost",
     "ModelEstimate",
+    "ModelFailureKind",
+    "ModelFailureKindValue",
     "ModelProviderConfig",
     "ModelProviderConfigDict",
     "ModelUsage",
@@ -1563,6 +1565,24 @@ BridgeSpanStatusValue = Union[
     Literal[
         "completed",
         "failed",
+    ],
+    str,
+]
+
+ModelFailureKindValue = Union[
+    Literal[
+        "overloaded",
+        "rate_limited",
+        "unavailable",
+        "connection_cut",
+        "unreadable",
+        "context_too_long",
+        "answer_too_long",
+        "invalid_key",
+        "out_of_credit",
+        "unknown_model",
+        "content_refused",
+        "rejected",
     ],
     str,
 ]
@@ -2865,6 +2885,38 @@ class BridgeSpanStatus:
     """With an error."""
 
 
+class ModelFailureKind:
+    """How a model fails.
+
+    The texts that this version knows as `ModelFailureKindValue`. A newer server may answer others.
+    """
+
+    OVERLOADED: Final = "overloaded"
+    """The provider has too much to do. The model is asked again after a pause."""
+    RATE_LIMITED: Final = "rate_limited"
+    """The key was used too often. The model is asked again after a pause."""
+    UNAVAILABLE: Final = "unavailable"
+    """The provider failed inside. The model is asked again after a pause."""
+    CONNECTION_CUT: Final = "connection_cut"
+    """The connection ended before the answer did. The model is asked again after a pause."""
+    UNREADABLE: Final = "unreadable"
+    """The answer is not what the protocol allows. The model is asked again after a pause."""
+    CONTEXT_TOO_LONG: Final = "context_too_long"
+    """The conversation is longer than the model can read."""
+    ANSWER_TOO_LONG: Final = "answer_too_long"
+    """The answer was cut in the middle of a tool call, because it was as long as it may be."""
+    INVALID_KEY: Final = "invalid_key"
+    """The provider does not know the key, or the key may not do this."""
+    OUT_OF_CREDIT: Final = "out_of_credit"
+    """The account at the provider is used up."""
+    UNKNOWN_MODEL: Final = "unknown_model"
+    """The provider does not have the model."""
+    CONTENT_REFUSED: Final = "content_refused"
+    """The provider or the model refuses what it was asked."""
+    REJECTED: Final = "rejected"
+    """The provider takes no such request."""
+
+
 class ExecFailure:
     """How a program fails in a simulated sandbox.
 
@@ -3305,6 +3357,12 @@ class ScriptedTurnDict(TypedDict, total=False):
     error: str | None
     input_tokens: int | None
     output_tokens: int | None
+    error_kind: ModelFailureKindValue | None
+    retry_after: int | None
+    when: str | None
+    times: int | None
+    delay: Duration | None
+    cached_tokens: int | None
 
 
 class _ScriptedToolCallRequired(TypedDict):

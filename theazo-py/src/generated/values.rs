@@ -400,6 +400,7 @@ text!(
     ApiKeyId,
     WebhookId,
     BridgeSpanStatus,
+    ModelFailureKind,
     ExecFailure,
     SandboxAction,
     FaultKind,
@@ -12190,7 +12191,7 @@ pub struct ScriptedTurn(pub api::ScriptedTurn);
 #[pymethods]
 impl ScriptedTurn {
     #[new]
-    #[pyo3(signature = (**fields), text_signature = "(*, text=None, tool_calls=None, error=None, input_tokens=None, output_tokens=None)")]
+    #[pyo3(signature = (**fields), text_signature = "(*, text=None, tool_calls=None, error=None, input_tokens=None, output_tokens=None, error_kind=None, retry_after=None, when=None, times=None, delay=None, cached_tokens=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         construct(py, &shapes::SCRIPTED_TURN, fields).map(Self)
     }
@@ -12201,13 +12202,13 @@ impl ScriptedTurn {
         self.0.text.to_python(py)
     }
 
-    /// The tools that it calls; none by default.
+    /// The tools that it calls, all at once; none by default.
     #[getter]
     fn tool_calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.tool_calls.to_python(py)
     }
 
-    /// Makes the model fail with this message instead.
+    /// Makes the model fail with this message; after the text, if there is one, as a connection that is cut.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.error.to_python(py)
@@ -12223,6 +12224,42 @@ impl ScriptedTurn {
     #[getter]
     fn output_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.output_tokens.to_python(py)
+    }
+
+    /// How the model fails; in a way that is not tried again by default.
+    #[getter]
+    fn error_kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.error_kind.to_python(py)
+    }
+
+    /// Seconds that the provider of a model that fails asks to wait; it asks for nothing by default.
+    #[getter]
+    fn retry_after<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.retry_after.to_python(py)
+    }
+
+    /// Answers only a conversation that contains this text; any by default.
+    #[getter]
+    fn when<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.when.to_python(py)
+    }
+
+    /// How often the turn answers; once by default.
+    #[getter]
+    fn times<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.times.to_python(py)
+    }
+
+    /// How long the model takes before it answers, on the clock of the plane; no time by default.
+    #[getter]
+    fn delay<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.delay.to_python(py)
+    }
+
+    /// The part of the tokens that go in which the provider had in its cache; none by default.
+    #[getter]
+    fn cached_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.cached_tokens.to_python(py)
     }
 
     /// The value as a dict, with the names of the wire.
@@ -12255,6 +12292,12 @@ impl ScriptedTurn {
                 ("error", self.error(py)?),
                 ("input_tokens", self.input_tokens(py)?),
                 ("output_tokens", self.output_tokens(py)?),
+                ("error_kind", self.error_kind(py)?),
+                ("retry_after", self.retry_after(py)?),
+                ("when", self.when(py)?),
+                ("times", self.times(py)?),
+                ("delay", self.delay(py)?),
+                ("cached_tokens", self.cached_tokens(py)?),
             ],
         )
     }
