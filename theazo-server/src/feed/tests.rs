@@ -25,7 +25,7 @@ async fn print(feed: &Feed, owner: &Tenant, count: usize, bytes: usize) {
     let text = "x".repeat(bytes);
     let printed = feed.shared.store.write(move |tx| {
         for _ in 0..count {
-            let event = Event::Output { stream: "stdout".to_owned(), text: text.clone() };
+            let event = Event::Output { stream: "stdout".to_owned(), text: text.clone(), exec_id: None };
             tx.append(&owner, Timestamp::from_millis(0), &EventScope::default(), &event)?;
         }
         Ok::<_, StoreError>(())
