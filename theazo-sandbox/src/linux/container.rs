@@ -223,7 +223,8 @@ fn mount_own(plan: &Plan) -> Result<(), String> {
         let path = Path::new("proc").join(name);
         step(&format!("hide /proc/{name}"), || match fs::metadata(&path) {
             Ok(found) if found.is_dir() => {
-                Ok(mount("tmpfs", &path, "tmpfs", MountFlags::RDONLY, Some(c"size=0,mode=0"))?)
+                let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+                Ok(mount("tmpfs", &path, "tmpfs", flags, Some(c"size=0,mode=0"))?)
             }
             Ok(_) => Ok(rustix::mount::mount_bind("dev/null", &path)?),
             Err(_) => Ok(()),
