@@ -5,9 +5,8 @@ mod common;
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{World, python, text, world, world_without_root};
+use common::{World, eventually, python, text, world, world_without_root};
 use theazo_sandbox::Sandbox;
 use theazo_sandbox::files::{DEFAULT_LIMIT, list, read, write};
 
@@ -286,11 +285,8 @@ while not os.path.exists('stop'):
     if libc.renameat2(-100, b'folder', -100, b'link', 2): raise OSError('not exchanged')"
     );
 
-    let done = AtomicBool::new(false);
     let using = async {
-        while read(&roots, "ready", 1).is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        eventually("the start of the program", || read(&roots, "ready", 1).is_ok()).await;
         let mut seen = 0;
         for _ in 0..3000 {
             if let Ok(content) = read(&roots, "folder/file", DEFAULT_LIMIT) {
@@ -302,7 +298,6 @@ while not os.path.exists('stop'):
             tokio::task::yield_now().await;
         }
         write(&roots, "stop", b"", 1).expect("it is written");
-        done.store(true, Ordering::Relaxed);
         seen
     };
     let (outcome, seen) = tokio::join!(python(&sandbox, &code), using);
