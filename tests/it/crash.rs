@@ -45,7 +45,7 @@ async fn a_run_survives_a_kill_in_its_middle() {
             _ => None,
         })
         .collect();
-    assert!(text.starts_with("I will look at the task with a program in the sandbox. "), "{text}");
+    assert!(text.starts_with("My plan: first a program in the sandbox looks at the task, "), "{text}");
     assert!(text.ends_with(&result.output), "no piece of text was lost or shown twice: {text}");
     assert_eq!(session.runs().list().await.expect("they are listed").data.len(), 1);
     let usage = session.usage().await.expect("it is reported");

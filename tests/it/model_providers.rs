@@ -13,7 +13,10 @@ use axum::{
     routing::post,
 };
 use serde_json::{Value, json};
-use theazo::{Config, Session, Theazo, Transport};
+use theazo::{
+    Config, Session, Theazo, Transport,
+    types::{AgentModelConfig, ModelProviderConfig, ProviderConfig},
+};
 use theazo_server::{ControlPlane, ModelKeys, PlaneConfig};
 
 /// A provider that gives each request the next answer, and remembers what it was asked.
@@ -195,4 +198,111 @@ async fn an_answer_is_no_longer_than_the_budget_has_room_for() {
     assert_eq!(result.expect("a shorter answer is enough").output, "Yes.");
     let longest = openai.seen()[0].1["max_tokens"].as_i64().expect("it is a number");
     assert!((1_024..4_500).contains(&longest), "{longest}");
+}
+
+/// What a provider says that answers yes, of 1000 tokens in and 10 out.
+fn yes() -> (u16, String) {
+    let delta = json!({ "choices": [{ "index": 0, "delta": { "content": "Yes." }, "finish_reason": "stop" }] });
+    completions(&[delta, json!({ "choices": [], "usage": { "prompt_tokens": 1_000, "completion_tokens": 10 } })])
+}
+
+async fn plane_that_reaches_this_machine() -> (ControlPlane, Theazo) {
+    let config = PlaneConfig { allow_private_targets: true, ..PlaneConfig::default() }.default_provider("simulated");
+    let plane = ControlPlane::start(config).await.expect("it starts");
+    let config = Config::with_api_key(plane.live_key().expect("the plane is new"));
+    let theazo = Theazo::over(Transport::to_plane(&plane, config).expect("the key is good"));
+    (plane, theazo)
+}
+
+#[tokio::test]
+async fn a_customers_own_gateway_is_asked_with_the_customers_key_and_costs_nothing_here() {
+    let gateway = Provider::start("/v1/chat/completions", &[yes(), yes(), yes()]).await;
+    let base_url = format!("{}/v1", gateway.url);
+    let (_plane, theazo) = plane_that_reaches_this_machine().await;
+    theazo.secrets().set([("gateway_key", "sk-customer")]).await.expect("it is kept");
+    let config = ProviderConfig { base_url: Some(base_url.clone()), ..ProviderConfig::default() };
+    let session = theazo.sessions().for_user("ada").await.expect("it is made");
+    let own = AgentModelConfig {
+        base_url: Some(base_url),
+        credential_ref: Some("gateway_key".to_owned()),
+        name: Some("meta/llama-of-the-house".to_owned()),
+        ..AgentModelConfig::default()
+    };
+
+    // As the agent says, then as the account says, for a model of the gateway and for one of another provider.
+    let agent = session.agents().create().model(own).await.expect("it is made");
+    agent.run("say yes").await.expect("it runs");
+    theazo.providers().set("openai").credential_ref("gateway_key").config(config).await.expect("it is set");
+    session.run("writer", "say yes").model("openai/house-model").await.expect("it runs");
+    session.run("writer", "say yes").model("anthropic/claude-sonnet").await.expect("it runs");
+
+    let seen = gateway.seen();
+    let asked: Vec<_> = seen
+        .iter()
+        .map(|(headers, body)| (headers["authorization"].to_str().unwrap_or_default(), body["model"].clone()))
+        .collect();
+    let key = "Bearer sk-customer";
+    let models = ["meta/llama-of-the-house", "house-model", "anthropic/claude-sonnet"];
+    assert_eq!(asked, models.map(|model| (key, json!(model))));
+    assert_eq!(agent.data().model, "meta/llama-of-the-house");
+    let usage = session.usage().await.expect("it is reported");
+    assert_eq!((usage.model_calls, usage.model_cost.to_micro_cents()), (3, 0));
+}
+
+#[tokio::test]
+async fn the_models_that_a_session_brings_are_asked_without_being_named() {
+    let delta = json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": "Yes." } });
+    let answer = messages(&[
+        json!({ "type": "message_start", "message": { "usage": { "input_tokens": 9, "output_tokens": 1 } } }),
+        json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
+        delta,
+        json!({ "type": "content_block_stop", "index": 0 }),
+        json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" }, "usage": { "output_tokens": 2 } }),
+        json!({ "type": "message_stop" }),
+    ]);
+    let anthropic = Provider::start("/v1/messages", &[answer]).await;
+    let (plane, _) = plane_that_reaches_this_machine().await;
+    let own = ModelProviderConfig { base_url: Some(anthropic.url.clone()), ..ModelProviderConfig::new("anthropic") };
+    let config = Config::with_api_key(plane.live_key().expect("the plane is new"));
+    let config = config.models(own.credential("apiKey", "sk-ant-customer"));
+    let theazo = Theazo::over(Transport::to_plane(&plane, config).expect("the key is good"));
+    let session = theazo.sessions().for_user("ada").await.expect("it is made");
+
+    let result = session.run("writer", "say yes").model("claude-haiku").await.expect("it runs");
+
+    assert_eq!(result.output, "Yes.");
+    let (headers, asked) = anthropic.seen()[0].clone();
+    assert_eq!(
+        (headers["x-api-key"].to_str().ok(), &asked["model"]),
+        (Some("sk-ant-customer"), &json!("claude-haiku-4-5"))
+    );
+    assert_eq!(session.usage().await.expect("it is reported").model_cost.to_micro_cents(), 0);
+}
+
+#[tokio::test]
+async fn a_customers_address_inside_the_operators_network_is_not_called() {
+    let inside = Provider::start("/v1/chat/completions", &[yes()]).await;
+    let (_plane, session) = plane_with(ModelKeys::default()).await;
+    let own = |base_url: Option<String>, provider: Option<&str>, name: Option<&str>| AgentModelConfig {
+        base_url,
+        provider: provider.map(str::to_owned),
+        name: name.map(str::to_owned),
+        ..AgentModelConfig::default()
+    };
+
+    let agent = session.agents().create().model(own(Some(format!("{}/v1", inside.url)), None, Some("m"))).await;
+    let error = agent.expect("it is made").run("say yes").await.expect_err("it is not called");
+    let refused = async |model: AgentModelConfig| {
+        let error = session.agents().create().model(model).await.expect_err("it cannot be asked");
+        error.details()["fields"][0]["field"].as_str().unwrap_or_default().to_owned()
+    };
+
+    assert_eq!(error.details()["reason"], "rejected");
+    assert_eq!(inside.seen().len(), 0);
+    assert_eq!(refused(own(Some("https://gateway.example.com".to_owned()), None, None)).await, "model.name");
+    assert_eq!(refused(own(None, Some("nobody"), None)).await, "model.name");
+    let unknown_key =
+        AgentModelConfig { credential_ref: Some("nothing".to_owned()), ..own(None, Some("openai"), None) };
+    assert_eq!(refused(unknown_key).await, "model.credentialRef");
+    assert_eq!(refused(own(None, Some("ollama"), Some("llama"))).await, "model");
 }

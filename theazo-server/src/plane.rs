@@ -117,10 +117,12 @@ impl ControlPlane {
         }
         let scripted = Arc::new(ScriptedModel::new(clock.clone()));
         let offline: Arc<dyn Model> = Arc::new(OfflineModel { pace: config.offline_pace });
+        let outbound = OutboundClient::new(Guard::new(AddressRules { allow_private: config.allow_private_targets }));
         let plays_all = config.test.is_some().then(|| scripted.clone() as Arc<dyn Model>);
         let rates = config.rates;
         let table = Table::load(config.model_table.as_deref(), rates.model_markup_percent)?;
-        let models = Models::new(table, config.model_keys, config.default_model, offline, plays_all).await?;
+        let models =
+            Models::new(table, config.model_keys, config.default_model, offline, plays_all, outbound.clone()).await?;
         let (credits, started_at) = (config.credits, clock.now());
         store.write(move |tx| begin_with_credits(tx, credits, started_at)).await?;
         let keys = FirstKeys::ensure(&store, clock.now()).await?;
@@ -138,8 +140,7 @@ impl ControlPlane {
             payments: config.stripe.map(Stripe::new),
         });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted, simulation)));
-        let rules = AddressRules { allow_private: config.allow_private_targets };
-        let toolbox = Toolbox::new(OutboundClient::new(Guard::new(rules)));
+        let toolbox = Toolbox::new(outbound);
         let worker = Engine::new(app.clone(), providers, toolbox, directory.join("agents")).start().await?;
         let router = http::router(app.clone(), test);
         Ok(Self { app, router, worker, keys, temporary, _following: following })

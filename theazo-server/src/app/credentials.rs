@@ -29,7 +29,6 @@ pub struct Credentials {
 
 impl Credentials {
     /// The one key that most providers want.
-    #[expect(dead_code, reason = "the adapters of model and compute providers ask for it")]
     pub fn api_key(&self) -> Option<&Secret> {
         self.values.get("apiKey")
     }
@@ -58,7 +57,6 @@ impl App {
 
     /// The customer's own credentials for a provider: those that were sealed into the session, or else the account's. None
     /// if the customer brings none, and then the provider is the plane's own and costs money.
-    #[expect(dead_code, reason = "the adapters of model and compute providers ask for it")]
     pub fn credentials_for(
         &self,
         tenant: &Tenant,
@@ -82,7 +80,6 @@ impl App {
     }
 
     /// The account's secret that a `credentialRef` names, for a provider that needs it.
-    #[expect(dead_code, reason = "the adapters of model and compute providers ask for it")]
     pub fn credential(&self, tenant: &Tenant, provider: &str, name: &str) -> AppResult<Secret> {
         self.store.read(|view| self.open_credential(view, tenant, provider, name))
     }

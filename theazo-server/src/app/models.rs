@@ -5,7 +5,7 @@ use theazo_api::{
     models::{Model, ModelCapability, ModelCost, ModelEstimate, ModelEstimateOpts, ModelListOpts},
 };
 
-use super::{App, Context};
+use super::{App, Context, credentials::Credentials, providers::find_provider, session_providers::check_reference};
 use crate::{
     error::{AppError, AppResult},
     model::{ChosenModel, ModelChoiceError, ModelEntry, ProviderAccess, TokenCount, margin_on},
@@ -19,12 +19,16 @@ const DEFAULT_LIMIT: i64 = 100;
 /// The provider of a gateway that has no name.
 const GATEWAY: &str = "openai";
 
+/// The providers of models that customers can bring, in the order in which their usual models are preferred.
+const OWN_PROVIDERS: [&str; 2] = ["anthropic", "openai"];
+
 impl App {
     /// The model that an agent asks.
     pub fn model_of(&self, tenant: &Tenant, agent: &AgentRecord) -> AppResult<ChosenModel> {
         self.model(tenant, &agent.data.session_id, &agent.data.model, agent.model_config.as_ref())
     }
 
+    /// A model over the customer's own way to it, or else over the plane's.
     fn model(
         &self,
         tenant: &Tenant,
@@ -35,9 +39,17 @@ impl App {
         if tenant.world() == World::Test {
             return Ok(self.models.simulated(id));
         }
+        if config.is_none() && self.models.is_offline(id) {
+            return Ok(self.models.choose(id)?);
+        }
         let provider = config.and_then(provider_in).unwrap_or_else(|| self.models.provider_of(id));
-        match self.own_access(tenant, session_id, provider, config)? {
-            Some(access) => Ok(self.models.choose_own(id, provider, &access)?),
+        if let Some(access) = self.own_access(tenant, session_id, provider, config)? {
+            return Ok(self.models.choose_own(id, provider, &access)?);
+        }
+        // A gateway of the customer's own has the models of other providers, too.
+        let gateway = self.credentials_for(tenant, session_id, GATEWAY)?.filter(|own| own.base_url.is_some());
+        match gateway {
+            Some(gateway) => Ok(self.models.choose_own(id, GATEWAY, &access_of(gateway))?),
             None => Ok(self.models.choose(id)?),
         }
     }
@@ -45,17 +57,22 @@ impl App {
     /// The customer's own way to a provider, if there is one.
     fn own_access(
         &self,
-        _tenant: &Tenant,
-        _session_id: &SessionId,
-        _provider: &str,
+        tenant: &Tenant,
+        session_id: &SessionId,
+        provider: &str,
         config: Option<&AgentModelConfig>,
     ) -> AppResult<Option<ProviderAccess>> {
-        let Some(config) = config else { return Ok(None) };
-        if config.credential_ref.is_some() || config.base_url.is_some() {
-            let message = "keys and gateways of your own are part of the API, but this version does not serve them";
-            return Err(AppError::new(ErrorCode::NotImplemented, message).with("field", "model"));
+        let base_url = config.and_then(|config| config.base_url.clone());
+        if let Some(name) = config.and_then(|config| config.credential_ref.as_deref()) {
+            let key = Some(self.credential(tenant, provider, name)?);
+            return Ok(Some(ProviderAccess { base_url, key }));
         }
-        Ok(None)
+        let own = self.credentials_for(tenant, session_id, provider)?.map(access_of);
+        Ok(match (own, base_url) {
+            (Some(own), base_url) => Some(ProviderAccess { base_url: base_url.or(own.base_url), key: own.key }),
+            (None, Some(base_url)) => Some(ProviderAccess { base_url: Some(base_url), key: None }),
+            (None, None) => None,
+        })
     }
 }
 
@@ -66,13 +83,43 @@ impl Context {
             Some(ModelChoice::Config(config)) => Some(config),
             _ => None,
         };
-        let named = asked.and_then(ModelChoice::id).unwrap_or_else(|| self.app.models.default_id());
-        let id = match config.and_then(|config| config.provider.as_deref()) {
-            Some(provider) if self.app.models.provider_of(named) != provider => format!("{provider}/{named}"),
-            _ => named.to_owned(),
+        if let Some(config) = config {
+            let reference = config.credential_ref.as_deref();
+            let field = "model.credentialRef";
+            self.app.store.read(|view| check_reference(view, &self.tenant, field, reference))?;
+            if config.base_url.is_some() && config.name.is_none() {
+                return Err(AppError::invalid_field("model.name", "must be given where `baseUrl` is"));
+            }
+        }
+        let provider = config.and_then(|config| config.provider.as_deref());
+        let id = match (asked.and_then(ModelChoice::id), provider) {
+            (Some(named), Some(provider)) if self.app.models.provider_of(named) != provider => {
+                format!("{provider}/{named}")
+            }
+            (Some(named), _) => named.to_owned(),
+            (None, Some(provider)) => {
+                let message = format!("must be given, because nobody knows a usual model of `{provider}`");
+                let usual = self.app.models.usual_of(provider);
+                usual.ok_or_else(|| AppError::invalid_field("model.name", message))?.to_owned()
+            }
+            (None, None) => self.default_model(session_id)?,
         };
         self.app.model(&self.tenant, session_id, &id, config)?;
         Ok(id)
+    }
+
+    /// The model that is used where none is asked for: the usual one of the provider that the customer has a key of, or
+    /// else the plane's.
+    fn default_model(&self, session_id: &SessionId) -> AppResult<String> {
+        for provider in OWN_PROVIDERS {
+            let own = self.app.credentials_for(&self.tenant, session_id, provider)?;
+            // What a gateway has is not known.
+            let usual = own.filter(|own| own.base_url.is_none()).and_then(|_| self.app.models.usual_of(provider));
+            if let Some(id) = usual {
+                return Ok(id.to_owned());
+            }
+        }
+        Ok(self.app.models.default_id().to_owned())
     }
 
     /// Lists the models that agents can use, by id.
@@ -106,12 +153,19 @@ impl Context {
             return Err(AppError::invalid_field("model", message));
         };
         let tokens = TokenCount::plain(opts.input_tokens, opts.output_tokens);
-        let [provider, margin] = [entry.price.of_provider(tokens), margin_on(entry.price, tokens)];
+        let own = self.app.store.read(|view| find_provider(view, &self.tenant, &entry.provider))?;
+        let provider = entry.price.of_provider(tokens);
+        let margin = if own.is_some() { 0 } else { margin_on(entry.price, tokens) };
         let (model_cost, total) = (Cost::from_micro_cents(provider), Cost::from_micro_cents(provider + margin));
         // The rest, so that the cents add up.
         let theazo_margin = Cost { amount: total.amount - model_cost.amount, ..Cost::from_micro_cents(margin) };
         Ok(ModelEstimate { estimated_cost: ModelCost { model_cost, theazo_margin, total } })
     }
+}
+
+/// A customer's credentials as a way to a provider.
+fn access_of(own: Credentials) -> ProviderAccess {
+    ProviderAccess { key: own.api_key().cloned(), base_url: own.base_url }
 }
 
 /// The provider that a configuration names, or means.
@@ -150,6 +204,7 @@ impl From<ModelChoiceError> for AppError {
                 Self::invalid_field("model", message).with("model", id)
             }
             ModelChoiceError::NoKey { id, provider, .. } => unavailable(id).with("provider", provider),
+            ModelChoiceError::NoAddress { .. } => Self::invalid_field("model.baseUrl", message),
             ModelChoiceError::NoNetwork(_) => Self::new(ErrorCode::NoProvidersAvailable, message),
         }
     }

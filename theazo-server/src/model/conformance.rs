@@ -13,7 +13,7 @@ use super::{
     AnthropicModel, Message, Model, ModelChunk, ModelError, ModelErrorKind, ModelRequest, OfflineModel, OpenAiModel,
     ScriptedModel, StopReason, TokenCount, ToolRequest, ToolSpec,
     fake_provider::{FakeProvider, Reply},
-    wire::http_client,
+    wire::{Way, http_client},
 };
 use crate::clock::Clock;
 
@@ -31,16 +31,16 @@ const BENCHES: [Bench; 3] = [
     ("anthropic", |turns| {
         Box::pin(async move {
             let provider = FakeProvider::start(turns.iter().map(messages_reply).collect()).await;
-            let client = http_client().expect("it can be made");
+            let way = Way::Trusted(http_client().expect("it can be made"));
             let key = Some(Secret::from("sk-ant-1"));
-            Arc::new(AnthropicModel::new(client, "anthropic", &provider.url, key)) as Arc<dyn Model>
+            Arc::new(AnthropicModel::new(way, "anthropic", &provider.url, key)) as Arc<dyn Model>
         })
     }),
     ("openai", |turns| {
         Box::pin(async move {
             let provider = FakeProvider::start(turns.iter().map(completions_reply).collect()).await;
-            let client = http_client().expect("it can be made");
-            Arc::new(OpenAiModel::new(client, "openai", &provider.url, Some(Secret::from("sk-1")))) as Arc<dyn Model>
+            let way = Way::Trusted(http_client().expect("it can be made"));
+            Arc::new(OpenAiModel::new(way, "openai", &provider.url, Some(Secret::from("sk-1")))) as Arc<dyn Model>
         })
     }),
 ];

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
+use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::{
@@ -13,15 +14,30 @@ use super::{
 
 /// The program by which the offline model looks at a task; `TASK` is put in as a JSON string.
 const PROGRAM: &str = r#"import json, platform, re
+from collections import Counter
 
 task = json.loads(TASK)
 words = re.findall(r"\w+", task)
+long_words = Counter(word.lower() for word in words if len(word) > 3)
 print(json.dumps({
     "words": len(words),
     "longest": max(words, key=len, default=""),
+    "keywords": [word for word, _ in long_words.most_common(5)],
     "python": platform.python_version(),
 }))
 "#;
+
+/// What the program prints.
+#[derive(Deserialize)]
+struct Report {
+    words: u64,
+    longest: String,
+    keywords: Vec<String>,
+    python: String,
+}
+
+/// What every last word begins with, so that nobody takes it for one of a language model.
+const INTRODUCTION: &str = "This is the offline model: no language model was asked.";
 
 /// Answers without a network.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,14 +87,7 @@ fn answer(request: &ModelRequest) -> (String, Option<ToolRequest>) {
     });
     let task = task.unwrap_or_default();
     match request.messages.last() {
-        Some(Message::ToolResult { output, .. }) => {
-            let text = format!(
-                "This is the offline model: no language model was asked. For the task \"{task}\" a program ran in the \
-                 sandbox and reported {}",
-                output.trim()
-            );
-            (text, None)
-        }
+        Some(Message::ToolResult { output, .. }) => (report(task, output), None),
         _ if request.tools.iter().any(|tool| tool.name == "run_code") => {
             let quoted = json!(json!(task).to_string()).to_string();
             let code = PROGRAM.replacen("TASK", &quoted, 1);
@@ -86,8 +95,40 @@ fn answer(request: &ModelRequest) -> (String, Option<ToolRequest>) {
             // Every call of a conversation needs a name of its own.
             let id = format!("call_{}", request.messages.len());
             let call = ToolRequest { id, tool: "run_code".to_owned(), input };
-            ("I will look at the task with a program in the sandbox. ".to_owned(), Some(call))
+            let plan = "My plan: first a program in the sandbox looks at the task, then I report what it printed. ";
+            (plan.to_owned(), Some(call))
         }
-        _ => (format!("This is the offline model: no language model was asked. The task was \"{task}\"."), None),
+        _ => (format!("{INTRODUCTION} It has no tool to look at the task \"{task}\" with."), None),
+    }
+}
+
+fn report(task: &str, output: &str) -> String {
+    let output = output.trim();
+    let Ok(Report { words, longest, keywords, python }) = serde_json::from_str(output) else {
+        return format!("{INTRODUCTION} For the task \"{task}\" a program ran in the sandbox and printed: {output}");
+    };
+    let about = if keywords.is_empty() { "nothing in particular".to_owned() } else { keywords.join(", ") };
+    format!(
+        "{INTRODUCTION} For the task \"{task}\" a program ran in the sandbox, with Python {python}: it counted {words} \
+         words, found \"{longest}\" to be the longest, and says that the task is about {about}."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_program_printed_is_told_in_a_sentence_and_anything_else_as_it_is() {
+        let printed =
+            r#"{"words": 3, "longest": "competitor", "keywords": ["analyze", "pricing"], "python": "3.11.2"}"#;
+
+        assert_eq!(
+            report("analyze competitor pricing", printed),
+            "This is the offline model: no language model was asked. For the task \"analyze competitor pricing\" a program \
+             ran in the sandbox, with Python 3.11.2: it counted 3 words, found \"competitor\" to be the longest, and says \
+             that the task is about analyze, pricing."
+        );
+        assert!(report("x", "error: no sandbox\n").ends_with("and printed: error: no sandbox"));
     }
 }

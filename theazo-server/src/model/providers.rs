@@ -27,7 +27,14 @@ pub struct KnownProvider {
     /// The environment variable with another address.
     pub address_variable: &'static str,
     /// The model that is used where none is asked for.
-    usual_model: Option<&'static str>,
+    pub usual_model: Option<&'static str>,
+}
+
+impl KnownProvider {
+    /// Whether it has a public address, where customers have accounts of their own.
+    pub fn is_public(&self) -> bool {
+        self.key_variable.is_some()
+    }
 }
 
 /// The name of the provider whose models run on the operator's own machine.

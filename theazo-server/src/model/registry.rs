@@ -6,9 +6,10 @@ use reqwest::Client;
 
 use super::{
     AnthropicModel, Model, ModelEntry, ModelKeys, OpenAiModel, Price, ProviderAccess, Table,
-    providers::{self, OLLAMA, Protocol},
-    wire::{first_model, http_client},
+    providers::{self, KnownProvider, OLLAMA, Protocol},
+    wire::{Way, first_model, http_client},
 };
+use crate::outbound::OutboundClient;
 
 /// The model that needs no network.
 const OFFLINE: &str = "offline";
@@ -26,6 +27,7 @@ pub struct Models {
     scripted: Option<Arc<dyn Model>>,
     /// Made when it is first needed: many planes never ask a model over the network.
     client: OnceLock<Result<Client, String>>,
+    outbound: OutboundClient,
 }
 
 /// A model that can be asked.
@@ -70,6 +72,12 @@ pub enum ModelChoiceError {
         /// How to give one.
         how: String,
     },
+    /// Nobody knows where its provider is.
+    #[error("the provider `{provider}` is not known here, so its address must be given")]
+    NoAddress {
+        /// The provider.
+        provider: String,
+    },
     /// No connection to any provider can be made from here.
     #[error("no provider of models can be reached: {0}")]
     NoNetwork(String),
@@ -89,9 +97,11 @@ impl Models {
         default_id: Option<String>,
         offline: Arc<dyn Model>,
         scripted: Option<Arc<dyn Model>>,
+        outbound: OutboundClient,
     ) -> Result<Self, ModelChoiceError> {
         let default = default_id.clone().unwrap_or_default();
-        let mut models = Self { table, keys, default_id: default, offline, scripted, client: OnceLock::new() };
+        let mut models =
+            Self { table, keys, default_id: default, offline, scripted, client: OnceLock::new(), outbound };
         match default_id {
             Some(id) => drop(models.choose(&id)?),
             None => models.default_id = models.usual_id().await,
@@ -148,6 +158,16 @@ impl Models {
         }
     }
 
+    /// The model that is used where none is asked for, of those of one provider.
+    pub fn usual_of(&self, provider: &str) -> Option<&'static str> {
+        providers::known(provider).and_then(|known| known.usual_model)
+    }
+
+    /// Whether it is the model that needs no provider.
+    pub fn is_offline(&self, id: &str) -> bool {
+        id == OFFLINE
+    }
+
     /// A model of the simulated world: whatever it is called, the offline one plays it.
     pub fn simulated(&self, id: &str) -> ChosenModel {
         let entry = self.table.find(id).or_else(|| self.table.find(OFFLINE));
@@ -165,7 +185,7 @@ impl Models {
         }
         let provider = self.provider_of(id);
         if let Some(access) = self.keys.access(provider) {
-            let model = self.connect(provider, access)?;
+            let model = connect(Way::Trusted(self.client()?), provider, access);
             return match entry {
                 Some(entry) => Ok(chosen(model, Some(entry), id)),
                 // The operator's own machine, which sends no bill.
@@ -175,7 +195,7 @@ impl Models {
         }
         match (entry, self.keys.gateway()) {
             (Some(entry), Some(gateway)) => {
-                let model = self.connect("openai", gateway)?;
+                let model = connect(Way::Trusted(self.client()?), "openai", gateway);
                 Ok(ChosenModel { upstream: id.to_owned(), ..chosen(model, Some(entry), id) })
             }
             (Some(entry), None) => Err(self.no_key(id, &entry.provider)),
@@ -190,24 +210,19 @@ impl Models {
         provider: &str,
         access: &ProviderAccess,
     ) -> Result<ChosenModel, ModelChoiceError> {
-        let entry = self.table.find(id).filter(|entry| entry.provider == provider);
-        let model = match &self.scripted {
-            Some(scripted) => scripted.clone(),
-            None => self.connect(provider, access)?,
+        let is_known = providers::known(provider).is_some_and(KnownProvider::is_public);
+        if access.base_url.is_none() && !is_known {
+            return Err(ModelChoiceError::NoAddress { provider: provider.to_owned() });
+        }
+        let model = match (&self.scripted, &access.base_url) {
+            (Some(scripted), _) => scripted.clone(),
+            (None, Some(_)) => connect(Way::Guarded(self.outbound.clone()), provider, access),
+            (None, None) => connect(Way::Trusted(self.client()?), provider, access),
         };
-        Ok(ChosenModel { price: Price::FREE, ..chosen(model, entry, own_name(id, provider)) })
-    }
-
-    fn connect(&self, provider: &str, access: &ProviderAccess) -> Result<Arc<dyn Model>, ModelChoiceError> {
-        let client = self.client()?;
-        let known = providers::known(provider);
-        let base_url = access.base_url.as_deref().or(known.map(|known| known.base_url)).unwrap_or_default();
-        let key = access.key.clone();
-        Ok(match known.map(|known| known.protocol) {
-            Some(Protocol::Messages) => Arc::new(AnthropicModel::new(client, provider, base_url, key)),
-            // A gateway of any name speaks it.
-            Some(Protocol::ChatCompletions) | None => Arc::new(OpenAiModel::new(client, provider, base_url, key)),
-        })
+        let entry = self.table.find(id);
+        let known_name = entry.filter(|entry| entry.provider == provider).map(|entry| entry.upstream.clone());
+        let upstream = known_name.unwrap_or_else(|| own_name(id, provider).to_owned());
+        Ok(ChosenModel { price: Price::FREE, upstream, ..chosen(model, entry, id) })
     }
 
     fn unknown(&self, id: &str) -> ModelChoiceError {
@@ -222,6 +237,17 @@ impl Models {
             None => own,
         };
         ModelChoiceError::NoKey { id: id.to_owned(), provider: provider.to_owned(), how }
+    }
+}
+
+fn connect(way: Way, provider: &str, access: &ProviderAccess) -> Arc<dyn Model> {
+    let known = providers::known(provider);
+    let base_url = access.base_url.as_deref().or(known.map(|known| known.base_url)).unwrap_or_default();
+    let key = access.key.clone();
+    match known.map(|known| known.protocol) {
+        Some(Protocol::Messages) => Arc::new(AnthropicModel::new(way, provider, base_url, key)),
+        // A gateway of any name speaks it.
+        Some(Protocol::ChatCompletions) | None => Arc::new(OpenAiModel::new(way, provider, base_url, key)),
     }
 }
 

@@ -1,23 +1,23 @@
 //! What the two protocols share: one HTTP POST whose answer is a stream of events with JSON in them.
 
-use std::{error::Error as StdError, io, sync::Arc, time::Duration};
+use std::{error::Error as StdError, io, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use reqwest::{
-    Client, Response,
+    Client, Method, Response,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
-use rustls::{ClientConfig, crypto::ring};
-use rustls_platform_verifier::Verifier;
 use serde_json::Value;
 use theazo_api::Secret;
+use tokio::time::timeout;
 use tokio_util::{
     codec::{FramedRead, LinesCodec, LinesCodecError},
     io::StreamReader,
 };
 
 use super::{ModelError, ModelErrorKind, retry_advice::retry_advice};
+use crate::outbound::{DomainRules, OutboundClient, OutboundError, Outgoing, tls_config};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -42,7 +42,7 @@ const MAX_MESSAGE: usize = 2000;
 /// Where a provider is, and how it knows us.
 #[derive(Clone)]
 pub struct Endpoint {
-    client: Client,
+    way: Way,
     url: String,
     headers: HeaderMap,
     key: Option<Secret>,
@@ -61,25 +61,56 @@ pub struct Complaint {
     pub message: String,
 }
 
+/// How a provider is reached.
+#[derive(Clone)]
+pub enum Way {
+    /// At its public address, or where the operator of the plane says.
+    Trusted(Client),
+    /// Where a customer says: only what the guard lets through.
+    Guarded(OutboundClient),
+}
+
 /// A client for providers whose addresses the operator of the plane chose.
 pub fn http_client() -> Result<Client, String> {
-    let provider = Arc::new(ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let verifier = Verifier::new_with_extra_roots([], provider).map_err(|error| error.to_string())?;
-    let mut tls = tls.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth();
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Client::builder()
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(tls_config().map_err(|error| error.to_string())?)
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(SILENCE)
         // A redirect could carry the key elsewhere.
         .redirect(reqwest::redirect::Policy::none())
         // The worker tries again, after a pause and with an event for each attempt.
         .retry(reqwest::retry::never().max_retries_per_request(0))
         .build()
         .map_err(|error| root_cause(&error))
+}
+
+impl Way {
+    async fn post(&self, url: &str, headers: HeaderMap, body: String) -> Result<Response, ModelError> {
+        match self {
+            Self::Trusted(client) => client.post(url).headers(headers).body(body).send().await.map_err(|error| {
+                let reason = root_cause(&error);
+                if error.is_builder() {
+                    return ModelError::new(ModelErrorKind::Rejected, format!("the address is not one: {reason}"));
+                }
+                unreachable(&reason)
+            }),
+            Self::Guarded(client) => {
+                let request = Outgoing { method: Method::POST, url: url.to_owned(), headers, body: body.into_bytes() };
+                client.open(&request, &DomainRules::default()).await.map_err(|error| match error {
+                    OutboundError::Refused(refusal) => ModelError::new(ModelErrorKind::Rejected, refusal.to_string()),
+                    other => unreachable(&other.to_string()),
+                })
+            }
+        }
+    }
+}
+
+fn unreachable(reason: &str) -> ModelError {
+    ModelError::new(ModelErrorKind::ConnectionCut, format!("the provider cannot be reached: {reason}"))
+}
+
+fn silent() -> ModelError {
+    let seconds = SILENCE.as_secs();
+    ModelError::new(ModelErrorKind::ConnectionCut, format!("the provider said nothing for {seconds} seconds"))
 }
 
 /// The first model that a provider of the chat completions protocol has, if it can be reached soon.
@@ -93,7 +124,7 @@ pub async fn first_model(client: &Client, base_url: &str) -> Option<String> {
 impl Endpoint {
     /// The endpoint below a base address. `key` stands in `headers`, and is taken out of what the provider says.
     pub fn new(
-        client: Client,
+        way: Way,
         base_url: &str,
         path: &str,
         headers: impl IntoIterator<Item = (&'static str, String)>,
@@ -110,7 +141,7 @@ impl Endpoint {
                 map.insert(HeaderName::from_static(name), value);
             }
         }
-        Self { client, url: format!("{}{path}", base_url.trim_end_matches('/')), headers: map, key }
+        Self { way, url: format!("{}{path}", base_url.trim_end_matches('/')), headers: map, key }
     }
 
     /// Sends a request, and gives the JSON of each event of the answer.
@@ -120,16 +151,12 @@ impl Endpoint {
         body: &Value,
         classify: fn(&Complaint) -> ModelErrorKind,
     ) -> Result<impl Stream<Item = Result<String, ModelError>> + Send + use<>, ModelError> {
-        let mut request = self.client.post(&self.url).headers(self.headers.clone()).body(body.to_string());
+        let mut headers = self.headers.clone();
         if let Ok(value) = HeaderValue::from_str(call_id) {
-            request = request.header("idempotency-key", value);
+            headers.insert("idempotency-key", value);
         }
-        let response = request.send().await.map_err(|error| {
-            let reason = root_cause(&error);
-            let what = if error.is_builder() { "the address is not one" } else { "the provider cannot be reached" };
-            let kind = if error.is_builder() { ModelErrorKind::Rejected } else { ModelErrorKind::ConnectionCut };
-            ModelError::new(kind, format!("{what}: {reason}"))
-        })?;
+        let answered = timeout(SILENCE, self.way.post(&self.url, headers, body.to_string())).await;
+        let response = answered.unwrap_or_else(|_| Err(silent()))?;
         if !response.status().is_success() {
             return Err(self.refused(response, classify).await);
         }
@@ -212,7 +239,7 @@ fn events(
     async_stream::try_stream! {
         let mut lines = std::pin::pin!(FramedRead::new(StreamReader::new(bytes), LinesCodec::new_with_max_length(MAX_LINE)));
         let (mut data, mut read) = (String::new(), 0);
-        while let Some(line) = lines.next().await {
+        while let Some(line) = timeout(SILENCE, lines.next()).await.map_err(|_| silent())? {
             let line = line.map_err(unreadable)?;
             read += line.len();
             if read > MAX_ANSWER {

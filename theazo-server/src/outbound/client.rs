@@ -125,6 +125,17 @@ impl OutboundClient {
         tokio::time::timeout(limits.time, exchange).await.unwrap_or(Err(OutboundError::TimedOut(limits.time)))
     }
 
+    /// Sends a request once and gives the answer as it comes, to a caller who bounds its time and its size. A redirect is
+    /// an answer like others.
+    ///
+    /// # Errors
+    ///
+    /// When the address must not be called, and when no answer comes.
+    pub async fn open(&self, request: &Outgoing, domains: &DomainRules) -> Result<reqwest::Response, OutboundError> {
+        let url = self.guard.check_url(&request.url, domains)?;
+        self.send_once(request, url).await
+    }
+
     async fn exchange(
         &self,
         mut request: Outgoing,

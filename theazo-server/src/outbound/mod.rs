@@ -12,6 +12,7 @@ mod redirect;
 mod tls;
 
 pub use addresses::AddressRules;
-pub use client::{Answer, Limits, OutboundClient, Outgoing};
+pub use client::{Answer, Limits, OutboundClient, OutboundError, Outgoing};
 pub use domains::DomainRules;
 pub use guard::Guard;
+pub use tls::tls_config;

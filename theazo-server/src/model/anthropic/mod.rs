@@ -11,7 +11,7 @@ use theazo_api::Secret;
 use super::{
     Model, ModelChunk, ModelError, ModelErrorKind, ModelRequest, TokenCount,
     tokens::most_request_tokens,
-    wire::{Complaint, Endpoint},
+    wire::{Complaint, Endpoint, Way},
 };
 
 /// Asks a model over the Messages protocol.
@@ -22,10 +22,10 @@ pub struct AnthropicModel {
 
 impl AnthropicModel {
     /// A model of the provider at `base_url`.
-    pub fn new(client: reqwest::Client, provider: &str, base_url: &str, key: Option<Secret>) -> Self {
+    pub fn new(way: Way, provider: &str, base_url: &str, key: Option<Secret>) -> Self {
         let mut headers = vec![("anthropic-version", "2023-06-01".to_owned())];
         headers.extend(key.as_ref().map(|key| ("x-api-key", key.expose().to_owned())));
-        let endpoint = Endpoint::new(client, base_url, "/v1/messages", headers, key);
+        let endpoint = Endpoint::new(way, base_url, "/v1/messages", headers, key);
         Self { endpoint, provider: provider.to_owned() }
     }
 }

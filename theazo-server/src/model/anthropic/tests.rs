@@ -8,14 +8,14 @@ use crate::model::{
     ModelChunk, ModelError, ModelErrorKind, StopReason, TokenCount, ToolRequest,
     conformance::collect,
     fake_provider::{FakeProvider, Reply},
-    wire::http_client,
+    wire::{Way, http_client},
 };
 
 const KEY: &str = "sk-ant-secret";
 
 async fn model(provider: &FakeProvider) -> AnthropicModel {
-    let client = http_client().expect("it can be made");
-    AnthropicModel::new(client, "anthropic", &provider.url, Some(Secret::from(KEY)))
+    let way = Way::Trusted(http_client().expect("it can be made"));
+    AnthropicModel::new(way, "anthropic", &provider.url, Some(Secret::from(KEY)))
 }
 
 async fn answer(reply: Reply) -> Vec<Result<ModelChunk, ModelError>> {

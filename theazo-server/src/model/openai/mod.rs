@@ -11,7 +11,7 @@ use theazo_api::Secret;
 use super::{
     Model, ModelChunk, ModelError, ModelErrorKind, ModelRequest, TokenCount,
     tokens::most_request_tokens,
-    wire::{Complaint, Endpoint},
+    wire::{Complaint, Endpoint, Way},
 };
 
 /// Asks a model over the chat completions protocol.
@@ -27,9 +27,9 @@ impl OpenAiModel {
     pub const BASE_URL: &'static str = "https://api.openai.com/v1";
 
     /// A model of the provider or gateway at `base_url`.
-    pub fn new(client: reqwest::Client, provider: &str, base_url: &str, key: Option<Secret>) -> Self {
+    pub fn new(way: Way, provider: &str, base_url: &str, key: Option<Secret>) -> Self {
         let headers = key.as_ref().map(|key| ("authorization", format!("Bearer {}", key.expose())));
-        let endpoint = Endpoint::new(client, base_url, "/chat/completions", headers, key);
+        let endpoint = Endpoint::new(way, base_url, "/chat/completions", headers, key);
         Self { endpoint, provider: provider.to_owned(), is_gateway: base_url != Self::BASE_URL }
     }
 }

@@ -9,15 +9,15 @@ use crate::model::{
     conformance::{collect, request},
     estimate_request_tokens,
     fake_provider::{FakeProvider, Reply},
-    wire::http_client,
+    wire::{Way, http_client},
 };
 
 const KEY: &str = "sk-secret";
 
 async fn model(provider: &FakeProvider) -> OpenAiModel {
-    let client = http_client().expect("it can be made");
+    let way = Way::Trusted(http_client().expect("it can be made"));
     // Gateways are given with and without a slash.
-    OpenAiModel::new(client, "openai", &format!("{}/v1/", provider.url), Some(Secret::from(KEY)))
+    OpenAiModel::new(way, "openai", &format!("{}/v1/", provider.url), Some(Secret::from(KEY)))
 }
 
 async fn answer(reply: Reply) -> Vec<Result<ModelChunk, ModelError>> {
@@ -174,9 +174,9 @@ async fn the_reason_to_stop_decides_what_an_answer_is_worth() {
 
 #[tokio::test]
 async fn a_provider_that_is_not_there_is_tried_again_later() {
-    let client = http_client().expect("it can be made");
-    let nobody = OpenAiModel::new(client.clone(), "openai", "http://127.0.0.1:1/v1", None);
-    let nowhere = OpenAiModel::new(client, "openai", "not an address", None);
+    let way = Way::Trusted(http_client().expect("it can be made"));
+    let nobody = OpenAiModel::new(way.clone(), "openai", "http://127.0.0.1:1/v1", None);
+    let nowhere = OpenAiModel::new(way, "openai", "not an address", None);
 
     assert_eq!(failed(collect(&nobody).await).kind, ModelErrorKind::ConnectionCut);
     assert_eq!(failed(collect(&nowhere).await).kind, ModelErrorKind::Rejected);
