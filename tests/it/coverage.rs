@@ -30,6 +30,7 @@ fn some_body(operation: &Operation) -> Value {
     match operation.method {
         Method::Get | Method::Delete => Value::Null,
         _ if operation.strict.contains(&"") => json!({}),
+        _ if operation.id.starts_with("Set") && operation.id.ends_with("Secrets") => json!({ "name": "value" }),
         _ => json!({
             "userId": "u", "agent": "a", "task": "t", "language": "python", "code": "1", "path": "p", "data": "d",
             "content": "c", "name": "n", "version": 1, "input": {},

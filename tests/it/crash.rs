@@ -4,7 +4,7 @@ use theazo::{Theazo, types::StreamEvent};
 use theazo_tests::{Http, ServerProcess};
 
 #[tokio::test]
-async fn a_run_survives_a_kill_in_its_middle() {
+async fn row_17_a_run_survives_a_kill_in_its_middle() {
     let directory = tempfile::tempdir().expect("a folder is made");
     // Slow enough to be in the middle of the model's answer when the server dies.
     let server = ServerProcess::start(directory.path(), "127.0.0.1:0", &["--offline-pace-ms", "40"]).await;
@@ -55,7 +55,7 @@ async fn a_run_survives_a_kill_in_its_middle() {
 }
 
 #[tokio::test]
-async fn a_program_in_flight_is_not_repeated_and_says_that_its_outcome_is_unknown() {
+async fn row_17_a_program_in_flight_is_not_repeated_and_says_that_its_outcome_is_unknown() {
     let directory = tempfile::tempdir().expect("a folder is made");
     let server = ServerProcess::start(directory.path(), "127.0.0.1:0", &[]).await;
     let (url, live_key) = (server.url.clone(), server.keys.clone().expect("it is new").0);

@@ -25,18 +25,18 @@ endpoints! {
         body: AgentDefinitionOpts, response: AgentDefinition,
         with {
             positional: &["name"], status: 201, strict: &["config.costCap"],
-            older: &[(Method::Post, "/v1/agents/definitions")], planned: true,
+            older: &[(Method::Post, "/v1/agents/definitions")],
         };
 
     /// Lists the agent definitions, each in its newest version, the newest definition first.
     ListAgentDefinitions: Get "/v1/agent-definitions" => "agents.definitions",
         query: AgentDefinitionListOpts, response: Page<AgentDefinition>,
-        with { bare_list: true, older: &[(Method::Get, "/v1/agents/definitions")], planned: true };
+        with { bare_list: true, older: &[(Method::Get, "/v1/agents/definitions")] };
 
     /// Fetches an agent definition, in its newest version or an earlier one.
     GetAgentDefinition: Get "/v1/agent-definitions/{definitionId}" => "agents.getDefinition",
         path: AgentDefinitionPath, query: AgentDefinitionGetOpts, response: AgentDefinition,
-        with { ours: true, planned: true };
+        with { ours: true };
 
     /// Changes what is given of an agent definition and keeps the rest, as a new version.
     ///
@@ -50,7 +50,6 @@ endpoints! {
                 (Method::Put, "/v1/agents/definitions/{definitionId}"),
                 (Method::Patch, "/v1/agents/definitions/{definitionId}"),
             ],
-            planned: true,
         };
 
     /// Goes back to an earlier version of an agent definition: what it says becomes a new version.
@@ -58,25 +57,24 @@ endpoints! {
         path: AgentDefinitionPath, body: AgentDefinitionRollbackOpts, response: AgentDefinition,
         with {
             positional: &["version"], older: &[(Method::Post, "/v1/agents/definitions/{definitionId}/rollback")],
-            planned: true,
         };
 
     /// Lists the versions of an agent definition, the newest first.
     ListAgentDefinitionVersions: Get "/v1/agent-definitions/{definitionId}/versions" => "agents.versions",
         path: AgentDefinitionPath, query: AgentDefinitionListOpts, response: Page<AgentDefinitionVersion>,
         with {
-            bare_list: true, older: &[(Method::Get, "/v1/agents/definitions/{definitionId}/versions")], planned: true,
+            bare_list: true, older: &[(Method::Get, "/v1/agents/definitions/{definitionId}/versions")],
         };
 
     /// Makes a definition of its own of what an agent definition says in its newest version.
     DuplicateAgentDefinition: Post "/v1/agent-definitions/{definitionId}/duplicate" => "agents.duplicateDefinition",
         path: AgentDefinitionPath, body: AgentDefinitionDuplicateOpts, response: AgentDefinition,
-        with { status: 201, ours: true, planned: true };
+        with { status: 201, ours: true };
 
     /// Removes an agent definition with all its versions. Agents that were made from it go on.
     DeleteAgentDefinition: Delete "/v1/agent-definitions/{definitionId}" => "agents.deleteDefinition",
         path: AgentDefinitionPath,
-        with { status: 204, reply: Reply::Empty, ours: true, planned: true };
+        with { status: 204, reply: Reply::Empty, ours: true };
 }
 
 /// The path of an agent definition.

@@ -6,7 +6,7 @@ use crate::{
     agent_options::AgentCreateOpts,
     check::{Check, Problems},
     endpoint::{Reply, TimeClass, endpoints},
-    id::{AgentId, CheckpointId, SessionId},
+    id::{AgentDefinitionId, AgentId, CheckpointId, SessionId},
     money::Cost,
     open_enum::open_enum,
     page::Page,
@@ -29,10 +29,7 @@ endpoints! {
                 "costCap", "guardrails", "longRunning", "overrides.costCap", "overrides.guardrails",
                 "overrides.longRunning",
             ],
-            planned_fields: &[
-                "storage", "gpu", "providerFallback", "approvals", "knowledge", "mcp", "metadata", "guardrails",
-                "lifecycle", "longRunning", "definition", "overrides",
-            ],
+            planned_fields: &["storage", "gpu", "providerFallback", "approvals", "knowledge", "mcp", "metadata", "guardrails", "longRunning", "overrides.storage", "overrides.gpu", "overrides.providerFallback", "overrides.approvals", "overrides.knowledge", "overrides.mcp", "overrides.metadata", "overrides.guardrails", "overrides.longRunning"],
         };
 
     /// Lists the agents of the session, the newest first.
@@ -203,6 +200,12 @@ pub struct AgentData {
     /// The name.
     #[serde(default)]
     pub name: String,
+    /// The definition that it was made from; absent if it was made from none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition_id: Option<AgentDefinitionId>,
+    /// The version of that definition. Later versions change nothing about the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition_version: Option<i64>,
     /// The state.
     pub status: AgentStatus,
     /// The provider of its sandbox.

@@ -19,42 +19,40 @@ endpoints! {
     /// Hands in a task for an agent and returns at once.
     SubmitTask: Post "/v1/sessions/{sessionId}/tasks" => "session.tasks.submit",
         path: SessionPath, body: TaskSubmitOpts, response: Task,
-        with { positional: &["agent", "input"], status: 201, planned: true };
+        with { positional: &["agent", "input"], status: 201, planned_fields: &["webhook"] };
 
     /// Lists the tasks of the session, the newest first.
     ListTasks: Get "/v1/sessions/{sessionId}/tasks" => "session.tasks.list",
         path: SessionPath, query: TaskListFilters, response: Page<Task>,
-        with { bare_list: true, planned: true };
+        with { bare_list: true };
 
     /// Fetches a task of the session.
     GetSessionTask: Get "/v1/sessions/{sessionId}/tasks/{taskId}" => "session.tasks.get",
-        path: SessionTaskPath, response: Task,
-        with { planned: true };
+        path: SessionTaskPath, response: Task;
 
     /// Waits until a task of the session is over, or until `timeout` has passed, and returns it as it is then.
     WaitForSessionTask: Get "/v1/sessions/{sessionId}/tasks/{taskId}/wait" => "session.tasks.wait",
         path: SessionTaskPath, query: TaskWaitOpts, response: Task,
-        with { time: TimeClass::Wait, planned: true };
+        with { time: TimeClass::Wait };
 
     /// Cancels a task of the session. What it did so far is paid for; a task that is over stays as it is.
     CancelSessionTask: Post "/v1/sessions/{sessionId}/tasks/{taskId}/cancel" => "session.tasks.cancel",
         path: SessionTaskPath, response: Task,
-        with { repeat: Repeat::Idempotent, planned: true };
+        with { repeat: Repeat::Idempotent };
 
     /// Fetches a task.
     GetTask: Get "/v1/tasks/{taskId}" => "tasks.get",
-        path: TaskPath, response: Task,
-        with { planned: true };
+        path: TaskPath, response: Task;
 
     /// Waits until the task is over, or until `timeout` has passed, and returns it as it is then.
     WaitForTask: Get "/v1/tasks/{taskId}/wait" => "tasks.wait",
         path: TaskPath, query: TaskWaitOpts, response: Task,
-        with { time: TimeClass::Wait, planned: true };
+        with { time: TimeClass::Wait };
 
     /// Cancels the task. What it did so far is paid for; a task that is over stays as it is.
     CancelTask: Post "/v1/tasks/{taskId}/cancel" => "tasks.cancel",
         path: TaskPath, response: Task,
-        with { repeat: Repeat::Idempotent, planned: true };
+        with { repeat: Repeat::Idempotent };
 }
 
 /// The path of a task.
@@ -211,6 +209,9 @@ pub struct Task {
     /// The run that works on it; absent until it has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
+    /// How many tasks of its session come before it; absent unless it waits for its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<i64>,
     /// How far it is, 0 to 1; absent if the agent does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<f64>,

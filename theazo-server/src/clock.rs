@@ -1,9 +1,12 @@
 //! Clocks: the system's, and one that tests move.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use theazo_api::Timestamp;
 use tokio::sync::watch;
+
+/// How often somebody who waits looks at the clock of the machine again: it can be set, and the machine can sleep.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Tells the time of a control plane.
 #[derive(Clone)]
@@ -47,7 +50,13 @@ impl Clock {
                 // An error means that the clock is gone, and with it the plane.
                 let _ = now.subscribe().wait_for(|now| *now >= time).await;
             }
-            None => tokio::time::sleep(time.since(self.now())).await,
+            None => loop {
+                let left = time.since(self.now());
+                if left.is_zero() {
+                    return;
+                }
+                tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+            },
         }
     }
 }

@@ -26,6 +26,9 @@ pub struct PlaneConfig {
     pub default_model: Option<String>,
     /// A file with models and prices, which are added to the table of models or change what is in it.
     pub model_table: Option<PathBuf>,
+    /// Whether an agent that is named in a run or a task must be defined; otherwise a name that was never defined is a
+    /// general agent of that role.
+    pub require_definitions: bool,
     /// Where the interpreters of local sandboxes are.
     pub runtimes: Runtimes,
     /// Whether tools, webhooks and whatever else calls addresses that somebody gave may reach loopback and private

@@ -69,6 +69,8 @@ events! {
     RunContinued { reason: String } = "run.continued",
     /// A run stands still.
     RunPaused { error: Option<ErrorDetail> } = "run.paused",
+    /// A run failed and is tried again later.
+    RunRetried { retry: i64, delay_ms: i64, error: ErrorDetail } = "run.retried",
     /// A run is done.
     RunCompleted { result: RunResult } = "run.completed",
     /// A run ended with an error.

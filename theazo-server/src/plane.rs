@@ -138,6 +138,7 @@ impl ControlPlane {
             models,
             rates,
             payments: config.stripe.map(Stripe::new),
+            require_definitions: config.require_definitions,
         });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted, simulation)));
         let toolbox = Toolbox::new(outbound);

@@ -1,7 +1,11 @@
 //! The documents that the control plane keeps: each is what the wire shows, and what only the plane knows.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
-use theazo_api::{AgentData, AgentModelConfig, RunData, RunId, SessionData, Timestamp};
+use theazo_api::{
+    AgentData, AgentModelConfig, AgentStatus, LifecycleConfig, RunData, RunId, SessionData, TaskId, Timestamp,
+};
 
 use crate::{
     spending::{Payer, RateCard},
@@ -74,6 +78,10 @@ pub enum PausedBy {
     Session,
     /// A limit was reached.
     Limit,
+    /// A run of it failed, and it was made to pause then.
+    Failure,
+    /// It had nothing to do for as long as it was made to wait. The next thing to do wakes it.
+    Idle,
 }
 
 /// An agent.
@@ -112,6 +120,12 @@ pub struct AgentRecord {
     pub current_run: Option<RunId>,
     /// The meter of its sandbox, while one runs.
     pub meter: Option<Meter>,
+    /// When it pauses by itself, and what happens when a run fails.
+    #[serde(default)]
+    pub lifecycle: Option<LifecycleConfig>,
+    /// Since when it has nothing to do; kept only where it pauses then.
+    #[serde(default)]
+    pub idle_since: Option<Timestamp>,
 }
 
 /// What a running sandbox has reserved.
@@ -142,9 +156,20 @@ impl AgentRecord {
     /// Whether it counts for `maxAgents`: it is neither paused nor ended.
     pub const ACTIVE: [&'static str; 3] = ["booting", "ready", "running"];
 
+    /// How long it must have had nothing to do to pause by itself.
+    pub fn pauses_after_idle(&self) -> Option<Duration> {
+        let auto_pause = self.lifecycle.as_ref()?.auto_pause.as_ref()?;
+        Some(auto_pause.after_idle.0)
+    }
+
+    /// Whether the next thing to do wakes it.
+    pub fn is_asleep(&self) -> bool {
+        self.data.status == AgentStatus::Paused && self.paused_by == Some(PausedBy::Idle)
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&self) -> bool {
-        matches!(self.data.status, theazo_api::AgentStatus::Completed | theazo_api::AgentStatus::Failed)
+        matches!(self.data.status, AgentStatus::Completed | AgentStatus::Failed)
     }
 
     /// What its events are about.
@@ -195,6 +220,12 @@ pub struct RunRecord {
     /// The lease under which a worker has it. What a worker with an earlier lease found out is not written any more.
     #[serde(default)]
     pub lease: i64,
+    /// How often it was tried again.
+    #[serde(default)]
+    pub retries: i64,
+    /// The task that it does, if it was handed in as one.
+    #[serde(default)]
+    pub task_id: Option<TaskId>,
 }
 
 impl RunRecord {

@@ -85,6 +85,8 @@ export function readCostLimitStatus(value: Arrived): types.CostLimitStatus {
 export function readAgentData(value: Arrived): types.AgentData {
   value.userId ??= "";
   value.name ??= "";
+  value.definitionId ??= null;
+  value.definitionVersion ??= null;
   value.browser ??= false;
   value.region ??= "";
   value.isolation ??= null;
@@ -292,6 +294,7 @@ export function readTask(value: Arrived): types.Task {
   value.input ??= {};
   value.webhook ??= null;
   value.runId ??= null;
+  value.position ??= null;
   value.progress ??= null;
   value.progressMessage ??= null;
   value.output ??= null;

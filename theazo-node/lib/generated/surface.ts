@@ -1117,6 +1117,16 @@ export class Agent extends Handle<types.AgentData> {
     return this.data.name;
   }
 
+  /** The definition that it was made from; absent if it was made from none. */
+  get definitionId(): types.AgentData["definitionId"] {
+    return this.data.definitionId;
+  }
+
+  /** The version of that definition. Later versions change nothing about the agent. */
+  get definitionVersion(): types.AgentData["definitionVersion"] {
+    return this.data.definitionVersion;
+  }
+
   /** The state. */
   get currentStatus(): types.AgentData["status"] {
     return this.data.status;

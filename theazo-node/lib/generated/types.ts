@@ -740,6 +740,10 @@ export interface AgentData {
   userId: string;
   /** The name. */
   name: string;
+  /** The definition that it was made from; absent if it was made from none. */
+  definitionId: AgentDefinitionId | null;
+  /** The version of that definition. Later versions change nothing about the agent. */
+  definitionVersion: number | null;
   /** The state. */
   status: AgentStatus;
   /** The provider of its sandbox. */
@@ -1946,6 +1950,8 @@ export interface Task {
   webhook: string | null;
   /** The run that works on it; absent until it has begun. */
   runId: RunId | null;
+  /** How many tasks of its session come before it; absent unless it waits for its turn. */
+  position: number | null;
   /** How far it is, 0 to 1; absent if the agent does not say. */
   progress: number | null;
   /** What the agent does, in its own words; absent if it does not say. */

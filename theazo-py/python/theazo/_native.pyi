@@ -1115,6 +1115,12 @@ class AgentData:
     def name(self) -> str:
         """The name."""
     @property
+    def definition_id(self) -> str | None:
+        """The definition that it was made from; absent if it was made from none."""
+    @property
+    def definition_version(self) -> int | None:
+        """The version of that definition. Later versions change nothing about the agent."""
+    @property
     def status(self) -> AgentStatusValue:
         """The state."""
     @property
@@ -1679,6 +1685,9 @@ class Task:
     @property
     def run_id(self) -> str | None:
         """The run that works on it; absent until it has begun."""
+    @property
+    def position(self) -> int | None:
+        """How many tasks of its session come before it; absent unless it waits for its turn."""
     @property
     def progress(self) -> float | None:
         """How far it is, 0 to 1; absent if the agent does not say."""

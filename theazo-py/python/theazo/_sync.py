@@ -1271,6 +1271,16 @@ class Agent:
         return self._data.name
 
     @property
+    def definition_id(self) -> str | None:
+        """The definition that it was made from; absent if it was made from none."""
+        return self._data.definition_id
+
+    @property
+    def definition_version(self) -> int | None:
+        """The version of that definition. Later versions change nothing about the agent."""
+        return self._data.definition_version
+
+    @property
     def provider(self) -> str:
         """The provider of its sandbox."""
         return self._data.provider

@@ -2591,6 +2591,18 @@ impl AgentData {
         self.0.name.to_python(py)
     }
 
+    /// The definition that it was made from; absent if it was made from none.
+    #[getter]
+    fn definition_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.definition_id.to_python(py)
+    }
+
+    /// The version of that definition. Later versions change nothing about the agent.
+    #[getter]
+    fn definition_version<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.definition_version.to_python(py)
+    }
+
     /// The state.
     #[getter]
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -2668,6 +2680,8 @@ impl AgentData {
                 ("session_id", self.session_id(py)?),
                 ("user_id", self.user_id(py)?),
                 ("name", self.name(py)?),
+                ("definition_id", self.definition_id(py)?),
+                ("definition_version", self.definition_version(py)?),
                 ("status", self.status(py)?),
                 ("provider", self.provider(py)?),
                 ("compute", self.compute(py)?),
@@ -4086,6 +4100,12 @@ impl Task {
         self.0.run_id.to_python(py)
     }
 
+    /// How many tasks of its session come before it; absent unless it waits for its turn.
+    #[getter]
+    fn position<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.position.to_python(py)
+    }
+
     /// How far it is, 0 to 1; absent if the agent does not say.
     #[getter]
     fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -4167,6 +4187,7 @@ impl Task {
                 ("priority", self.priority(py)?),
                 ("webhook", self.webhook(py)?),
                 ("run_id", self.run_id(py)?),
+                ("position", self.position(py)?),
                 ("progress", self.progress(py)?),
                 ("progress_message", self.progress_message(py)?),
                 ("output", self.output(py)?),

@@ -1,5 +1,6 @@
 //! Agents.
 
+use serde::{Deserialize, Serialize};
 use theazo_api::{
     AgentCreateOpts, AgentData, AgentId, AgentListFilters, AgentStatus, AgentStatusInfo, ComputeChoice, ComputeRuntime,
     Cost, ErrorCode, ModelChoice, Page, SessionAgentListFilters, SessionId, SessionStatus, Snapshot, Timestamp,
@@ -8,6 +9,7 @@ use theazo_api::{
 
 use super::{
     Context,
+    blueprint::Blueprint,
     commands::AgentCommand,
     credentials::check_named_secrets,
     pages::{page, require},
@@ -24,10 +26,7 @@ use crate::{
 impl Context {
     /// Creates an agent and waits until its sandbox is ready.
     pub async fn create_agent(&self, session_id: SessionId, opts: AgentCreateOpts) -> AppResult<AgentData> {
-        let browser = opts.browser.unwrap_or(false);
-        let provider = self.pick_provider(&session_id, opts.provider.as_deref(), browser)?.name;
-        refuse_own_providers(&opts)?;
-        let model = self.pick_model(&session_id, opts.model.as_ref())?;
+        let new = self.agent_with(&session_id, opts)?;
         let context = self.clone();
         let created = self
             .app
@@ -35,7 +34,6 @@ impl Context {
             .write(move |tx| {
                 let now = context.app.clock.now();
                 tx.once(&context.tenant, context.claim.as_ref(), now, || {
-                    let new = NewAgent { provider, model, one_shot: false, opts };
                     let agent = add_agent(tx, &context.tenant, &session_id, new, now)?;
                     let job = AgentCommand::Boot.enqueue(tx, &context.tenant, &agent, now)?;
                     Ok((agent.data.id, job))
@@ -105,7 +103,7 @@ impl Context {
     pub async fn pause_agent(&self, id: AgentId) -> AppResult<Snapshot> {
         self.command(id, AgentCommand::Pause { by: PausedBy::Caller }, |agent| {
             check_alive(agent)?;
-            if agent.data.status == AgentStatus::Paused {
+            if agent.data.status == AgentStatus::Paused && !agent.is_asleep() {
                 return Err(AppError::conflict(format!("the agent `{}` is paused already", agent.data.id)));
             }
             Ok(())
@@ -138,20 +136,22 @@ impl Context {
 }
 
 /// What an agent is made of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct NewAgent {
     /// Its provider.
-    pub provider: &'static str,
+    pub provider: String,
     /// Its model.
     pub model: String,
     /// Whether it ends with its one run.
     pub one_shot: bool,
-    /// What the caller asked for.
-    pub opts: AgentCreateOpts,
+    /// What it is made from.
+    pub blueprint: Blueprint,
 }
 
 /// Refuses the form that names a compute provider of the caller's own: this version does not serve it, and half of what was
 /// asked for is not what was asked for.
-fn refuse_own_providers(opts: &AgentCreateOpts) -> AppResult<()> {
+pub(super) fn refuse_own_providers(opts: &AgentCreateOpts) -> AppResult<()> {
     if matches!(opts.compute, Some(ComputeChoice::Config(_))) {
         let message = "an object as `compute` is part of the API, but this version does not serve it";
         return Err(AppError::new(ErrorCode::NotImplemented, message).with("field", "compute"));
@@ -170,15 +170,19 @@ pub(super) fn add_agent(
     let session = find_session(tx, tenant, session_id)?;
     check_session(&session)?;
     check_room(tx, tenant, &session)?;
-    check_named_secrets(tx, tenant, session_id, new.opts.secrets.as_deref())?;
-    let NewAgent { provider, model, one_shot, opts } = new;
+    check_named_secrets(tx, tenant, session_id, new.blueprint.opts.secrets.as_deref())?;
+    let NewAgent { provider, model, one_shot, blueprint } = new;
+    let Blueprint { opts, definition, temperature, max_output_tokens } = blueprint;
+    let (definition_id, definition_version) = definition.map(|pin| (pin.id, pin.version)).unzip();
     let data = AgentData {
         id: AgentId::from_suffix(random::id_suffix(now)),
         session_id: session_id.clone(),
         user_id: session.data.user_id.clone(),
         name: opts.name.unwrap_or_else(|| "agent".to_owned()),
         status: AgentStatus::Booting,
-        provider: provider.to_owned(),
+        definition_id,
+        definition_version,
+        provider: provider.clone(),
         compute: opts.compute.as_ref().and_then(ComputeChoice::runtime).cloned().unwrap_or(ComputeRuntime::Python),
         model,
         browser: opts.browser.unwrap_or(false),
@@ -193,8 +197,8 @@ pub(super) fn add_agent(
     let agent = AgentRecord {
         data,
         model_config,
-        temperature: None,
-        max_output_tokens: None,
+        temperature,
+        max_output_tokens,
         instructions: opts.instructions,
         tools: opts.tools,
         secrets: opts.secrets,
@@ -205,9 +209,11 @@ pub(super) fn add_agent(
         task: String::new(),
         current_run: None,
         meter: None,
+        lifecycle: opts.lifecycle,
+        idle_since: None,
     };
     tx.insert(tenant, &agent)?;
-    let event = Event::AgentCreated { name: agent.data.name.clone(), provider: provider.to_owned() };
+    let event = Event::AgentCreated { name: agent.data.name.clone(), provider };
     tx.append(tenant, now, &agent.scope(), &event)?;
     Ok(agent)
 }
@@ -249,8 +255,23 @@ pub(super) fn check_alive(agent: &AgentRecord) -> AppResult<()> {
 /// Refuses what a paused or ended agent cannot do.
 pub(super) fn check_usable(agent: &AgentRecord) -> AppResult<()> {
     check_alive(agent)?;
-    if agent.data.status == AgentStatus::Paused {
+    if agent.data.status == AgentStatus::Paused && !agent.is_asleep() {
         return Err(AppError::conflict(format!("the agent `{}` is paused; resume it first", agent.data.id)));
     }
+    Ok(())
+}
+
+/// Lets an agent go on that paused because it had nothing to do. Its sandbox goes on when it is used.
+pub(super) fn wake(tx: &Tx<'_>, tenant: &Tenant, agent: &mut AgentRecord, now: Timestamp) -> AppResult<()> {
+    if !agent.is_asleep() {
+        return Ok(());
+    }
+    let session = find_session(tx, tenant, &agent.data.session_id)?;
+    check_session(&session)?;
+    check_room(tx, tenant, &session)?;
+    agent.data.status = AgentStatus::Ready;
+    agent.paused_by = None;
+    tx.update(tenant, agent)?;
+    tx.append(tenant, now, &agent.scope(), &Event::AgentResumed {})?;
     Ok(())
 }

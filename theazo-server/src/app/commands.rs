@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use theazo_api::{AgentId, ExecId, ExecOpts, ExecSignal, ExecStreamOpts, JobId, Timestamp};
 
-use super::Context;
+use super::{
+    Context,
+    agents::{find_agent, wake},
+};
 use crate::{
     error::{AppError, AppResult},
     random,
@@ -146,8 +149,11 @@ impl Context {
             .write(move |tx| {
                 let now = context.app.clock.now();
                 tx.once(&context.tenant, context.claim.as_ref(), now, || {
-                    let agent = super::agents::find_agent(tx, &context.tenant, &agent_id)?;
+                    let mut agent = find_agent(tx, &context.tenant, &agent_id)?;
                     check(&agent)?;
+                    if command.kind() == AgentCommand::WORK {
+                        wake(tx, &context.tenant, &mut agent, now)?;
+                    }
                     command.enqueue(tx, &context.tenant, &agent, now)
                 })
             })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use theazo_api::{LogEntry, LogId, LogLevel, LogQueryFilters, LogSource, Page, round_to_cents};
 
-use super::{Context, pages::parse_cursor};
+use super::{Context, pages::parse_cursor, runs::retry_message};
 use crate::{
     error::{AppError, AppResult},
     event::Event,
@@ -105,6 +105,7 @@ pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
         Event::RunQueued { agent, task } => (Info, System, format!("run of `{agent}` queued: {task}")),
         Event::RunStarted {} => (Info, System, "run started".to_owned()),
         Event::RunContinued { reason } => (Info, System, format!("run continued: {reason}")),
+        Event::RunRetried { retry, error, .. } => (Warn, System, retry_message(*retry, error)),
         Event::RunPaused { error: None } => (Info, System, "run paused".to_owned()),
         Event::RunPaused { error: Some(error) } => (Warn, System, format!("run paused: {}", error.message)),
         Event::RunCompleted { result } => {

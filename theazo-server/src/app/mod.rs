@@ -4,10 +4,12 @@
 
 mod agents;
 mod billing;
+mod blueprint;
 mod budgets;
 mod commands;
 mod credentials;
 mod credits;
+mod definitions;
 mod execs;
 mod files;
 mod input;
@@ -22,6 +24,8 @@ mod runs;
 mod secrets;
 mod session_providers;
 mod sessions;
+mod task_queue;
+mod tasks;
 mod usage;
 mod usage_export;
 
@@ -49,6 +53,7 @@ pub use keys::{FirstKeys, NewKey};
 pub use logs::log_entry;
 pub use runs::{RunEnd, continue_run, end_run, find_run, run_event, run_job};
 pub use sessions::{change_session, expiry_job, find_session};
+pub use task_queue::{finish_task, look_at_tasks, start_tasks};
 
 /// What every operation needs.
 pub struct App {
@@ -72,6 +77,8 @@ pub struct App {
     pub rates: RateCard,
     /// Where plans are paid for, if anywhere.
     pub payments: Option<Stripe>,
+    /// Whether an agent that is named must be defined.
+    pub require_definitions: bool,
 }
 
 /// A compute provider, as the operations know it.
@@ -120,6 +127,8 @@ pub struct Report {
     pub exec_id: OnceLock<ExecId>,
     /// Set when the request took effect before.
     pub replayed: OnceLock<()>,
+    /// Set when the caller was answered before what it waits for has happened, and may ask again.
+    pub goes_on: OnceLock<()>,
 }
 
 impl Context {

@@ -5,14 +5,15 @@ use std::time::Duration;
 use serde_json::json;
 use theazo_api::{
     AgentCreateOpts, AgentId, AgentStatus, Cost, ErrorCode, ErrorDetail, JobId, ModelChoice, Page, RunData, RunId,
-    RunListFilters, RunResult, RunStatus, SessionId, SessionRunOpts, StreamEvent, Timestamp,
+    RunListFilters, RunResult, RunStatus, SessionId, SessionRunOpts, StreamEvent, TaskId, Timestamp,
 };
 
 use super::{
     Context,
-    agents::{NewAgent, add_agent, check_session, check_usable, find_agent},
+    agents::{add_agent, check_session, check_usable, find_agent, wake},
     pages::{page, require},
     sessions::{find_session, resume_after_limit},
+    task_queue::finish_task,
 };
 use crate::{
     error::{AppError, AppResult},
@@ -40,8 +41,15 @@ impl Context {
 
     /// Starts a run of a one-shot agent and tells its id.
     pub async fn start_one_shot_run(&self, session_id: SessionId, opts: SessionRunOpts) -> AppResult<RunId> {
-        let provider = self.pick_provider(&session_id, opts.provider.as_deref(), opts.browser.unwrap_or(false))?.name;
-        let model = self.pick_model(&session_id, opts.model.as_deref().map(ModelChoice::from).as_ref())?;
+        let asked = AgentCreateOpts {
+            browser: opts.browser,
+            timeout: opts.timeout,
+            model: opts.model.map(ModelChoice::Id),
+            provider: opts.provider,
+            ..AgentCreateOpts::default()
+        };
+        let new = self.one_shot_agent(&session_id, &opts.agent, asked)?;
+        let (task, max_cost) = (opts.task, opts.max_cost.map(|cost| cost.to_micro_cents()));
         let context = self.clone();
         let started = self
             .app
@@ -49,16 +57,8 @@ impl Context {
             .write(move |tx| {
                 let now = context.app.clock.now();
                 tx.once(&context.tenant, context.claim.as_ref(), now, || {
-                    let agent_opts = AgentCreateOpts {
-                        name: Some(opts.agent),
-                        browser: opts.browser,
-                        timeout: opts.timeout,
-                        ..AgentCreateOpts::default()
-                    };
-                    let new = NewAgent { provider, model, one_shot: true, opts: agent_opts };
                     let mut agent = add_agent(tx, &context.tenant, &session_id, new, now)?;
-                    let max_cost = opts.max_cost.map(|cost| cost.to_micro_cents());
-                    add_run(tx, &context.tenant, &mut agent, opts.task, max_cost, now)
+                    add_run(tx, &context.tenant, &mut agent, NewRun { task, max_cost, task_id: None }, now)
                 })
             })
             .await?;
@@ -112,7 +112,8 @@ impl Context {
                     }
                     let chooser = Chooser { tenant: &context.tenant, id: &agent_id };
                     let (task, max_cost) = choose(tx, chooser)?;
-                    add_run(tx, &context.tenant, &mut agent, task, max_cost, now)
+                    wake(tx, &context.tenant, &mut agent, now)?;
+                    add_run(tx, &context.tenant, &mut agent, NewRun { task, max_cost, task_id: None }, now)
                 })
             })
             .await?;
@@ -223,7 +224,7 @@ impl Context {
 }
 
 /// A run with what it cost so far; one that is over has that in its record.
-fn with_cost_so_far(view: &View<'_>, tenant: &Tenant, mut run: RunData) -> AppResult<RunData> {
+pub(super) fn with_cost_so_far(view: &View<'_>, tenant: &Tenant, mut run: RunData) -> AppResult<RunData> {
     if !run.status.is_terminal() {
         run.cost = Cost::from_micro_cents(view.usage(tenant, UsageOf::Run(run.id.as_str()))?.total());
     }
@@ -264,6 +265,7 @@ pub fn end_run(tx: &Tx<'_>, tenant: &Tenant, run: &mut RunRecord, end: RunEnd, n
     tx.update(tenant, run)?;
     tx.append(tenant, now, &run.scope(), &event)?;
     tx.enqueue(tenant, &run_job(&run.data.id, now))?;
+    finish_task(tx, tenant, run, now)?;
     Ok(true)
 }
 
@@ -280,15 +282,25 @@ pub fn continue_run(tx: &Tx<'_>, tenant: &Tenant, run_id: &RunId, now: Timestamp
     Ok(())
 }
 
+/// What a run is made of.
+pub(super) struct NewRun {
+    /// What its agent is to do.
+    pub task: String,
+    /// What it may cost, in micro-cents.
+    pub max_cost: Option<i64>,
+    /// The task that it does, if it was handed in as one.
+    pub task_id: Option<TaskId>,
+}
+
 /// Adds a run of an agent and the job that does it.
-fn add_run(
+pub(super) fn add_run(
     tx: &Tx<'_>,
     tenant: &Tenant,
     agent: &mut AgentRecord,
-    task: String,
-    max_cost: Option<i64>,
+    new: NewRun,
     now: Timestamp,
 ) -> AppResult<RunId> {
+    let NewRun { task, max_cost, task_id } = new;
     let data = RunData {
         id: RunId::from_suffix(random::id_suffix(now)),
         session_id: agent.data.session_id.clone(),
@@ -308,7 +320,7 @@ fn add_run(
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     };
-    let run = RunRecord { data, max_cost, timeout_ms: agent.timeout_ms, lease: 0 };
+    let run = RunRecord { data, max_cost, timeout_ms: agent.timeout_ms, lease: 0, retries: 0, task_id };
     tx.insert(tenant, &run)?;
     let event = Event::RunQueued { agent: run.data.agent.clone(), task: task.clone() };
     tx.append(tenant, now, &run.scope(), &event)?;
@@ -338,6 +350,11 @@ pub fn find_run(view: &View<'_>, tenant: &Tenant, id: &RunId) -> AppResult<RunRe
     require(view, tenant, id.as_str(), RunId::PREFIX)
 }
 
+/// How people are told that a run is tried again.
+pub(super) fn retry_message(retry: i64, error: &ErrorDetail) -> String {
+    format!("the run failed and is tried again, for the {retry}. time: {}", error.message)
+}
+
 /// The id of a tool call, which is unique in its run.
 fn tool_call_id(step: u32, index: u32) -> String {
     format!("call_{step}_{index}")
@@ -359,6 +376,9 @@ pub fn run_event(stored: &StoredEvent) -> Option<StreamEvent> {
         Event::RunContinued { reason } => StreamEvent::Progress { message: reason.clone(), percentage: None },
         Event::ModelFailed { retry_at: Some(_), message, .. } => {
             StreamEvent::Progress { message: format!("the model is asked again: {message}"), percentage: None }
+        }
+        Event::RunRetried { retry, error, .. } => {
+            StreamEvent::Progress { message: retry_message(*retry, error), percentage: None }
         }
         Event::RunPaused { error: None } => {
             StreamEvent::Progress { message: "the run is paused".to_owned(), percentage: None }

@@ -16,6 +16,7 @@ use super::{
     runs::continue_run,
     secrets::forget_secrets_of,
     session_providers::AskedProviders,
+    task_queue::look_at_tasks,
 };
 use crate::{
     error::{AppError, AppResult},
@@ -156,6 +157,7 @@ impl Context {
                 }
                 if record.data.status == SessionStatus::Active {
                     resume_after_limit(tx, &context.tenant, &record, now)?;
+                    look_at_tasks(tx, &context.tenant, &id, now)?;
                 }
                 Ok(record.data)
             })
@@ -326,6 +328,7 @@ pub fn change_session(
         // The limit may have been raised meanwhile.
         resume_after_limit(tx, tenant, &record, now)?;
     }
+    look_at_tasks(tx, tenant, id, now)?;
     Ok((record.data, jobs))
 }
 

@@ -3,11 +3,11 @@
 use serde_json::Value;
 use theazo_api::{AgentId, AgentStatus, Snapshot, SnapshotId};
 
-use super::{Engine, execs::Wanted, limits::pause_agent, run::is_limit};
+use super::{Engine, execs::Wanted, lifecycle::idle_again, limits::pause_agent, run::is_limit};
 use crate::{
     app::{
         AgentCommand, RunEnd, check_room, check_session, continue_run, end_run, find_agent, find_run, find_session,
-        run_job,
+        look_at_tasks, run_job,
     },
     error::{AppError, AppResult},
     event::Event,
@@ -33,6 +33,7 @@ impl Engine {
             Ok(command) => command,
             Err(error) => return Done::Outcome(Err(AppError::internal(error))),
         };
+        let uses_sandbox = matches!(command, AgentCommand::File(_) | AgentCommand::Processes);
         let outcome = match command {
             AgentCommand::Boot => self.boot(tenant, &agent_id).await,
             AgentCommand::Exec(program) => {
@@ -48,6 +49,9 @@ impl Engine {
             AgentCommand::Signal { exec_id, signal } => self.signal_exec(tenant, &agent_id, &exec_id, &signal).await,
             AgentCommand::Processes => self.processes(tenant, &agent_id).await,
         };
+        if uses_sandbox && let Err(error) = self.note_idle(tenant, &agent_id).await {
+            return Done::Outcome(Err(error));
+        }
         Done::Outcome(outcome)
     }
 
@@ -88,6 +92,10 @@ impl Engine {
                 let mut agent = find_agent(tx, &owner, &id)?;
                 if !agent.has_ended() && agent.data.status != AgentStatus::Paused {
                     pause_agent(tx, &owner, &mut agent, by, None, clock.now())?;
+                } else if agent.is_asleep() && by == PausedBy::Caller {
+                    // From now on it is the caller who resumes it, and not the next thing to do.
+                    agent.paused_by = Some(by);
+                    tx.update(&owner, &agent)?;
                 }
                 Ok::<_, AppError>(agent)
             })
@@ -140,6 +148,7 @@ impl Engine {
                 let run_id = agent.current_run.clone();
                 agent.data.status = if run_id.is_some() { AgentStatus::Running } else { AgentStatus::Ready };
                 agent.paused_by = None;
+                idle_again(tx, &owner, &mut agent, now)?;
                 tx.update(&owner, &agent)?;
                 tx.append(&owner, now, &agent.scope(), &Event::AgentResumed {})?;
                 if let Some(run_id) = run_id {
@@ -181,6 +190,7 @@ impl Engine {
                     end_run(tx, &owner, &mut run, RunEnd::Cancelled("its agent was terminated".to_owned()), now)?;
                 }
                 tx.append(&owner, now, &agent.scope(), &Event::AgentTerminated {})?;
+                look_at_tasks(tx, &owner, &agent.data.session_id, now)?;
                 Ok::<_, AppError>(agent)
             })
             .await?;

@@ -11,6 +11,7 @@ use theazo_api::{
 use super::{
     Engine,
     commands::Done,
+    lifecycle::idle_again,
     programs::{Asked, Channels},
 };
 use crate::{
@@ -73,8 +74,10 @@ impl Engine {
                 // Another worker has it by now, and tells what became of it.
                 return Ok(false);
             }
-            let agent = find_agent(tx, &job.tenant, &agent_id)?;
-            tx.append(&job.tenant, clock.now(), &agent.scope(), &finished(&exec_id, &outcome))?;
+            let mut agent = find_agent(tx, &job.tenant, &agent_id)?;
+            let now = clock.now();
+            idle_again(tx, &job.tenant, &mut agent, now)?;
+            tx.append(&job.tenant, now, &agent.scope(), &finished(&exec_id, &outcome))?;
             let outcome: JobResult =
                 outcome.and_then(|result| serde_json::to_value(result).map_err(AppError::internal));
             Ok::<_, AppError>(tx.finish(&job, Some(&outcome))?)

@@ -316,4 +316,34 @@ mod tests {
         assert_eq!(said(&read), ["model", "wait", "model"]);
         assert!(read.answer.is_some());
     }
+
+    /// The journals that versions of this program have written, with where each run stood. What was written once is read
+    /// for ever: journals are added to the file, and never changed.
+    #[test]
+    fn row_19_every_golden_journal_is_replayed_to_where_its_run_stood() {
+        let golden: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("golden_journals.json")).expect("the file is JSON");
+        assert_eq!(golden.len(), 4);
+        for case in golden {
+            let name = &case["name"];
+            let events: Vec<Event> = serde_json::from_value(case["events"].clone())
+                .unwrap_or_else(|error| panic!("{name}: an event that was written cannot be read: {error}"));
+            let journal = journal(&events);
+            let said = journal.conversation().map(|message| match message {
+                Message::User(text) => format!("user: {text}"),
+                Message::Assistant { text, .. } => format!("model: {text}"),
+                Message::ToolResult { tool, output, .. } => format!("{tool}: {output}"),
+            });
+            let pending = journal.pending.iter().map(|call| serde_json::json!([call.call.tool, call.started]));
+            let stands = serde_json::json!({
+                "step": journal.step,
+                "answer": journal.answer,
+                "pending": pending.collect::<Vec<_>>(),
+                "inFlight": journal.in_flight.as_ref().map(|call| &call.reservation),
+                "shown": journal.shown,
+                "said": said.collect::<Vec<_>>(),
+            });
+            assert_eq!(stands, case["expected"], "{name}");
+        }
+    }
 }

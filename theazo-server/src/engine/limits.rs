@@ -4,7 +4,7 @@ use theazo_api::{AgentId, AgentStatus, RunStatus, SessionId, SessionStatus};
 
 use super::Engine;
 use crate::{
-    app::{RunEnd, change_session, end_run, find_run, find_session},
+    app::{RunEnd, change_session, end_run, find_run, find_session, look_at_tasks},
     error::{AppError, AppResult},
     event::Event,
     records::{AgentRecord, PausedBy, SessionRecord},
@@ -69,8 +69,12 @@ pub(super) fn pause_agent(
         PausedBy::Caller => "asked for",
         PausedBy::Session => "its session was paused",
         PausedBy::Limit => "a limit was reached",
+        PausedBy::Failure => "a run failed",
+        PausedBy::Idle => "it had nothing to do",
     };
     tx.append(tenant, now, &agent.scope(), &Event::AgentPaused { reason: reason.to_owned() })?;
+    // One that is paused leaves its place to another.
+    look_at_tasks(tx, tenant, &agent.data.session_id, now)?;
     let Some(run_id) = &agent.current_run else { return Ok(()) };
     let mut run = find_run(tx, tenant, run_id)?;
     if !run.data.status.is_terminal() {

@@ -9,6 +9,7 @@ mod environment;
 mod execs;
 mod files;
 mod journal;
+mod lifecycle;
 mod limits;
 mod outcome;
 mod programs;
@@ -152,6 +153,18 @@ impl Engine {
             }
             "session.expire" => {
                 self.expire_session(&tenant, &job.subject).await;
+                None
+            }
+            "session.tasks" => {
+                self.start_tasks(&tenant, &job.subject).await;
+                None
+            }
+            "run.retry" => {
+                self.retry_run(&tenant, &job.subject).await;
+                None
+            }
+            "agent.idle" => {
+                self.pause_idle(&tenant, &job.subject).await;
                 None
             }
             "run.timeout" => {

@@ -5,11 +5,12 @@ use theazo_api::{AgentStatus, Cost, RunId, RunResult, RunStatus, Timestamp, time
 use super::{
     Engine,
     journal::{Journal, has_new_input},
+    lifecycle::{after_failure, begin_idle, try_again},
     step::Step,
     timers::meter_job,
 };
 use crate::{
-    app::{RunEnd, end_run, find_agent, find_run},
+    app::{RunEnd, end_run, find_agent, find_run, finish_task, look_at_tasks},
     error::{AppError, AppResult},
     event::Event,
     records::{AgentRecord, RunRecord},
@@ -68,14 +69,15 @@ impl Engine {
                 run.data.result = Some(result.clone());
                 tx.update(&owner, &run)?;
                 tx.append(&owner, now, &run.scope(), &Event::RunCompleted { result })?;
-                release_agent(tx, &owner, &mut agent, &rates, now)?;
+                finish_task(tx, &owner, &run, now)?;
+                release_agent(tx, &owner, &mut agent, &run, &rates, now)?;
                 Ok(Ending::Released(Box::new(agent)))
             })
             .await?;
         match ended.unwrap_or(Ending::Stopped) {
             Ending::GoesOn => return Ok(Step::Done),
             Ending::Stopped => {}
-            Ending::Released(agent) => self.after_release(Some(*agent)).await,
+            Ending::Released(agent) => self.after_release(tenant, Some(*agent)).await?,
         }
         Ok(Step::Stopped)
     }
@@ -96,20 +98,26 @@ impl Engine {
             .write(move |tx| {
                 let now = clock.now();
                 let mut run = find_run(tx, &owner, &id)?;
-                if run.lease > lease || !end_run(tx, &owner, &mut run, RunEnd::Failed(error.into_detail()), now)? {
+                if run.lease > lease || run.data.status.is_terminal() {
+                    return Ok(None);
+                }
+                let agent = find_agent(tx, &owner, &run.data.agent_id)?;
+                if try_again(tx, &owner, &agent, &mut run, &error, now)? {
+                    return Ok(None);
+                }
+                if !end_run(tx, &owner, &mut run, RunEnd::Failed(error.into_detail()), now)? {
                     return Ok(None);
                 }
                 // Nobody works on it any more, so whoever learns of the failure finds the agent free.
                 let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
                 run.data.cost = close_bill(tx, &owner, &run, &mut agent, now)?;
                 tx.update(&owner, &run)?;
-                release_agent(tx, &owner, &mut agent, &rates, now)?;
+                release_agent(tx, &owner, &mut agent, &run, &rates, now)?;
                 Ok::<_, AppError>(Some(agent))
             })
             .await?;
         tracing::debug!(run = %run_id, failed = ended.is_some(), "a run failed");
-        self.after_release(ended).await;
-        Ok(())
+        self.after_release(tenant, ended).await
     }
 
     /// Frees what an ended run still holds.
@@ -125,18 +133,21 @@ impl Engine {
                 let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
                 run.data.cost = close_bill(tx, &owner, &run, &mut agent, now)?;
                 tx.update(&owner, &run)?;
-                release_agent(tx, &owner, &mut agent, &rates, now)?;
+                release_agent(tx, &owner, &mut agent, &run, &rates, now)?;
                 Ok::<_, AppError>(Some(agent))
             })
             .await?;
-        self.after_release(ended).await;
-        Ok(())
+        self.after_release(tenant, ended).await
     }
 
-    async fn after_release(&self, ended: Option<AgentRecord>) {
-        if let Some(agent) = ended.filter(AgentRecord::has_ended) {
+    async fn after_release(&self, tenant: &Tenant, released: Option<AgentRecord>) -> AppResult<()> {
+        let Some(agent) = released else { return Ok(()) };
+        if agent.has_ended() {
             self.remove_sandbox(&agent.data.id).await;
+        } else if agent.data.status == AgentStatus::Paused {
+            self.align_sandbox(tenant, &agent.data.id).await?;
         }
+        Ok(())
     }
 }
 
@@ -157,10 +168,12 @@ fn release_agent(
     tx: &Tx<'_>,
     tenant: &Tenant,
     agent: &mut AgentRecord,
+    run: &RunRecord,
     rates: &RateCard,
     now: Timestamp,
 ) -> AppResult<()> {
     agent.current_run = None;
+    look_at_tasks(tx, tenant, &agent.data.session_id, now)?;
     if agent.has_ended() {
         return Ok(tx.update(tenant, agent)?);
     }
@@ -169,10 +182,16 @@ fn release_agent(
         tx.append(tenant, now, &agent.scope(), &Event::AgentTerminated {})?;
         return Ok(tx.update(tenant, agent)?);
     }
+    if let (RunStatus::Failed, Some(error)) = (&run.data.status, &run.data.error)
+        && !after_failure(tx, tenant, agent, error, now)?
+    {
+        return Ok(tx.update(tenant, agent)?);
+    }
     if agent.data.status == AgentStatus::Running {
         agent.data.status = AgentStatus::Ready;
     }
     if agent.data.status == AgentStatus::Ready {
+        begin_idle(tx, tenant, agent, now)?;
         match start_meter(tx, tenant, agent, rates, now)? {
             Ok(()) if agent.meter.is_some() => tx.enqueue(tenant, &meter_job(agent, now))?,
             Ok(()) => {}

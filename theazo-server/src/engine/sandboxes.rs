@@ -1,7 +1,7 @@
 //! The sandboxes that this worker holds, each made when it is first needed.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -9,7 +9,7 @@ use std::{
 use theazo_api::{AgentId, AgentStatus};
 use tokio::sync::OnceCell;
 
-use super::{Engine, limits::Stopped, timers::meter_job};
+use super::{Engine, lifecycle::idle_again, limits::Stopped, timers::meter_job};
 use crate::{
     app::find_agent,
     compute::{ComputeError, Sandbox, SandboxSpec, remove_tree},
@@ -25,6 +25,8 @@ type Slot = Arc<OnceCell<Arc<dyn Sandbox>>>;
 #[derive(Default)]
 pub(super) struct Sandboxes {
     slots: Mutex<HashMap<AgentId, Slot>>,
+    /// Those that stand still because they had nothing to do.
+    asleep: Mutex<HashSet<AgentId>>,
 }
 
 impl Sandboxes {
@@ -41,8 +43,19 @@ impl Sandboxes {
         self.slots().get(agent_id).and_then(|slot| slot.get().cloned())
     }
 
+    /// Notes that the sandbox of an agent stands still until it is used.
+    pub fn put_to_sleep(&self, agent_id: &AgentId) {
+        self.asleep.lock().unwrap_or_else(PoisonError::into_inner).insert(agent_id.clone());
+    }
+
+    /// Whether the sandbox of an agent stood still until now, when it is used.
+    fn take_from_sleep(&self, agent_id: &AgentId) -> bool {
+        self.asleep.lock().unwrap_or_else(PoisonError::into_inner).remove(agent_id)
+    }
+
     /// Forgets the sandbox of an agent and returns it.
     pub fn take(&self, agent_id: &AgentId) -> Option<Arc<dyn Sandbox>> {
+        self.take_from_sleep(agent_id);
         self.slots().remove(agent_id).and_then(|slot| slot.get().cloned())
     }
 
@@ -66,6 +79,10 @@ impl Engine {
         }
         let slot = self.sandboxes.slot(agent_id);
         let was_there = slot.initialized();
+        if was_there && self.sandboxes.take_from_sleep(agent_id) {
+            self.meter_agent(tenant, agent_id).await?;
+            self.align_sandbox(tenant, agent_id).await?;
+        }
         let sandbox = slot.get_or_try_init(|| self.create_sandbox(tenant, agent_id)).await?.clone();
         if !was_there {
             // It may have been paused or ended while the sandbox was made, by somebody who found none to stop.
@@ -141,6 +158,7 @@ impl Engine {
                         if agent.data.status == AgentStatus::Booting {
                             agent.data.status =
                                 if agent.current_run.is_some() { AgentStatus::Running } else { AgentStatus::Ready };
+                            idle_again(tx, &owner, &mut agent, now)?;
                         }
                         Ok::<_, AppError>(tx.update(&owner, &agent)?)
                     })

@@ -7,7 +7,7 @@ use theazo_api::{AgentId, AgentStatus, ErrorCode, JobId, RunId, SessionId, Sessi
 
 use super::{Engine, limits::Stopped};
 use crate::{
-    app::{AgentCommand, RunEnd, end_run, expiry_job, find_agent, find_run, find_session},
+    app::{AgentCommand, RunEnd, end_run, expiry_job, find_agent, find_run, find_session, look_at_tasks, start_tasks},
     error::AppError,
     event::Event,
     records::{AgentRecord, RunRecord},
@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// The kinds of jobs that are timers. A test that moves the clock waits for them.
-pub const TIMERS: [&str; 4] = ["agent.meter", "session.expire", "run.timeout", STORAGE_TIMER];
+pub const TIMERS: [&str; 6] =
+    ["agent.meter", "agent.idle", "session.expire", "run.retry", "run.timeout", STORAGE_TIMER];
 
 /// How often the store is tidied up.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(3600);
@@ -147,10 +148,19 @@ impl Engine {
                     AgentCommand::Terminate.enqueue(tx, &owner, &agent, now)?;
                 }
             }
+            look_at_tasks(tx, &owner, &session_id, now)?;
             Ok::<_, AppError>(())
         });
         if let Err(error) = expired.await {
             tracing::error!(%error, "a session could not be ended");
+        }
+    }
+
+    pub(super) async fn start_tasks(&self, tenant: &Tenant, session_id: &str) {
+        let (owner, session_id, clock) = (tenant.clone(), SessionId::from(session_id), self.app.clock.clone());
+        let started = self.app.store.write(move |tx| start_tasks(tx, &owner, &session_id, clock.now()));
+        if let Err(error) = started.await {
+            tracing::error!(%error, "the tasks of a session could not begin");
         }
     }
 
@@ -181,6 +191,44 @@ mod tests {
         plane::ControlPlane,
         store::{EventFilter, World},
     };
+
+    #[tokio::test]
+    async fn row_16_a_clock_that_jumps_fires_each_timer_once_and_charges_what_was_reserved() {
+        let plane = ControlPlane::start(PlaneConfig::test()).await.expect("it starts");
+        let tenant = Tenant::new("acct_timers", World::Live);
+        let app = plane.app().clone();
+        let context = Context { app: app.clone(), tenant: tenant.clone(), claim: None, report: Default::default() };
+        let max_duration = Some(DurationInput(Duration::from_secs(1800)));
+        let limits = Some(SessionLimits { max_duration, ..SessionLimits::default() });
+        let opts = SessionCreateOpts { limits, ..SessionCreateOpts::default() };
+        let session = context.create_session(opts).await.expect("it is made");
+        context.create_agent(session.id.clone(), Default::default()).await.expect("it is made");
+
+        // An hour at once: not from timer to timer.
+        let mut commits = app.store.commits();
+        let start = app.clock.now();
+        app.clock.move_to(start.plus(Duration::from_secs(3600)));
+        // Backwards it does not go, and nothing happens again.
+        app.clock.move_to(start);
+        let is_done = |view: &crate::store::View<'_>| {
+            let busy = view.any_due_or_leased(&TIMERS, app.clock.now())?;
+            let open = view.count::<AgentRecord>(&tenant, &Filter::default())?;
+            let ended = Filter { statuses: vec!["completed".to_owned()], ..Filter::default() };
+            Ok::<_, AppError>(!busy && view.count::<AgentRecord>(&tenant, &ended)? == open)
+        };
+        while !app.store.read(is_done).expect("it is told") {
+            commits.changed().await.expect("the store is open");
+        }
+
+        let count = |kind| {
+            let filter = EventFilter { kinds: vec![kind], ..EventFilter::default() };
+            app.store.read(|view| view.events(&tenant, &filter)).expect("they are read").len()
+        };
+        assert_eq!((count("session.terminated"), count("agent.terminated")), (1, 1));
+        let usage = context.session_usage(&session.id).expect("it is reported");
+        assert!(usage.compute_minutes <= 0.5, "two ticks at most were reserved: {}", usage.compute_minutes);
+        plane.shutdown().await;
+    }
 
     #[tokio::test]
     async fn a_session_whose_time_was_extended_after_its_timer_was_taken_goes_on() {

@@ -83,7 +83,8 @@ fn checked<T: Check>(value: T) -> AppResult<T> {
 
 fn refuse_planned(operation: &Operation, value: &Value) -> AppResult<()> {
     for field in operation.planned_fields {
-        if value.get(field).is_some_and(|value| !value.is_null()) {
+        let pointer = format!("/{}", field.replace('.', "/"));
+        if value.pointer(&pointer).is_some_and(|value| !value.is_null()) {
             let message = format!("the field `{field}` is part of the API, but this version does not serve it");
             return Err(AppError::new(ErrorCode::NotImplemented, message).with("field", *field));
         }

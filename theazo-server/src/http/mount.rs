@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Body,
     extract::{RawPathParams, Request, rejection::RawPathParamsRejection},
-    http::{HeaderMap, HeaderValue, Response, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts},
     routing::{MethodFilter, MethodRouter, on},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -51,6 +51,8 @@ pub struct Call<E: Endpoint> {
     cursor: Option<Cursor>,
     /// What a WebSocket needs, where one is asked for.
     upgrade: Option<Upgrade>,
+    /// How long the caller waits for this answer before it asks again, if it does.
+    pub hold: Option<Duration>,
 }
 
 type HandlerFuture<T> = Pin<Box<dyn Future<Output = AppResult<T>> + Send>>;
@@ -107,6 +109,8 @@ impl Routes {
             Box::pin(async move {
                 let response = match E::OPERATION.time {
                     TimeClass::Run => waiting::answer::<E>(work, prefer, &request_id).await,
+                    // Who asks again is answered in time by the operation itself, with the state as it is then.
+                    TimeClass::Wait if prefer.is_none() => waiting::answer::<E>(work, prefer, &request_id).await,
                     _ => answer::<E>(work.await, &request_id),
                 };
                 Ok(with_report(response, &report))
@@ -299,7 +303,7 @@ async fn read_call<E: Endpoint>(
     let upgrade = if operation.reply == Reply::Socket { Some(Upgrade::of(&mut parts)?) } else { None };
     let prefer = header_text(&parts.headers, "prefer").and_then(waiting::preferred_wait);
     let last_event_id = cursor.map(Cursor::after);
-    Ok((Call { context, path, query, body, last_event_id, cursor, upgrade }, prefer))
+    Ok((Call { context, path, query, body, last_event_id, cursor, upgrade, hold: prefer }, prefer))
 }
 
 /// Where a resumed stream goes on.
@@ -394,7 +398,13 @@ pub fn answer<E: Endpoint>(outcome: AppResult<E::Response>, request_id: &Request
 }
 
 fn with_report(mut response: Response<Body>, report: &Report) -> Response<Body> {
+    if report.goes_on.get().is_some() {
+        *response.status_mut() = StatusCode::ACCEPTED;
+    }
     let headers = response.headers_mut();
+    if report.goes_on.get().is_some() {
+        headers.insert("x-theazo-continue", HeaderValue::from_static("true"));
+    }
     if let Some(value) = report.run_id.get().and_then(|id| HeaderValue::from_str(id.as_str()).ok()) {
         headers.insert("x-theazo-run-id", value);
     }

@@ -196,6 +196,14 @@ impl View<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row([id.as_str()], |row| row.get(0))?)
     }
 
+    /// Whether a job of this kind with this subject waits or is under way.
+    pub fn has_open_job(&self, kind: &str, subject: &str) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE subject = ?1 AND kind = ?2 AND state <> 'done')",
+        )?;
+        Ok(statement.query_row((subject, kind), |row| row.get(0))?)
+    }
+
     /// When the next job of a lane is due.
     pub fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
         let sql = format!("SELECT min(due_at) FROM {}", lane.queued());

@@ -54,6 +54,8 @@ pub struct Filter {
     pub before: Option<i64>,
     /// How many at most.
     pub limit: Option<i64>,
+    /// Whether the oldest come first; the newest do otherwise.
+    pub oldest_first: bool,
 }
 
 impl View<'_> {
@@ -66,12 +68,22 @@ impl View<'_> {
         text.map(|text| read_document(&text)).transpose()
     }
 
-    /// Lists documents with their positions, the newest first.
+    /// The position of a document among all.
+    pub fn position<D: Document>(&self, tenant: &Tenant, id: &str) -> Result<Option<i64>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT position FROM resources WHERE id = ?1 AND kind = ?2 AND tenant = ?3")?;
+        Ok(statement.query_row((id, D::KIND, tenant.as_str()), |row| row.get(0)).optional()?)
+    }
+
+    /// Lists documents with their positions.
     pub fn list<D: Document>(&self, tenant: &Tenant, filter: &Filter) -> Result<Vec<(i64, D)>, StoreError> {
         let (condition, values) = filter.condition(tenant, D::KIND);
         let limit = filter.limit.unwrap_or(-1);
-        let sql =
-            format!("SELECT position, document FROM resources WHERE {condition} ORDER BY position DESC LIMIT {limit}");
+        let order = if filter.oldest_first { "ASC" } else { "DESC" };
+        let sql = format!(
+            "SELECT position, document FROM resources WHERE {condition} ORDER BY position {order} LIMIT {limit}"
+        );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query(rusqlite::params_from_iter(values))?;
         let mut documents = Vec::new();

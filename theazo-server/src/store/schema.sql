@@ -57,6 +57,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     result TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS jobs_by_due_time ON jobs (state, due_at);
+CREATE INDEX IF NOT EXISTS jobs_by_subject ON jobs (subject, kind) WHERE state <> 'done';
 CREATE INDEX IF NOT EXISTS jobs_of_work ON jobs (due_at) WHERE state = 'queued' AND kind IN ('run', 'agent.command');
 CREATE INDEX IF NOT EXISTS jobs_of_control ON jobs (due_at) WHERE state = 'queued' AND kind NOT IN ('run', 'agent.command');
 

@@ -1,0 +1,194 @@
+//! What an agent does by itself: it tries a failed run again, and it pauses where it has nothing to do.
+
+use std::time::Duration;
+
+use serde_json::json;
+use theazo_api::{
+    AgentFailureAction, AgentId, AgentStatus, ErrorCode, ErrorDetail, JobId, RunId, RunStatus, Timestamp,
+};
+
+use super::{Engine, limits::pause_agent};
+use crate::{
+    app::{AgentCommand, find_agent, find_run, run_job},
+    error::{AppError, AppResult},
+    event::Event,
+    records::{AgentRecord, PausedBy, RunRecord},
+    store::{NewJob, Tenant, Tx},
+};
+
+/// How often a failed run is tried again, where nobody says.
+const DEFAULT_RETRIES: i64 = 2;
+
+/// How long to wait before that, where nobody says.
+const DEFAULT_RETRY_DELAY: Duration = Duration::from_secs(30);
+
+/// Lets a failed run try again later from where it stands, if its agent is made so and it can help. What its journal has is
+/// not done again.
+pub(super) fn try_again(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    agent: &AgentRecord,
+    run: &mut RunRecord,
+    error: &AppError,
+    now: Timestamp,
+) -> AppResult<bool> {
+    let Some(lifecycle) = &agent.lifecycle else { return Ok(false) };
+    let retries = lifecycle.max_retries.unwrap_or(DEFAULT_RETRIES);
+    let is_retried = lifecycle.on_failure == Some(AgentFailureAction::Retry) && run.retries < retries;
+    if !is_retried || !can_help(error) {
+        return Ok(false);
+    }
+    run.retries += 1;
+    let delay = lifecycle.retry_delay.map_or(DEFAULT_RETRY_DELAY, |delay| delay.0);
+    if run.data.status == RunStatus::Running {
+        run.data.status = RunStatus::Queued;
+        tx.enqueue(tenant, &retry_job(&run.data.id, now.plus(delay)))?;
+    }
+    tx.update(tenant, run)?;
+    let event = Event::RunRetried {
+        retry: run.retries,
+        delay_ms: i64::try_from(delay.as_millis()).unwrap_or(i64::MAX),
+        error: error.clone().into_detail(),
+    };
+    tx.append(tenant, now, &run.scope(), &event)?;
+    Ok(true)
+}
+
+/// Whether what failed once may work another time. A limit, a conflict or a refusal stays what it is.
+fn can_help(error: &AppError) -> bool {
+    let code = &error.detail.code;
+    matches!(
+        code,
+        ErrorCode::ProviderError
+            | ErrorCode::NoProvidersAvailable
+            | ErrorCode::RateLimited
+            | ErrorCode::InternalError
+            | ErrorCode::Interrupted
+    )
+}
+
+fn retry_job(run_id: &RunId, due_at: Timestamp) -> NewJob {
+    NewJob {
+        id: JobId::from_suffix(format!("retry-{run_id}")),
+        kind: "run.retry",
+        subject: run_id.to_string(),
+        payload: json!({}),
+        due_at,
+    }
+}
+
+/// Does with an agent whose run failed what it is made to do. Says whether it may go on to the next.
+pub(super) fn after_failure(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    agent: &mut AgentRecord,
+    error: &ErrorDetail,
+    now: Timestamp,
+) -> AppResult<bool> {
+    match agent.lifecycle.as_ref().and_then(|lifecycle| lifecycle.on_failure.as_ref()) {
+        Some(AgentFailureAction::Terminate) => {
+            agent.data.status = AgentStatus::Failed;
+            tx.append(tenant, now, &agent.scope(), &Event::AgentFailed { error: error.clone() })?;
+            tx.update(tenant, agent)?;
+            Ok(false)
+        }
+        Some(AgentFailureAction::Pause) => {
+            if agent.data.status != AgentStatus::Paused {
+                pause_agent(tx, tenant, agent, PausedBy::Failure, None, now)?;
+            }
+            Ok(false)
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Notes that an agent has nothing to do from now on. The caller stores the agent.
+pub(super) fn begin_idle(tx: &Tx<'_>, tenant: &Tenant, agent: &mut AgentRecord, now: Timestamp) -> AppResult<()> {
+    let Some(limit) = agent.pauses_after_idle() else { return Ok(()) };
+    agent.idle_since = Some(now);
+    Ok(tx.enqueue(tenant, &idle_job(&agent.data.id, now.plus(limit)))?)
+}
+
+/// Notes that an agent has done something, and has nothing more to do unless a run is under way.
+pub(super) fn idle_again(tx: &Tx<'_>, tenant: &Tenant, agent: &mut AgentRecord, now: Timestamp) -> AppResult<()> {
+    if agent.pauses_after_idle().is_some() && agent.data.status == AgentStatus::Ready {
+        begin_idle(tx, tenant, agent, now)?;
+        tx.update(tenant, agent)?;
+    }
+    Ok(())
+}
+
+fn idle_job(agent_id: &AgentId, due_at: Timestamp) -> NewJob {
+    NewJob {
+        id: JobId::from_suffix(format!("idle-{agent_id}")),
+        kind: "agent.idle",
+        subject: agent_id.to_string(),
+        payload: json!({}),
+        due_at,
+    }
+}
+
+impl Engine {
+    /// Notes that an agent has done something, where it pauses when it has nothing to do.
+    pub(super) async fn note_idle(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<()> {
+        let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
+        if agent.pauses_after_idle().is_none() {
+            return Ok(());
+        }
+        let (owner, id, clock) = (tenant.clone(), agent_id.clone(), self.app.clock.clone());
+        let noted = self.app.store.write(move |tx| {
+            let mut agent = find_agent(tx, &owner, &id)?;
+            idle_again(tx, &owner, &mut agent, clock.now())
+        });
+        noted.await
+    }
+
+    /// Takes a run up again that failed.
+    pub(super) async fn retry_run(&self, tenant: &Tenant, run_id: &str) {
+        let (owner, run_id, clock) = (tenant.clone(), RunId::from(run_id), self.app.clock.clone());
+        let retried = self.app.store.write(move |tx| {
+            // Paused, it goes on when its agent does.
+            if find_run(tx, &owner, &run_id)?.data.status == RunStatus::Queued {
+                tx.enqueue(&owner, &run_job(&run_id, clock.now()))?;
+            }
+            Ok::<_, AppError>(())
+        });
+        if let Err(error) = retried.await {
+            tracing::error!(%error, "a run could not be tried again");
+        }
+    }
+
+    /// Pauses an agent that has had nothing to do for as long as it was made to wait.
+    pub(super) async fn pause_idle(&self, tenant: &Tenant, agent_id: &str) {
+        let (owner, id, clock) = (tenant.clone(), AgentId::from(agent_id), self.app.clock.clone());
+        let paused = self.app.store.write(move |tx| {
+            let now = clock.now();
+            let mut agent = find_agent(tx, &owner, &id)?;
+            let (Some(limit), Some(since)) = (agent.pauses_after_idle(), agent.idle_since) else { return Ok(false) };
+            if now.since(since) < limit {
+                // It did something since this timer was set.
+                tx.enqueue(&owner, &idle_job(&id, since.plus(limit)))?;
+                return Ok(false);
+            }
+            // The end of what is under way sets the timer again.
+            let is_busy = agent.current_run.is_some() || tx.has_open_job(AgentCommand::WORK, id.as_str())?;
+            if is_busy || agent.data.status != AgentStatus::Ready {
+                return Ok(false);
+            }
+            pause_agent(tx, &owner, &mut agent, PausedBy::Idle, None, now)?;
+            Ok::<_, AppError>(true)
+        });
+        let id = AgentId::from(agent_id);
+        let aligned = match paused.await {
+            Ok(true) => {
+                self.sandboxes.put_to_sleep(&id);
+                self.align_sandbox(tenant, &id).await.map(drop)
+            }
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = aligned {
+            tracing::error!(agent = %id, %error, "an idle agent could not be paused");
+        }
+    }
+}
