@@ -239,3 +239,47 @@ async fn tokens_that_no_model_can_count_cost_nothing_or_reach_the_limit() {
     assert_eq!(cheap.cost.to_micro_cents(), 0);
     assert_eq!(error.code().as_str(), "session_limit_exceeded", "{error}");
 }
+
+#[tokio::test]
+async fn many_agents_asked_for_at_once_are_never_more_than_allowed() {
+    let plane = TestPlane::start().await.expect("it starts");
+    let limits = SessionLimits { max_agents: Some(3), ..Default::default() };
+    let session = plane.client().sessions().for_user("ada").limits(limits).await.expect("it is made");
+
+    let outcomes = join_all((0..24).map(|_| session.agents().create().into_future())).await;
+
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
+    let status = session.limits().await.expect("they are reported").max_agents.expect("it is limited");
+    assert_eq!((status.used, status.remaining), (3, 0));
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        assert_eq!((error.status(), &error.details()["limit"]), (402, &"maxAgents".into()));
+    }
+}
+
+#[tokio::test]
+async fn sandboxes_that_run_side_by_side_share_the_compute_minutes_and_go_on_when_there_are_more() {
+    let plane = TestPlane::start().await.expect("it starts");
+    let minutes_limit = |minutes| SessionLimits { max_compute_minutes: Some(minutes), ..Default::default() };
+    let session = plane.client().sessions().for_user("ada").limits(minutes_limit(2.6)).await.expect("it is made");
+    let agents = join_all((0..5).map(|_| session.agents().create().into_future())).await;
+
+    plane.advance(minutes(10)).await.expect("time passes");
+    // Two ticks of a quarter of a minute fit for each of the five, and not one more for any.
+    let status = session.limits().await.expect("they are reported").max_compute_minutes.expect("they are limited");
+    assert_eq!(status.used, 2.5);
+    let error = session.run("writer", "anything").idempotency_key("one").await.expect_err("they are used up");
+    assert_eq!((error.status(), &error.details()["limit"]), (402, &"maxComputeMinutes".into()));
+    assert_eq!((&error.details()["value"], &error.details()["used"]), (&2.6.into(), &2.5.into()));
+    let run_id = error.details()["runId"].as_str().expect("it says which run").to_owned();
+
+    session.update_limits(minutes_limit(100.0)).await.expect("they are raised");
+    let result = session.run("writer", "anything").idempotency_key("one").await.expect("the same run goes on");
+    assert_eq!(result.run_id.as_str(), run_id);
+    let mut logs = plane.client().logs().stream().session_id(session.id().clone()).await.expect("it streams");
+    for agent in agents {
+        let agent = agent.expect("it was made");
+        while agent.status().await.expect("it is told").status.as_str() != "ready" {
+            logs.next().await.expect("it goes on").expect("it streams");
+        }
+    }
+}

@@ -49,7 +49,10 @@ impl Context {
             let active = Filter { statuses: vec!["active".to_owned()], ..Filter::default() };
             let running = Filter { statuses: AgentRecord::ACTIVE.map(str::to_owned).to_vec(), ..Filter::default() };
             let by_user = view.usage_by_user(&self.tenant, &days)?;
-            let top_user = by_user.into_iter().max_by_key(|(_, totals)| totals.total());
+            let top_user = by_user
+                .into_iter()
+                .filter(|(_, of_user)| of_user.total() > 0)
+                .max_by_key(|(_, of_user)| of_user.total());
             Ok(UsageSummary {
                 total_cost: Cost::from_micro_cents(
                     sum(&view.usage_by_day(&self.tenant, UsageOf::Account, &days)?).total(),

@@ -147,10 +147,13 @@ impl Engine {
                 self.tick_meter(&tenant, &job.subject).await;
                 None
             }
-            STORAGE_TIMER => {
-                self.charge_storage(&tenant).await;
-                None
-            }
+            STORAGE_TIMER => match self.charge_storage(&tenant).await {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::error!(%error, "storage cannot be charged");
+                    return self.postpone(&job).await;
+                }
+            },
             "session.expire" => {
                 self.expire_session(&tenant, &job.subject).await;
                 None

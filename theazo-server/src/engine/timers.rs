@@ -8,7 +8,7 @@ use theazo_api::{AgentId, AgentStatus, ErrorCode, JobId, RunId, SessionId, Sessi
 use super::{Engine, limits::Stopped};
 use crate::{
     app::{AgentCommand, RunEnd, end_run, expiry_job, find_agent, find_run, find_session, look_at_tasks, start_tasks},
-    error::AppError,
+    error::{AppError, AppResult},
     event::Event,
     records::{AgentRecord, RunRecord},
     spending::{STORAGE_TIMER, TICK, charge_storage, start_meter, stop_meter},
@@ -21,6 +21,9 @@ pub const TIMERS: [&str; 6] =
 
 /// How often the store is tidied up.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(3600);
+
+/// How long is remembered what the budgets of a day were used for. Reports have sums of their own.
+const REMEMBER_DAYS_FOR: Duration = Duration::from_secs(40 * 24 * 3600);
 
 /// How long an idempotency key is remembered, and with it the outcome of its job.
 const REMEMBER_KEYS_FOR: Duration = Duration::from_secs(48 * 3600);
@@ -66,6 +69,7 @@ impl Engine {
         let (tenant, now) = (tenant.clone(), self.app.clock.now());
         let maintained = self.app.store.write(move |tx| {
             let released = tx.release_expired(now)?;
+            tx.forget_budgets_before(&now.minus(REMEMBER_DAYS_FOR).day())?;
             let oldest = now.minus(REMEMBER_KEYS_FOR);
             let claims = tx.forget_claims(oldest)?;
             let jobs = tx.forget_done(oldest)?;
@@ -114,11 +118,16 @@ impl Engine {
     }
 
     /// Charges what a tenant keeps in snapshots and files.
-    pub(super) async fn charge_storage(&self, tenant: &Tenant) {
-        let (tenant, clock, rates) = (tenant.clone(), self.app.clock.clone(), self.app.rates);
-        let charged = self.app.store.write(move |tx| charge_storage(tx, &tenant, &rates, clock.now()));
-        if let Err(error) = charged.await {
-            tracing::error!(%error, "storage could not be charged");
+    pub(super) async fn charge_storage(&self, tenant: &Tenant) -> AppResult<()> {
+        let (now, rates) = (self.app.clock.now(), self.app.rates);
+        let mut before = None;
+        loop {
+            let tenant = tenant.clone();
+            let charged = self.app.store.write(move |tx| charge_storage(tx, &tenant, &rates, before, now));
+            match charged.await? {
+                None => return Ok(()),
+                place => before = place,
+            }
         }
     }
 

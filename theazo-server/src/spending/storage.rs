@@ -26,6 +26,9 @@ pub const STORAGE_TIMER: &str = "storage.meter";
 /// How often storage is charged.
 const EVERY: Duration = Duration::from_secs(3600);
 
+/// How many owners are charged in one transaction, so that others wait only shortly.
+const TOGETHER: i64 = 200;
+
 const HOUR_MILLIS: i128 = 3_600_000;
 
 /// What one owner keeps.
@@ -135,22 +138,31 @@ fn next_charge(tenant: &Tenant, now: Timestamp) -> NewJob {
     }
 }
 
-/// Charges what a tenant kept until `now`, and asks for the next time if it keeps anything.
+/// Charges what some owners kept until `now`: those before a place in the list of a tenant's, or the first ones. Returns
+/// the place where the next go on, if there are more. The next time is asked for if anything is kept.
 ///
 /// Where a budget has no room for it the amount stays owed, and is charged as soon as there is room: a limit is never
 /// passed, and nothing is given away.
-pub fn charge_storage(tx: &Tx<'_>, tenant: &Tenant, rates: &RateCard, now: Timestamp) -> Result<(), StoreError> {
-    let open = Filter { statuses: vec![StorageAccount::OPEN.to_owned()], ..Filter::default() };
-    let accounts = tx.list::<StorageAccount>(tenant, &open)?;
-    if !accounts.is_empty() {
-        tx.enqueue(tenant, &next_charge(tenant, now))?;
-    }
-    for (_, mut account) in accounts {
+pub fn charge_storage(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    rates: &RateCard,
+    before: Option<i64>,
+    now: Timestamp,
+) -> Result<Option<i64>, StoreError> {
+    let statuses = vec![StorageAccount::OPEN.to_owned()];
+    let some = Filter { statuses, before, limit: Some(TOGETHER), ..Filter::default() };
+    let mut last = None;
+    for (place, mut account) in tx.list::<StorageAccount>(tenant, &some)? {
         account.count_until(now);
         charge_account(tx, tenant, &mut account, rates, now)?;
         tx.update(tenant, &account)?;
+        last = Some(place);
     }
-    Ok(())
+    if last.is_some() {
+        tx.enqueue(tenant, &next_charge(tenant, now))?;
+    }
+    Ok(last)
 }
 
 fn charge_account(
@@ -223,11 +235,11 @@ mod tests {
                     now += pause;
                     byte_millis += i128::from(kept) * i128::from(pause);
                     if is_charged {
-                        charge_storage(tx, &tenant, &rates, Timestamp::from_millis(now))?;
+                        charge_storage(tx, &tenant, &rates, None, Timestamp::from_millis(now))?;
                     }
                 }
                 note_stored(tx, &tenant, owner, -kept, Timestamp::from_millis(now))?;
-                charge_storage(tx, &tenant, &rates, Timestamp::from_millis(now))?;
+                charge_storage(tx, &tenant, &rates, None, Timestamp::from_millis(now))?;
                 let days: Vec<String> = (0..30).map(|day| Timestamp::from_millis(day * 86_400_000).day()).collect();
                 let by_day = tx.usage_by_day(&tenant, UsageOf::User("ada"), &days)?;
                 let sums = by_day.iter().fold((0, 0), |(money, hours), (_, of_day)| {
@@ -263,7 +275,7 @@ mod tests {
             let mut spent = Vec::new();
             for (hour, cents) in [(4, 5), (6, 5), (7, 100)] {
                 tx.update(&tenant, &budget(cents))?;
-                charge_storage(tx, &tenant, &rates, hours(hour))?;
+                charge_storage(tx, &tenant, &rates, None, hours(hour))?;
                 let by_day = tx.usage_by_day(&tenant, UsageOf::Account, &[hours(hour).day()])?;
                 spent.push(by_day.first().map_or(0, |(_, of_day)| of_day.storage));
             }

@@ -67,6 +67,9 @@ CREATE TABLE IF NOT EXISTS budgets (
     reserved INTEGER NOT NULL CHECK (reserved >= 0)
 ) STRICT, WITHOUT ROWID;
 
+-- Days that are over are forgotten after a while.
+CREATE INDEX IF NOT EXISTS budgets_by_day ON budgets (substr(scope, -10)) WHERE scope GLOB '*|day|*';
+
 CREATE TABLE IF NOT EXISTS holds (
     id TEXT PRIMARY KEY,
     -- How much of which budgets, as JSON.

@@ -135,9 +135,9 @@ impl Tx<'_> {
         Ok(Ok(()))
     }
 
-    /// The first limit that `amounts` would pass.
+    /// The first limit that `amounts` would pass. What costs nothing passes none, whatever was spent before.
     fn shortfall(&self, amounts: Amounts, budgets: &[Budget]) -> Result<Option<Shortfall>, StoreError> {
-        for budget in budgets.iter().filter(|budget| !budget.limits.is_empty()) {
+        for budget in budgets.iter().filter(|budget| !budget.limits.is_empty() && amounts.of(budget.unit) > 0) {
             let (spent, reserved) = self.budget(&budget.scope)?;
             let wanted = spent.saturating_add(reserved).saturating_add(amounts.of(budget.unit));
             if let Some(limit) = budget.limits.iter().find(|limit| wanted > limit.value) {
@@ -187,6 +187,14 @@ impl Tx<'_> {
             self.settle(&ReservationId::from(id.as_str()), Amounts::default())?;
         }
         Ok(expired.len())
+    }
+
+    /// Forgets the budgets of days before `day`, of which nothing is held any more.
+    pub fn forget_budgets_before(&self, day: &str) -> Result<usize, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "DELETE FROM budgets WHERE scope GLOB '*|day|*' AND substr(scope, -10) < ?1 AND reserved = 0",
+        )?;
+        Ok(statement.execute([day])?)
     }
 
     /// Notes that an alert of a budget is given. False if it was given before.

@@ -228,3 +228,26 @@ async fn row_10_what_a_caller_reserved_who_is_gone_comes_back_at_the_end_of_the_
     assert_eq!(late.await.expect("the store works"), None, "a settlement after the lease counts nothing");
     assert_eq!(held(), (0, 0));
 }
+
+#[tokio::test]
+async fn budgets_of_days_long_gone_are_forgotten_unless_something_is_held() {
+    let store = Store::in_memory().expect("it opens");
+    let budget = |scope: &str| Budget { scope: scope.to_owned(), unit: Unit::Money, limits: Vec::new() };
+    let scopes =
+        ["a|user|x|day|2026-01-01", "a|user|held|day|2026-01-01", "a|user|x|day|2026-03-01", "a|user|x|month|2026-01"];
+    let left = store.write(move |tx| {
+        for (index, scope) in scopes.iter().enumerate() {
+            let id = ReservationId::from_suffix(index);
+            let reserved = tx.reserve(&id, Amounts::money(3), vec![budget(scope)], Timestamp::from_millis(10))?;
+            assert_eq!(reserved, Ok(()));
+            if !scope.contains("held") {
+                tx.settle(&id, Amounts::money(3))?;
+            }
+        }
+        let forgotten = tx.forget_budgets_before("2026-02-01")?;
+        let left: Vec<(i64, i64)> = scopes.iter().map(|scope| tx.budget(scope)).collect::<Result<_, _>>()?;
+        Ok::<_, StoreError>((forgotten, left))
+    });
+
+    assert_eq!(left.await.expect("the store works"), (1, vec![(0, 0), (0, 3), (3, 0), (3, 0)]));
+}
