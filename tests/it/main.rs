@@ -18,6 +18,7 @@ mod published;
 mod quickstart;
 mod runs;
 mod secrets;
+mod simulation;
 mod streams;
 mod tasks;
 mod timers;

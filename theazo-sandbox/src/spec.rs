@@ -19,12 +19,21 @@ pub struct LauncherConfig {
     pub force_user_namespaces: bool,
     /// The user and group that programs run as; never 0.
     pub user: u32,
+    /// What the isolation must be at least: its level, and limits that must be enforced, by their names in [`Isolation`].
+    /// Where that cannot be had there are no sandboxes, rather than weaker ones.
+    pub required: Vec<String>,
 }
 
 impl LauncherConfig {
     /// The defaults, with the given state directory.
     pub fn new(state_dir: impl Into<PathBuf>) -> Self {
-        Self { state_dir: state_dir.into(), runtimes: Runtimes::default(), force_user_namespaces: false, user: 65534 }
+        Self {
+            state_dir: state_dir.into(),
+            runtimes: Runtimes::default(),
+            force_user_namespaces: false,
+            user: 65534,
+            required: Vec::new(),
+        }
     }
 }
 
@@ -103,6 +112,13 @@ pub struct Isolation {
     pub enforced: Vec<&'static str>,
     /// Why root could not start sandboxes at the level `container`, where it tried.
     pub fallback: Option<String>,
+}
+
+impl Isolation {
+    /// Whether this level was reached, or this limit is enforced.
+    pub fn has(&self, name: &str) -> bool {
+        self.level == name || self.enforced.contains(&name)
+    }
 }
 
 /// What a sandbox may use.

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{World, python, shell, text, world, world_without_root};
-use theazo_sandbox::Sandbox;
+use theazo_sandbox::{Launcher, LauncherConfig, Sandbox};
 
 /// Runs one probe at every level that this machine has.
 async fn everywhere(probe: impl AsyncFn(&World, &Sandbox)) {
@@ -25,6 +25,31 @@ async fn the_level_is_reported_as_it_is() {
         assert_eq!(strongest.launcher.isolation().level, "container");
     }
     assert!(strongest.launcher.isolation().enforced.ends_with(&["network", "syscalls", "time"]));
+}
+
+#[tokio::test]
+async fn what_is_required_and_cannot_be_had_is_refused_rather_than_weakened() {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("it is ours");
+    let start = async |required: &[&str]| {
+        let required = required.iter().map(ToString::to_string).collect();
+        let config = LauncherConfig {
+            force_user_namespaces: true,
+            required,
+            ..LauncherConfig::new(directory.path().join("state"))
+        };
+        Launcher::start(config).await.map(drop).map_err(|unavailable| unavailable.reason)
+    };
+
+    assert_eq!(start(&["namespaces", "network", "syscalls", "time"]).await, Ok(()));
+    let reason = start(&["network", "container"]).await.expect_err("it is not one");
+    assert!(
+        reason.starts_with(
+            "with user namespaces: `container` is required, and there is only `namespaces` with limits on "
+        ),
+        "{reason}"
+    );
 }
 
 #[tokio::test]

@@ -50,6 +50,9 @@ pub struct PlaneConfig {
     pub stripe: Option<StripeConfig>,
     /// What each local sandbox may use.
     pub sandbox_limits: Limits,
+    /// What the isolation of local sandboxes must be at least: a level (`container` or `namespaces`) and limits that must be
+    /// enforced (`memory`, `cpu`, `processes`, ...). Where that cannot be had, `local` is absent and says why.
+    pub required_isolation: Vec<String>,
 }
 
 /// What a test plane is made of.

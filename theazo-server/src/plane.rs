@@ -255,5 +255,6 @@ fn local(config: &PlaneConfig, state_directory: PathBuf) -> LocalProvider {
         state_directory,
         runtimes: config.runtimes.clone(),
         limits: config.sandbox_limits.clone(),
+        required: config.required_isolation.clone(),
     })
 }

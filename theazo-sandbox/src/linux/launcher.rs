@@ -134,6 +134,11 @@ async fn try_out(config: &LauncherConfig, user_namespaces: bool) -> Result<(Conn
         enforced: enforced.chain(["network", "syscalls", "time"]).collect(),
         fallback: None,
     };
+    if let Some(missing) = config.required.iter().find(|name| !isolation.has(name)) {
+        let reached = isolation.enforced.join(", ");
+        let level = isolation.level;
+        return Err(format!("`{missing}` is required, and there is only `{level}` with limits on {reached}"));
+    }
     Ok((connection, isolation))
 }
 

@@ -255,6 +255,7 @@ async fn the_local_provider_conforms() {
         state_directory: state.path().to_owned(),
         runtimes: theazo_sandbox::Runtimes::default(),
         limits: theazo_sandbox::Limits::default(),
+        required: Vec::new(),
     };
     conform(Arc::new(LocalProvider::new(config))).await;
 }

@@ -28,6 +28,8 @@ pub struct LocalConfig {
     pub runtimes: Runtimes,
     /// What each sandbox may use.
     pub limits: Limits,
+    /// What the isolation must be at least, by the names in `theazo_sandbox::Isolation`.
+    pub required: Vec<String>,
 }
 
 /// The provider `local`.
@@ -47,6 +49,7 @@ impl LocalProvider {
         let started = self.launcher.get_or_init(|| async {
             let config = LauncherConfig {
                 runtimes: self.config.runtimes.clone(),
+                required: self.config.required.clone(),
                 ..LauncherConfig::new(self.config.state_directory.clone())
             };
             match Launcher::start(config).await {
