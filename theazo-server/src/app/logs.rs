@@ -9,6 +9,7 @@ use super::{Context, pages::parse_cursor, runs::retry_message};
 use crate::{
     error::{AppError, AppResult},
     event::Event,
+    model::StopReason,
     store::{EventFilter, StoredEvent, Tenant, View},
 };
 
@@ -115,6 +116,10 @@ pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
         Event::RunCancelled { reason } => (Warn, System, reason.clone()),
         Event::InputReceived { content, kind, .. } => (Info, System, format!("{kind} received: {content}")),
         Event::ModelRequested { model, step, .. } => (Debug, Model, format!("step {step}: asking `{model}`")),
+        Event::ModelResponded { step, stop: StopReason::MaxTokens, tokens, .. } => {
+            let tokens = tokens.output;
+            (Warn, Model, format!("step {step}: the answer was cut after {tokens} tokens, as many as it may have"))
+        }
         Event::ModelResponded { step, tool_calls, tokens, .. } => (
             Info,
             Model,

@@ -82,7 +82,7 @@ pub fn well_formed(messages: &[Message]) -> Vec<Message> {
     for message in messages {
         match message {
             Message::User(_) => ordered.push(message.clone()),
-            Message::Assistant { text, tool_calls, .. } if text.is_empty() && tool_calls.is_empty() => {}
+            Message::Assistant { text, tool_calls, .. } if text.trim().is_empty() && tool_calls.is_empty() => {}
             Message::Assistant { tool_calls, .. } => {
                 ordered.push(message.clone());
                 for call in tool_calls {
@@ -130,6 +130,7 @@ mod tests {
             user("hurry"),
             returns("a", "first", false),
             asks(&[]),
+            Message::Assistant { text: " \n".to_owned(), tool_calls: Vec::new(), reasoning: Vec::new() },
             returns("nobody asked", "for this", false),
         ];
 
