@@ -97,6 +97,64 @@ async fn files_and_programs_work_on_the_same_folder() {
     );
 }
 
+/// A PDF file with one page that shows a text.
+fn pdf(text: &str) -> Vec<u8> {
+    let shown = format!("BT /F1 24 Tf 72 700 Td ({text}) Tj ET");
+    let objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R \
+         /Resources << /Font << /F1 5 0 R >> >> >>"
+            .to_owned(),
+        format!("<< /Length {} >>\nstream\n{shown}\nendstream", shown.len()),
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".to_owned(),
+    ];
+    let mut file = "%PDF-1.4\n".to_owned();
+    let mut places = String::new();
+    for (index, object) in objects.iter().enumerate() {
+        places.push_str(&format!("{:010} 00000 n \n", file.len()));
+        file.push_str(&format!("{} 0 obj\n{object}\nendobj\n", index + 1));
+    }
+    let start = file.len();
+    file.push_str(&format!("xref\n0 6\n0000000000 65535 f \n{places}trailer\n<< /Size 6 /Root 1 0 R >>\n"));
+    file.push_str(&format!("startxref\n{start}\n%%EOF\n"));
+    file.into_bytes()
+}
+
+#[tokio::test]
+async fn spreadsheets_and_pdf_files_are_read_from_the_sandbox_and_from_the_web() {
+    let file = pdf("Quarterly report");
+    let router = Router::new().route("/report.pdf", routing::get(move || async move { file.clone() }));
+    let url = format!("http://{}/report.pdf", serve(router).await);
+    let plane = ScriptedPlane::start(|config| config.allow_private_targets = true).await;
+
+    let result = run_tools(
+        &plane,
+        &[
+            &[
+                ("write_file", json!({ "path": "prices.csv", "content": "item;price\npen;1,5\nink;3\n" })),
+                ("http_request", json!({ "url": url, "save_to": "report.pdf" })),
+            ],
+            &[
+                ("read_spreadsheet", json!({ "path": "prices.csv", "limit": 1 })),
+                ("pdf_reader", json!({ "source": "report.pdf" })),
+                ("pdf_reader", json!({ "source": url })),
+                ("pdf_reader", json!({ "source": "prices.csv" })),
+                ("pdf_reader", json!({ "source": "report.pdf", "first_page": 2 })),
+            ],
+        ],
+    )
+    .await;
+
+    let outputs = &outputs(&result)[2..];
+    let table = r#"{"columns":["item","price"],"total_rows":2,"offset":0,"rows":[["pen","1,5"]]}"#;
+    assert_eq!(outputs[0], format!("{table}\n[more: read on with the offset 1]"));
+    assert_eq!(outputs[1], "--- page 1 of 1 ---\nQuarterly report\n");
+    assert_eq!(outputs[2], outputs[1]);
+    assert!(outputs[3].starts_with("error: `prices.csv`: the file cannot be read:"), "{}", outputs[3]);
+    assert_eq!(outputs[4], "error: `report.pdf`: there is no page 2; the file has 1 pages");
+}
+
 #[tokio::test]
 async fn http_requests_reach_this_machine_only_where_that_is_allowed() {
     let echo = |headers: HeaderMap, body: String| async move {

@@ -29,7 +29,7 @@ endpoints! {
                 "costCap", "guardrails", "longRunning", "overrides.costCap", "overrides.guardrails",
                 "overrides.longRunning",
             ],
-            planned_fields: &["storage", "gpu", "providerFallback", "approvals", "knowledge", "mcp", "metadata", "guardrails", "longRunning", "overrides.storage", "overrides.gpu", "overrides.providerFallback", "overrides.approvals", "overrides.knowledge", "overrides.mcp", "overrides.metadata", "overrides.guardrails", "overrides.longRunning"],
+            planned_fields: &["storage", "gpu", "providerFallback", "approvals", "knowledge", "mcp", "metadata", "longRunning", "overrides.storage", "overrides.gpu", "overrides.providerFallback", "overrides.approvals", "overrides.knowledge", "overrides.mcp", "overrides.metadata", "overrides.guardrails", "overrides.longRunning"],
         };
 
     /// Lists the agents of the session, the newest first.

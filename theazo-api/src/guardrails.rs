@@ -21,18 +21,16 @@ endpoints! {
     ConfigureGuardrails: Put "/v1/guardrails" => "guardrails.configure",
         body: GuardrailConfig, response: GuardrailConfig,
         with {
-            positional: &["config"], strict: &[""], older: &[(Method::Post, "/v1/guardrails")], planned: true,
+            positional: &["config"], strict: &[""], older: &[(Method::Post, "/v1/guardrails")],
         };
 
     /// Fetches the guardrails of the account.
     GetGuardrails: Get "/v1/guardrails" => "guardrails.get",
-        response: GuardrailConfig,
-        with { planned: true };
+        response: GuardrailConfig;
 
     /// Lists what guardrails stopped or reported, the newest first.
     ListGuardrailViolations: Get "/v1/guardrails/violations" => "guardrails.violations",
-        query: GuardrailViolationFilters, response: Page<GuardrailViolation>,
-        with { planned: true };
+        query: GuardrailViolationFilters, response: Page<GuardrailViolation>;
 }
 
 open_enum! {
@@ -56,14 +54,16 @@ open_enum! {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct GuardrailConfig {
-    /// How much content is filtered, of inputs as of outputs; `moderate` by default.
+    /// How much content is filtered, of inputs as of outputs; `off` by default. A plane that does not filter refuses the
+    /// others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_filter: Option<ContentFilter>,
-    /// Whether personal data, keys and tokens in outputs are replaced by `[REDACTED]`; false by default. What was there
-    /// is neither kept nor returned.
+    /// Whether personal data, keys and tokens in what the model writes are replaced by `[REDACTED]`; false by default. What
+    /// was there is neither kept nor returned. What tools are given and return stays as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block_pii: Option<bool>,
-    /// Whether inputs that try to talk a model out of its instructions are stopped; false by default.
+    /// Whether inputs that try to talk a model out of its instructions are stopped; false by default. A plane that does not
+    /// analyse inputs refuses `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_injection: Option<bool>,
     /// The domains that tools may call; all by default. `*.example.com` is all domains under `example.com`, `*` is all.

@@ -19,32 +19,29 @@ endpoints! {
     /// What is stored as `agent_input` is in the sandboxes of the user's agents, as `/data/` and its name.
     UploadFile: Post "/v1/files" => "files.upload",
         body: FileUploadOpts, response: StoredFile,
-        with { positional: &["filename", "data", "purpose", "userId"], status: 201, planned: true };
+        with { positional: &["filename", "data", "purpose", "userId"], status: 201 };
 
     /// Fetches what is known of a file; `files.download` fetches its content.
     GetFile: Get "/v1/files/{fileId}" => "files.get",
-        path: StoredFilePath, response: StoredFile,
-        with { planned: true };
+        path: StoredFilePath, response: StoredFile;
 
     /// Lists files, the newest first.
     ListStoredFiles: Get "/v1/files" => "files.list",
-        query: FileListFilters, response: Page<StoredFile>,
-        with { planned: true };
+        query: FileListFilters, response: Page<StoredFile>;
 
     /// Makes an address at which anyone who has it can download the file for a while, without a key.
     GetFileUrl: Get "/v1/files/{fileId}/url" => "files.getUrl",
-        path: StoredFilePath, query: FileUrlOpts, response: FileUrl,
-        with { planned: true };
+        path: StoredFilePath, query: FileUrlOpts, response: FileUrl;
 
     /// Fetches the content of a file.
     DownloadFile: Get "/v1/files/{fileId}/content" => "files.download",
         path: StoredFilePath, response: FileContent,
-        with { ours: true, planned: true };
+        with { ours: true };
 
     /// Deletes a file. Addresses that were made for it stop working; what knowledge took from it stays.
     DeleteStoredFile: Delete "/v1/files/{fileId}" => "files.delete",
         path: StoredFilePath,
-        with { status: 204, reply: Reply::Empty, planned: true };
+        with { status: 204, reply: Reply::Empty };
 }
 
 /// The path of a file of the account.

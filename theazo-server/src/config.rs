@@ -5,7 +5,14 @@ use std::{path::PathBuf, time::Duration};
 use theazo_api::{Secret, Timestamp};
 use theazo_sandbox::{Limits, Runtimes};
 
-use crate::{feed::StreamLimits, model::ModelKeys, payments::StripeConfig, spending::RateCard, store::Retention};
+use crate::{
+    feed::StreamLimits,
+    model::ModelKeys,
+    payments::StripeConfig,
+    service_config::{FilesConfig, ToolsConfig},
+    spending::RateCard,
+    store::Retention,
+};
 
 /// What a control plane is made of. The default lives in memory, has the system's clock and local sandboxes.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +60,13 @@ pub struct PlaneConfig {
     /// What the isolation of local sandboxes must be at least: a level (`container` or `namespaces`) and limits that must be
     /// enforced (`memory`, `cpu`, `processes`, ...). Where that cannot be had, `local` is absent and says why.
     pub required_isolation: Vec<String>,
+    /// What the tools work with that need something set up.
+    pub tools: ToolsConfig,
+    /// How much may be stored as files.
+    pub files: FilesConfig,
+    /// The address at which everybody reaches the plane, for example `https://agents.example.com`. Addresses of files
+    /// begin with it; by default they begin with where their caller reached the plane.
+    pub public_url: Option<String>,
 }
 
 /// What a test plane is made of.

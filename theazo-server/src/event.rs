@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use theazo_api::{
-    BillingBudgetConfig, BudgetEventData, Cost, ErrorDetail, Isolation, ReservationId, RunResult, SessionLimits,
-    Timestamp, ToolCall, testing::Charge, usage::TokenUsage,
+    BillingBudgetConfig, BudgetEventData, Cost, ErrorDetail, GuardrailViolation, Isolation, ReservationId, RunResult,
+    SessionLimits, Timestamp, ToolCall, testing::Charge, usage::TokenUsage,
 };
 
 use crate::model::{ModelErrorKind, StopReason};
@@ -129,6 +129,9 @@ events! {
     ToolPostponed { step: u32, index: u32 } = "tool.postponed",
     /// A tool returned.
     ToolFinished { step: u32, index: u32, call: ToolCall, failed: bool } = "tool.finished",
+
+    /// A guardrail held something back.
+    GuardrailViolated { violation: GuardrailViolation } = "guardrail.violated",
 
     /// A program began to run.
     ExecStarted { exec_id: String, language: String, repeatable: bool } = "exec.started",

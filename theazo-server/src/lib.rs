@@ -5,13 +5,17 @@
 //! clock are seams with more than one implementation (`compute`, `model`, `clock`).
 
 mod app;
+mod blobs;
 mod clock;
 mod compute;
 mod config;
+mod documents;
 mod engine;
 mod error;
 mod event;
 mod feed;
+mod file_records;
+mod guardrail_records;
 mod http;
 #[doc(hidden)]
 pub mod measure;
@@ -21,6 +25,7 @@ mod payments;
 mod plane;
 mod random;
 mod records;
+mod service_config;
 mod spending;
 mod store;
 mod temporary;
@@ -33,6 +38,7 @@ pub use http::ConnectionReset;
 pub use model::ModelKeys;
 pub use payments::StripeConfig;
 pub use plane::{ControlPlane, StartError, create_key_in, grant_credits_in, rotate_master_key_in};
+pub use service_config::{FilesConfig, MailConfig, SearchConfig, ToolsConfig};
 pub use spending::RateCard;
 pub use store::Retention;
 pub use theazo_sandbox::{Limits, Runtimes};

@@ -4,7 +4,10 @@ use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, tim
 
 use clap::{Parser, Subcommand};
 use theazo_api::Secret;
-use theazo_server::{ControlPlane, ModelKeys, PlaneConfig, Runtimes, create_key_in, rotate_master_key_in};
+use theazo_server::{
+    ControlPlane, MailConfig, ModelKeys, PlaneConfig, Runtimes, SearchConfig, ToolsConfig, create_key_in,
+    rotate_master_key_in,
+};
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 
 /// Agent infrastructure: isolated sessions for your users, spend limits that hold, streams that resume.
@@ -65,6 +68,18 @@ struct Serve {
     /// A file with models and prices, which are added to the table of models or change what is in it.
     #[arg(long, env = "THEAZO_MODELS", value_name = "FILE")]
     models: Option<PathBuf>,
+    /// Where the tool `web_search` searches: a SearXNG's page `search`, say; Brave Search if only its key is given.
+    #[arg(long, env = "THEAZO_SEARCH_URL", value_name = "URL")]
+    search_url: Option<String>,
+    /// The key of Brave Search.
+    #[arg(long, env = "THEAZO_SEARCH_KEY", value_name = "KEY", hide_env_values = true)]
+    search_key: Option<String>,
+    /// The mail server of the tool `send_email`, for example smtps://user:password@mail.example.com.
+    #[arg(long, env = "THEAZO_SMTP_URL", value_name = "URL", hide_env_values = true, requires = "mail_from")]
+    smtp_url: Option<String>,
+    /// Who sends e-mails, for example "Agents <agents@example.com>".
+    #[arg(long, env = "THEAZO_MAIL_FROM", value_name = "ADDRESS")]
+    mail_from: Option<String>,
     /// Serves a test plane: manual clock, scripted models, simulated sandboxes, and the operations under /testing.
     #[arg(long)]
     test_plane: bool,
@@ -126,6 +141,16 @@ async fn main() -> ExitCode {
     }
 }
 
+impl Serve {
+    fn tools(&self) -> ToolsConfig {
+        let key = self.search_key.as_ref().map(Secret::from);
+        let url = self.search_url.clone().or_else(|| key.as_ref().map(|_| SearchConfig::BRAVE.to_owned()));
+        let search = url.map(|url| SearchConfig { url, key });
+        let mail = self.smtp_url.as_ref().zip(self.mail_from.clone());
+        ToolsConfig { search, mail: mail.map(|(url, from)| MailConfig { url: url.into(), from }) }
+    }
+}
+
 async fn run_server(serve: Serve) -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(serve.listen)
         .await
@@ -145,6 +170,7 @@ async fn run_server(serve: Serve) -> Result<(), Box<dyn std::error::Error>> {
         model_keys,
         default_model: serve.model.clone(),
         model_table: serve.models.clone(),
+        tools: serve.tools(),
         ..base
     }
     .data_dir(&serve.data_dir)

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    app::{App, FirstKeys, NewKey, ProviderInfo, begin_with_credits, grant_credits},
+    app::{App, Files, FirstKeys, NewKey, ProviderInfo, begin_with_credits, grant_credits},
     clock::Clock,
     compute::{LocalConfig, LocalProvider, Provider, SimulatedProvider, Simulation},
     config::PlaneConfig,
@@ -33,7 +33,7 @@ pub enum StartError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// Its folder for sandboxes cannot be made.
-    #[error("no folder for sandboxes can be made: {0}")]
+    #[error("no folder for sandboxes and files can be used: {0}")]
     Directory(#[from] std::io::Error),
     /// What it found in its store cannot be continued.
     #[error("the control plane cannot start: {0}")]
@@ -126,6 +126,9 @@ impl ControlPlane {
         let (credits, started_at) = (config.credits, clock.now());
         store.write(move |tx| begin_with_credits(tx, credits, started_at)).await?;
         let keys = FirstKeys::ensure(&store, clock.now()).await?;
+        let kept_in = config.data_directory.as_deref();
+        let files =
+            Files::open(kept_in.unwrap_or(&directory), kept_in.is_some(), config.files, config.public_url, &store)?;
         let (feed, following) = Feed::start(store.clone(), config.streams);
         let app = Arc::new(App {
             store,
@@ -139,9 +142,10 @@ impl ControlPlane {
             rates,
             payments: config.stripe.map(Stripe::new),
             require_definitions: config.require_definitions,
+            files,
         });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted, simulation)));
-        let toolbox = Toolbox::new(outbound);
+        let toolbox = Toolbox::new(&outbound, config.tools);
         let worker = Engine::new(app.clone(), providers, toolbox, directory.join("agents")).start().await?;
         let router = http::router(app.clone(), test);
         Ok(Self { app, router, worker, keys, temporary, _following: following })

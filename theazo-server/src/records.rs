@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use theazo_api::{
-    AgentData, AgentModelConfig, AgentStatus, LifecycleConfig, RunData, RunId, SessionData, TaskId, Timestamp,
+    AgentData, AgentModelConfig, AgentStatus, GuardrailConfig, LifecycleConfig, RunData, RunId, SessionData, TaskId,
+    Timestamp,
 };
 
 use crate::{
@@ -126,6 +127,12 @@ pub struct AgentRecord {
     /// Since when it has nothing to do; kept only where it pauses then.
     #[serde(default)]
     pub idle_since: Option<Timestamp>,
+    /// The place in the list of stored files up to which those of its user are in its sandbox.
+    #[serde(default)]
+    pub input_files_up_to: i64,
+    /// Its own guardrails; what they leave out is as the account has it.
+    #[serde(default)]
+    pub guardrails: Option<GuardrailConfig>,
 }
 
 /// What a running sandbox has reserved.

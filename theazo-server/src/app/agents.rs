@@ -211,6 +211,8 @@ pub(super) fn add_agent(
         meter: None,
         lifecycle: opts.lifecycle,
         idle_since: None,
+        input_files_up_to: 0,
+        guardrails: opts.guardrails,
     };
     tx.insert(tenant, &agent)?;
     let event = Event::AgentCreated { name: agent.data.name.clone(), provider };

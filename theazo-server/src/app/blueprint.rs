@@ -14,6 +14,7 @@ use super::{
     Context,
     agents::{NewAgent, refuse_own_providers},
     definitions::{DefinitionRecord, definition_named, find_definition},
+    guardrails::refuse_unserved,
 };
 use crate::{
     error::{AppError, AppResult},
@@ -170,6 +171,9 @@ impl Context {
         let opts = &blueprint.opts;
         let provider = self.pick_provider(session_id, opts.provider.as_deref(), opts.browser.unwrap_or(false))?.name;
         refuse_own_providers(opts)?;
+        if let Some(guardrails) = &opts.guardrails {
+            refuse_unserved(guardrails, "guardrails.")?;
+        }
         let model = self.pick_model(session_id, opts.model.as_ref())?;
         Ok(NewAgent { provider: provider.to_owned(), model, one_shot, blueprint })
     }

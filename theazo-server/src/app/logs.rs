@@ -142,6 +142,7 @@ pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
         Event::ToolFinished { call, failed: true, .. } => {
             (Warn, Agent, format!("tool `{}` failed: {}", call.tool, call.output))
         }
+        Event::GuardrailViolated { violation } => (Warn, System, format!("guardrail: {}", violation.message)),
         Event::ExecStarted { language, .. } => (Info, Agent, format!("program in {language} started")),
         Event::ExecFinished { exit_code: Some(code), duration_ms, .. } => {
             (Info, Agent, format!("program ended with exit code {code} after {duration_ms} ms"))

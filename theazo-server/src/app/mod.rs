@@ -11,7 +11,9 @@ mod credentials;
 mod credits;
 mod definitions;
 mod execs;
+mod file_links;
 mod files;
+mod guardrails;
 mod input;
 mod keys;
 mod ledger;
@@ -24,6 +26,7 @@ mod runs;
 mod secrets;
 mod session_providers;
 mod sessions;
+mod stored_files;
 mod task_queue;
 mod tasks;
 mod usage;
@@ -49,10 +52,12 @@ pub use agents::{check_room, check_session, find_agent};
 pub use commands::{AgentCommand, FileCommand};
 pub use credits::{begin_with_credits, grant_credits};
 pub use execs::{exec_id_of, job_id_of, show_exec};
+pub use guardrails::guardrails_of;
 pub use keys::{FirstKeys, NewKey};
 pub use logs::log_entry;
 pub use runs::{RunEnd, continue_run, end_run, find_run, run_event, run_job};
 pub use sessions::{change_session, expiry_job, find_session};
+pub use stored_files::{Download, Files};
 pub use task_queue::{finish_task, look_at_tasks, start_tasks};
 
 /// What every operation needs.
@@ -79,6 +84,8 @@ pub struct App {
     pub payments: Option<Stripe>,
     /// Whether an agent that is named must be defined.
     pub require_definitions: bool,
+    /// The content of stored files.
+    pub files: Files,
 }
 
 /// A compute provider, as the operations know it.

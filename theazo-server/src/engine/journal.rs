@@ -172,6 +172,11 @@ impl Journal {
         self.messages
     }
 
+    /// How many tools were called before the step that the pending ones belong to.
+    pub fn calls_before_step(&self) -> usize {
+        self.tool_calls.len() - self.returned.len()
+    }
+
     /// The step that the pending tools belong to.
     pub fn tool_step(&self) -> u32 {
         self.step.saturating_sub(1)

@@ -99,6 +99,7 @@ impl Engine {
                 return Err(AppError::conflict(format!("the agent `{agent_id}` is paused; resume it first")));
             }
         }
+        self.place_input_files(tenant, &agent, &sandbox).await?;
         Ok(sandbox)
     }
 

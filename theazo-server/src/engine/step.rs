@@ -1,12 +1,19 @@
 //! One call of a model: reserve, ask, stream, settle.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use theazo_api::{ErrorCode, ReservationId, RunStatus, Timestamp, testing::ChargeKind};
 
 use super::{
     Engine,
     answer::Answer,
+    guardrails::allows_calls,
     journal::{CallInFlight, Journal, has_new_input},
     limits::Stopped,
+    redaction::redacted,
     retry::next_attempt,
 };
 use crate::{
@@ -57,14 +64,19 @@ impl Engine {
         }
         let step = journal.step;
         let chosen = self.app.model_of(tenant, agent)?;
+        let guardrails = self.guardrails(tenant, agent)?;
+        // A model that may call no more tools is not offered any, so that it answers with what it has.
+        let may_call = allows_calls(&guardrails, journal.tool_calls.len());
+        let tools = if may_call { self.toolbox.specifications(agent.tools.as_deref()) } else { Vec::new() };
+        let most_output = guardrails.max_output_tokens.map_or(chosen.max_output, |most| most.min(chosen.max_output));
         let mut request = ModelRequest {
             call_id: format!("{}-{step}", run.data.id),
             agent: agent.data.name.clone(),
             model: chosen.upstream.clone(),
             instructions: agent.instructions.clone(),
             messages: history.iter().cloned().chain(journal.conversation()).collect(),
-            tools: self.toolbox.specifications(agent.tools.as_deref()),
-            max_output_tokens: agent.max_output_tokens.unwrap_or(chosen.answer).min(chosen.max_output),
+            tools,
+            max_output_tokens: agent.max_output_tokens.unwrap_or(chosen.answer).min(most_output),
             temperature: agent.temperature,
         };
         let reservation = match self.reserve(tenant, run, agent, journal, &chosen, &request).await? {
@@ -76,7 +88,13 @@ impl Engine {
             Reserved::Stopped => return Ok(Step::Stopped),
         };
         tracing::debug!(call = request.call_id, model = request.model, "asking a model");
-        let answered = self.stream_answer(tenant, run, step, &journal.shown, chosen.model.complete(request)).await?;
+        let found = Arc::new(AtomicUsize::new(0));
+        let mut answer = chosen.model.complete(request);
+        if guardrails.block_pii == Some(true) {
+            answer = redacted(answer, found.clone());
+        }
+        let answered = self.stream_answer(tenant, run, step, &journal.shown, answer).await?;
+        self.report_redactions(tenant, run, found.load(Ordering::Relaxed)).await?;
         let call = Call { run, agent, journal, reservation, chosen: &chosen };
         match answered {
             Ok(answer) => self.keep_answer(tenant, call, answer).await,

@@ -1,18 +1,18 @@
 //! The tool calls of one answer of a model. They run side by side, and each is journaled as it returns.
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream};
-use theazo_api::ToolCall;
+use theazo_api::{ErrorCode, GuardrailAction, GuardrailConfig, GuardrailSeverity, GuardrailViolationType, ToolCall};
 
 use super::{
     Engine,
+    guardrails::{Violation, allows_calls, domain_rules},
     journal::{Journal, PendingCall},
     step::Step,
-    tools::{Call, Failure},
+    tools::{Call, Failure, Outcome},
 };
 use crate::{
-    error::AppResult,
+    error::{AppError, AppResult},
     event::Event,
-    outbound::DomainRules,
     records::{AgentRecord, RunRecord},
     store::Tenant,
 };
@@ -29,8 +29,15 @@ impl Engine {
         agent: &AgentRecord,
         journal: &Journal,
     ) -> AppResult<Step> {
-        let step = journal.tool_step();
-        let call = |pending| self.call_tool(tenant, run, agent, step, pending).boxed();
+        let guardrails = self.guardrails(tenant, agent)?;
+        let called = journal.calls_before_step();
+        if let Some(most) = guardrails.max_tool_calls.filter(|most| i64::try_from(called).is_ok_and(|n| n > *most)) {
+            // It was told already that it may call no more.
+            let message = format!("the model goes on calling tools after the {most} calls that a run may make");
+            return Err(AppError::new(ErrorCode::GuardrailBlocked, message).with("limit", "maxToolCalls"));
+        }
+        let turn = Turn { tenant, run, agent, step: journal.tool_step(), called, guardrails: &guardrails };
+        let call = |pending| self.call_tool(turn, pending).boxed();
         let calls: Vec<BoxFuture<'_, AppResult<Step>>> = journal.pending.iter().map(call).collect();
         // A call that stops or fails lets the others come to their end, so that what they did is known.
         let outcomes: Vec<AppResult<Step>> = stream::iter(calls).buffer_unordered(AT_ONCE).collect().await;
@@ -43,14 +50,8 @@ impl Engine {
         Ok(all)
     }
 
-    async fn call_tool(
-        &self,
-        tenant: &Tenant,
-        run: &RunRecord,
-        agent: &AgentRecord,
-        step: u32,
-        pending: &PendingCall,
-    ) -> AppResult<Step> {
+    async fn call_tool(&self, turn: Turn<'_>, pending: &PendingCall) -> AppResult<Step> {
+        let Turn { tenant, run, agent, step, called, guardrails } = turn;
         let (index, call) = (pending.index, &pending.call);
         let scope = run.scope();
         let tool = self.toolbox.find(&call.tool, agent.tools.as_deref());
@@ -61,9 +62,10 @@ impl Engine {
             if !pending.started && !self.append_if_running(tenant, run, event).await? {
                 return Ok(Step::Stopped);
             }
-            let domains = DomainRules::default();
+            let domains = domain_rules(guardrails);
             let context = Call { engine: self, tenant, scope: &scope, input: &call.input, domains: &domains };
             match tool {
+                _ if !allows_calls(guardrails, called + index as usize) => self.refuse_call(turn, &call.tool).await?,
                 Some(tool) => tool.call(&context).await,
                 None => Err(Failure::told(format!("there is no tool `{}`", call.tool))),
             }
@@ -84,4 +86,30 @@ impl Engine {
         self.append(tenant, run, Event::ToolFinished { step, index, call, failed }).await?;
         Ok(Step::Done)
     }
+
+    async fn refuse_call(&self, turn: Turn<'_>, tool: &str) -> AppResult<Outcome> {
+        let most = turn.guardrails.max_tool_calls.unwrap_or_default();
+        let violation = Violation {
+            kind: GuardrailViolationType::ToolLimit,
+            severity: GuardrailSeverity::Medium,
+            action: GuardrailAction::Blocked,
+            message: format!("`{tool}` was not called: a run may make {most} calls of tools"),
+        };
+        self.report_violation(turn.tenant, &turn.run.scope(), violation).await?;
+        Ok(Err(Failure::told(format!(
+            "this run may make no more than {most} calls of tools; answer with what you have"
+        ))))
+    }
+}
+
+/// The calls of one answer of a model.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
+    tenant: &'a Tenant,
+    run: &'a RunRecord,
+    agent: &'a AgentRecord,
+    step: u32,
+    /// How many tools were called before.
+    called: usize,
+    guardrails: &'a GuardrailConfig,
 }

@@ -53,6 +53,8 @@ pub struct Call<E: Endpoint> {
     upgrade: Option<Upgrade>,
     /// How long the caller waits for this answer before it asks again, if it does.
     pub hold: Option<Duration>,
+    /// Where the caller reached this plane; absent for a caller in the same process.
+    pub origin: Option<String>,
 }
 
 type HandlerFuture<T> = Pin<Box<dyn Future<Output = AppResult<T>> + Send>>;
@@ -303,7 +305,8 @@ async fn read_call<E: Endpoint>(
     let upgrade = if operation.reply == Reply::Socket { Some(Upgrade::of(&mut parts)?) } else { None };
     let prefer = header_text(&parts.headers, "prefer").and_then(waiting::preferred_wait);
     let last_event_id = cursor.map(Cursor::after);
-    Ok((Call { context, path, query, body, last_event_id, cursor, upgrade, hold: prefer }, prefer))
+    let origin = super::stored_files::origin(&parts.headers);
+    Ok((Call { context, path, query, body, last_event_id, cursor, upgrade, hold: prefer, origin }, prefer))
 }
 
 /// Where a resumed stream goes on.

@@ -14,5 +14,5 @@ mod tls;
 pub use addresses::AddressRules;
 pub use client::{Answer, Limits, OutboundClient, OutboundError, Outgoing};
 pub use domains::DomainRules;
-pub use guard::Guard;
+pub use guard::{Guard, Refusal};
 pub use tls::tls_config;

@@ -52,6 +52,8 @@ pub struct Filter {
     pub members: Vec<(&'static str, String)>,
     /// Where the page before ended.
     pub before: Option<i64>,
+    /// Only those whose position is after this one.
+    pub after: Option<i64>,
     /// How many at most.
     pub limit: Option<i64>,
     /// Whether the oldest come first; the newest do otherwise.
@@ -181,6 +183,9 @@ impl Filter {
         }
         if let Some(before) = self.before {
             require("position < ?", Box::new(before));
+        }
+        if let Some(after) = self.after {
+            require("position > ?", Box::new(after));
         }
         for (path, wanted) in &self.members {
             require(&format!("document ->> '{path}' = ?"), Box::new(wanted.clone()));

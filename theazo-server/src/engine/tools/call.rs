@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use theazo_api::{AgentId, ErrorCode};
+use theazo_api::{AgentId, ErrorCode, GuardrailAction, GuardrailSeverity, GuardrailViolationType};
 
 use crate::{
     compute::{ComputeError, Sandbox},
-    engine::Engine,
+    engine::{Engine, guardrails::Violation},
     error::AppError,
-    outbound::DomainRules,
+    outbound::{Answer, DomainRules, Limits, OutboundClient, OutboundError, Outgoing, Refusal},
     store::{EventScope, Tenant},
 };
 
@@ -68,6 +68,25 @@ impl Call<'_> {
     pub async fn write_file(&self, path: &str, content: Vec<u8>) -> Result<(), Failure> {
         let sandbox = self.sandbox().await?;
         sandbox.write_file(path.to_owned(), content).await.map_err(|error| self.failed(&sandbox, error))
+    }
+
+    /// Sends a request to a domain that the agent may call.
+    pub async fn send(&self, client: &OutboundClient, request: Outgoing, limits: Limits) -> Result<Answer, Failure> {
+        let error = match client.send(request, self.domains, limits).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        if let OutboundError::Refused(Refusal::Domain(domain)) = &error {
+            let violation = Violation {
+                kind: GuardrailViolationType::DomainBlocked,
+                severity: GuardrailSeverity::Medium,
+                action: GuardrailAction::Blocked,
+                message: format!("the domain `{domain}` was not called: the guardrails do not allow it"),
+            };
+            let reported = self.engine.report_violation(self.tenant, self.scope, violation).await;
+            reported.map_err(|error| Failure::Told(error.detail.message))?;
+        }
+        Err(Failure::told(error.to_string()))
     }
 
     /// What the failure of a sandbox means for the call.

@@ -78,8 +78,7 @@ impl Tool for HttpRequest {
             let request = request(input).map_err(Failure::Told)?;
             let body_bytes = if save_to.is_some() { FILE_BYTES } else { TEXT_BYTES };
             let limits = Limits { time: Duration::from_secs(30), body_bytes, redirects: 5 };
-            let sent = self.outbound.send(request, call.domains, limits).await;
-            let mut answer = sent.map_err(|error| Failure::told(error.to_string()))?;
+            let mut answer = call.send(&self.outbound, request, limits).await?;
             let Some(path) = save_to else { return Ok(cut(describe(&answer), "save it with `save_to`")) };
             if answer.truncated {
                 return Err(Failure::told(format!("the body is larger than {FILE_BYTES} bytes; nothing was saved")));

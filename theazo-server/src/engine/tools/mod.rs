@@ -4,15 +4,23 @@
 mod call;
 mod files;
 mod http_request;
+mod pdf_reader;
+mod read_spreadsheet;
 mod run_code;
 mod run_command;
+mod send_email;
+mod web_search;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 pub(super) use call::{Call, Failure};
 
-use crate::{model::ToolSpec, outbound::OutboundClient};
+use crate::{
+    model::ToolSpec,
+    outbound::{AddressRules, Guard, OutboundClient},
+    service_config::ToolsConfig,
+};
 
 /// How much a tool returns to the model at most.
 const OUTPUT_BYTES: usize = 64 * 1024;
@@ -41,18 +49,26 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// The tools that can be had.
-    pub fn new(outbound: OutboundClient) -> Self {
-        Self {
-            tools: vec![
-                Box::new(run_code::RunCode),
-                Box::new(run_command::RunCommand),
-                Box::new(files::WriteFile),
-                Box::new(files::ReadFile),
-                Box::new(files::ListFiles),
-                Box::new(http_request::HttpRequest { outbound }),
-            ],
+    /// The tools that can be had. What models name is called by `outbound`.
+    pub fn new(outbound: &OutboundClient, config: ToolsConfig) -> Self {
+        let mut tools: Vec<Box<dyn Tool>> = vec![
+            Box::new(run_code::RunCode),
+            Box::new(run_command::RunCommand),
+            Box::new(files::WriteFile),
+            Box::new(files::ReadFile),
+            Box::new(files::ListFiles),
+            Box::new(http_request::HttpRequest { outbound: outbound.clone() }),
+            Box::new(read_spreadsheet::ReadSpreadsheet),
+            Box::new(pdf_reader::PdfReader { outbound: outbound.clone() }),
+        ];
+        if let Some(config) = config.search {
+            let trusted = OutboundClient::new(Guard::new(AddressRules { allow_private: true }));
+            tools.push(Box::new(web_search::WebSearch { trusted, config }));
         }
+        if let Some(config) = config.mail {
+            tools.push(Box::new(send_email::SendEmail { config }));
+        }
+        Self { tools }
     }
 
     /// What a model is told of the tools that it may call.
