@@ -21,7 +21,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serves the control plane over HTTP until it is told to stop.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Manages API keys.
     Keys {
         #[command(subcommand)]
@@ -121,7 +121,7 @@ async fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let outcome = match Cli::parse().command {
-        Command::Serve(serve) => run_server(serve).await,
+        Command::Serve(serve) => run_server(*serve).await,
         Command::Keys { command: KeysCommand::RotateMaster { data_dir, master_key } } => {
             rotate_master_key_in(&data_dir, master_key.map(Secret::from))
                 .await

@@ -598,14 +598,20 @@ export interface MetadataExtraction {
  * In the options of an agent, what is left out is as the account has it.
  */
 export interface GuardrailConfig {
-  /** How much content is filtered, of inputs as of outputs; `moderate` by default. */
+  /**
+   * How much content is filtered, of inputs as of outputs; `off` by default. A plane that does not filter refuses the
+   * others.
+   */
   contentFilter?: ContentFilter | undefined;
   /**
-   * Whether personal data, keys and tokens in outputs are replaced by `[REDACTED]`; false by default. What was there is
-   * neither kept nor returned.
+   * Whether personal data, keys and tokens in what the model writes are replaced by `[REDACTED]`; false by default.
+   * What was there is neither kept nor returned. What tools are given and return stays as it is.
    */
   blockPii?: boolean | undefined;
-  /** Whether inputs that try to talk a model out of its instructions are stopped; false by default. */
+  /**
+   * Whether inputs that try to talk a model out of its instructions are stopped; false by default. A plane that does
+   * not analyse inputs refuses `true`.
+   */
   promptInjection?: boolean | undefined;
   /**
    * The domains that tools may call; all by default. `*.example.com` is all domains under `example.com`, `*` is all.

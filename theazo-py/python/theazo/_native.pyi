@@ -877,16 +877,19 @@ class GuardrailConfig:
     ) -> GuardrailConfig: ...
     @property
     def content_filter(self) -> ContentFilterValue | None:
-        """How much content is filtered, of inputs as of outputs; `moderate` by default."""
+        """How much content is filtered, of inputs as of outputs; `off` by default. A plane that
+        does not filter refuses the others.
+        """
     @property
     def block_pii(self) -> bool | None:
-        """Whether personal data, keys and tokens in outputs are replaced by `[REDACTED]`; false
-        by default. What was there is neither kept nor returned.
+        """Whether personal data, keys and tokens in what the model writes are replaced by
+        `[REDACTED]`; false by default. What was there is neither kept nor returned. What
+        tools are given and return stays as it is.
         """
     @property
     def prompt_injection(self) -> bool | None:
         """Whether inputs that try to talk a model out of its instructions are stopped; false by
-        default.
+        default. A plane that does not analyse inputs refuses `true`.
         """
     @property
     def allowed_domains(self) -> list[str] | None:

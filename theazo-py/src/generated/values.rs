@@ -2096,20 +2096,22 @@ impl GuardrailConfig {
         construct(py, &shapes::GUARDRAIL_CONFIG, fields).map(Self)
     }
 
-    /// How much content is filtered, of inputs as of outputs; `moderate` by default.
+    /// How much content is filtered, of inputs as of outputs; `off` by default. A plane that does not filter refuses
+    /// the others.
     #[getter]
     fn content_filter<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.content_filter.to_python(py)
     }
 
-    /// Whether personal data, keys and tokens in outputs are replaced by `[REDACTED]`; false by default. What was there
-    /// is neither kept nor returned.
+    /// Whether personal data, keys and tokens in what the model writes are replaced by `[REDACTED]`; false by default.
+    /// What was there is neither kept nor returned. What tools are given and return stays as it is.
     #[getter]
     fn block_pii<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.block_pii.to_python(py)
     }
 
-    /// Whether inputs that try to talk a model out of its instructions are stopped; false by default.
+    /// Whether inputs that try to talk a model out of its instructions are stopped; false by default. A plane that does
+    /// not analyse inputs refuses `true`.
     #[getter]
     fn prompt_injection<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.prompt_injection.to_python(py)

@@ -275,7 +275,8 @@ fn count(tx: &Tx<'_>, tenant: &Tenant, bytes: i64, files: i64, limits: Option<Fi
     }
     totals.bytes += bytes;
     totals.files += files;
-    Ok(if is_new { tx.insert(tenant, &totals)? } else { tx.update(tenant, &totals)? })
+    let stored = if is_new { tx.insert(tenant, &totals) } else { tx.update(tenant, &totals) };
+    Ok(stored?)
 }
 
 fn find_file(view: &View<'_>, tenant: &Tenant, id: &FileId) -> AppResult<StoredFileRecord> {

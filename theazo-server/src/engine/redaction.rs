@@ -78,7 +78,7 @@ fn is_card_number(text: &str) -> bool {
             _ => digit * 2,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// `a::b` is more likely a path in a program.
