@@ -224,7 +224,7 @@ pub struct RunRecord {
     pub max_cost: Option<i64>,
     /// How long it may take once a worker has it, in milliseconds.
     pub timeout_ms: Option<i64>,
-    /// The lease under which a worker has it. What a worker with an earlier lease found out is not written any more.
+    /// How often a worker took it up. What one found out that took it up before the last is not written any more.
     #[serde(default)]
     pub lease: i64,
     /// How often it was tried again.

@@ -23,7 +23,7 @@ use crate::{
 const VERSIONS_OF_A_PAGE: i64 = 20;
 
 /// A definition in one of its versions.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DefinitionRecord {
     /// What the wire shows.
@@ -168,10 +168,10 @@ impl Context {
     ) -> AppResult<AgentDefinition> {
         let changelog = update.changelog.clone().unwrap_or_default();
         self.add_version(id, changelog, move |_, record| {
-            let before = record.data.clone();
+            let before = record.clone();
             apply(update, record);
             // A repeated update is the same one, not another version.
-            Ok(record.data != before)
+            Ok(*record != before)
         })
         .await
     }

@@ -15,7 +15,7 @@ use crate::{
     event::Event,
     records::{AgentRecord, RunRecord},
     spending::{RateCard, start_meter, stop_meter},
-    store::{Tenant, Tx, UsageOf},
+    store::{Job, Tenant, Tx, UsageOf},
 };
 
 /// What became of a run that was to be completed.
@@ -82,8 +82,9 @@ impl Engine {
         Ok(Step::Stopped)
     }
 
-    /// Ends a run whose work failed under this lease.
-    pub(super) async fn fail_run(&self, tenant: &Tenant, run_id: &RunId, lease: i64, error: AppError) -> AppResult<()> {
+    /// Ends a run whose work failed, or lets it try again.
+    pub(super) async fn fail_run(&self, job: &Job, run_id: &RunId, error: AppError) -> AppResult<()> {
+        let tenant = &job.tenant;
         let (run, agent) = self.app.store.read(|view| {
             let run = find_run(view, tenant, run_id)?;
             let agent = find_agent(view, tenant, &run.data.agent_id)?;
@@ -91,6 +92,7 @@ impl Engine {
         })?;
         self.settle_lost_call(tenant, &run, &agent).await?;
         let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), run_id.clone());
+        let held = job.clone();
         let rates = self.app.rates;
         let ended = self
             .app
@@ -98,7 +100,7 @@ impl Engine {
             .write(move |tx| {
                 let now = clock.now();
                 let mut run = find_run(tx, &owner, &id)?;
-                if run.lease > lease || run.data.status.is_terminal() {
+                if run.data.status.is_terminal() || !tx.is_held(&held)? {
                     return Ok(None);
                 }
                 let agent = find_agent(tx, &owner, &run.data.agent_id)?;

@@ -101,7 +101,7 @@ impl Engine {
         let error = AppError::internal(format!("the job `{}` of kind `{}` panicked", job.id, job.kind));
         if job.kind == "run" {
             let run_id = theazo_api::RunId::from(job.subject.as_str());
-            if let Err(error) = self.fail_run(&job.tenant, &run_id, job.attempts, error.clone()).await {
+            if let Err(error) = self.fail_run(&job, &run_id, error.clone()).await {
                 tracing::error!(%error, "a run whose job panicked cannot be ended");
             }
         }

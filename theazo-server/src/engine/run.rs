@@ -23,7 +23,7 @@ impl Engine {
         let (tenant, run_id) = (&job.tenant, RunId::from(job.subject.as_str()));
         let token = CancellationToken::new();
         self.runs().insert(run_id.to_string(), token.clone());
-        let outcome = match self.begin(tenant, &run_id, job.attempts).await {
+        let outcome = match self.begin(job, &run_id).await {
             // Only the work on a run that goes on is cut short: what frees an ended run must come to its end.
             Ok(Some((run, agent))) => token.run_until_cancelled(self.drive(tenant, run, agent)).await,
             Ok(None) => Some(Ok(())),
@@ -32,9 +32,9 @@ impl Engine {
         self.runs().remove(run_id.as_str());
         match outcome {
             // Ended from outside: what it holds is free before its job is asked for again, which may wait its turn.
-            None => self.begin(tenant, &run_id, job.attempts).await.map(drop),
+            None => self.begin(job, &run_id).await.map(drop),
             Some(Ok(())) => Ok(()),
-            Some(Err(error)) => self.fail_run(tenant, &run_id, job.attempts, error).await,
+            Some(Err(error)) => self.fail_run(job, &run_id, error).await,
         }
     }
 
@@ -82,8 +82,9 @@ impl Engine {
     }
 
     /// Marks a run as under way. Returns nothing if there is nothing to do, after freeing what an ended run holds.
-    async fn begin(&self, tenant: &Tenant, run_id: &RunId, lease: i64) -> AppResult<Option<(RunRecord, AgentRecord)>> {
-        let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), run_id.clone());
+    async fn begin(&self, job: &Job, run_id: &RunId) -> AppResult<Option<(RunRecord, AgentRecord)>> {
+        let tenant = &job.tenant;
+        let (clock, owner, id, held) = (self.app.clock.clone(), tenant.clone(), run_id.clone(), job.clone());
         let begun = self
             .app
             .store
@@ -92,10 +93,10 @@ impl Engine {
                 let mut run = find_run(tx, &owner, &id)?;
                 let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
                 let is_due = matches!(run.data.status, RunStatus::Queued | RunStatus::Running);
-                if !is_due || run.lease > lease {
-                    return Ok::<_, AppError>((run, agent));
+                if !is_due || !tx.is_held(&held)? {
+                    return Ok::<_, AppError>((run, agent, false));
                 }
-                run.lease = lease;
+                run.lease += 1;
                 let event = if run.data.started_at.is_none() {
                     run.data.started_at = Some(now);
                     // Until now the sandbox stood idle: that is not the run's to pay.
@@ -117,11 +118,11 @@ impl Engine {
                     agent.data.status = AgentStatus::Running;
                     tx.update(&owner, &agent)?;
                 }
-                Ok((run, agent))
+                Ok((run, agent, true))
             })
             .await?;
-        let (run, agent) = begun;
-        if run.data.status == RunStatus::Running && run.lease == lease {
+        let (run, agent, is_ours) = begun;
+        if is_ours {
             self.settle_lost_call(tenant, &run, &agent).await?;
             return Ok(Some((run, agent)));
         }
@@ -207,4 +208,48 @@ fn written(before: &[FileEntry], after: &[FileEntry]) -> Vec<String> {
         .filter(|entry| !entry.directory && !before.contains(entry))
         .map(|entry| format!("/workspace/{}", entry.name))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use theazo_api::{CostLimit, Period, SessionCreateOpts, SessionLimits, SessionLimitsUpdate, SessionRunOpts};
+
+    use super::*;
+    use crate::{
+        app::{Context, run_job},
+        config::PlaneConfig,
+        plane::ControlPlane,
+        store::World,
+    };
+
+    #[tokio::test]
+    async fn a_run_that_waited_longer_than_its_job_is_remembered_goes_on() {
+        let plane = ControlPlane::start(PlaneConfig::test()).await.expect("it starts");
+        let tenant = Tenant::new("acct_runs", World::Live);
+        let app = plane.app().clone();
+        let context = Context { app: app.clone(), tenant: tenant.clone(), claim: None, report: Default::default() };
+        let max_cost = Some(CostLimit::cents(0, Period::Day));
+        let limits = Some(SessionLimits { max_cost, ..SessionLimits::default() });
+        let session = context.create_session(SessionCreateOpts { limits, ..SessionCreateOpts::default() });
+        let session = session.await.expect("it is made");
+        let opts = SessionRunOpts { agent: "writer".to_owned(), task: "write".to_owned(), ..SessionRunOpts::default() };
+        let stopped = context.run_in_session(session.id.clone(), opts).await.expect_err("there is nothing to spend");
+        let run_id = RunId::from(stopped.detail.details["runId"].as_str().expect("it says which run"));
+
+        let (owner, id, now) = (tenant.clone(), run_id.clone(), app.clock.now());
+        let forgotten = app.store.write(move |tx| {
+            let mut run = find_run(tx, &owner, &id)?;
+            run.lease = 7;
+            tx.update(&owner, &run)?;
+            Ok::<_, AppError>(tx.forget(&run_job(&id, now).id)?)
+        });
+        forgotten.await.expect("the store works");
+        let raised = SessionLimitsUpdate { max_cost: theazo_api::Patch::Clear, ..SessionLimitsUpdate::default() };
+        context.update_session_limits(session.id, raised).await.expect("it is raised");
+
+        context.wait_for_run(&run_id).await.expect("it goes on");
+        let run = app.store.read(|view| find_run(view, &tenant, &run_id)).expect("it is kept");
+        assert_eq!(run.lease, 8);
+        plane.shutdown().await;
+    }
 }
