@@ -126,6 +126,14 @@ impl ServerProcess {
         Self { url: text("url").expect("it says where"), keys, child }
     }
 
+    /// How much memory the process has.
+    pub fn resident_bytes(&self) -> u64 {
+        let pid = self.child.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs on Linux");
+        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        1024 * kibibytes.and_then(|number| number.trim().parse::<u64>().ok()).expect("the kernel counts it")
+    }
+
     /// Kills the process as `kill -9` does, and waits until it is gone.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it can be killed");

@@ -20,7 +20,12 @@ endpoints! {
     /// A stream that breaks resumes after the last event that arrived.
     StreamActivity: Get "/v1/activity/stream" => "activity.stream",
         query: ActivityFilters, response: ActivityEvent,
-        with { time: TimeClass::Stream, reply: Reply::Events, last_events: &[], ours: true, planned: true };
+        with { time: TimeClass::Stream, reply: Reply::Events, last_events: &[], ours: true };
+
+    /// Streams everything that happens over a WebSocket: from now on, or after the last event that was seen.
+    OpenActivitySocket: Get "/v1/activity/socket" => "activity.socket",
+        query: ActivitySocketFilters, response: ActivityMessage,
+        with { time: TimeClass::Stream, reply: Reply::Socket, last_events: &[], ours: true };
 }
 
 /// What to stream.
@@ -44,14 +49,55 @@ pub struct ActivityFilters {
 
 impl Check for ActivityFilters {
     fn check(&self, problems: &mut Problems) {
-        if let Some(kinds) = &self.kinds {
-            problems.require(
-                kinds.split(',').all(|kind| ActivityEvent::KNOWN.contains(&kind.trim())),
-                "kinds",
-                "must be some of `log`, `span`, `metric` and `state`, with commas between them",
-            );
-        }
+        check_kinds(self.kinds.as_deref(), problems);
     }
+}
+
+fn check_kinds(kinds: Option<&str>, problems: &mut Problems) {
+    problems.require(
+        kinds.is_none_or(|kinds| kinds.split(',').all(|kind| ActivityEvent::KNOWN.contains(&kind.trim()))),
+        "kinds",
+        "must be some of `log`, `span`, `metric` and `state`, with commas between them",
+    );
+}
+
+/// What to stream over a WebSocket.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ActivitySocketFilters {
+    /// Only what happens in this session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
+    /// Only what happens to this agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<AgentId>,
+    /// Only what happens for this end user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// Only events of these kinds, with commas between them: `log`, `span`, `metric`, `state`; all by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<String>,
+    /// The id of the last message that was seen, to go on after it; from now on by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+impl Check for ActivitySocketFilters {
+    fn check(&self, problems: &mut Problems) {
+        check_kinds(self.kinds.as_deref(), problems);
+    }
+}
+
+/// A message of a WebSocket that streams everything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ActivityMessage {
+    /// The place of the event: `since` goes on after it.
+    pub id: String,
+    /// What happened.
+    pub event: ActivityEvent,
 }
 
 open_enum! {

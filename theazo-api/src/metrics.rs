@@ -13,13 +13,12 @@ use crate::{
 endpoints! {
     /// Sums up how the account does right now.
     GetMetricsSummary: Get "/v1/metrics/summary" => "metrics.summary",
-        response: MetricsSummary,
-        with { planned: true };
+        response: MetricsSummary;
 
     /// Reports one metric over time, the oldest point first; intervals without a measurement are there too.
     QueryMetrics: Get "/v1/metrics" => "metrics.query",
         query: MetricQueryOpts, response: Vec<MetricDataPoint>,
-        with { positional: &["metric"], planned: true };
+        with { positional: &["metric"] };
 }
 
 /// How the account does right now.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     check::{Check, Problems},
     endpoint::{Plane, Reply, endpoints},
+    id::{AgentId, RunId, SessionId},
     money::Cost,
     open_enum::open_enum,
     time::{DurationInput, Timestamp},
@@ -48,6 +49,10 @@ endpoints! {
         body: Fault,
         with { status: 204, reply: Reply::Empty, ours: true, plane: Plane::Test };
 
+    /// Lets calls of the API work again: what was asked to fail and did not yet is forgotten.
+    ClearFaults: Delete "/testing/faults" => "testing.clearFaults",
+        with { status: 204, reply: Reply::Empty, ours: true, plane: Plane::Test };
+
     /// Makes another account, to test that its things and yours are kept apart.
     CreateTestAccount: Post "/testing/accounts" => "testing.createAccount",
         response: TestAccount,
@@ -56,6 +61,11 @@ endpoints! {
     /// Lists the requests that the plane was sent, the oldest first.
     ListRecordedRequests: Get "/testing/requests" => "testing.requests",
         response: Vec<RecordedRequest>,
+        with { ours: true, plane: Plane::Test };
+
+    /// Lists what happened, as the plane keeps it, the oldest first: more than logs and streams show of it.
+    ListRecordedEvents: Get "/testing/events" => "testing.events",
+        query: RecordedEventFilters, response: Vec<RecordedEvent>,
         with { ours: true, plane: Plane::Test };
 
     /// Lists what was charged, the oldest charge first.
@@ -404,10 +414,18 @@ open_enum! {
     FaultKind {
         /// An error answer; nothing happens on the server.
         Status = "status",
+        /// The request takes effect, and an error is the answer.
+        StatusAfter = "status_after",
         /// The connection ends before the request has any effect.
         ResetBefore = "reset_before",
         /// The request takes effect, and the connection ends before the answer.
         ResetAfter = "reset_after",
+        /// The call takes longer.
+        Latency = "latency",
+        /// The request takes effect, and the connection ends in the middle of the answer.
+        Truncate = "truncate",
+        /// The request takes effect, and the answer stops in its middle, on a connection that stays open.
+        Stall = "stall",
     }
 }
 
@@ -428,6 +446,22 @@ pub struct Fault {
     /// Seconds in the header `Retry-After`; no header by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<i64>,
+    /// How much longer a call takes, for `latency`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<DurationInput>,
+    /// Whether that is the machine's time; the time of the plane, which the test moves, by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real_time: Option<bool>,
+    /// How many bytes of the answer still come, for `truncate` and `stall`; none by default. An answer or a stream that has
+    /// no more is whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_bytes: Option<i64>,
+    /// How likely it is that a call fails, more than 0 to 1; certain by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f64>,
+    /// Decides with `probability` which calls fail: the same seed, the same calls. 0 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
     /// How many calls fail; 1 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<i64>,
@@ -439,10 +473,26 @@ pub struct Fault {
 impl Check for Fault {
     fn check(&self, problems: &mut Problems) {
         if let Some(FaultKind::Other(_)) = &self.kind {
-            problems.add("kind", "must be `status`, `reset_before` or `reset_after`");
+            problems.add("kind", format!("must be one of `{}`", FaultKind::KNOWN.join("`, `")));
         }
         if let Some(status) = self.status {
             problems.require((400..=599).contains(&status), "status", "must be from 400 to 599");
+        }
+        let is_latency = matches!(self.kind, Some(FaultKind::Latency));
+        problems.require(
+            is_latency == self.latency.is_some(),
+            "latency",
+            "belongs to the kind `latency` and to no other",
+        );
+        if let Some(bytes) = self.after_bytes {
+            problems.require(bytes >= 0, "afterBytes", "must be a whole number of at least 0");
+        }
+        if let Some(probability) = self.probability {
+            problems.require(
+                probability > 0.0 && probability <= 1.0,
+                "probability",
+                "must be more than 0 and at most 1",
+            );
         }
         if let Some(times) = self.times {
             problems.require((1..=1_000_000).contains(&times), "times", "must be a whole number of at least 1");
@@ -480,6 +530,55 @@ pub struct RecordedRequest {
     pub attempt: i32,
     /// When it came.
     pub at: Timestamp,
+}
+
+/// Which events to list.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedEventFilters {
+    /// Only what happened in this session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<SessionId>,
+    /// Only what happened to this agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<AgentId>,
+    /// Only what happened in this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
+    /// Only events of this kind, for example `tool.finished`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+impl Check for RecordedEventFilters {}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RecordedEvent {
+    /// Its place in the log; streams resume after it.
+    pub id: String,
+    /// What happened, for example `tool.finished`.
+    pub kind: String,
+    /// When.
+    pub at: Timestamp,
+    /// The end user; empty where none was involved.
+    #[serde(default)]
+    pub user_id: String,
+    /// The session; empty where none was involved.
+    #[serde(default)]
+    pub session_id: String,
+    /// The agent; empty where none was involved.
+    #[serde(default)]
+    pub agent_id: String,
+    /// The run; empty where none was involved.
+    #[serde(default)]
+    pub run_id: String,
+    /// The particulars, as the plane keeps them.
+    #[serde(default)]
+    pub data: serde_json::Map<String, serde_json::Value>,
 }
 
 open_enum! {

@@ -17,12 +17,11 @@ endpoints! {
     /// Lists traces, the newest first.
     ListTraces: Get "/v1/traces" => "traces.list",
         query: TraceListFilters, response: Page<Trace>,
-        with { bare_list: true, planned: true };
+        with { bare_list: true };
 
     /// Fetches a trace with its spans.
     GetTrace: Get "/v1/traces/{traceId}" => "traces.get",
-        path: TracePath, response: TraceDetail,
-        with { planned: true };
+        path: TracePath, response: TraceDetail;
 }
 
 /// The path of a trace.

@@ -392,6 +392,8 @@ fixtures! {
     r#struct activity_filters ActivityFilters;
     tagged_union activity_event ActivityEvent, "type";
     open_enum activity_resource ActivityResource;
+    r#struct activity_socket_filters ActivitySocketFilters;
+    r#struct activity_message ActivityMessage;
     r#struct usage_period_opts UsagePeriodOpts;
     r#struct usage_summary UsageSummary;
     r#struct top_user TopUser;
@@ -458,6 +460,8 @@ fixtures! {
     open_enum fault_kind FaultKind;
     r#struct test_account TestAccount;
     r#struct recorded_request RecordedRequest;
+    r#struct recorded_event_filters RecordedEventFilters;
+    r#struct recorded_event RecordedEvent;
     r#struct charge Charge;
     open_enum charge_kind ChargeKind;
     r#struct error_body ErrorBody;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use theazo_api::{
-    AgentData, AgentModelConfig, AgentStatus, GuardrailConfig, LifecycleConfig, RunData, RunId, SessionData, TaskId,
-    Timestamp,
+    AgentData, AgentModelConfig, AgentStatus, GuardrailConfig, LifecycleConfig, RunData, RunId, SessionData, SpanId,
+    TaskId, Timestamp, TraceId,
 };
 
 use crate::{
@@ -233,6 +233,19 @@ pub struct RunRecord {
     /// The task that it does, if it was handed in as one.
     #[serde(default)]
     pub task_id: Option<TaskId>,
+    /// The trace that its caller was in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<CallerTrace>,
+}
+
+/// The trace that the caller of a run was in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallerTrace {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The caller's span, of which the run is a part.
+    pub parent_span_id: SpanId,
 }
 
 impl RunRecord {

@@ -31,16 +31,57 @@ pub struct TestPlaneState {
 struct PendingFault {
     fault: Fault,
     left: i64,
+    dice: Dice,
 }
 
 /// What a fault does to a call.
 pub enum FaultAction {
     /// Answers with an error.
-    Answer(AppError, StatusCode),
-    /// Ends the connection before the call has an effect.
-    ResetBefore,
-    /// Ends the connection after it.
-    ResetAfter,
+    Answer {
+        /// The error.
+        error: AppError,
+        /// The status, which need not be the usual one of the error.
+        status: StatusCode,
+        /// Whether the call takes effect.
+        after_effect: bool,
+    },
+    /// Ends the connection.
+    Reset {
+        /// Whether the call takes effect.
+        after_effect: bool,
+    },
+    /// Lets the call wait.
+    Delay {
+        /// How long.
+        by: Duration,
+        /// Whether by the time of the machine, not that of the plane.
+        real_time: bool,
+    },
+    /// Ends the connection after so many bytes of the answer.
+    Truncate {
+        /// How many.
+        after_bytes: usize,
+    },
+    /// Sends nothing more after so many bytes of the answer.
+    Stall {
+        /// How many.
+        after_bytes: usize,
+    },
+}
+
+/// Random numbers that are the same for the same seed (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    /// The next number, from 0 to below 1.
+    fn roll(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        // 53 bits are what a floating-point number holds exactly.
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
 }
 
 impl TestPlaneState {
@@ -62,7 +103,13 @@ impl TestPlaneState {
     /// Makes the next calls fail.
     pub fn inject(&self, fault: Fault) {
         let left = fault.times.unwrap_or(1);
-        lock(&self.faults).push_back(PendingFault { fault, left });
+        let dice = Dice(fault.seed.unwrap_or(0).cast_unsigned());
+        lock(&self.faults).push_back(PendingFault { fault, left, dice });
+    }
+
+    /// Lets calls work again.
+    pub fn clear_faults(&self) {
+        lock(&self.faults).clear();
     }
 
     /// What happens to a call of this operation. The test plane's own operations never fail.
@@ -71,9 +118,10 @@ impl TestPlaneState {
             return None;
         }
         let mut faults = lock(&self.faults);
-        let index = faults
-            .iter()
-            .position(|pending| pending.fault.operation.as_deref().is_none_or(|wanted| wanted == operation.id))?;
+        let index = faults.iter_mut().position(|pending| {
+            let fits = pending.fault.operation.as_deref().is_none_or(|wanted| wanted == operation.id);
+            fits && pending.fault.probability.is_none_or(|probability| pending.dice.roll() < probability)
+        })?;
         let pending = &mut faults[index];
         let action = action(&pending.fault);
         pending.left -= 1;
@@ -124,10 +172,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn action(fault: &Fault) -> FaultAction {
+    let after_bytes = usize::try_from(fault.after_bytes.unwrap_or(0)).unwrap_or(0);
     match fault.kind.as_ref().unwrap_or(&FaultKind::Status) {
-        FaultKind::ResetBefore => FaultAction::ResetBefore,
-        FaultKind::ResetAfter => FaultAction::ResetAfter,
-        _ => {
+        FaultKind::ResetBefore => FaultAction::Reset { after_effect: false },
+        FaultKind::ResetAfter => FaultAction::Reset { after_effect: true },
+        FaultKind::Latency => FaultAction::Delay {
+            by: fault.latency.map(|latency| latency.0).unwrap_or_default(),
+            real_time: fault.real_time.unwrap_or(false),
+        },
+        FaultKind::Truncate => FaultAction::Truncate { after_bytes },
+        FaultKind::Stall => FaultAction::Stall { after_bytes },
+        kind => {
+            let after_effect = *kind == FaultKind::StatusAfter;
             let status = u16::try_from(fault.status.unwrap_or(503)).unwrap_or(503);
             let code = match &fault.code {
                 Some(code) => ErrorCode::from(code.as_str()),
@@ -136,7 +192,7 @@ fn action(fault: &Fault) -> FaultAction {
             let mut error = AppError::new(code, "a test made this call fail");
             error.retry_after = fault.retry_after.and_then(|seconds| u64::try_from(seconds).ok());
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-            FaultAction::Answer(error, status)
+            FaultAction::Answer { error, status, after_effect }
         }
     }
 }

@@ -8,6 +8,7 @@ mod error;
 mod generated;
 pub mod hooks;
 mod log;
+pub mod recording;
 pub mod sandbox;
 pub mod stream;
 mod surface;

@@ -1076,6 +1076,12 @@ export function readActivityEvent(value: Arrived): types.ActivityEvent {
   return value;
 }
 
+/** Reads ActivityMessage. */
+export function readActivityMessage(value: Arrived): types.ActivityMessage {
+  readActivityEvent(value.event);
+  return value;
+}
+
 /** Reads UsageSummary. */
 export function readUsageSummary(value: Arrived): types.UsageSummary {
   readCost(value.totalCost);
@@ -1258,6 +1264,16 @@ export function readComputeCapabilities(value: Arrived): types.ComputeCapabiliti
 export function readRecordedRequest(value: Arrived): types.RecordedRequest {
   value.idempotencyKey ??= "";
   value.attempt ??= 0;
+  return value;
+}
+
+/** Reads RecordedEvent. */
+export function readRecordedEvent(value: Arrived): types.RecordedEvent {
+  value.userId ??= "";
+  value.sessionId ??= "";
+  value.agentId ??= "";
+  value.runId ??= "";
+  value.data ??= {};
   return value;
 }
 

@@ -6,7 +6,7 @@ import { Handle } from '../handle.js';
 import { durationsAsText } from '../input.js';
 import { type PagePromise, paginate } from '../pages.js';
 import { type EventStream } from '../stream.js';
-import { readActivityEvent, readAgentData, readAgentDefinition, readAgentDefinitionVersion, readAgentLogEvent, readAgentProgressData, readAgentStatusInfo, readApiKey, readApiKeyCreated, readApproval, readBillingBudgetConfig, readBillingBudgetStatus, readBillingSubscription, readBulkApprovalResult, readChannel, readChatContextState, readChatConversation, readChatHandoff, readChatMessage, readChatStreamEvent, readChatThread, readCheckpointData, readCost, readCreditBalance, readCustomization, readCustomizationAttachment, readDailyUsage, readEmittedEvent, readExecEvent, readExecResult, readExposedPort, readFileEntry, readFileUrl, readFleetData, readFleetItemResult, readFleetStatus, readFleetStreamEvent, readGuardrailViolation, readHealth, readKnowledgeResult, readKnowledgeSourceData, readKnowledgeUpload, readLedgerEntry, readLimitsStatus, readList, readLogEntry, readMap, readMcpConnection, readMcpHealth, readMcpRefreshResult, readMcpTool, readMetricDataPoint, readMetricsSummary, readModel, readModelEstimate, readProcessInfo, readProviderData, readRunData, readRunResult, readSchedule, readScheduleExecution, readSecretInfo, readSessionData, readSnapshot, readStoredFile, readStreamEvent, readTask, readTeamCancellation, readTeamData, readTeamRun, readTeamStreamEvent, readTool, readToolResult, readTrace, readTraceDetail, readTrigger, readUsageExport, readUsageReport, readUsageSummary, readUserUsage, readVisitorStreamEvent, readWorkflow, readWorkflowEstimate, readWorkflowRun, readWorkflowStreamEvent } from './read.js';
+import { readActivityEvent, readActivityMessage, readAgentData, readAgentDefinition, readAgentDefinitionVersion, readAgentLogEvent, readAgentProgressData, readAgentStatusInfo, readApiKey, readApiKeyCreated, readApproval, readBillingBudgetConfig, readBillingBudgetStatus, readBillingSubscription, readBulkApprovalResult, readChannel, readChatContextState, readChatConversation, readChatHandoff, readChatMessage, readChatStreamEvent, readChatThread, readCheckpointData, readCost, readCreditBalance, readCustomization, readCustomizationAttachment, readDailyUsage, readEmittedEvent, readExecEvent, readExecResult, readExposedPort, readFileEntry, readFileUrl, readFleetData, readFleetItemResult, readFleetStatus, readFleetStreamEvent, readGuardrailViolation, readHealth, readKnowledgeResult, readKnowledgeSourceData, readKnowledgeUpload, readLedgerEntry, readLimitsStatus, readList, readLogEntry, readMap, readMcpConnection, readMcpHealth, readMcpRefreshResult, readMcpTool, readMetricDataPoint, readMetricsSummary, readModel, readModelEstimate, readProcessInfo, readProviderData, readRunData, readRunResult, readSchedule, readScheduleExecution, readSecretInfo, readSessionData, readSnapshot, readStoredFile, readStreamEvent, readTask, readTeamCancellation, readTeamData, readTeamRun, readTeamStreamEvent, readTool, readToolResult, readTrace, readTraceDetail, readTrigger, readUsageExport, readUsageReport, readUsageSummary, readUserUsage, readVisitorStreamEvent, readWorkflow, readWorkflowEstimate, readWorkflowRun, readWorkflowStreamEvent } from './read.js';
 import type * as types from './types.js';
 
 /** The programs that run in one agent's sandbox. */
@@ -1074,6 +1074,23 @@ export class Activity {
   stream(options: types.ActivityFilters & CallOptions = {}): EventStream<types.ActivityEvent> {
     const [rest, call] = splitOptions(options);
     return this.#caller.stream<types.ActivityEvent>('StreamActivity', {}, rest, undefined, call, readActivityEvent);
+  }
+
+  /**
+   * Streams everything that happens over a WebSocket: from now on, or after the last event that was seen.
+   * @example
+   * ```ts
+   * for await (const event of theazo.activity.socket({
+   *   sessionId: 'ses_9f27c4e1b0a3',
+   *   agentId: 'agt_51d0e7a9c2f4',
+   * })) {
+   *   console.log(event.id);
+   * }
+   * ```
+   */
+  socket(options: types.ActivitySocketFilters & CallOptions = {}): EventStream<types.ActivityMessage> {
+    const [rest, call] = splitOptions(options);
+    return this.#caller.stream<types.ActivityMessage>('OpenActivitySocket', {}, rest, undefined, call, readActivityMessage);
   }
 }
 

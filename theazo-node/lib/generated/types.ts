@@ -6099,6 +6099,28 @@ export type ActivityResource =
   | "mcp_connection"
   | (string & {});
 
+/** What to stream over a WebSocket. */
+export interface ActivitySocketFilters {
+  /** Only what happens in this session. */
+  sessionId?: SessionId | undefined;
+  /** Only what happens to this agent. */
+  agentId?: AgentId | undefined;
+  /** Only what happens for this end user. */
+  userId?: string | undefined;
+  /** Only events of these kinds, with commas between them: `log`, `span`, `metric`, `state`; all by default. */
+  kinds?: string | undefined;
+  /** The id of the last message that was seen, to go on after it; from now on by default. */
+  since?: string | undefined;
+}
+
+/** A message of a WebSocket that streams everything. */
+export interface ActivityMessage {
+  /** The place of the event: `since` goes on after it. */
+  id: string;
+  /** What happened. */
+  event: ActivityEvent;
+}
+
 /** For which period to report. */
 export interface UsagePeriodOpts {
   /** The period; `month` by default. */
@@ -6936,6 +6958,19 @@ export interface Fault {
   code?: string | undefined;
   /** Seconds in the header `Retry-After`; no header by default. */
   retryAfter?: number | undefined;
+  /** How much longer a call takes, for `latency`. */
+  latency?: DurationInput | undefined;
+  /** Whether that is the machine's time; the time of the plane, which the test moves, by default. */
+  realTime?: boolean | undefined;
+  /**
+   * How many bytes of the answer still come, for `truncate` and `stall`; none by default. An answer or a stream that
+   * has no more is whole.
+   */
+  afterBytes?: number | undefined;
+  /** How likely it is that a call fails, more than 0 to 1; certain by default. */
+  probability?: number | undefined;
+  /** Decides with `probability` which calls fail: the same seed, the same calls. 0 by default. */
+  seed?: number | undefined;
   /** How many calls fail; 1 by default. */
   times?: number | undefined;
   /** Only calls of this operation, for example `RunInSession`; any by default. */
@@ -6946,13 +6981,21 @@ export interface Fault {
  * How a call fails. One of these; a later version may know more:
  *
  * - `status`: An error answer; nothing happens on the server.
+ * - `status_after`: The request takes effect, and an error is the answer.
  * - `reset_before`: The connection ends before the request has any effect.
  * - `reset_after`: The request takes effect, and the connection ends before the answer.
+ * - `latency`: The call takes longer.
+ * - `truncate`: The request takes effect, and the connection ends in the middle of the answer.
+ * - `stall`: The request takes effect, and the answer stops in its middle, on a connection that stays open.
  */
 export type FaultKind =
   | "status"
+  | "status_after"
   | "reset_before"
   | "reset_after"
+  | "latency"
+  | "truncate"
+  | "stall"
   | (string & {});
 
 /** Another account of the plane. */
@@ -6977,6 +7020,38 @@ export interface RecordedRequest {
   attempt: number;
   /** When it came. */
   at: string;
+}
+
+/** Which events to list. */
+export interface RecordedEventFilters {
+  /** Only what happened in this session. */
+  sessionId?: SessionId | undefined;
+  /** Only what happened to this agent. */
+  agentId?: AgentId | undefined;
+  /** Only what happened in this run. */
+  runId?: RunId | undefined;
+  /** Only events of this kind, for example `tool.finished`. */
+  kind?: string | undefined;
+}
+
+/** Something that happened. */
+export interface RecordedEvent {
+  /** Its place in the log; streams resume after it. */
+  id: string;
+  /** What happened, for example `tool.finished`. */
+  kind: string;
+  /** When. */
+  at: string;
+  /** The end user; empty where none was involved. */
+  userId: string;
+  /** The session; empty where none was involved. */
+  sessionId: string;
+  /** The agent; empty where none was involved. */
+  agentId: string;
+  /** The run; empty where none was involved. */
+  runId: string;
+  /** The particulars, as the plane keeps them. */
+  data: Record<string, unknown>;
 }
 
 /** Something that was charged. */

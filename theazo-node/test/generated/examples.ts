@@ -1341,6 +1341,15 @@ export async function streamActivity(theazo: Theazo): Promise<void> {
   }
 }
 
+export async function openActivitySocket(theazo: Theazo): Promise<void> {
+  for await (const event of theazo.activity.socket({
+    sessionId: 'ses_9f27c4e1b0a3',
+    agentId: 'agt_51d0e7a9c2f4',
+  })) {
+    console.log(event.id);
+  }
+}
+
 export async function getUsageSummary(theazo: Theazo): Promise<void> {
   const summary = await theazo.usage.summary({ period: 'week' });
   console.log(summary.activeSessions);
@@ -1526,6 +1535,10 @@ export async function injectFault(plane: TestPlane): Promise<void> {
   await plane.failNext({ kind: 'status', status: 429 });
 }
 
+export async function clearFaults(plane: TestPlane): Promise<void> {
+  await plane.clearFaults();
+}
+
 export async function createTestAccount(plane: TestPlane): Promise<void> {
   const account = await plane.createAccount();
   console.log(account.apiKey);
@@ -1535,6 +1548,13 @@ export async function listRecordedRequests(plane: TestPlane): Promise<void> {
   const requests = await plane.requests();
   for (const request of requests) {
     console.log(request.status);
+  }
+}
+
+export async function listRecordedEvents(plane: TestPlane): Promise<void> {
+  const events = await plane.events({ sessionId: 'ses_9f27c4e1b0a3', agentId: 'agt_51d0e7a9c2f4' });
+  for (const event of events) {
+    console.log(event.id);
   }
 }
 

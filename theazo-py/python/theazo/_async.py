@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from theazo._native import Client
     from theazo.types import (
         ActivityEvent,
+        ActivityMessage,
         AgentData,
         AgentDefinition,
         AgentDefinitionConfig,
@@ -162,6 +163,7 @@ if TYPE_CHECKING:
         ProviderConfigDict,
         ProviderData,
         ProviderKindValue,
+        RecordedEvent,
         RecordedRequest,
         RenderedCustomization,
         RetryConfig,
@@ -6780,6 +6782,44 @@ class AsyncActivity:
             "kinds": kinds,
         }, options))
 
+    def socket(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        user_id: str | None = None,
+        kinds: str | None = None,
+        since: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncEventStream[ActivityMessage]:
+        """Streams everything that happens over a WebSocket: from now on, or after the last event that was seen.
+
+        Args:
+            session_id: Only what happens in this session.
+            agent_id: Only what happens to this agent.
+            user_id: Only what happens for this end user.
+            kinds: Only events of these kinds, with commas between them: `log`, `span`, `metric`, `state`; all
+                by default.
+            since: The id of the last message that was seen, to go on after it; from now on by default.
+
+        Example:
+            ```python
+            async with theazo.activity.socket(
+                session_id="ses_9f27c4e1b0a3",
+                agent_id="agt_51d0e7a9c2f4",
+            ) as events:
+                async for event in events:
+                    print(event.id)
+            ```
+        """
+        return AsyncEventStream(lambda: self._client.start_open("OpenActivitySocket", (), {
+            "session_id": session_id,
+            "agent_id": agent_id,
+            "user_id": user_id,
+            "kinds": kinds,
+            "since": since,
+        }, options))
+
 
 class AsyncUsage:
     """What was used and what it cost."""
@@ -7537,6 +7577,11 @@ class AsyncTestPlaneMethods:
         status: int | None = None,
         code: str | None = None,
         retry_after: int | None = None,
+        latency: Duration | None = None,
+        real_time: bool | None = None,
+        after_bytes: int | None = None,
+        probability: float | None = None,
+        seed: int | None = None,
         times: int | None = None,
         operation: str | None = None,
         **options: Unpack[CallOptions],
@@ -7548,6 +7593,13 @@ class AsyncTestPlaneMethods:
             status: The HTTP status of the error answer; 503 by default.
             code: The code in the error answer; the usual one of the status by default.
             retry_after: Seconds in the header `Retry-After`; no header by default.
+            latency: How much longer a call takes, for `latency`.
+            real_time: Whether that is the machine's time; the time of the plane, which the test moves, by
+                default.
+            after_bytes: How many bytes of the answer still come, for `truncate` and `stall`; none by default.
+                An answer or a stream that has no more is whole.
+            probability: How likely it is that a call fails, more than 0 to 1; certain by default.
+            seed: Decides with `probability` which calls fail: the same seed, the same calls. 0 by default.
             times: How many calls fail; 1 by default.
             operation: Only calls of this operation, for example `RunInSession`; any by default.
 
@@ -7561,9 +7613,24 @@ class AsyncTestPlaneMethods:
             "status": status,
             "code": code,
             "retry_after": retry_after,
+            "latency": latency,
+            "real_time": real_time,
+            "after_bytes": after_bytes,
+            "probability": probability,
+            "seed": seed,
             "times": times,
             "operation": operation,
         }, options))
+
+    async def clear_faults(self, **options: Unpack[CallOptions]) -> None:
+        """Lets calls of the API work again: what was asked to fail and did not yet is forgotten.
+
+        Example:
+            ```python
+            await plane.clear_faults()
+            ```
+        """
+        await finish(self._client.start("ClearFaults", (), None, options))
 
     async def create_account(self, **options: Unpack[CallOptions]) -> TestAccount:
         """Makes another account, to test that its things and yours are kept apart.
@@ -7588,6 +7655,38 @@ class AsyncTestPlaneMethods:
             ```
         """
         answer: builtins.list[RecordedRequest] = await finish(self._client.start("ListRecordedRequests", (), None, options))
+        return answer
+
+    async def events(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        kind: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> builtins.list[RecordedEvent]:
+        """Lists what happened, as the plane keeps it, the oldest first: more than logs and streams show of it.
+
+        Args:
+            session_id: Only what happened in this session.
+            agent_id: Only what happened to this agent.
+            run_id: Only what happened in this run.
+            kind: Only events of this kind, for example `tool.finished`.
+
+        Example:
+            ```python
+            events = await plane.events(session_id="ses_9f27c4e1b0a3", agent_id="agt_51d0e7a9c2f4")
+            for event in events:
+                print(event.id)
+            ```
+        """
+        answer: builtins.list[RecordedEvent] = await finish(self._client.start("ListRecordedEvents", (), {
+            "session_id": session_id,
+            "agent_id": agent_id,
+            "run_id": run_id,
+            "kind": kind,
+        }, options))
         return answer
 
     async def charges(self, **options: Unpack[CallOptions]) -> builtins.list[Charge]:

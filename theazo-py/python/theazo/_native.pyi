@@ -4143,6 +4143,22 @@ class TraceSpan:
 
 
 @final
+class ActivityMessage:
+    """A message of a WebSocket that streams everything."""
+
+    @property
+    def id(self) -> str:
+        """The place of the event: `since` goes on after it."""
+    @property
+    def event(self) -> ActivityEvent:
+        """What happened."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> ActivityMessage: ...
+
+
+@final
 class UsageSummary:
     """What the account used."""
 
@@ -4982,6 +4998,40 @@ class RecordedRequest:
     def to_json(self) -> str: ...
     @staticmethod
     def from_json(text: str) -> RecordedRequest: ...
+
+
+@final
+class RecordedEvent:
+    """Something that happened."""
+
+    @property
+    def id(self) -> str:
+        """Its place in the log; streams resume after it."""
+    @property
+    def kind(self) -> str:
+        """What happened, for example `tool.finished`."""
+    @property
+    def at(self) -> datetime:
+        """When."""
+    @property
+    def user_id(self) -> str:
+        """The end user; empty where none was involved."""
+    @property
+    def session_id(self) -> str:
+        """The session; empty where none was involved."""
+    @property
+    def agent_id(self) -> str:
+        """The agent; empty where none was involved."""
+    @property
+    def run_id(self) -> str:
+        """The run; empty where none was involved."""
+    @property
+    def data(self) -> dict[str, Any]:
+        """The particulars, as the plane keeps them."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> RecordedEvent: ...
 
 
 @final

@@ -13,6 +13,7 @@ from theazo._native import (
     NULL,
     Null,
     AbortStepFailurePolicy,
+    ActivityMessage,
     AgentCompletedWebhookEvent,
     AgentData,
     AgentDefinition,
@@ -189,6 +190,7 @@ from theazo._native import (
     ProviderConfig,
     ProviderData,
     ProviderHealth,
+    RecordedEvent,
     RecordedRequest,
     RenderedCustomization,
     RetryConfig,
@@ -280,6 +282,7 @@ __all__ = [
     "AbortStepFailurePolicy",
     "AbortStepFailurePolicyDict",
     "ActivityEvent",
+    "ActivityMessage",
     "ActivityResource",
     "ActivityResourceValue",
     "AgentCompletedWebhookEvent",
@@ -639,6 +642,7 @@ __all__ = [
     "ProviderHealth",
     "ProviderKind",
     "ProviderKindValue",
+    "RecordedEvent",
     "RecordedRequest",
     "RenderedCustomization",
     "RetryBackoff",
@@ -1610,8 +1614,12 @@ SandboxActionValue = Union[
 FaultKindValue = Union[
     Literal[
         "status",
+        "status_after",
         "reset_before",
         "reset_after",
+        "latency",
+        "truncate",
+        "stall",
     ],
     str,
 ]
@@ -2959,10 +2967,20 @@ class FaultKind:
 
     STATUS: Final = "status"
     """An error answer; nothing happens on the server."""
+    STATUS_AFTER: Final = "status_after"
+    """The request takes effect, and an error is the answer."""
     RESET_BEFORE: Final = "reset_before"
     """The connection ends before the request has any effect."""
     RESET_AFTER: Final = "reset_after"
     """The request takes effect, and the connection ends before the answer."""
+    LATENCY: Final = "latency"
+    """The call takes longer."""
+    TRUNCATE: Final = "truncate"
+    """The request takes effect, and the connection ends in the middle of the answer."""
+    STALL: Final = "stall"
+    """The request takes effect, and the answer stops in its middle, on a connection that stays
+    open.
+    """
 
 
 class ChargeKind:

@@ -233,6 +233,7 @@ pub static ENTRIES: &[Entry] = &[
     Entry::of::<api::ListTraces>().query(&shapes::TRACE_LIST_FILTERS),
     Entry::of::<api::GetTrace>().path(&["trace_id"]),
     Entry::of::<api::StreamActivity>().query(&shapes::ACTIVITY_FILTERS),
+    Entry::of::<api::OpenActivitySocket>().query(&shapes::ACTIVITY_SOCKET_FILTERS),
     Entry::of::<api::GetUsageSummary>().query(&shapes::USAGE_PERIOD_OPTS),
     Entry::of::<api::GetUserUsage>().path(&["user_id"]).query(&shapes::USAGE_PERIOD_OPTS),
     Entry::of::<api::GetDailyUsage>().query(&shapes::DAILY_USAGE_OPTS),
@@ -269,7 +270,9 @@ pub static ENTRIES: &[Entry] = &[
     Entry::of::<api::AdvanceClock>().body(&shapes::CLOCK_ADVANCE),
     Entry::of::<api::GetClock>(),
     Entry::of::<api::InjectFault>().body(&shapes::FAULT),
+    Entry::of::<api::ClearFaults>(),
     Entry::of::<api::CreateTestAccount>(),
     Entry::of::<api::ListRecordedRequests>(),
+    Entry::of::<api::ListRecordedEvents>().query(&shapes::RECORDED_EVENT_FILTERS),
     Entry::of::<api::ListCharges>(),
 ];

@@ -1935,6 +1935,18 @@ pub static ACTIVITY_FILTERS: Shape = Shape {
     native: |_| None,
 };
 
+pub static ACTIVITY_SOCKET_FILTERS: Shape = Shape {
+    name: "ActivitySocketFilters",
+    fields: &[
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: false },
+        Field { name: "user_id", wire: "userId", kind: Kind::Text, required: false },
+        Field { name: "kinds", wire: "kinds", kind: Kind::Text, required: false },
+        Field { name: "since", wire: "since", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
 pub static USAGE_PERIOD_OPTS: Shape = Shape {
     name: "UsagePeriodOpts",
     fields: &[Field { name: "period", wire: "period", kind: Kind::Text, required: false }],
@@ -2125,8 +2137,24 @@ pub static FAULT: Shape = Shape {
         Field { name: "status", wire: "status", kind: Kind::Integer, required: false },
         Field { name: "code", wire: "code", kind: Kind::Text, required: false },
         Field { name: "retry_after", wire: "retryAfter", kind: Kind::Integer, required: false },
+        Field { name: "latency", wire: "latency", kind: Kind::Duration, required: false },
+        Field { name: "real_time", wire: "realTime", kind: Kind::Bool, required: false },
+        Field { name: "after_bytes", wire: "afterBytes", kind: Kind::Integer, required: false },
+        Field { name: "probability", wire: "probability", kind: Kind::Number, required: false },
+        Field { name: "seed", wire: "seed", kind: Kind::Integer, required: false },
         Field { name: "times", wire: "times", kind: Kind::Integer, required: false },
         Field { name: "operation", wire: "operation", kind: Kind::Text, required: false },
+    ],
+    native: |_| None,
+};
+
+pub static RECORDED_EVENT_FILTERS: Shape = Shape {
+    name: "RecordedEventFilters",
+    fields: &[
+        Field { name: "session_id", wire: "sessionId", kind: Kind::Text, required: false },
+        Field { name: "agent_id", wire: "agentId", kind: Kind::Text, required: false },
+        Field { name: "run_id", wire: "runId", kind: Kind::Text, required: false },
+        Field { name: "kind", wire: "kind", kind: Kind::Text, required: false },
     ],
     native: |_| None,
 };

@@ -134,6 +134,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Trace>()?;
     module.add_class::<TraceDetail>()?;
     module.add_class::<TraceSpan>()?;
+    module.add_class::<ActivityMessage>()?;
     module.add_class::<UsageSummary>()?;
     module.add_class::<TopUser>()?;
     module.add_class::<UserUsage>()?;
@@ -166,6 +167,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ClockState>()?;
     module.add_class::<TestAccount>()?;
     module.add_class::<RecordedRequest>()?;
+    module.add_class::<RecordedEvent>()?;
     module.add_class::<Charge>()?;
     module.add_class::<ErrorBody>()?;
     module.add_class::<FieldProblem>()?;
@@ -543,6 +545,7 @@ class!(
     Trace,
     TraceDetail,
     TraceSpan,
+    ActivityMessage,
     UsageSummary,
     TopUser,
     UserUsage,
@@ -575,6 +578,7 @@ class!(
     ClockState,
     TestAccount,
     RecordedRequest,
+    RecordedEvent,
     Charge,
     ErrorBody,
     FieldProblem,
@@ -10447,6 +10451,51 @@ impl TraceSpan {
     }
 }
 
+/// A message of a WebSocket that streams everything.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct ActivityMessage(pub api::ActivityMessage);
+
+#[pymethods]
+impl ActivityMessage {
+    /// The place of the event: `since` goes on after it.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// What happened.
+    #[getter]
+    fn event<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.event.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("ActivityMessage", &[("id", self.id(py)?), ("event", self.event(py)?)])
+    }
+}
+
 /// What the account used.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
@@ -12629,6 +12678,99 @@ impl RecordedRequest {
                 ("idempotency_key", self.idempotency_key(py)?),
                 ("attempt", self.attempt(py)?),
                 ("at", self.at(py)?),
+            ],
+        )
+    }
+}
+
+/// Something that happened.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct RecordedEvent(pub api::RecordedEvent);
+
+#[pymethods]
+impl RecordedEvent {
+    /// Its place in the log; streams resume after it.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.id.to_python(py)
+    }
+
+    /// What happened, for example `tool.finished`.
+    #[getter]
+    fn kind<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.kind.to_python(py)
+    }
+
+    /// When.
+    #[getter]
+    fn at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.at.to_python(py)
+    }
+
+    /// The end user; empty where none was involved.
+    #[getter]
+    fn user_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.user_id.to_python(py)
+    }
+
+    /// The session; empty where none was involved.
+    #[getter]
+    fn session_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.session_id.to_python(py)
+    }
+
+    /// The agent; empty where none was involved.
+    #[getter]
+    fn agent_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.agent_id.to_python(py)
+    }
+
+    /// The run; empty where none was involved.
+    #[getter]
+    fn run_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.run_id.to_python(py)
+    }
+
+    /// The particulars, as the plane keeps them.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.data.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "RecordedEvent",
+            &[
+                ("id", self.id(py)?),
+                ("kind", self.kind(py)?),
+                ("at", self.at(py)?),
+                ("user_id", self.user_id(py)?),
+                ("session_id", self.session_id(py)?),
+                ("agent_id", self.agent_id(py)?),
+                ("run_id", self.run_id(py)?),
+                ("data", self.data(py)?),
             ],
         )
     }

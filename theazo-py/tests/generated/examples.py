@@ -2684,6 +2684,21 @@ async def stream_activity_async(theazo: AsyncTheazo) -> None:
             print(event.type)
 
 
+def open_activity_socket(theazo: Theazo) -> None:
+    with theazo.activity.socket(session_id="ses_9f27c4e1b0a3", agent_id="agt_51d0e7a9c2f4") as events:
+        for event in events:
+            print(event.id)
+
+
+async def open_activity_socket_async(theazo: AsyncTheazo) -> None:
+    async with theazo.activity.socket(
+        session_id="ses_9f27c4e1b0a3",
+        agent_id="agt_51d0e7a9c2f4",
+    ) as events:
+        async for event in events:
+            print(event.id)
+
+
 def get_usage_summary(theazo: Theazo) -> None:
     summary = theazo.usage.summary(period="week")
     print(summary.active_sessions)
@@ -3060,6 +3075,14 @@ async def inject_fault_async(plane: AsyncTestPlane) -> None:
     await plane.fail_next(kind="status", status=429)
 
 
+def clear_faults(plane: TestPlane) -> None:
+    plane.clear_faults()
+
+
+async def clear_faults_async(plane: AsyncTestPlane) -> None:
+    await plane.clear_faults()
+
+
 def create_test_account(plane: TestPlane) -> None:
     account = plane.create_account()
     print(account.api_key)
@@ -3080,6 +3103,18 @@ async def list_recorded_requests_async(plane: AsyncTestPlane) -> None:
     requests = await plane.requests()
     for request in requests:
         print(request.status)
+
+
+def list_recorded_events(plane: TestPlane) -> None:
+    events = plane.events(session_id="ses_9f27c4e1b0a3", agent_id="agt_51d0e7a9c2f4")
+    for event in events:
+        print(event.id)
+
+
+async def list_recorded_events_async(plane: AsyncTestPlane) -> None:
+    events = await plane.events(session_id="ses_9f27c4e1b0a3", agent_id="agt_51d0e7a9c2f4")
+    for event in events:
+        print(event.id)
 
 
 def list_charges(plane: TestPlane) -> None:

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use theazo_api::{LogEntry, LogId, LogLevel, LogQueryFilters, LogSource, Page, round_to_cents};
+use theazo_api::{ActivityEvent, LogEntry, LogId, LogLevel, LogQueryFilters, LogSource, Page, round_to_cents};
 
-use super::{Context, pages::parse_cursor, runs::retry_message};
+use super::{Context, activity::activity_of, pages::parse_cursor, runs::retry_message, traces::trace_of};
 use crate::{
     error::{AppError, AppResult},
     event::Event,
@@ -39,6 +39,18 @@ impl Context {
                 None => return Ok(page),
             }
         }
+    }
+
+    /// What the log shows of an event, if anything.
+    pub fn log_entry(&self, stored: &StoredEvent) -> AppResult<Option<LogEntry>> {
+        let Some(entry) = log_entry(stored) else { return Ok(None) };
+        let trace_id = self.app.store.read(|view| Ok::<_, AppError>(trace_of(view, &self.tenant, &stored.scope)?))?;
+        Ok(Some(LogEntry { trace_id, ..entry }))
+    }
+
+    /// Everything that an event means.
+    pub fn activity_of(&self, stored: &StoredEvent) -> AppResult<Vec<ActivityEvent>> {
+        self.app.store.read(|view| activity_of(view, &self.tenant, stored))
     }
 
     /// The filter of a stream that goes on after a place, or shows what happens from now on.
@@ -76,13 +88,18 @@ fn find_entries(view: &View<'_>, tenant: &Tenant, filters: &LogQueryFilters, aft
         filters.level.as_ref().is_none_or(|level| entry.level == *level)
             && filters.search.as_ref().is_none_or(|text| entry.message.to_lowercase().contains(text))
     };
-    let entries = batch.iter().filter_map(|stored| Some((stored.sequence, log_entry(stored)?)));
-    let entries = entries.filter(|(_, entry)| fits(entry)).collect();
+    let mut entries = Vec::new();
+    for stored in &batch {
+        if let Some(entry) = log_entry(stored).filter(fits) {
+            let trace_id = trace_of(view, tenant, &stored.scope)?;
+            entries.push((stored.sequence, LogEntry { trace_id, ..entry }));
+        }
+    }
     Ok(Found { last: batch.last().map(|stored| stored.sequence), entries })
 }
 
 /// What the log shows of an event, if anything. Pieces of text are left out: the model's whole answer follows them.
-pub fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
+pub(super) fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
     use LogLevel::{Debug, Error, Info, Warn};
     use LogSource::{Agent, Model, Provider, System};
     let (level, source, message) = match &stored.event {

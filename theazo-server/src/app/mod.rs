@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits for a worker by calling it: work is a job, and what came of it is read from the store.
 
+mod activity;
 mod agents;
 mod billing;
 mod blueprint;
@@ -18,17 +19,23 @@ mod input;
 mod keys;
 mod ledger;
 mod logs;
+mod measures;
+mod metrics;
 mod models;
 mod pages;
 mod progress;
 mod providers;
+mod recorded;
 mod runs;
 mod secrets;
 mod session_providers;
 mod sessions;
+mod spans;
 mod stored_files;
+mod tags;
 mod task_queue;
 mod tasks;
+mod traces;
 mod usage;
 mod usage_export;
 
@@ -43,6 +50,7 @@ use crate::{
     feed::Feed,
     model::Models,
     payments::Stripe,
+    records::CallerTrace,
     spending::RateCard,
     store::{Claim, Retention, Store, Tenant, World},
     vault::Vault,
@@ -54,7 +62,6 @@ pub use credits::{begin_with_credits, grant_credits};
 pub use execs::{exec_id_of, job_id_of, show_exec};
 pub use guardrails::guardrails_of;
 pub use keys::{FirstKeys, NewKey};
-pub use logs::log_entry;
 pub use runs::{RunEnd, continue_run, end_run, find_run, run_event, run_job};
 pub use sessions::{change_session, expiry_job, find_session};
 pub use stored_files::{Download, Files};
@@ -121,6 +128,8 @@ pub struct Context {
     pub tenant: Tenant,
     /// The idempotency key, if there is one.
     pub claim: Option<Claim>,
+    /// The trace that the caller is in, if it says so.
+    pub trace: Option<CallerTrace>,
     /// Where the operation says which run it is about, and whether it replays an earlier request.
     pub report: Arc<Report>,
 }

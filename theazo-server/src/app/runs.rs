@@ -19,7 +19,7 @@ use crate::{
     error::{AppError, AppResult},
     event::Event,
     random,
-    records::{AgentRecord, RunRecord},
+    records::{AgentRecord, CallerTrace, RunRecord},
     store::{Filter, NewJob, Once, StoredEvent, Tenant, Tx, UsageOf, View},
 };
 
@@ -58,7 +58,13 @@ impl Context {
                 let now = context.app.clock.now();
                 tx.once(&context.tenant, context.claim.as_ref(), now, || {
                     let mut agent = add_agent(tx, &context.tenant, &session_id, new, now)?;
-                    add_run(tx, &context.tenant, &mut agent, NewRun { task, max_cost, task_id: None }, now)
+                    add_run(
+                        tx,
+                        &context.tenant,
+                        &mut agent,
+                        NewRun { task, max_cost, task_id: None, trace: context.trace.clone() },
+                        now,
+                    )
                 })
             })
             .await?;
@@ -113,7 +119,13 @@ impl Context {
                     let chooser = Chooser { tenant: &context.tenant, id: &agent_id };
                     let (task, max_cost) = choose(tx, chooser)?;
                     wake(tx, &context.tenant, &mut agent, now)?;
-                    add_run(tx, &context.tenant, &mut agent, NewRun { task, max_cost, task_id: None }, now)
+                    add_run(
+                        tx,
+                        &context.tenant,
+                        &mut agent,
+                        NewRun { task, max_cost, task_id: None, trace: context.trace.clone() },
+                        now,
+                    )
                 })
             })
             .await?;
@@ -290,6 +302,8 @@ pub(super) struct NewRun {
     pub max_cost: Option<i64>,
     /// The task that it does, if it was handed in as one.
     pub task_id: Option<TaskId>,
+    /// The trace that its caller is in.
+    pub trace: Option<CallerTrace>,
 }
 
 /// Adds a run of an agent and the job that does it.
@@ -300,7 +314,7 @@ pub(super) fn add_run(
     new: NewRun,
     now: Timestamp,
 ) -> AppResult<RunId> {
-    let NewRun { task, max_cost, task_id } = new;
+    let NewRun { task, max_cost, task_id, trace } = new;
     let data = RunData {
         id: RunId::from_suffix(random::id_suffix(now)),
         session_id: agent.data.session_id.clone(),
@@ -320,7 +334,7 @@ pub(super) fn add_run(
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     };
-    let run = RunRecord { data, max_cost, timeout_ms: agent.timeout_ms, lease: 0, retries: 0, task_id };
+    let run = RunRecord { data, max_cost, timeout_ms: agent.timeout_ms, lease: 0, retries: 0, task_id, trace };
     tx.insert(tenant, &run)?;
     let event = Event::RunQueued { agent: run.data.agent.clone(), task: task.clone() };
     tx.append(tenant, now, &run.scope(), &event)?;

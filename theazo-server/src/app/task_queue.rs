@@ -115,7 +115,7 @@ pub fn start_tasks(tx: &Tx<'_>, tenant: &Tenant, session_id: &SessionId, now: Ti
         }
         let started = add_agent(tx, tenant, session_id, record.agent.clone(), now).and_then(|mut agent| {
             let task_id = Some(record.data.id.clone());
-            let new = NewRun { task: task_text(&record.data.input), max_cost: None, task_id };
+            let new = NewRun { task: task_text(&record.data.input), max_cost: None, task_id, trace: None };
             add_run(tx, tenant, &mut agent, new, now)
         });
         match started {

@@ -52,6 +52,16 @@ pub struct FeedItem {
     size: usize,
     /// The line of the log that it is, if any: made by the first who shows it, for all.
     pub log_line: OnceLock<Option<LogLine>>,
+    /// Everything that it means: made once in the same way.
+    pub activity: OnceLock<Vec<ActivityPart>>,
+}
+
+/// One of the things that an event means.
+pub struct ActivityPart {
+    /// Which kind of thing.
+    pub kind: &'static str,
+    /// The JSON.
+    pub json: Bytes,
 }
 
 /// A line of the log as it is sent.
@@ -65,7 +75,7 @@ pub struct LogLine {
 impl FeedItem {
     /// An event that nobody has shown yet.
     pub fn new(event: StoredEvent, size: usize) -> Self {
-        Self { event, size, log_line: OnceLock::new() }
+        Self { event, size, log_line: OnceLock::new(), activity: OnceLock::new() }
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     stream::{EventSource, Notice, Shown},
 };
 use crate::{
-    app::{Context, log_entry},
+    app::Context,
     error::AppResult,
     feed::{FeedItem, LogLine},
     store::{EventFilter, StoredEvent},
@@ -47,8 +47,9 @@ fn log_source(
     after: Option<i64>,
 ) -> AppResult<EventSource> {
     let filter = context.follow_from(after, filter)?;
+    let context = context.clone();
     let show = move |item: &FeedItem| {
-        let line = item.log_line.get_or_init(|| log_line(item)).as_ref()?;
+        let line = item.log_line.get_or_init(|| log_line(&context, item)).as_ref()?;
         let fits = level.as_ref().is_none_or(|level| line.level == *level);
         fits.then(|| Shown { parts: vec![line.json.clone()], last: false })
     };
@@ -56,9 +57,16 @@ fn log_source(
     Ok(source.telling(|notice| encoded(&notice_entry(notice))))
 }
 
-fn log_line(stored: &StoredEvent) -> Option<LogLine> {
-    let entry = log_entry(stored)?;
+fn log_line(context: &Context, stored: &StoredEvent) -> Option<LogLine> {
+    let entry = entry_of(context, stored)?;
     Some(LogLine { json: encoded(&entry)?, level: entry.level })
+}
+
+fn entry_of(context: &Context, stored: &StoredEvent) -> Option<LogEntry> {
+    context.log_entry(stored).unwrap_or_else(|error| {
+        tracing::error!(%error, sequence = stored.sequence, "the trace of an event cannot be read");
+        None
+    })
 }
 
 fn stream_agent_logs(call: Call<StreamAgentLogs>) -> AppResult<EventSource> {
@@ -67,8 +75,9 @@ fn stream_agent_logs(call: Call<StreamAgentLogs>) -> AppResult<EventSource> {
     let filter = EventFilter { agent_id: Some(call.path.agent_id.to_string()), ..EventFilter::default() };
     let filter = context.follow_from(call.last_event_id, filter)?;
     let level = call.query.level;
+    let context = call.context;
     let show = move |stored: &StoredEvent| {
-        let entry = log_entry(stored)?;
+        let entry = entry_of(&context, stored)?;
         let fits = level.as_ref().is_none_or(|level| entry.level == *level);
         if fits { Shown::new(&AgentLogEvent::from(entry), false) } else { None }
     };

@@ -3,6 +3,7 @@
 //! A handler takes a typed request, calls the operation in `app`, and returns its outcome; everything else about HTTP is
 //! here, once for all of them.
 
+mod activity;
 mod agents;
 mod billing;
 mod body;
@@ -11,10 +12,12 @@ mod definitions;
 mod encode;
 mod error;
 mod execs;
+mod faults;
 mod files;
 mod guardrails;
 mod health;
 mod logs;
+mod metrics;
 mod models;
 mod mount;
 mod planned;
@@ -26,6 +29,8 @@ mod stored_files;
 mod stream;
 mod tasks;
 mod testing;
+mod traceparent;
+mod traces;
 mod usage;
 mod waiting;
 
@@ -64,6 +69,9 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
     tasks::mount(&mut routes);
     secrets::mount(&mut routes);
     logs::mount(&mut routes);
+    activity::mount(&mut routes);
+    traces::mount(&mut routes);
+    metrics::mount(&mut routes);
     usage::mount(&mut routes);
     billing::mount(&mut routes);
     models::mount(&mut routes);

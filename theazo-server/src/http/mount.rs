@@ -21,15 +21,16 @@ use super::{
     cursor::{Beginning, Cursor},
     encode,
     error::{new_request_id, respond, with_request_id},
+    faults,
     socket::Upgrade,
     stream::{EventSource, Follower, event_stream},
+    traceparent::caller_trace,
     waiting,
 };
 use crate::{
     app::{Context, Report},
     error::{AppError, AppResult},
     store::Claim,
-    test_plane::FaultAction,
 };
 
 /// How large a body may be.
@@ -241,31 +242,10 @@ where
         }
         .unwrap_or_else(|error| respond(&error, &request_id, should_retry(operation, &error)))
     };
-    let response = match fault {
-        None => serve.await,
-        Some(FaultAction::Answer(error, status)) => {
-            let mut response = respond(&error, &request_id, None);
-            *response.status_mut() = status;
-            response
-        }
-        Some(FaultAction::ResetBefore) => reset(),
-        Some(FaultAction::ResetAfter) => {
-            serve.await;
-            reset()
-        }
-    };
+    let response = faults::answer_with(fault, &server.app.clock, &request_id, serve).await;
     if let (Some(test), Some(record)) = (&server.test, record) {
         test.finish(record, &response);
     }
-    response
-}
-
-/// An answer whose connection ends: over a socket its body breaks off, in process it is a connection error.
-fn reset() -> Response<Body> {
-    let broken =
-        futures_util::stream::iter([Err::<bytes::Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset))]);
-    let mut response = Response::new(Body::from_stream(broken));
-    response.extensions_mut().insert(super::ConnectionReset);
     response
 }
 
@@ -300,7 +280,8 @@ async fn read_call<E: Endpoint>(
     };
     let claim = claim(operation, &parts.headers, parts.uri.path(), &value)?;
     let body = read_body::<E>(value)?;
-    let context = Context { app: server.app.clone(), tenant, claim, report: Arc::new(Report::default()) };
+    let trace = header_text(&parts.headers, "traceparent").and_then(caller_trace);
+    let context = Context { app: server.app.clone(), tenant, claim, trace, report: Arc::new(Report::default()) };
     let cursor = read_cursor(operation, &parts)?;
     let upgrade = if operation.reply == Reply::Socket { Some(Upgrade::of(&mut parts)?) } else { None };
     let prefer = header_text(&parts.headers, "prefer").and_then(waiting::preferred_wait);

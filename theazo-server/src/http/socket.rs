@@ -121,7 +121,11 @@ async fn serve(socket: &mut Socket, mut follower: Follower) -> Result<(), tungst
         };
         match turn {
             Ok(Turn::Events(parts, last)) => {
-                send(socket, parts.into_iter().filter_map(|(_, json)| message(json)).collect()).await?;
+                let message = |(id, json): (String, Bytes)| match follower.is_numbered {
+                    true => message([b"{\"id\":\"", id.as_bytes(), b"\",\"event\":", &json, b"}"].concat().into()),
+                    false => message(json),
+                };
+                send(socket, parts.into_iter().filter_map(message).collect()).await?;
                 if last {
                     return close(socket, CloseCode::Normal, "").await;
                 }

@@ -28,6 +28,7 @@ pub struct EventSource {
     show: Show,
     tell: Option<Tell>,
     beat: Option<Beat>,
+    is_numbered: bool,
 }
 
 /// Chooses what is shown of an event, if anything.
@@ -47,7 +48,13 @@ impl EventSource {
 
     /// Shows events with what others who show them have made already.
     pub fn of_items(filter: EventFilter, show: Show) -> Self {
-        Self { filter, show, tell: None, beat: None }
+        Self { filter, show, tell: None, beat: None, is_numbered: false }
+    }
+
+    /// Over a WebSocket, says the id of each event beside it: the events have none of their own.
+    #[must_use]
+    pub fn numbered(self) -> Self {
+        Self { is_numbered: true, ..self }
     }
 
     /// Says in this way what there is to say about the stream itself.
@@ -108,6 +115,8 @@ pub struct Follower {
     show: Show,
     tell: Option<Tell>,
     beat: Option<Beat>,
+    /// Whether messages say the id of their event.
+    pub is_numbered: bool,
     beginning: Beginning,
     /// The place up to which events were shown or passed over.
     place: i64,
@@ -119,10 +128,20 @@ pub struct Follower {
 impl Follower {
     /// Opens a stream at one of the places that the tenant has for them.
     pub fn open(place: Place, source: EventSource, beginning: Beginning, clock: Clock) -> AppResult<Self> {
-        let EventSource { filter, show, tell, beat } = source;
+        let EventSource { filter, show, tell, beat, is_numbered } = source;
         let after = filter.after;
         let reader = place.follow(filter)?;
-        Ok(Self { reader, show, tell, beat, beginning, place: after, clock, heartbeat: Instant::now() + HEARTBEAT })
+        Ok(Self {
+            reader,
+            show,
+            tell,
+            beat,
+            is_numbered,
+            beginning,
+            place: after,
+            clock,
+            heartbeat: Instant::now() + HEARTBEAT,
+        })
     }
 
     /// The id after which the stream begins, where it does not go on from another: if its connection breaks before the

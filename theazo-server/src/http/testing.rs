@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use theazo_api::testing::{
-    AdvanceClock, BreakSandbox, ClockState, CreateTestAccount, GetClock, InjectFault, ListCharges,
-    ListRecordedRequests, ScriptAgent, ScriptExecs, TestAccount,
+    AdvanceClock, BreakSandbox, ClearFaults, ClockState, CreateTestAccount, GetClock, InjectFault, ListCharges,
+    ListRecordedEvents, ListRecordedRequests, ScriptAgent, ScriptExecs, TestAccount,
 };
 
 use super::mount::{Call, Routes};
@@ -43,6 +43,12 @@ pub fn mount(routes: &mut Routes) {
         state.inject(call.body);
         async { Ok(()) }
     });
+    let state = test.clone();
+    routes.unary(move |_: Call<ClearFaults>| {
+        state.clear_faults();
+        async { Ok(()) }
+    });
+    routes.unary(|call: Call<ListRecordedEvents>| async move { call.context.recorded_events(call.query).await });
     routes.unary(move |_: Call<ListRecordedRequests>| {
         let requests = test.requests();
         async { Ok::<_, AppError>(requests) }

@@ -170,6 +170,27 @@ impl View<'_> {
         Ok(committed)
     }
 
+    /// Reads the events of a time that metrics are computed from, the oldest first.
+    pub fn measured(
+        &self,
+        tenant: &Tenant,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT sequence, at, user_id, session_id, agent_id, run_id, body FROM events INDEXED BY events_measured \
+             WHERE tenant = ?1 AND at >= ?2 AND at < ?3 AND kind IN ('agent.created', 'agent.ready', 'agent.paused', \
+             'agent.resumed', 'agent.terminated', 'agent.failed', 'run.completed', 'run.failed', 'run.cancelled') \
+             ORDER BY at, sequence",
+        )?;
+        let mut rows = statement.query((tenant.as_str(), since.as_millis(), until.as_millis()))?;
+        let mut events = Vec::new();
+        while let Some(row) = rows.next()? {
+            events.push(read_event(row)?.0);
+        }
+        Ok(events)
+    }
+
     /// The place of the newest event of all.
     pub fn last_sequence(&self) -> Result<i64, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT coalesce(max(sequence), 0) FROM events")?;

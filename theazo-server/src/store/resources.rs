@@ -50,6 +50,10 @@ pub struct Filter {
     pub created_after: Option<Timestamp>,
     /// Only those where the member of the document with this path has this text.
     pub members: Vec<(&'static str, String)>,
+    /// Only those where the member of the document with this path is so.
+    pub flags: Vec<(&'static str, bool)>,
+    /// Only runs of this trace of a caller.
+    pub trace_id: Option<String>,
     /// Where the page before ended.
     pub before: Option<i64>,
     /// Only those whose position is after this one.
@@ -76,6 +80,15 @@ impl View<'_> {
             .connection
             .prepare_cached("SELECT position FROM resources WHERE id = ?1 AND kind = ?2 AND tenant = ?3")?;
         Ok(statement.query_row((id, D::KIND, tenant.as_str()), |row| row.get(0)).optional()?)
+    }
+
+    /// One member of a document as text, without reading all of it.
+    pub fn member_of<D: Document>(&self, tenant: &Tenant, id: &str, path: &str) -> Result<Option<String>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT document ->> ?4 FROM resources WHERE id = ?1 AND kind = ?2 AND tenant = ?3")?;
+        let found = statement.query_row((id, D::KIND, tenant.as_str(), path), |row| row.get(0)).optional()?;
+        Ok(found.flatten())
     }
 
     /// Lists documents with their positions.
@@ -186,6 +199,13 @@ impl Filter {
         }
         if let Some(after) = self.after {
             require("position > ?", Box::new(after));
+        }
+        for (path, wanted) in &self.flags {
+            require(&format!("document ->> '{path}' = ?"), Box::new(*wanted));
+        }
+        if let Some(trace_id) = &self.trace_id {
+            // Spelled out, so that the partial index of traces applies.
+            require("kind = 'run' AND document ->> '$.trace.traceId' = ?", Box::new(trace_id.clone()));
         }
         for (path, wanted) in &self.members {
             require(&format!("document ->> '{path}' = ?"), Box::new(wanted.clone()));

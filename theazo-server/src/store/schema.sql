@@ -21,6 +21,8 @@ CREATE INDEX IF NOT EXISTS resources_by_session ON resources (tenant, kind, sess
 CREATE INDEX IF NOT EXISTS resources_by_agent ON resources (tenant, kind, agent_id, position);
 CREATE INDEX IF NOT EXISTS resources_by_user ON resources (tenant, kind, user_id, status);
 
+CREATE INDEX IF NOT EXISTS runs_by_trace ON resources (tenant, document ->> '$.trace.traceId') WHERE kind = 'run';
+
 CREATE TABLE IF NOT EXISTS events (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     tenant TEXT NOT NULL,
@@ -36,6 +38,8 @@ CREATE INDEX IF NOT EXISTS events_by_tenant ON events (tenant, sequence);
 CREATE INDEX IF NOT EXISTS events_by_session ON events (tenant, session_id, sequence);
 CREATE INDEX IF NOT EXISTS events_by_agent ON events (tenant, agent_id, sequence);
 CREATE INDEX IF NOT EXISTS events_by_run ON events (tenant, run_id, sequence);
+-- What metrics are computed from. The query that reads it has the same condition, word for word.
+CREATE INDEX IF NOT EXISTS events_measured ON events (tenant, at) WHERE kind IN ('agent.created', 'agent.ready', 'agent.paused', 'agent.resumed', 'agent.terminated', 'agent.failed', 'run.completed', 'run.failed', 'run.cancelled');
 CREATE INDEX IF NOT EXISTS charges_by_time ON events (tenant, at) WHERE kind = 'charged';
 CREATE INDEX IF NOT EXISTS charges_by_place ON events (tenant, sequence) WHERE kind = 'charged';
 CREATE INDEX IF NOT EXISTS charges_by_session ON events (tenant, session_id, sequence) WHERE kind = 'charged';

@@ -20,6 +20,7 @@ pub(crate) use settings::{Settings, lookup_environment};
 use crate::{
     error::Error,
     hooks::Hook,
+    recording::{Recorder, Replayer, Tape},
     surface::Theazo,
     transport::{HttpClient, TraceContext, Transport},
 };
@@ -77,6 +78,7 @@ pub struct Config {
     pub(crate) models: Option<ModelProviderConfig>,
     pub(crate) hooks: Vec<Arc<dyn Hook>>,
     pub(crate) http_client: Option<Arc<dyn HttpClient>>,
+    pub(crate) tape: Option<Tape>,
     pub(crate) trace_context: Option<TraceContext>,
 }
 
@@ -182,6 +184,34 @@ impl Config {
     /// ```
     pub fn http_client(mut self, client: impl HttpClient) -> Self {
         self.http_client = Some(Arc::new(client));
+        self
+    }
+
+    /// Records every request and its answer, secrets left out, to be played back later.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), theazo::Error> {
+    /// let recorder = theazo::recording::Recorder::to_file("calls.jsonl")?;
+    /// let config = theazo::Config::new().record(&recorder);
+    /// # Ok(()) }
+    /// ```
+    pub fn record(mut self, recorder: &Recorder) -> Self {
+        self.tape = Some(Tape::Record(recorder.clone()));
+        self
+    }
+
+    /// Answers every request from a recording; no connection is made. Any key will do.
+    ///
+    /// ```no_run
+    /// use theazo::recording::{Matching, Replayer};
+    ///
+    /// # fn main() -> Result<(), theazo::Error> {
+    /// let replayer = Replayer::from_file("calls.jsonl", Matching::Strict)?;
+    /// let config = theazo::Config::with_api_key("th_test_any").replay(&replayer);
+    /// # Ok(()) }
+    /// ```
+    pub fn replay(mut self, replayer: &Replayer) -> Self {
+        self.tape = Some(Tape::Replay(replayer.clone()));
         self
     }
 

@@ -29,6 +29,34 @@ impl crate::Activity {
             ),
         }
     }
+
+    /// Streams everything that happens over a WebSocket: from now on, or after the last event that was seen.
+    ///
+    /// ```no_run
+    /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {
+    /// let mut events =
+    ///     theazo.activity().socket().session_id("ses_9f27c4e1b0a3").agent_id("agt_51d0e7a9c2f4").await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{}", event?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn socket(&self) -> OpenActivitySocketRequest {
+        OpenActivitySocketRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![],
+                api::ActivitySocketFilters {
+                    session_id: None,
+                    agent_id: None,
+                    user_id: None,
+                    kinds: None,
+                    since: None,
+                },
+                (),
+            ),
+        }
+    }
 }
 
 /// Streams everything that happens, from now on: log entries, spans, metrics and changes of state.
@@ -71,3 +99,50 @@ impl StreamActivityRequest {
 }
 
 request_type!(StreamActivityRequest, events crate::TypedStream<api::ActivityEvent>);
+
+/// Streams everything that happens over a WebSocket: from now on, or after the last event that was seen.
+///
+/// Made by [`Activity::socket`](crate::Activity::socket), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct OpenActivitySocketRequest {
+    draft: Draft<api::OpenActivitySocket>,
+}
+
+impl OpenActivitySocketRequest {
+    /// Only what happens in this session.
+    pub fn session_id(mut self, session_id: impl Into<api::SessionId>) -> Self {
+        self.draft.query.session_id = Some(session_id.into());
+        self
+    }
+
+    /// Only what happens to this agent.
+    pub fn agent_id(mut self, agent_id: impl Into<api::AgentId>) -> Self {
+        self.draft.query.agent_id = Some(agent_id.into());
+        self
+    }
+
+    /// Only what happens for this end user.
+    pub fn user_id(mut self, user_id: impl Into<String>) -> Self {
+        self.draft.query.user_id = Some(user_id.into());
+        self
+    }
+
+    /// Only events of these kinds, with commas between them: `log`, `span`, `metric`, `state`; all by default.
+    pub fn kinds(mut self, kinds: impl Into<String>) -> Self {
+        self.draft.query.kinds = Some(kinds.into());
+        self
+    }
+
+    /// The id of the last message that was seen, to go on after it; from now on by default.
+    pub fn since(mut self, since: impl Into<String>) -> Self {
+        self.draft.query.since = Some(since.into());
+        self
+    }
+
+    fn answer(self) -> impl Future<Output = Result<crate::TypedStream<api::ActivityMessage>, Error>> + Send {
+        self.draft.events()
+    }
+}
+
+request_type!(OpenActivitySocketRequest, events crate::TypedStream<api::ActivityMessage>);

@@ -72,7 +72,7 @@ pub(crate) mod workflow_steps;
 /// # Ok(()) }
 /// ```
 pub mod requests {
-    pub use super::activity::StreamActivityRequest;
+    pub use super::activity::{OpenActivitySocketRequest, StreamActivityRequest};
     pub use super::agent::{
         CreateCheckpointRequest, ExecInAgentRequest, GetAgentProgressRequest, GetAgentStatusRequest,
         ListCheckpointsRequest, ListProcessesRequest, PauseAgentRequest, ResumeAgentRequest, RetryAgentRequest,
@@ -166,8 +166,8 @@ pub mod requests {
     pub use super::teams::GetTeamRequest;
     #[cfg(feature = "embedded")]
     pub use super::testing::{
-        AdvanceClockRequest, BreakSandboxRequest, CreateTestAccountRequest, GetClockRequest, InjectFaultRequest,
-        ListChargesRequest, ListRecordedRequestsRequest, ScriptAgentRequest, ScriptExecsRequest,
+        AdvanceClockRequest, ClearFaultsRequest, CreateTestAccountRequest, GetClockRequest, InjectFaultRequest,
+        ListChargesRequest, ListRecordedEventsRequest, ListRecordedRequestsRequest, ScriptAgentRequest,
     };
     pub use super::tools::{
         DeleteToolRequest, GetToolRequest, ListToolsRequest, RegisterToolRequest, TestToolRequest, UpdateToolRequest,

@@ -151,9 +151,32 @@ impl crate::testing::TestPlane {
                 &self.transport,
                 vec![],
                 (),
-                api::Fault { kind: None, status: None, code: None, retry_after: None, times: None, operation: None },
+                api::Fault {
+                    kind: None,
+                    status: None,
+                    code: None,
+                    retry_after: None,
+                    latency: None,
+                    real_time: None,
+                    after_bytes: None,
+                    probability: None,
+                    seed: None,
+                    times: None,
+                    operation: None,
+                },
             ),
         }
+    }
+
+    /// Lets calls of the API work again: what was asked to fail and did not yet is forgotten.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {
+    /// plane.clear_faults().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn clear_faults(&self) -> ClearFaultsRequest {
+        ClearFaultsRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
     }
 
     /// Makes another account, to test that its things and yours are kept apart.
@@ -179,6 +202,26 @@ impl crate::testing::TestPlane {
     /// ```
     pub fn requests(&self) -> ListRecordedRequestsRequest {
         ListRecordedRequestsRequest { draft: Draft::new(&self.transport, vec![], (), ()) }
+    }
+
+    /// Lists what happened, as the plane keeps it, the oldest first: more than logs and streams show of it.
+    ///
+    /// ```no_run
+    /// # async fn example(plane: theazo::testing::TestPlane) -> Result<(), theazo::Error> {
+    /// for event in plane.events().session_id("ses_9f27c4e1b0a3").agent_id("agt_51d0e7a9c2f4").await? {
+    ///     println!("{}", event.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn events(&self) -> ListRecordedEventsRequest {
+        ListRecordedEventsRequest {
+            draft: Draft::new(
+                &self.transport,
+                vec![],
+                api::RecordedEventFilters { session_id: None, agent_id: None, run_id: None, kind: None },
+                (),
+            ),
+        }
     }
 
     /// Lists what was charged, the oldest charge first.
@@ -332,6 +375,37 @@ impl InjectFaultRequest {
         self
     }
 
+    /// How much longer a call takes, for `latency`.
+    pub fn latency(mut self, latency: impl Into<api::DurationInput>) -> Self {
+        self.draft.body.latency = Some(latency.into());
+        self
+    }
+
+    /// Whether that is the machine's time; the time of the plane, which the test moves, by default.
+    pub fn real_time(mut self, real_time: bool) -> Self {
+        self.draft.body.real_time = Some(real_time);
+        self
+    }
+
+    /// How many bytes of the answer still come, for `truncate` and `stall`; none by default. An answer or a stream that
+    /// has no more is whole.
+    pub fn after_bytes(mut self, after_bytes: i64) -> Self {
+        self.draft.body.after_bytes = Some(after_bytes);
+        self
+    }
+
+    /// How likely it is that a call fails, more than 0 to 1; certain by default.
+    pub fn probability(mut self, probability: f64) -> Self {
+        self.draft.body.probability = Some(probability);
+        self
+    }
+
+    /// Decides with `probability` which calls fail: the same seed, the same calls. 0 by default.
+    pub fn seed(mut self, seed: i64) -> Self {
+        self.draft.body.seed = Some(seed);
+        self
+    }
+
     /// How many calls fail; 1 by default.
     pub fn times(mut self, times: i64) -> Self {
         self.draft.body.times = Some(times);
@@ -350,6 +424,23 @@ impl InjectFaultRequest {
 }
 
 request_type!(InjectFaultRequest, ());
+
+/// Lets calls of the API work again: what was asked to fail and did not yet is forgotten.
+///
+/// Made by [`TestPlane::clear_faults`](crate::testing::TestPlane::clear_faults), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct ClearFaultsRequest {
+    draft: Draft<api::ClearFaults>,
+}
+
+impl ClearFaultsRequest {
+    fn answer(self) -> impl Future<Output = Result<((), ResponseMeta), Error>> + Send {
+        self.draft.empty()
+    }
+}
+
+request_type!(ClearFaultsRequest, ());
 
 /// Makes another account, to test that its things and yours are kept apart.
 ///
@@ -384,6 +475,47 @@ impl ListRecordedRequestsRequest {
 }
 
 request_type!(ListRecordedRequestsRequest, Vec<api::RecordedRequest>);
+
+/// Lists what happened, as the plane keeps it, the oldest first: more than logs and streams show of it.
+///
+/// Made by [`TestPlane::events`](crate::testing::TestPlane::events), sent when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct ListRecordedEventsRequest {
+    draft: Draft<api::ListRecordedEvents>,
+}
+
+impl ListRecordedEventsRequest {
+    /// Only what happened in this session.
+    pub fn session_id(mut self, session_id: impl Into<api::SessionId>) -> Self {
+        self.draft.query.session_id = Some(session_id.into());
+        self
+    }
+
+    /// Only what happened to this agent.
+    pub fn agent_id(mut self, agent_id: impl Into<api::AgentId>) -> Self {
+        self.draft.query.agent_id = Some(agent_id.into());
+        self
+    }
+
+    /// Only what happened in this run.
+    pub fn run_id(mut self, run_id: impl Into<api::RunId>) -> Self {
+        self.draft.query.run_id = Some(run_id.into());
+        self
+    }
+
+    /// Only events of this kind, for example `tool.finished`.
+    pub fn kind(mut self, kind: impl Into<String>) -> Self {
+        self.draft.query.kind = Some(kind.into());
+        self
+    }
+
+    fn answer(self) -> impl Future<Output = Result<(Vec<api::RecordedEvent>, ResponseMeta), Error>> + Send {
+        self.draft.json()
+    }
+}
+
+request_type!(ListRecordedEventsRequest, Vec<api::RecordedEvent>);
 
 /// Lists what was charged, the oldest charge first.
 ///

@@ -31,6 +31,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind},
     hooks::{RequestEvent, ResponseEvent, RetryEvent},
+    recording::Label,
 };
 
 /// How long the server may hold a request that waits for a run before it says `continue`.
@@ -279,6 +280,13 @@ impl<'a> Exchange<'a> {
         self.wait_until.is_some_and(|until| Instant::now() >= until)
     }
 
+    /// What a recording must know of a request.
+    fn label(&self, outgoing: &Outgoing) -> Label {
+        let sent = self.transport.redactor_of_sent(self.operation, outgoing.body.as_deref());
+        let tells_secrets = crate::generated::SECRET_ANSWERS.contains(&self.operation.id);
+        Label { operation: self.operation.id, sent: sent.into_owned(), tells_secrets }
+    }
+
     async fn send(
         &mut self,
         outgoing: Outgoing,
@@ -287,7 +295,12 @@ impl<'a> Exchange<'a> {
         until: Instant,
     ) -> Result<Received, Failed> {
         let inner = &self.transport.inner;
-        let incoming = inner.connection.send(outgoing).await.map_err(|failure| self.unanswered(failure))?;
+        let sent = match &inner.tape {
+            None => inner.connection.send(outgoing).await,
+            // Boxed, so that what is rare does not make the future of every call larger.
+            Some(tape) => Box::pin(tape.send(&inner.connection, self.label(&outgoing), outgoing)).await,
+        };
+        let incoming = sent.map_err(|failure| self.unanswered(failure))?;
         let (status, headers) = (incoming.status, incoming.headers);
         let timings = Timings { to_first_byte: begun.elapsed(), ..Timings::default() };
         if let Some(run_id) = headers.get(RUN_ID).and_then(|value| value.to_str().ok()) {

@@ -65,20 +65,25 @@ pub(crate) use address::without_user_part;
 pub use attempt::Attempt;
 pub(crate) use backoff::{LONGEST_OBEYED, pause as backoff_pause};
 pub use call::{Answer, Call, CallOptions, ResponseMeta, Timings};
-pub(crate) use connection::{ByteStream, root_of};
+pub(crate) use classify::Ending as Unanswered;
+pub(crate) use connection::{
+    Body as AnswerBody, BoxError, ByteStream, Connection, Failure, Incoming, Outgoing, root_of,
+};
 pub(crate) use exchange::{Exchange, Reading, Received};
 pub(crate) use header::{EXEC_ID, LAST_EVENT_ID, RUN_ID};
 pub use http_client::{Body, HttpClient, HttpError};
 pub(crate) use outcome::{event_too_large, name as name_of, nothing, tell_run, timeout_error, unreadable};
 pub(crate) use prepare::new_idempotency_key;
+pub(crate) use redact::Redactor;
 pub(crate) use socket::ClosedForGood;
-pub(crate) use trace::TraceContext;
+pub(crate) use trace::{TraceContext, hexadecimal};
 
 use crate::{
     config::{Config, DEFAULT_MAX_ANSWER_BYTES, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT, Explanation},
     error::Error,
     hooks::Hooks,
     log::Log,
+    recording::Tape,
     stream::EventStream,
 };
 
@@ -108,6 +113,7 @@ struct Inner {
     failures: nested::Failures,
     hooks: Hooks,
     trace_context: Option<TraceContext>,
+    tape: Option<Tape>,
     providers: Option<providers::Providers>,
     explanation: Explanation,
     /// What must live as long as the transport does: an embedded control plane.
@@ -188,7 +194,7 @@ impl Transport {
         config.settings.check()?;
         let explanation = config.explain()?;
         let providers = providers::Providers::of(&config)?;
-        let Config { settings, mut hooks, trace_context, .. } = config;
+        let Config { settings, mut hooks, trace_context, tape, .. } = config;
         if let Some(log) = Log::new(settings.log.unwrap_or_default(), settings.log_bodies.unwrap_or_default()) {
             hooks.push(Arc::new(log));
         }
@@ -215,6 +221,7 @@ impl Transport {
             failures: nested::Failures::default(),
             hooks: Hooks::new(hooks),
             trace_context,
+            tape,
             providers,
             explanation,
             _kept: None,

@@ -223,6 +223,7 @@ pub const PARTS: &[(&str, &[&str])] = &[
     ("ListTraces", &["TraceListFilters", "Trace"]),
     ("GetTrace", &["TracePath", "TraceDetail"]),
     ("StreamActivity", &["ActivityFilters", "ActivityEvent"]),
+    ("OpenActivitySocket", &["ActivitySocketFilters", "ActivityMessage"]),
     ("GetUsageSummary", &["UsagePeriodOpts", "UsageSummary"]),
     ("GetUserUsage", &["UserPath", "UsagePeriodOpts", "UserUsage"]),
     ("GetDailyUsage", &["DailyUsageOpts", "DailyUsage"]),
@@ -262,8 +263,10 @@ pub const PARTS: &[(&str, &[&str])] = &[
     ("AdvanceClock", &["ClockAdvance", "ClockState"]),
     ("GetClock", &["ClockState"]),
     ("InjectFault", &["Fault"]),
+    ("ClearFaults", &[]),
     ("CreateTestAccount", &["TestAccount"]),
     ("ListRecordedRequests", &["RecordedRequest"]),
+    ("ListRecordedEvents", &["RecordedEventFilters", "RecordedEvent"]),
     ("ListCharges", &["Charge"]),
 ];
 
