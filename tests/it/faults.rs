@@ -231,7 +231,8 @@ async fn an_answer_that_is_cut_is_asked_for_again_and_a_stream_goes_on_where_it_
     }
 
     for name in ["ada", "bob", "eve", "zoe"] {
-        let entry = stream.next().await.expect("it goes on").expect("it resumes");
+        let next = tokio::time::timeout(std::time::Duration::from_secs(60), stream.next()).await;
+        let entry = next.expect("it comes").expect("it goes on").expect("it resumes");
         assert_eq!((entry.user_id.as_str(), entry.message.as_str()), (name, "session created"));
     }
     assert_eq!(theazo.sessions().list().await.expect("they are listed").data.len(), 4);

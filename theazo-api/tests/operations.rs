@@ -47,7 +47,7 @@ fn every_published_operation_is_in_the_table_and_every_other_one_is_ours() {
         ours.len(),
         test_operations().len()
     );
-    assert_eq!((theirs.len(), ours.len(), test_operations().len()), (189, 62, 9));
+    assert_eq!((theirs.len(), ours.len(), test_operations().len()), (189, 62, 11));
 }
 
 #[test]

@@ -166,8 +166,9 @@ pub mod requests {
     pub use super::teams::GetTeamRequest;
     #[cfg(feature = "embedded")]
     pub use super::testing::{
-        AdvanceClockRequest, ClearFaultsRequest, CreateTestAccountRequest, GetClockRequest, InjectFaultRequest,
-        ListChargesRequest, ListRecordedEventsRequest, ListRecordedRequestsRequest, ScriptAgentRequest,
+        AdvanceClockRequest, BreakSandboxRequest, ClearFaultsRequest, CreateTestAccountRequest, GetClockRequest,
+        InjectFaultRequest, ListChargesRequest, ListRecordedEventsRequest, ListRecordedRequestsRequest,
+        ScriptAgentRequest, ScriptExecsRequest,
     };
     pub use super::tools::{
         DeleteToolRequest, GetToolRequest, ListToolsRequest, RegisterToolRequest, TestToolRequest, UpdateToolRequest,
