@@ -50,13 +50,15 @@ async fn every_operation_needs_a_key_but_those_that_have_another_lock() {
         let code = body["error"]["code"].as_str();
         match operation.access {
             Access::Key => assert_eq!((status, code), (401, Some("unauthorized")), "{}", operation.id),
+            Access::Sandbox => assert_eq!((status, code), (401, Some("unauthorized")), "{}", operation.id),
             Access::Open if !operation.planned => assert_eq!(status, 200, "{}", operation.id),
             _ => assert_eq!((status, code), (501, Some("not_implemented")), "{}", operation.id),
         }
         refused += usize::from(status == 401);
     }
 
-    let locked = theazo_api::operations().iter().filter(|operation| operation.access == Access::Key).count();
+    let is_locked = |operation: &&&Operation| matches!(operation.access, Access::Key | Access::Sandbox);
+    let locked = theazo_api::operations().iter().filter(is_locked).count();
     assert_eq!(refused, locked);
     assert!(locked > 200, "{locked}");
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod bad_input;
+mod bridge;
 mod budgets;
 mod compute;
 mod coverage;
@@ -14,7 +15,9 @@ mod lifecycle;
 mod limits;
 mod model_providers;
 mod models;
+mod network;
 mod observability;
+mod ports;
 mod providers;
 mod published;
 mod quickstart;
@@ -22,6 +25,7 @@ mod recording;
 mod runs;
 mod secrets;
 mod simulation;
+mod snapshots;
 mod stored_files;
 mod streams;
 mod tasks;

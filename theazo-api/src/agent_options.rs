@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    agent_network::NetworkAccess,
     agent_policies::{ApprovalConfig, LifecycleConfig, LongRunningOpts, MetadataExtraction},
     agents::{BUILT_IN_TOOLS, ComputeRuntime, check_name, check_runtime},
     check::{Check, Problems},
@@ -88,6 +89,9 @@ pub struct AgentCreateOpts {
     /// by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Vec<String>>,
+    /// What the programs of the sandbox may reach of the network; nothing by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkAccess>,
     /// The definition that the agent is made from; what is given beside it goes over it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<AgentDefinitionId>,
@@ -140,6 +144,9 @@ impl Check for AgentCreateOpts {
         }
         if let Some(long_running) = &self.long_running {
             problems.within("longRunning", long_running);
+        }
+        if let Some(network) = &self.network {
+            problems.within("network", network);
         }
         for secret in self.secrets.iter().flatten() {
             check_secret_name(secret, "secrets", problems);
@@ -218,6 +225,9 @@ pub struct AgentOverrides {
     /// The names of the secrets that the sandbox finds in its environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Vec<String>>,
+    /// What the programs of the sandbox may reach of the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkAccess>,
 }
 
 compatible!(AgentOverrides, accepts { "systemPrompt" as "instructions" });
@@ -252,6 +262,7 @@ impl From<AgentOverrides> for AgentCreateOpts {
             lifecycle: overrides.lifecycle,
             long_running: overrides.long_running,
             secrets: overrides.secrets,
+            network: overrides.network,
             definition: None,
             overrides: None,
         }

@@ -26,8 +26,8 @@ endpoints! {
         with {
             status: 201, time: TimeClass::Run,
             strict: &[
-                "costCap", "guardrails", "longRunning", "overrides.costCap", "overrides.guardrails",
-                "overrides.longRunning",
+                "costCap", "guardrails", "longRunning", "network", "overrides.costCap", "overrides.guardrails",
+                "overrides.longRunning", "overrides.network",
             ],
             planned_fields: &["storage", "gpu", "providerFallback", "approvals", "knowledge", "mcp", "metadata", "longRunning", "overrides.storage", "overrides.gpu", "overrides.providerFallback", "overrides.approvals", "overrides.knowledge", "overrides.mcp", "overrides.metadata", "overrides.guardrails", "overrides.longRunning"],
         };

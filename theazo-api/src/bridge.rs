@@ -21,18 +21,18 @@ endpoints! {
         body: BridgeLog,
         with {
             positional: &["level", "message"], status: 204, reply: Reply::Empty, access: Access::Sandbox,
-            plane: Plane::Bridge, planned: true,
+            plane: Plane::Bridge,
         };
 
     /// Reports a call of a model that the program made itself.
     ///
-    /// It counts in what the agent used. What it cost is what the plane's price table says, and `cost` where the table does
-    /// not have the model.
+    /// It counts in what the agent used. Nothing is charged for it: whoever calls a model with a key of their own pays its
+    /// provider.
     TrackModelFromSandbox: Post "/v1/sandbox/model" => "sandbox.model",
         body: BridgeModelCall,
         with {
             positional: &["model", "inputTokens", "outputTokens"], status: 204, reply: Reply::Empty,
-            access: Access::Sandbox, plane: Plane::Bridge, planned: true,
+            access: Access::Sandbox, plane: Plane::Bridge,
         };
 
     /// Adds a span to the agent's trace.
@@ -40,7 +40,7 @@ endpoints! {
         body: BridgeSpan,
         with {
             positional: &["name", "startTime", "endTime", "durationMs", "status"], status: 204, reply: Reply::Empty,
-            access: Access::Sandbox, plane: Plane::Bridge, planned: true,
+            access: Access::Sandbox, plane: Plane::Bridge,
         };
 
     /// Reports how far the program is. It shows in `agent.progress` and in the streams of the run.
@@ -48,7 +48,7 @@ endpoints! {
         body: BridgeProgress,
         with {
             positional: &["percentage", "message"], status: 204, reply: Reply::Empty, access: Access::Sandbox,
-            plane: Plane::Bridge, planned: true,
+            plane: Plane::Bridge,
         };
 
     /// Reports what the program came to. It becomes the output of the run that is under way.
@@ -56,7 +56,6 @@ endpoints! {
         body: BridgeCompletion,
         with {
             positional: &["output"], status: 204, reply: Reply::Empty, access: Access::Sandbox, plane: Plane::Bridge,
-            planned: true,
         };
 }
 
@@ -115,7 +114,7 @@ pub struct BridgeModelCall {
     pub input_tokens: i64,
     /// How many tokens it wrote.
     pub output_tokens: i64,
-    /// What it cost, if the program knows.
+    /// What it cost, if the program knows; noted, and not charged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
     /// When it was made; when it arrives by default.

@@ -47,6 +47,7 @@ pub mod time;
 
 pub mod activity;
 pub mod agent_definitions;
+pub mod agent_network;
 pub mod agent_options;
 pub mod agent_policies;
 pub mod agents;
@@ -104,6 +105,7 @@ pub mod workflows;
 
 pub use activity::*;
 pub use agent_definitions::*;
+pub use agent_network::*;
 pub use agent_options::*;
 pub use agent_policies::*;
 pub use agents::*;

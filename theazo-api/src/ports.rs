@@ -20,18 +20,18 @@ endpoints! {
     ExposePort: Post "/v1/agents/{agentId}/ports" => "agent.ports.expose",
         path: AgentPath, body: PortExposeOpts, response: ExposedPort,
         with {
-            positional: &["port"], status: 201, time: TimeClass::Run, repeat: Repeat::Idempotent, planned: true,
+            positional: &["port"], status: 201, time: TimeClass::Run, repeat: Repeat::Idempotent,
         };
 
     /// Lists the ports of the agent that are exposed, by their numbers.
     ListPorts: Get "/v1/agents/{agentId}/ports" => "agent.ports.list",
         path: AgentPath, query: PortListOpts, response: Page<ExposedPort>,
-        with { ours: true, planned: true };
+        with { ours: true };
 
     /// Makes a port unreachable from outside. What listens on it goes on.
     ClosePort: Delete "/v1/agents/{agentId}/ports/{port}" => "agent.ports.close",
         path: AgentPortPath,
-        with { status: 204, reply: Reply::Empty, ours: true, planned: true };
+        with { status: 204, reply: Reply::Empty, ours: true };
 }
 
 /// The path of a port of a sandbox.

@@ -16,7 +16,7 @@ endpoints! {
     /// Lists the snapshots of the agent, the newest first: those of its pauses and of its checkpoints.
     ListSnapshots: Get "/v1/agents/{agentId}/snapshots" => "agent.snapshots.list",
         path: AgentPath, query: SnapshotListOpts, response: Page<Snapshot>,
-        with { ours: true, planned: true };
+        with { ours: true };
 
     /// Creates an agent in the same session whose sandbox begins with what the snapshot holds.
     ///
@@ -24,7 +24,7 @@ endpoints! {
     /// `maxAgents` allows is refused with `session_limit_exceeded`.
     ForkSnapshot: Post "/v1/agents/{agentId}/snapshots/{snapshotId}/fork" => "agent.snapshots.fork",
         path: SnapshotPath, body: SnapshotForkOpts, response: AgentData,
-        with { status: 201, time: TimeClass::Run, ours: true, planned: true };
+        with { status: 201, time: TimeClass::Run, ours: true };
 }
 
 /// The path of a snapshot.

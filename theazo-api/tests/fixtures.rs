@@ -75,6 +75,7 @@ fixtures! {
     r#struct auto_pause AutoPause;
     open_enum agent_failure_action AgentFailureAction;
     r#struct long_running_opts LongRunningOpts;
+    r#struct network_access NetworkAccess;
     r#struct agent_overrides AgentOverrides;
     r#struct agent_data AgentData;
     open_enum agent_status AgentStatus;

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::{Attached, Chunk, Error, Exec, ExecOutcome, Isolation, LauncherConfig, Process, SandboxSpec, Unavailable};
@@ -83,6 +84,22 @@ impl Sandbox {
         match self.0 {}
     }
 
+    /// Connects to what listens on a port of the sandbox's loopback interface.
+    ///
+    /// # Errors
+    /// None: there is no sandbox to call it on.
+    pub async fn connect(&self, _port: u16) -> Result<TcpStream, Error> {
+        match self.0 {}
+    }
+
+    /// Listens on a port of the sandbox's loopback interface.
+    ///
+    /// # Errors
+    /// None: there is no sandbox to call it on.
+    pub async fn listen(&self, _port: u16) -> Result<TcpListener, Error> {
+        match self.0 {}
+    }
+
     /// Stops all its processes where they are.
     ///
     /// # Errors
@@ -96,6 +113,11 @@ impl Sandbox {
     /// # Errors
     /// None: there is no sandbox to call it on.
     pub async fn resume(&self) -> Result<(), Error> {
+        match self.0 {}
+    }
+
+    /// Whether its processes stand still.
+    pub fn is_paused(&self) -> bool {
         match self.0 {}
     }
 

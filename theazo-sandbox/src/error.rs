@@ -36,6 +36,14 @@ pub enum Error {
         /// The sandbox.
         id: String,
     },
+    /// Nothing in the sandbox listens on the port.
+    #[error("nothing listens on port {port} of sandbox `{id}`")]
+    NothingListens {
+        /// The sandbox.
+        id: String,
+        /// The port.
+        port: u16,
+    },
     /// The sandbox could not be built.
     #[error("could not create sandbox `{id}`: {reason}")]
     Create {
@@ -137,6 +145,12 @@ pub enum Error {
         path: String,
         /// The limit in bytes.
         limit: u64,
+    },
+    /// A copy would be larger than it may be, or cannot be made.
+    #[error("the files cannot be copied: what a program left there {reason}")]
+    CannotCopy {
+        /// What stands against it.
+        reason: String,
     },
     /// The system refused an operation.
     #[error("could not {action}")]

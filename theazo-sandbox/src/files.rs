@@ -44,4 +44,6 @@ pub struct Usage {
 }
 
 #[cfg(target_os = "linux")]
+pub use crate::linux::copy::{copy_tree, put_in_place};
+#[cfg(target_os = "linux")]
 pub use crate::linux::files::{list, make_directory, read, remove, remove_tree, rename, size, usage, write};

@@ -5,11 +5,13 @@
 mod cgroup;
 mod connection;
 mod container;
+pub mod copy;
 pub mod files;
 mod helper;
 mod init;
 mod input;
 mod launcher;
+mod network;
 mod output;
 mod packet;
 mod processes;

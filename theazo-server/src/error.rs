@@ -182,6 +182,7 @@ impl From<ComputeError> for AppError {
             ComputeError::Invalid { field, reason } => Self::invalid_field(field, reason),
             ComputeError::Conflict(reason) => Self::conflict(reason),
             ComputeError::Unsupported(what) => Self::new(ErrorCode::NoProvidersAvailable, what),
+            ComputeError::CannotCopy(_) | ComputeError::NothingListens(_) => Self::conflict(error.to_string()),
             ComputeError::Paused => Self::conflict("the agent is paused; resume it first"),
             ComputeError::Gone => Self::conflict("the sandbox is gone"),
             ComputeError::Failed(reason) => Self::new(ErrorCode::ProviderError, reason),

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use theazo_api::{
-    BillingBudgetConfig, BudgetEventData, Cost, ErrorDetail, GuardrailViolation, Isolation, ReservationId, RunResult,
-    SessionLimits, Timestamp, ToolCall, testing::Charge, usage::TokenUsage,
+    AgentId, BillingBudgetConfig, BridgeSpanStatus, BudgetEventData, Cost, ErrorDetail, GuardrailViolation, Isolation,
+    LogLevel, ReservationId, RunResult, SessionLimits, SnapshotId, SpanId, Timestamp, ToolCall, TraceId,
+    testing::Charge, usage::TokenUsage,
 };
 
 use crate::model::{ModelErrorKind, StopReason};
@@ -60,6 +61,16 @@ events! {
     AgentTerminated {} = "agent.terminated",
     /// An agent ended because of an error.
     AgentFailed { error: ErrorDetail } = "agent.failed",
+
+    /// The files of an agent were kept as they were.
+    SnapshotTaken { snapshot_id: SnapshotId, bytes: i64 } = "agent.snapshot_taken",
+    /// An agent began with a snapshot of another.
+    AgentForked { agent_id: AgentId, snapshot_id: SnapshotId } = "agent.forked",
+
+    /// A port of an agent's sandbox is reachable.
+    PortExposed { port: u16, url: String } = "port.exposed",
+    /// A port of an agent's sandbox is no longer reachable.
+    PortClosed { port: u16 } = "port.closed",
 
     /// A run was asked for.
     RunQueued { agent: String, task: String } = "run.queued",
@@ -166,6 +177,32 @@ events! {
     /// A folder was made.
     FolderMade { path: String } = "folder.made",
 
+    /// A program wrote a log entry.
+    ProgramLogged {
+        level: LogLevel,
+        message: String,
+        metadata: Option<Map<String, Value>>,
+        at: Option<Timestamp>,
+        trace_id: Option<TraceId>,
+        span_id: Option<SpanId>,
+    } = "program.logged",
+    /// A program called a model itself.
+    ProgramAskedModel {
+        model: String,
+        tokens: TokenUsage,
+        cost: Option<Cost>,
+        at: Option<Timestamp>,
+        trace_id: Option<TraceId>,
+        span_id: Option<SpanId>,
+        parent_span_id: Option<SpanId>,
+    } = "program.asked_model",
+    /// A program did something, from a beginning to an end.
+    ProgramDidSpan { span: Box<ProgramSpan> } = "program.span",
+    /// A program said how far it is.
+    ProgramProgressed { percentage: f64, message: String, at: Option<Timestamp> } = "program.progressed",
+    /// A program said what it came to.
+    ProgramCompleted { output: String, artifacts: Vec<String>, at: Option<Timestamp> } = "program.completed",
+
     /// Something was charged.
     Charged {
         charge: Charge,
@@ -197,6 +234,32 @@ pub struct ReservedAmount {
 
 /// What is said to an agent, where nobody says what it is.
 pub const DEFAULT_INPUT: &str = "user_input";
+
+/// Something that a program did, from a beginning to an end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgramSpan {
+    /// What it did.
+    pub name: String,
+    /// When it began.
+    pub start_time: Timestamp,
+    /// When it ended.
+    pub end_time: Timestamp,
+    /// How long it took by the program's own clock, in milliseconds.
+    pub duration_ms: i64,
+    /// How it ended.
+    pub status: BridgeSpanStatus,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// What belongs to it.
+    pub attributes: Option<Map<String, Value>>,
+    /// The trace; that of the run if absent.
+    pub trace_id: Option<TraceId>,
+    /// Its id.
+    pub span_id: Option<SpanId>,
+    /// The span that it is a part of.
+    pub parent_span_id: Option<SpanId>,
+}
 
 /// A call of a tool that a model asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

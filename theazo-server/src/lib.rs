@@ -15,6 +15,7 @@ mod error;
 mod event;
 mod feed;
 mod file_records;
+mod gateway;
 mod guardrail_records;
 mod http;
 #[doc(hidden)]
@@ -26,6 +27,7 @@ mod plane;
 mod random;
 mod records;
 mod service_config;
+mod snapshots;
 mod spending;
 mod store;
 mod temporary;

@@ -10,6 +10,7 @@ use crate::{
     engine::{Engine, Toolbox, Worker},
     error::AppError,
     feed::Feed,
+    gateway::PlaneGateway,
     http,
     model::{Model, ModelChoiceError, Models, OfflineModel, ScriptedModel, Table, TableError},
     outbound::{AddressRules, Guard, OutboundClient},
@@ -117,7 +118,8 @@ impl ControlPlane {
         }
         let scripted = Arc::new(ScriptedModel::new(clock.clone()));
         let offline: Arc<dyn Model> = Arc::new(OfflineModel { pace: config.offline_pace });
-        let outbound = OutboundClient::new(Guard::new(AddressRules { allow_private: config.allow_private_targets }));
+        let guard = Guard::new(AddressRules { allow_private: config.allow_private_targets });
+        let outbound = OutboundClient::new(guard.clone());
         let plays_all = config.test.is_some().then(|| scripted.clone() as Arc<dyn Model>);
         let rates = config.rates;
         let table = Table::load(config.model_table.as_deref(), rates.model_markup_percent)?;
@@ -146,8 +148,10 @@ impl ControlPlane {
         });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted, simulation)));
         let toolbox = Toolbox::new(&outbound, config.tools);
-        let worker = Engine::new(app.clone(), providers, toolbox, directory.join("agents")).start().await?;
         let router = http::router(app.clone(), test);
+        let gateway = Arc::new(PlaneGateway::new(router.clone(), guard));
+        let engine = Engine::new(app.clone(), providers, toolbox, gateway, directory.join("agents"));
+        let worker = engine.start().await?;
         Ok(Self { app, router, worker, keys, temporary, _following: following })
     }
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use theazo_api::{
-    AgentData, AgentModelConfig, AgentStatus, GuardrailConfig, LifecycleConfig, RunData, RunId, SessionData, SpanId,
-    TaskId, Timestamp, TraceId,
+    AgentData, AgentModelConfig, AgentStatus, ExposedPort, GuardrailConfig, LifecycleConfig, NetworkAccess, RunData,
+    RunId, SessionData, SpanId, TaskId, Timestamp, TraceId,
 };
 
 use crate::{
+    snapshots::ForkOrigin,
     spending::{Payer, RateCard},
     store::{Document, EventScope, Owner},
     vault::Sealed,
@@ -133,6 +134,62 @@ pub struct AgentRecord {
     /// Its own guardrails; what they leave out is as the account has it.
     #[serde(default)]
     pub guardrails: Option<GuardrailConfig>,
+    /// How far its programs said that they are.
+    #[serde(default)]
+    pub progress: Option<ProgramProgress>,
+    /// What its programs may reach of the network; nothing if absent.
+    #[serde(default)]
+    pub network: Option<NetworkAccess>,
+    /// Its ports that are reachable from outside, by their numbers.
+    #[serde(default)]
+    pub ports: Vec<PortRecord>,
+    /// The snapshot that it began with, if it is a fork.
+    #[serde(default)]
+    pub origin: Option<ForkOrigin>,
+}
+
+/// A port of a sandbox that is reachable from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PortRecord {
+    /// Its number in the sandbox.
+    pub port: u16,
+    /// The number of the port of this machine that leads there.
+    pub host_port: u16,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+impl PortRecord {
+    /// The address at which it is reached.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.host_port)
+    }
+
+    /// What the wire shows.
+    pub fn data(&self) -> ExposedPort {
+        ExposedPort { port: i64::from(self.port), url: self.url(), created_at: Some(self.created_at) }
+    }
+}
+
+/// How far a program is, as it says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgramProgress {
+    /// From 0 to 100.
+    pub percentage: f64,
+    /// What it is at.
+    pub message: String,
+}
+
+/// What a program came to, as it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProgramResult {
+    /// What it came to.
+    pub output: String,
+    /// Paths of the files that belong to it.
+    pub artifacts: Vec<String>,
 }
 
 /// What a running sandbox has reserved.
@@ -233,6 +290,9 @@ pub struct RunRecord {
     /// The task that it does, if it was handed in as one.
     #[serde(default)]
     pub task_id: Option<TaskId>,
+    /// What its program reported as the result.
+    #[serde(default)]
+    pub reported: Option<ProgramResult>,
     /// The trace that its caller was in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<CallerTrace>,

@@ -480,6 +480,8 @@ export interface AgentCreateOpts {
    * by default.
    */
   secrets?: string[] | undefined;
+  /** What the programs of the sandbox may reach of the network; nothing by default. */
+  network?: NetworkAccess | undefined;
   /** The definition that the agent is made from; what is given beside it goes over it. */
   definition?: AgentDefinitionId | undefined;
   /** What goes over the definition, and over what is given beside it. */
@@ -687,6 +689,21 @@ export interface LongRunningOpts {
   autoResume?: boolean | undefined;
 }
 
+/**
+ * What the programs of a sandbox may reach of the network.
+ *
+ * They reach it by HTTP and HTTPS through a proxy, which their environment names (`HTTPS_PROXY`); there is no other way
+ * out and no name resolution in the sandbox. Names are resolved by the proxy, and one that leads to a private address
+ * is refused.
+ */
+export interface NetworkAccess {
+  /**
+   * The domains, for example `api.github.com`; `*.github.com` is all domains under `github.com` but not that one
+   * itself, and `*` is all.
+   */
+  allow: string[];
+}
+
 /** An agent definition. Its id starts with `adef_`. */
 export type AgentDefinitionId = string;
 
@@ -734,6 +751,8 @@ export interface AgentOverrides {
   longRunning?: LongRunningOpts | undefined;
   /** The names of the secrets that the sandbox finds in its environment. */
   secrets?: string[] | undefined;
+  /** What the programs of the sandbox may reach of the network. */
+  network?: NetworkAccess | undefined;
 }
 
 /** An agent. */
@@ -6667,7 +6686,7 @@ export interface BridgeModelCall {
   inputTokens: number;
   /** How many tokens it wrote. */
   outputTokens: number;
-  /** What it cost, if the program knows. */
+  /** What it cost, if the program knows; noted, and not charged. */
   cost?: CostInput | undefined;
   /** When it was made; when it arrives by default. */
   timestamp?: TimestampInput | undefined;

@@ -104,6 +104,7 @@ from theazo.types import (
     LifecycleConfigDict,
     AutoPauseDict,
     LongRunningOptsDict,
+    NetworkAccessDict,
     AgentOverridesDict,
     AgentDefinitionConfigDict,
     PromptVariableDict,
@@ -1004,6 +1005,31 @@ class LongRunningOpts:
 
 
 @final
+class NetworkAccess:
+    """What the programs of a sandbox may reach of the network.
+
+    They reach it by HTTP and HTTPS through a proxy, which their environment names
+    (`HTTPS_PROXY`); there is no other way out and no name resolution in the sandbox. Names
+    are resolved by the proxy, and one that leads to a private address is refused.
+    """
+
+    def __new__(
+        cls,
+        *,
+        allow: Sequence[str],
+    ) -> NetworkAccess: ...
+    @property
+    def allow(self) -> list[str]:
+        """The domains, for example `api.github.com`; `*.github.com` is all domains under
+        `github.com` but not that one itself, and `*` is all.
+        """
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
+    @staticmethod
+    def from_json(text: str) -> NetworkAccess: ...
+
+
+@final
 class AgentOverrides:
     """What goes over the definition that an agent is made from."""
 
@@ -1031,6 +1057,7 @@ class AgentOverrides:
         lifecycle: LifecycleConfig | LifecycleConfigDict | None = None,
         long_running: LongRunningOpts | LongRunningOptsDict | None = None,
         secrets: Sequence[str] | None = None,
+        network: NetworkAccess | NetworkAccessDict | None = None,
     ) -> AgentOverrides: ...
     @property
     def name(self) -> str | None:
@@ -1095,6 +1122,9 @@ class AgentOverrides:
     @property
     def secrets(self) -> list[str] | None:
         """The names of the secrets that the sandbox finds in its environment."""
+    @property
+    def network(self) -> NetworkAccess | None:
+        """What the programs of the sandbox may reach of the network."""
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...
     @staticmethod

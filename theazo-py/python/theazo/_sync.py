@@ -153,6 +153,8 @@ if TYPE_CHECKING:
         ModelEstimate,
         ModelProviderConfig,
         ModelProviderConfigDict,
+        NetworkAccess,
+        NetworkAccessDict,
         Null,
         PlannerPolicy,
         PlannerPolicyDict,
@@ -718,6 +720,7 @@ class SessionAgents:
         lifecycle: LifecycleConfig | LifecycleConfigDict | None = None,
         long_running: LongRunningOpts | LongRunningOptsDict | None = None,
         secrets: Sequence[str] | None = None,
+        network: NetworkAccess | NetworkAccessDict | None = None,
         definition: str | None = None,
         overrides: AgentOverrides | AgentOverridesDict | None = None,
         **options: Unpack[CallOptionsOfRun],
@@ -754,6 +757,7 @@ class SessionAgents:
             long_running: How the agent works for hours or days; as any other agent if it is left out.
             secrets: The names of the secrets that the sandbox finds in its environment; all of the session's
                 and none of the account's by default.
+            network: What the programs of the sandbox may reach of the network; nothing by default.
             definition: The definition that the agent is made from; what is given beside it goes over it.
             overrides: What goes over the definition, and over what is given beside it.
 
@@ -785,6 +789,7 @@ class SessionAgents:
             "lifecycle": lifecycle,
             "long_running": long_running,
             "secrets": secrets,
+            "network": network,
             "definition": definition,
             "overrides": overrides,
         }, options)

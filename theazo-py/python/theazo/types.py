@@ -162,6 +162,7 @@ from theazo._native import (
     ModelEstimate,
     ModelProviderConfig,
     ModelUsage,
+    NetworkAccess,
     OrchestrationUsage,
     OtherActivityEvent,
     OtherAgentLogEvent,
@@ -603,6 +604,8 @@ __all__ = [
     "ModelProviderConfigDict",
     "ModelUsage",
     "NULL",
+    "NetworkAccess",
+    "NetworkAccessDict",
     "Null",
     "OrchestrationUsage",
     "OtherActivityEvent",
@@ -3153,6 +3156,12 @@ class LongRunningOptsDict(TypedDict, total=False):
     auto_resume: bool | None
 
 
+class NetworkAccessDict(TypedDict):
+    """A dict that is taken for a `NetworkAccess`."""
+
+    allow: Sequence[str]
+
+
 class AgentOverridesDict(TypedDict, total=False):
     """A dict that is taken for a `AgentOverrides`."""
 
@@ -3177,6 +3186,7 @@ class AgentOverridesDict(TypedDict, total=False):
     lifecycle: LifecycleConfig | LifecycleConfigDict | None
     long_running: LongRunningOpts | LongRunningOptsDict | None
     secrets: Sequence[str] | None
+    network: NetworkAccess | NetworkAccessDict | None
 
 
 class AgentDefinitionConfigDict(TypedDict, total=False):

@@ -191,6 +191,7 @@ pub static AGENT_CREATE_OPTS: Shape = Shape {
         Field { name: "lifecycle", wire: "lifecycle", kind: Kind::Struct(&LIFECYCLE_CONFIG), required: false },
         Field { name: "long_running", wire: "longRunning", kind: Kind::Struct(&LONG_RUNNING_OPTS), required: false },
         Field { name: "secrets", wire: "secrets", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "network", wire: "network", kind: Kind::Struct(&NETWORK_ACCESS), required: false },
         Field { name: "definition", wire: "definition", kind: Kind::Text, required: false },
         Field { name: "overrides", wire: "overrides", kind: Kind::Struct(&AGENT_OVERRIDES), required: false },
     ],
@@ -284,6 +285,12 @@ pub static LONG_RUNNING_OPTS: Shape = Shape {
     native: |value| Some(json_of(&value.cast::<values::LongRunningOpts>().ok()?.get().0)),
 };
 
+pub static NETWORK_ACCESS: Shape = Shape {
+    name: "NetworkAccess",
+    fields: &[Field { name: "allow", wire: "allow", kind: Kind::List(&Kind::Text), required: true }],
+    native: |value| Some(json_of(&value.cast::<values::NetworkAccess>().ok()?.get().0)),
+};
+
 pub static AGENT_OVERRIDES: Shape = Shape {
     name: "AgentOverrides",
     fields: &[
@@ -323,6 +330,7 @@ pub static AGENT_OVERRIDES: Shape = Shape {
         Field { name: "lifecycle", wire: "lifecycle", kind: Kind::Struct(&LIFECYCLE_CONFIG), required: false },
         Field { name: "long_running", wire: "longRunning", kind: Kind::Struct(&LONG_RUNNING_OPTS), required: false },
         Field { name: "secrets", wire: "secrets", kind: Kind::List(&Kind::Text), required: false },
+        Field { name: "network", wire: "network", kind: Kind::Struct(&NETWORK_ACCESS), required: false },
     ],
     native: |value| Some(json_of(&value.cast::<values::AgentOverrides>().ok()?.get().0)),
 };

@@ -37,6 +37,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LifecycleConfig>()?;
     module.add_class::<AutoPause>()?;
     module.add_class::<LongRunningOpts>()?;
+    module.add_class::<NetworkAccess>()?;
     module.add_class::<AgentOverrides>()?;
     module.add_class::<AgentData>()?;
     module.add_class::<Isolation>()?;
@@ -448,6 +449,7 @@ class!(
     LifecycleConfig,
     AutoPause,
     LongRunningOpts,
+    NetworkAccess,
     AgentOverrides,
     AgentData,
     Isolation,
@@ -2376,6 +2378,56 @@ impl LongRunningOpts {
     }
 }
 
+/// What the programs of a sandbox may reach of the network.
+///
+/// They reach it by HTTP and HTTPS through a proxy, which their environment names (`HTTPS_PROXY`); there is no other
+/// way out and no name resolution in the sandbox. Names are resolved by the proxy, and one that leads to a private
+/// address is refused.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct NetworkAccess(pub api::NetworkAccess);
+
+#[pymethods]
+impl NetworkAccess {
+    #[new]
+    #[pyo3(signature = (**fields), text_signature = "(*, allow)")]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        construct(py, &shapes::NETWORK_ACCESS, fields).map(Self)
+    }
+
+    /// The domains, for example `api.github.com`; `*.github.com` is all domains under `github.com` but not that one
+    /// itself, and `*` is all.
+    #[getter]
+    fn allow<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.allow.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr("NetworkAccess", &[("allow", self.allow(py)?)])
+    }
+}
+
 /// What goes over the definition that an agent is made from.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
@@ -2384,7 +2436,7 @@ pub struct AgentOverrides(pub api::AgentOverrides);
 #[pymethods]
 impl AgentOverrides {
     #[new]
-    #[pyo3(signature = (**fields), text_signature = "(*, name=None, compute=None, browser=None, storage=None, gpu=None, model=None, instructions=None, tools=None, mcp=None, knowledge=None, timeout=None, cost_cap=None, provider=None, provider_fallback=None, region=None, approvals=None, metadata=None, guardrails=None, lifecycle=None, long_running=None, secrets=None)")]
+    #[pyo3(signature = (**fields), text_signature = "(*, name=None, compute=None, browser=None, storage=None, gpu=None, model=None, instructions=None, tools=None, mcp=None, knowledge=None, timeout=None, cost_cap=None, provider=None, provider_fallback=None, region=None, approvals=None, metadata=None, guardrails=None, lifecycle=None, long_running=None, secrets=None, network=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         construct(py, &shapes::AGENT_OVERRIDES, fields).map(Self)
     }
@@ -2515,6 +2567,12 @@ impl AgentOverrides {
         self.0.secrets.to_python(py)
     }
 
+    /// What the programs of the sandbox may reach of the network.
+    #[getter]
+    fn network<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.network.to_python(py)
+    }
+
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_dict(py, &self.0)
@@ -2561,6 +2619,7 @@ impl AgentOverrides {
                 ("lifecycle", self.lifecycle(py)?),
                 ("long_running", self.long_running(py)?),
                 ("secrets", self.secrets(py)?),
+                ("network", self.network(py)?),
             ],
         )
     }

@@ -158,10 +158,15 @@ pub async fn send(socket: &AsyncFd<OwnedFd>, bytes: &[u8], descriptors: &[Borrow
 
 /// Receives one message; `None` when the other side is closed.
 pub async fn receive<T: serde::de::DeserializeOwned>(socket: &AsyncFd<OwnedFd>) -> io::Result<Option<T>> {
+    receive_packet(socket).await?.map(|(bytes, _)| packet::parse(&bytes)).transpose()
+}
+
+/// Receives one packet with its descriptors; `None` when the other side is closed.
+pub async fn receive_packet(socket: &AsyncFd<OwnedFd>) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     loop {
         let mut ready = socket.readable().await?;
         if let Ok(result) = ready.try_io(|socket| packet::receive(socket.get_ref().as_fd())) {
-            return result?.map(|(bytes, _)| packet::parse(&bytes)).transpose();
+            return result;
         }
     }
 }

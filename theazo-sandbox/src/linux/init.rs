@@ -3,7 +3,7 @@
 //! When it ends, the kernel ends the sandbox. It ends when its caller closes the socket, and when the helper dies.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process};
 
 use super::protocol::{Command, KILL, RELEASE, SIGNAL, Status};
 use super::supervisor::{self, Descriptors};
-use super::{packet, processes, sys, tree};
+use super::{network, packet, processes, sys, tree};
 
 /// Serves the caller's socket and never returns.
 pub fn main(control: OwnedFd) -> ! {
@@ -99,6 +99,15 @@ fn act(bytes: &[u8], descriptors: Vec<OwnedFd>, running: &mut Vec<Running>, exec
             if processes::write(list, &labels).is_ok() {
                 let _ = packet::send_json(&status, &Status::Done, &[]);
             }
+        }
+        Command::Socket => {
+            let _ = match network::make_socket() {
+                Ok(made) => packet::send_json(&status, &Status::Done, &[made.as_fd()]),
+                Err(error) => {
+                    let failed = Status::Failed { step: "make a socket".into(), errno: error.raw_os_error() };
+                    packet::send_json(&status, &failed, &[])
+                }
+            };
         }
         Command::Exec => {
             let (Some(program), Some(stdout), Some(stderr)) = (next(), next(), next()) else { return };

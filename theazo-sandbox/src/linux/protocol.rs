@@ -77,13 +77,15 @@ pub enum Command {
     Continue = b'c' as isize,
     /// Lists every process: status socket, memory file to write the list into.
     List = b'l' as isize,
+    /// Makes a socket of the sandbox's network and sends it back with `Done`: status socket.
+    Socket = b'n' as isize,
 }
 
 impl Command {
     /// Reads the byte and the label after it.
     pub fn parse(packet: &[u8]) -> Option<(Self, &[u8])> {
         let (byte, label) = packet.split_first()?;
-        let known = [Self::Exec, Self::Stop, Self::Continue, Self::List];
+        let known = [Self::Exec, Self::Stop, Self::Continue, Self::List, Self::Socket];
         known.into_iter().find(|command| *command as u8 == *byte).map(|command| (command, label))
     }
 }

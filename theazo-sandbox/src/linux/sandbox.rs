@@ -160,6 +160,11 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Whether its processes stand still.
+    pub fn is_paused(&self) -> bool {
+        self.state() == State::Paused
+    }
+
     /// Kills everything in it and removes it, and waits until that is done. Its workspace and data directories stay. Destroying it
     /// again does nothing.
     ///

@@ -208,11 +208,15 @@ pub(super) fn add_agent(
         paused_by: None,
         task: String::new(),
         current_run: None,
+        progress: None,
+        network: opts.network,
         meter: None,
         lifecycle: opts.lifecycle,
         idle_since: None,
         input_files_up_to: 0,
         guardrails: opts.guardrails,
+        origin: None,
+        ports: Vec::new(),
     };
     tx.insert(tenant, &agent)?;
     let event = Event::AgentCreated { name: agent.data.name.clone(), provider };

@@ -57,6 +57,24 @@ pub enum AgentCommand {
     Terminate,
     /// Do something with its files.
     File(FileCommand),
+    /// Do something with its ports.
+    Port(PortCommand),
+}
+
+/// What can be done with ports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PortCommand {
+    /// Make one reachable.
+    Expose {
+        /// Its number.
+        port: u16,
+    },
+    /// Make one unreachable.
+    Close {
+        /// Its number.
+        port: u16,
+    },
 }
 
 /// What can be done with files.
@@ -117,7 +135,9 @@ impl AgentCommand {
 
     fn kind(&self) -> &'static str {
         match self {
-            Self::Boot | Self::Exec(_) | Self::StreamExec(_) | Self::File(_) | Self::Processes => Self::WORK,
+            Self::Boot | Self::Exec(_) | Self::StreamExec(_) | Self::File(_) | Self::Port(_) | Self::Processes => {
+                Self::WORK
+            }
             Self::Pause { .. } | Self::Resume { .. } | Self::Terminate => Self::CONTROL,
             // They are for programs that have places of work already.
             Self::Input { .. } | Self::Signal { .. } => Self::CONTROL,

@@ -120,6 +120,14 @@ pub(super) fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
         Event::AgentResumed {} => (Info, System, "agent resumed".to_owned()),
         Event::AgentTerminated {} => (Info, System, "agent ended, sandbox removed".to_owned()),
         Event::AgentFailed { error } => (Error, Provider, format!("agent failed: {}", error.message)),
+        Event::SnapshotTaken { snapshot_id, bytes } => {
+            (Info, System, format!("snapshot `{snapshot_id}` taken, {bytes} bytes"))
+        }
+        Event::AgentForked { agent_id, snapshot_id } => {
+            (Info, System, format!("began with the snapshot `{snapshot_id}` of `{agent_id}`"))
+        }
+        Event::PortExposed { port, url } => (Info, System, format!("port {port} is reachable at {url}")),
+        Event::PortClosed { port } => (Info, System, format!("port {port} is no longer reachable")),
         Event::RunQueued { agent, task } => (Info, System, format!("run of `{agent}` queued: {task}")),
         Event::RunStarted {} => (Info, System, "run started".to_owned()),
         Event::RunContinued { reason } => (Info, System, format!("run continued: {reason}")),
@@ -176,6 +184,16 @@ pub(super) fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
         Event::FileRemoved { path } => (Debug, Agent, format!("`{path}` removed")),
         Event::FileMoved { source, target } => (Debug, Agent, format!("`{source}` moved to `{target}`")),
         Event::FolderMade { path } => (Debug, Agent, format!("folder `{path}` made")),
+        Event::ProgramLogged { level, message, .. } => (level.clone(), Agent, message.clone()),
+        Event::ProgramAskedModel { model, tokens, .. } => {
+            (Info, Model, format!("program asked `{model}`, {} tokens in, {} out", tokens.input, tokens.output))
+        }
+        Event::ProgramDidSpan { span } => match &span.error {
+            None => (Debug, Agent, format!("`{}` took {} ms", span.name, span.duration_ms)),
+            Some(error) => (Warn, Agent, format!("`{}` failed after {} ms: {error}", span.name, span.duration_ms)),
+        },
+        Event::ProgramProgressed { percentage, message, .. } => (Info, Agent, format!("{percentage} %: {message}")),
+        Event::ProgramCompleted { output, .. } => (Info, Agent, format!("program completed: {output}")),
         Event::FileWritten { path, bytes } => (Debug, Agent, format!("file `{path}` written, {bytes} bytes")),
         Event::Charged { charge, .. } => {
             let cents = round_to_cents(charge.cost.to_micro_cents());
@@ -190,14 +208,21 @@ pub(super) fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
         }
         Event::CreditsGranted { cost, .. } => (Info, System, format!("credits granted: {cost}")),
     };
-    let mut metadata = Map::from_iter([("event".to_owned(), json!(stored.event.kind()))]);
+    let (mut metadata, timestamp, trace_id) = match &stored.event {
+        Event::ProgramLogged { metadata, at, trace_id, .. } => {
+            (metadata.clone().unwrap_or_default(), at.unwrap_or(stored.at), trace_id.clone())
+        }
+        _ => (Map::new(), stored.at, None),
+    };
+    // After what a program says, which must not pass for this.
+    metadata.insert("event".to_owned(), json!(stored.event.kind()));
     if !stored.scope.run_id.is_empty() {
         metadata.insert("runId".to_owned(), Value::from(stored.scope.run_id.as_str()));
     }
     Some(LogEntry {
-        trace_id: None,
+        trace_id,
         id: LogId::from_suffix(format!("{:012}", stored.sequence)),
-        timestamp: stored.at,
+        timestamp,
         level,
         source,
         message,

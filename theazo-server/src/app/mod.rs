@@ -6,6 +6,7 @@ mod activity;
 mod agents;
 mod billing;
 mod blueprint;
+mod bridge;
 mod budgets;
 mod commands;
 mod credentials;
@@ -23,6 +24,7 @@ mod measures;
 mod metrics;
 mod models;
 mod pages;
+mod ports;
 mod progress;
 mod providers;
 mod recorded;
@@ -30,6 +32,7 @@ mod runs;
 mod secrets;
 mod session_providers;
 mod sessions;
+mod snapshots;
 mod spans;
 mod stored_files;
 mod tags;
@@ -41,7 +44,7 @@ mod usage_export;
 
 use std::sync::{Arc, OnceLock};
 
-use theazo_api::{ComputeCapabilities, ExecId, Isolation, ProviderHealth, RunId, SessionId};
+use theazo_api::{AgentId, ComputeCapabilities, ExecId, Isolation, ProviderHealth, RunId, SessionId};
 
 use self::session_providers::own_compute;
 use crate::{
@@ -57,13 +60,16 @@ use crate::{
 };
 
 pub use agents::{check_room, check_session, find_agent};
-pub use commands::{AgentCommand, FileCommand};
+pub use bridge::{BridgeRecord, authenticate_program, revoke_bridges};
+pub use commands::{AgentCommand, FileCommand, PortCommand};
 pub use credits::{begin_with_credits, grant_credits};
 pub use execs::{exec_id_of, job_id_of, show_exec};
 pub use guardrails::guardrails_of;
 pub use keys::{FirstKeys, NewKey};
+pub use ports::not_exposed;
 pub use runs::{RunEnd, continue_run, end_run, find_run, run_event, run_job};
 pub use sessions::{change_session, expiry_job, find_session};
+pub use snapshots::{find_snapshot, remove_snapshots_job};
 pub use stored_files::{Download, Files};
 pub use task_queue::{finish_task, look_at_tasks, start_tasks};
 
@@ -130,6 +136,8 @@ pub struct Context {
     pub claim: Option<Claim>,
     /// The trace that the caller is in, if it says so.
     pub trace: Option<CallerTrace>,
+    /// The agent whose program asks, if one does.
+    pub program: Option<AgentId>,
     /// Where the operation says which run it is about, and whether it replays an earlier request.
     pub report: Arc<Report>,
 }

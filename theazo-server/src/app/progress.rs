@@ -20,8 +20,8 @@ impl Context {
             let times = Times::of(view, &self.tenant, &agent, self.app.clock.now())?;
             Ok(AgentProgressData {
                 phase: None,
-                percentage: None,
-                message: None,
+                percentage: agent.progress.as_ref().map(|progress| progress.percentage),
+                message: agent.progress.map(|progress| progress.message),
                 checkpoints: 0,
                 total_duration: human_duration(times.total),
                 total_duration_ms: milliseconds(times.total),

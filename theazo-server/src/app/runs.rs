@@ -334,7 +334,16 @@ pub(super) fn add_run(
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     };
-    let run = RunRecord { data, max_cost, timeout_ms: agent.timeout_ms, lease: 0, retries: 0, task_id, trace };
+    let run = RunRecord {
+        data,
+        max_cost,
+        timeout_ms: agent.timeout_ms,
+        reported: None,
+        lease: 0,
+        retries: 0,
+        task_id,
+        trace,
+    };
     tx.insert(tenant, &run)?;
     let event = Event::RunQueued { agent: run.data.agent.clone(), task: task.clone() };
     tx.append(tenant, now, &run.scope(), &event)?;
@@ -386,6 +395,9 @@ pub fn run_event(stored: &StoredEvent) -> Option<StreamEvent> {
         Event::ToolFinished { step, index, call, .. } => {
             let tool_call_id = Some(tool_call_id(*step, *index));
             StreamEvent::ToolResult { tool_call_id, tool: call.tool.clone(), output: call.output.clone() }
+        }
+        Event::ProgramProgressed { percentage, message, .. } => {
+            StreamEvent::Progress { message: message.clone(), percentage: Some(*percentage) }
         }
         Event::RunContinued { reason } => StreamEvent::Progress { message: reason.clone(), percentage: None },
         Event::ModelFailed { retry_at: Some(_), message, .. } => {

@@ -16,6 +16,7 @@ use super::{
     runs::continue_run,
     secrets::forget_secrets_of,
     session_providers::AskedProviders,
+    snapshots::remove_snapshots_job,
     task_queue::look_at_tasks,
 };
 use crate::{
@@ -306,6 +307,7 @@ pub fn change_session(
             record.data.terminated_at = Some(now);
             record.providers = None;
             forget_secrets_of(tx, tenant, id)?;
+            tx.enqueue(tenant, &remove_snapshots_job(id, now))?;
             let reason = "asked for".to_owned();
             (Event::SessionTerminated { reason }, AgentCommand::Terminate)
         }

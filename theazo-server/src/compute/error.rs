@@ -56,6 +56,12 @@ pub enum ComputeError {
     /// The provider cannot do this.
     #[error("{0}")]
     Unsupported(String),
+    /// The files are more than a snapshot may have, or such that none can be made.
+    #[error("the files cannot be kept: what programs left there {0}")]
+    CannotCopy(String),
+    /// Nothing listens on the port.
+    #[error("nothing listens on port {0} of the sandbox")]
+    NothingListens(u16),
     /// The sandbox is paused.
     #[error("the sandbox is paused")]
     Paused,

@@ -9,9 +9,15 @@ use std::{
 use futures_util::future::BoxFuture;
 use theazo_api::{ComputeCapabilities, ComputeRuntime, ExecResult, FileEntry, Isolation, IsolationLevel, Timestamp};
 use theazo_sandbox::{Chunk, Error, Language, Launcher, LauncherConfig, Limits, Runtimes, SpaceLimit, Stream, files};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+};
 
-use super::{Attached, ComputeError, Exec, Output, Process, Provider, Sandbox, SandboxSpec};
+use super::{
+    Attached, ComputeError, Connection, Exec, Output, Process, Provider, Sandbox, SandboxFiles, SandboxSpec,
+    SnapshotPlace, snapshots::failed,
+};
 use crate::clock::Clock;
 
 /// Removes a folder and everything in it, however deep a program made it.
@@ -83,6 +89,9 @@ impl Provider for LocalProvider {
             input: true,
             processes: true,
             pause: true,
+            snapshots: true,
+            ports: true,
+            network: true,
             ..ComputeCapabilities::default()
         }
     }
@@ -90,7 +99,7 @@ impl Provider for LocalProvider {
     fn create(&self, spec: SandboxSpec) -> BoxFuture<'_, Result<Arc<dyn Sandbox>, ComputeError>> {
         Box::pin(async move {
             let launcher = self.launcher().await.map_err(ComputeError::Unsupported)?;
-            let roots = files::Roots { workspace: spec.directory.join("workspace"), data: spec.directory.join("data") };
+            let roots = roots(&spec.directory);
             let environment = spec.environment.into_iter().map(|(name, value)| (name, value.expose().to_owned()));
             let wanted = theazo_sandbox::SandboxSpec {
                 limits: self.config.limits.clone(),
@@ -99,8 +108,18 @@ impl Provider for LocalProvider {
             };
             let sandbox = launcher.create(wanted).await.map_err(translate)?;
             let isolation = isolation(&launcher);
-            Ok(Arc::new(LocalSandbox { sandbox, isolation, roots: Arc::new(roots) }) as Arc<dyn Sandbox>)
+            let sandbox =
+                LocalSandbox { sandbox, isolation, roots: Arc::new(roots), moving: tokio::sync::Mutex::default() };
+            Ok(Arc::new(sandbox) as Arc<dyn Sandbox>)
         })
+    }
+
+    fn snapshot(&self, files: SandboxFiles, place: SnapshotPlace) -> BoxFuture<'_, Result<i64, ComputeError>> {
+        Box::pin(blocking(move || place.fill(|place| copy(&roots(&files.directory), place))))
+    }
+
+    fn restore(&self, place: SnapshotPlace, files: SandboxFiles) -> BoxFuture<'_, Result<(), ComputeError>> {
+        Box::pin(blocking(move || restore(&place, &files.directory)))
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {
@@ -127,6 +146,8 @@ struct LocalSandbox {
     sandbox: theazo_sandbox::Sandbox,
     isolation: Isolation,
     roots: Arc<files::Roots>,
+    /// Held while it is stopped, continued, or stands still for a snapshot.
+    moving: tokio::sync::Mutex<()>,
 }
 
 impl LocalSandbox {
@@ -135,8 +156,51 @@ impl LocalSandbox {
         work: impl FnOnce(&files::Roots) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, ComputeError> {
         let roots = self.roots.clone();
-        let outcome = tokio::task::spawn_blocking(move || work(&roots)).await;
-        outcome.map_err(|error| ComputeError::Failed(error.to_string()))?.map_err(translate)
+        blocking(move || work(&roots).map_err(translate)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ComputeError> + Send + 'static,
+) -> Result<T, ComputeError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| ComputeError::Failed(error.to_string()))?
+}
+
+/// The two folders that a sandbox shows, in the folder of the host that holds them.
+fn roots(directory: &Path) -> files::Roots {
+    files::Roots { workspace: directory.join("workspace"), data: directory.join("data") }
+}
+
+/// Copies what a sandbox holds into the folder of a snapshot.
+fn copy(from: &files::Roots, place: &SnapshotPlace) -> Result<i64, ComputeError> {
+    let to = roots(&place.directory);
+    let mut bytes = 0;
+    for (from, to) in [(&from.workspace, &to.workspace), (&from.data, &to.data)] {
+        // A sandbox that was never made has no files.
+        if from.exists() {
+            bytes += files::copy_tree(from, to, place.limit - bytes).map_err(translate)?;
+        }
+    }
+    Ok(i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+/// Puts the files of a snapshot where a sandbox has its own. They are copied aside first, so that a process that dies leaves
+/// the old ones or the new ones.
+fn restore(place: &SnapshotPlace, directory: &Path) -> Result<(), ComputeError> {
+    let aside = directory.with_extension("restored");
+    remove_if_there(&aside).map_err(failed("remove what an earlier restore left"))?;
+    let parent = directory.parent().unwrap_or(directory);
+    std::fs::create_dir_all(parent).map_err(failed("make the folder of sandboxes"))?;
+    let copied = SnapshotPlace { directory: aside.clone(), limit: u64::MAX, ..place.clone() };
+    copied.fill(|aside| copy(&roots(&place.directory), aside))?;
+    files::put_in_place(&aside, directory).map_err(translate)?;
+    remove_if_there(&aside).map_err(failed("remove the files that were replaced"))
+}
+
+fn remove_if_there(directory: &Path) -> std::io::Result<()> {
+    match remove_tree(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -240,15 +304,44 @@ impl Sandbox for LocalSandbox {
         })
     }
 
+    fn connect(&self, port: u16) -> BoxFuture<'_, Result<Connection, ComputeError>> {
+        Box::pin(async move {
+            let connected = self.sandbox.connect(port).await.map_err(translate)?;
+            Ok(Box::new(connected) as Connection)
+        })
+    }
+
+    fn listen(&self, port: u16) -> BoxFuture<'_, Result<TcpListener, ComputeError>> {
+        Box::pin(async move { self.sandbox.listen(port).await.map_err(translate) })
+    }
+
     fn pause(&self) -> BoxFuture<'_, Result<i64, ComputeError>> {
         Box::pin(async {
+            let _moving = self.moving.lock().await;
             self.sandbox.pause().await.map_err(translate)?;
             self.with_files(|roots| Ok(i64::try_from(files::size(roots)).unwrap_or(i64::MAX))).await
         })
     }
 
     fn resume(&self) -> BoxFuture<'_, Result<(), ComputeError>> {
-        Box::pin(async { self.sandbox.resume().await.map_err(translate) })
+        Box::pin(async {
+            let _moving = self.moving.lock().await;
+            self.sandbox.resume().await.map_err(translate)
+        })
+    }
+
+    fn snapshot(&self, place: SnapshotPlace) -> BoxFuture<'_, Result<i64, ComputeError>> {
+        Box::pin(async move {
+            let _moving = self.moving.lock().await;
+            let was_running = !self.sandbox.is_paused();
+            self.sandbox.pause().await.map_err(translate)?;
+            let from = self.roots.clone();
+            let kept = blocking(move || place.fill(|place| copy(&from, place))).await;
+            if was_running {
+                self.sandbox.resume().await.map_err(translate)?;
+            }
+            kept
+        })
     }
 
     fn destroy(&self) -> BoxFuture<'_, Result<(), ComputeError>> {
@@ -339,6 +432,8 @@ fn translate(error: Error) -> ComputeError {
         Error::TooLarge { path, limit } => {
             ComputeError::InvalidPath { path: path.clone(), reason: format!("is larger than {limit} bytes") }
         }
+        Error::NothingListens { port, .. } => ComputeError::NothingListens(*port),
+        Error::CannotCopy { reason } => ComputeError::CannotCopy(reason.clone()),
         Error::MissingInterpreter { .. } | Error::Unavailable(_) => ComputeError::Unsupported(error.to_string()),
         Error::Paused { .. } => ComputeError::Paused,
         Error::Ended { .. } | Error::HelperDied => ComputeError::Gone,

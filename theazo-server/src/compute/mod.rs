@@ -5,16 +5,22 @@ mod conformance;
 mod error;
 mod local;
 mod simulated;
+mod snapshots;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use theazo_api::{ComputeCapabilities, ComputeRuntime, ExecResult, FileEntry, Isolation, Secret, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+};
 
 pub use error::ComputeError;
 pub use local::{LocalConfig, LocalProvider, remove_tree};
 pub use simulated::{SimulatedProvider, Simulation};
+pub use snapshots::{SandboxFiles, SnapshotPlace};
 
 /// How long a program has where nobody says.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -38,6 +44,12 @@ pub trait Provider: Send + Sync {
         let _ = id;
     }
 
+    /// Keeps the files of a sandbox that does not run now, and returns how many bytes they have.
+    fn snapshot(&self, files: SandboxFiles, place: SnapshotPlace) -> BoxFuture<'_, Result<i64, ComputeError>>;
+
+    /// Gives a sandbox that does not run the files of a snapshot, in place of its own: either all of them or none.
+    fn restore(&self, place: SnapshotPlace, files: SandboxFiles) -> BoxFuture<'_, Result<(), ComputeError>>;
+
     /// Ends every sandbox; the provider is not used afterwards.
     fn shutdown(&self) -> BoxFuture<'_, ()>;
 }
@@ -49,7 +61,7 @@ pub struct SandboxSpec {
     pub id: String,
     /// The name of its agent.
     pub agent: String,
-    /// The folder of the host that holds its files; they survive the sandbox.
+    /// The folder of the host that holds its files; they survive the sandbox. It begins with what is there already.
     pub directory: PathBuf,
     /// Variables of the environment of every program in it.
     pub environment: Vec<(String, Secret)>,
@@ -89,15 +101,32 @@ pub trait Sandbox: Send + Sync {
     /// Makes a folder and those that it is in. One that is there stays as it is.
     fn make_folder(&self, path: String) -> BoxFuture<'_, Result<FileEntry, ComputeError>>;
 
+    /// Connects to what listens on a port in it.
+    fn connect(&self, port: u16) -> BoxFuture<'_, Result<Connection, ComputeError>>;
+
+    /// Listens on a port of its loopback interface, for its programs to connect to.
+    fn listen(&self, port: u16) -> BoxFuture<'_, Result<TcpListener, ComputeError>>;
+
     /// Stops its programs until it is resumed, and returns how many bytes its files have.
     fn pause(&self) -> BoxFuture<'_, Result<i64, ComputeError>>;
 
     /// Lets its programs go on.
     fn resume(&self) -> BoxFuture<'_, Result<(), ComputeError>>;
 
+    /// Keeps its files as they are at one moment, and returns how many bytes they have. Its programs stand still meanwhile.
+    fn snapshot(&self, place: SnapshotPlace) -> BoxFuture<'_, Result<i64, ComputeError>>;
+
     /// Ends it and everything in it. Its folder on the host stays.
     fn destroy(&self) -> BoxFuture<'_, Result<(), ComputeError>>;
 }
+
+/// A connection to a program in a sandbox.
+pub type Connection = Box<dyn Duplex>;
+
+/// Bytes to and fro.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// A program to run.
 #[derive(Debug, Clone)]

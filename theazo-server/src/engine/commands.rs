@@ -1,18 +1,18 @@
 //! Commands to agents: what a caller asked for and waits for.
 
 use serde_json::Value;
-use theazo_api::{AgentId, AgentStatus, Snapshot, SnapshotId};
+use theazo_api::{AgentId, AgentStatus};
 
 use super::{Engine, execs::Wanted, lifecycle::idle_again, limits::pause_agent, run::is_limit};
 use crate::{
     app::{
-        AgentCommand, RunEnd, check_room, check_session, continue_run, end_run, find_agent, find_run, find_session,
-        look_at_tasks, run_job,
+        AgentCommand, PortCommand, RunEnd, check_room, check_session, continue_run, end_run, find_agent, find_run,
+        find_session, look_at_tasks, run_job,
     },
     error::{AppError, AppResult},
     event::Event,
-    random,
     records::PausedBy,
+    snapshots::SnapshotCause,
     spending::stop_meter,
     store::{Job, JobResult, Tenant},
 };
@@ -44,6 +44,12 @@ impl Engine {
             AgentCommand::Pause { by } => self.pause(tenant, &agent_id, by).await,
             AgentCommand::Resume { by } => self.resume(tenant, &agent_id, by).await,
             AgentCommand::Terminate => self.terminate(tenant, &agent_id).await,
+            AgentCommand::Port(PortCommand::Expose { port }) => {
+                self.expose_port(tenant, &agent_id, port).await.and_then(as_value)
+            }
+            AgentCommand::Port(PortCommand::Close { port }) => {
+                self.close_port(tenant, &agent_id, port).await.map(|()| Value::Null)
+            }
             AgentCommand::File(command) => self.file(tenant, &agent_id, command).await,
             AgentCommand::Input { exec_id, data, close } => self.write_to_exec(&agent_id, &exec_id, data, close).await,
             AgentCommand::Signal { exec_id, signal } => self.signal_exec(tenant, &agent_id, &exec_id, &signal).await,
@@ -100,16 +106,12 @@ impl Engine {
                 Ok::<_, AppError>(agent)
             })
             .await?;
-        let bytes = self.align_sandbox(tenant, agent_id).await?;
-        let now = self.app.clock.now();
-        let snapshot = Snapshot {
-            id: SnapshotId::from_suffix(random::id_suffix(now)),
-            size: human_size(bytes),
-            provider: agent.data.provider,
-            size_bytes: Some(bytes),
-            created_at: Some(now),
-        };
-        serde_json::to_value(snapshot).map_err(AppError::internal)
+        self.align_sandbox(tenant, agent_id).await?;
+        if !matches!(by, PausedBy::Caller | PausedBy::Idle) || agent.has_ended() {
+            return Ok(Value::Null);
+        }
+        let snapshot = self.take_snapshot(tenant, agent_id, SnapshotCause::Pause).await?;
+        serde_json::to_value(snapshot.data()).map_err(AppError::internal)
     }
 
     async fn resume(&self, tenant: &Tenant, agent_id: &AgentId, by: PausedBy) -> AppResult<Value> {
@@ -199,12 +201,6 @@ impl Engine {
     }
 }
 
-fn human_size(bytes: i64) -> String {
-    const UNITS: [(&str, i64); 3] = [("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)];
-    for (unit, size) in UNITS {
-        if bytes >= size {
-            return format!("{}{unit}", (bytes + size / 2) / size);
-        }
-    }
-    format!("{bytes}B")
+fn as_value(outcome: impl serde::Serialize) -> AppResult<Value> {
+    serde_json::to_value(outcome).map_err(AppError::internal)
 }

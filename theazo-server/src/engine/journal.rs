@@ -78,6 +78,15 @@ impl Journal {
         Ok(journal)
     }
 
+    /// Reads what the log has of one run up to a place; nothing if the run was asked for later.
+    pub fn up_to(view: &View<'_>, tenant: &Tenant, run_id: &RunId, sequence: i64) -> Result<Option<Self>, StoreError> {
+        let filter = EventFilter { up_to: Some(sequence), run_id: Some(run_id.to_string()), ..EventFilter::default() };
+        let events = view.events(tenant, &filter)?;
+        let mut journal = Self { read_up_to: sequence, ..Self::default() };
+        events.iter().for_each(|stored| journal.apply(&stored.event));
+        Ok((!events.is_empty()).then_some(journal))
+    }
+
     fn apply(&mut self, event: &Event) {
         match event {
             Event::ModelRequested { reservation, prompt_tokens, .. } => {

@@ -4,6 +4,7 @@
 //! the event log that a run was ended by somebody else.
 
 mod answer;
+mod bridge;
 mod commands;
 mod environment;
 mod execs;
@@ -13,7 +14,9 @@ mod input_files;
 mod journal;
 mod lifecycle;
 mod limits;
+mod memory;
 mod outcome;
+mod ports;
 mod programs;
 mod queue;
 mod redaction;
@@ -21,6 +24,7 @@ mod retention;
 mod retry;
 mod run;
 mod sandboxes;
+mod snapshots;
 mod step;
 mod timers;
 mod tool_calls;
@@ -38,6 +42,7 @@ use crate::{
     app::{AgentCommand, App},
     compute::Provider,
     error::{AppError, AppResult},
+    gateway::Gateway,
     spending::{PauseForBudget, STORAGE_TIMER},
     store::{Amounts, Job, Lane, Tenant, World},
 };
@@ -45,6 +50,8 @@ use crate::{
 pub use timers::TIMERS;
 pub use tools::Toolbox;
 
+use bridge::Bridges;
+use ports::Forwards;
 use programs::Programs;
 use sandboxes::Sandboxes;
 
@@ -55,7 +62,10 @@ pub struct Engine {
     toolbox: Toolbox,
     /// Where the files of sandboxes are kept.
     directory: PathBuf,
-    sandboxes: Sandboxes,
+    sandboxes: Arc<Sandboxes>,
+    forwards: Forwards,
+    gateway: Arc<dyn Gateway>,
+    bridges: Bridges,
     /// What runs in them.
     programs: Programs,
     runs: Mutex<HashMap<String, CancellationToken>>,
@@ -71,14 +81,23 @@ pub struct Worker {
 
 impl Engine {
     /// A worker's parts.
-    pub fn new(app: Arc<App>, providers: Vec<Arc<dyn Provider>>, toolbox: Toolbox, directory: PathBuf) -> Arc<Self> {
+    pub fn new(
+        app: Arc<App>,
+        providers: Vec<Arc<dyn Provider>>,
+        toolbox: Toolbox,
+        gateway: Arc<dyn Gateway>,
+        directory: PathBuf,
+    ) -> Arc<Self> {
         let owner = format!("worker-{}", crate::random::id_suffix(app.clock.now()));
         Arc::new(Self {
             app,
             providers,
             toolbox,
             directory,
-            sandboxes: Sandboxes::default(),
+            sandboxes: Arc::default(),
+            forwards: Forwards::default(),
+            gateway,
+            bridges: Bridges::default(),
             programs: Programs::default(),
             runs: Mutex::default(),
             owner,
@@ -88,6 +107,9 @@ impl Engine {
     /// Takes over what a dead worker left, and begins to work.
     pub async fn start(self: Arc<Self>) -> AppResult<Worker> {
         self.recover().await?;
+        self.revoke_all_bridges().await?;
+        self.sweep_snapshots().await?;
+        self.reopen_ports().await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         // Read before the first job is leased, so that no ending is missed.
         let seen = self.app.store.read(|view| Ok::<_, AppError>(view.last_sequence()?))?;
@@ -157,6 +179,13 @@ impl Engine {
                     return self.postpone(&job).await;
                 }
             },
+            "session.remove_snapshots" => {
+                if let Err(error) = self.remove_session_snapshots(&tenant, &job.subject).await {
+                    tracing::error!(session = job.subject, %error, "the snapshots of a session cannot be removed");
+                    return self.postpone(&job).await;
+                }
+                None
+            }
             "session.expire" => {
                 self.expire_session(&tenant, &job.subject).await;
                 None
@@ -232,6 +261,8 @@ impl Worker {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        self.engine.forwards.close();
+        self.engine.bridges.close();
         for provider in &self.engine.providers {
             provider.shutdown().await;
         }

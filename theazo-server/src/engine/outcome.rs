@@ -13,7 +13,7 @@ use crate::{
     app::{RunEnd, end_run, find_agent, find_run, finish_task, look_at_tasks},
     error::{AppError, AppResult},
     event::Event,
-    records::{AgentRecord, RunRecord},
+    records::{AgentRecord, ProgramResult, RunRecord},
     spending::{RateCard, start_meter, stop_meter},
     store::{Job, Tenant, Tx, UsageOf},
 };
@@ -53,6 +53,7 @@ impl Engine {
                 let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
                 let cost = close_bill(tx, &owner, &run, &mut agent, now)?;
                 let duration = now.since(run.data.started_at.unwrap_or(now));
+                let (output, artifacts) = with_reported(run.reported.as_ref(), output, artifacts);
                 let result = RunResult {
                     run_id: run.data.id.clone(),
                     output,
@@ -206,4 +207,15 @@ fn release_agent(
         }
     }
     Ok(tx.update(tenant, agent)?)
+}
+
+/// The output and the artifacts of a run, where a program of it has reported its own.
+fn with_reported(
+    reported: Option<&ProgramResult>,
+    output: String,
+    mut artifacts: Vec<String>,
+) -> (String, Vec<String>) {
+    let Some(reported) = reported else { return (output, artifacts) };
+    artifacts.extend(reported.artifacts.iter().filter(|path| !artifacts.contains(path)).cloned().collect::<Vec<_>>());
+    (reported.output.clone(), artifacts)
 }

@@ -3,7 +3,7 @@
 use theazo_api::{AgentStatus, FileEntry, RunId, RunStatus};
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, journal::Journal, step::Step, timers::timeout_job};
+use super::{Engine, journal::Journal, memory::remembered, step::Step, timers::timeout_job};
 use crate::{
     app::{find_agent, find_run},
     error::{AppError, AppResult},
@@ -189,7 +189,7 @@ fn ignore_limit(error: AppError) -> AppResult<()> {
 
 /// What was said in the earlier runs of an agent, and the task of this one.
 fn history_of(view: &View<'_>, tenant: &Tenant, agent: &AgentRecord, run_id: &RunId) -> AppResult<Vec<Message>> {
-    let mut messages = Vec::new();
+    let mut messages = remembered(view, tenant, agent.origin.as_ref())?;
     let filter = Filter { agent_id: Some(agent.data.id.to_string()), ..Filter::default() };
     for (_, run) in view.list::<RunRecord>(tenant, &filter)?.into_iter().rev() {
         messages.push(Message::User(run.data.task));

@@ -9,7 +9,7 @@ use std::{
 use theazo_api::{AgentId, AgentStatus};
 use tokio::sync::OnceCell;
 
-use super::{Engine, lifecycle::idle_again, limits::Stopped, timers::meter_job};
+use super::{Engine, bridge::NewBridge, lifecycle::idle_again, limits::Stopped, timers::meter_job};
 use crate::{
     app::find_agent,
     compute::{ComputeError, Sandbox, SandboxSpec, remove_tree},
@@ -135,15 +135,23 @@ impl Engine {
         let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
         let provider = self.provider(&agent.data.provider)?;
         let named = agent.secrets.as_deref();
-        let environment = self.app.environment_for(tenant, &agent.data.session_id, named)?;
+        let mut environment = self.app.environment_for(tenant, &agent.data.session_id, named)?;
         self.meter_agent(tenant, agent_id).await?;
-        let spec = SandboxSpec {
-            id: agent_id.to_string(),
-            agent: agent.data.name,
-            directory: self.agent_directory(agent_id),
-            environment,
+        let directory = self.agent_directory(agent_id);
+        let bridge = NewBridge::of(&agent);
+        // What the customer sets under these names is not what leads out of the sandbox.
+        environment.extend(bridge.environment());
+        let created = async {
+            // Only the first time: later it has files of its own.
+            if let Some(origin) = agent.origin.as_ref().filter(|_| !directory.exists()) {
+                self.restore_snapshot(tenant, &agent, &origin.snapshot_id).await?;
+            }
+            let spec = SandboxSpec { id: agent_id.to_string(), agent: agent.data.name.clone(), directory, environment };
+            let sandbox = provider.create(spec).await?;
+            self.open_bridge(tenant, &agent, &sandbox, bridge).await?;
+            Ok::<_, AppError>(sandbox)
         };
-        let created = provider.create(spec).await;
+        let created = created.await;
         let clock = self.app.clock.clone();
         let (owner, id) = (tenant.clone(), agent_id.clone());
         match created {
@@ -175,7 +183,7 @@ impl Engine {
                         Ok::<_, AppError>(tx.update(&owner, &agent)?)
                     })
                     .await?;
-                Err(error.into())
+                Err(error)
             }
         }
     }
@@ -215,12 +223,8 @@ impl Engine {
 
     /// Ends the sandbox of an agent, and removes its files if they are not needed again.
     pub(super) async fn remove_sandbox(&self, agent_id: &AgentId) {
-        if let Some(sandbox) = self.sandboxes.take(agent_id) {
-            match sandbox.destroy().await {
-                Ok(()) | Err(ComputeError::Gone) => {}
-                Err(error) => tracing::warn!(agent = %agent_id, %error, "a sandbox could not be ended"),
-            }
-        }
+        self.end_sandbox(agent_id).await;
+        self.forwards.end_all(agent_id);
         self.providers.iter().for_each(|provider| provider.forget(agent_id.as_str()));
         let directory = self.agent_directory(agent_id);
         match tokio::task::spawn_blocking(move || remove_tree(&directory)).await {
@@ -228,6 +232,17 @@ impl Engine {
                 tracing::warn!(agent = %agent_id, %error, "the files of a sandbox could not be removed");
             }
             _ => {}
+        }
+    }
+
+    /// Ends the sandbox of an agent, and leaves its files.
+    pub(super) async fn end_sandbox(&self, agent_id: &AgentId) {
+        self.close_bridge(agent_id).await;
+        if let Some(sandbox) = self.sandboxes.take(agent_id) {
+            match sandbox.destroy().await {
+                Ok(()) | Err(ComputeError::Gone) => {}
+                Err(error) => tracing::warn!(agent = %agent_id, %error, "a sandbox could not be ended"),
+            }
         }
     }
 }

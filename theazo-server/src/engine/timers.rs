@@ -7,7 +7,10 @@ use theazo_api::{AgentId, AgentStatus, ErrorCode, JobId, RunId, SessionId, Sessi
 
 use super::{Engine, limits::Stopped};
 use crate::{
-    app::{AgentCommand, RunEnd, end_run, expiry_job, find_agent, find_run, find_session, look_at_tasks, start_tasks},
+    app::{
+        AgentCommand, RunEnd, end_run, expiry_job, find_agent, find_run, find_session, look_at_tasks,
+        remove_snapshots_job, start_tasks,
+    },
     error::{AppError, AppResult},
     event::Event,
     records::{AgentRecord, RunRecord},
@@ -151,6 +154,7 @@ impl Engine {
             tx.update(&owner, &session)?;
             let reason = "`maxDuration` is over".to_owned();
             tx.append(&owner, now, &session.scope(), &Event::SessionTerminated { reason })?;
+            tx.enqueue(&owner, &remove_snapshots_job(&session_id, now))?;
             let filter = Filter { session_id: Some(session_id.to_string()), ..Filter::default() };
             for (_, agent) in tx.list::<AgentRecord>(&owner, &filter)? {
                 if !matches!(agent.data.status, AgentStatus::Completed | AgentStatus::Failed) {
@@ -206,8 +210,14 @@ mod tests {
         let plane = ControlPlane::start(PlaneConfig::test()).await.expect("it starts");
         let tenant = Tenant::new("acct_timers", World::Live);
         let app = plane.app().clone();
-        let context =
-            Context { app: app.clone(), tenant: tenant.clone(), claim: None, trace: None, report: Default::default() };
+        let context = Context {
+            app: app.clone(),
+            tenant: tenant.clone(),
+            claim: None,
+            trace: None,
+            program: None,
+            report: Default::default(),
+        };
         let max_duration = Some(DurationInput(Duration::from_secs(1800)));
         let limits = Some(SessionLimits { max_duration, ..SessionLimits::default() });
         let opts = SessionCreateOpts { limits, ..SessionCreateOpts::default() };
@@ -249,6 +259,7 @@ mod tests {
             tenant: tenant.clone(),
             claim: None,
             trace: None,
+            program: None,
             report: Default::default(),
         };
         let max_duration = Some(DurationInput(Duration::from_secs(3600)));

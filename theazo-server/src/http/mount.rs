@@ -28,10 +28,13 @@ use super::{
     waiting,
 };
 use crate::{
-    app::{Context, Report},
+    app::{Context, Report, authenticate_program},
     error::{AppError, AppResult},
     store::Claim,
 };
+
+/// In front of the paths of what programs in sandboxes ask for; their token stands between.
+const BRIDGE: &str = "/bridge/";
 
 /// How large a body may be.
 const MAX_BODY_BYTES: usize = 32 << 20;
@@ -164,6 +167,10 @@ impl Routes {
         for (method, path) in operation.routes() {
             let route = self.route::<E, S>(method, serve.clone());
             self.add(path, route);
+            if operation.access == Access::Sandbox {
+                let route = self.route::<E, S>(method, serve.clone());
+                self.add(&format!("{BRIDGE}{{bridgeToken}}{path}"), route);
+            }
         }
         self.mark(operation);
     }
@@ -258,10 +265,16 @@ async fn read_call<E: Endpoint>(
     let parameters =
         parameters.map_err(|_| AppError::unreadable("the path has an escape that is not UTF-8, such as `%FF`"))?;
     let (mut parts, body) = request.into_parts();
-    let tenant = match operation.access {
+    let (tenant, program) = match operation.access {
         // Whoever asks without a key sees nothing of any account.
-        Access::Open => crate::store::Tenant::new("", crate::store::World::Test),
-        _ => authenticate(server, &parts.headers)?,
+        Access::Open => (crate::store::Tenant::new("", crate::store::World::Test), None),
+        Access::Sandbox => {
+            let token = parts.uri.path().strip_prefix(BRIDGE).and_then(|rest| rest.split('/').next());
+            let (tenant, agent_id) =
+                server.app.store.read(|view| authenticate_program(view, token.unwrap_or_default()))?;
+            (tenant, Some(agent_id))
+        }
+        _ => (authenticate(server, &parts.headers)?, None),
     };
     let path = read_path::<E>(&parameters)?;
     let query = read_query::<E>(parts.uri.query().unwrap_or_default())?;
@@ -281,7 +294,8 @@ async fn read_call<E: Endpoint>(
     let claim = claim(operation, &parts.headers, parts.uri.path(), &value)?;
     let body = read_body::<E>(value)?;
     let trace = header_text(&parts.headers, "traceparent").and_then(caller_trace);
-    let context = Context { app: server.app.clone(), tenant, claim, trace, report: Arc::new(Report::default()) };
+    let context =
+        Context { app: server.app.clone(), tenant, claim, trace, program, report: Arc::new(Report::default()) };
     let cursor = read_cursor(operation, &parts)?;
     let upgrade = if operation.reply == Reply::Socket { Some(Upgrade::of(&mut parts)?) } else { None };
     let prefer = header_text(&parts.headers, "prefer").and_then(waiting::preferred_wait);

@@ -48,6 +48,8 @@ pub struct Committed {
 pub struct EventFilter {
     /// Only those after this place.
     pub after: i64,
+    /// Only those up to this place.
+    pub up_to: Option<i64>,
     /// Only those of this session.
     pub session_id: Option<String>,
     /// Only those of this agent.
@@ -124,6 +126,10 @@ impl View<'_> {
                 condition.push_str(&format!(" AND {column} = ?"));
                 values.push(Box::new(wanted.clone()));
             }
+        }
+        if let Some(up_to) = filter.up_to {
+            condition.push_str(" AND sequence <= ?");
+            values.push(Box::new(up_to));
         }
         for (comparison, time) in [("at >= ?", filter.since), ("at < ?", filter.until)] {
             if let Some(time) = time {

@@ -91,6 +91,16 @@ impl View<'_> {
         Ok(found.flatten())
     }
 
+    /// Finds a document of any tenant by an id that is made of a secret: for whoever shows the secret, which says whose
+    /// the document is.
+    pub fn find_by_secret<D: Document>(&self, id: &str) -> Result<Option<(Tenant, D)>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT tenant, document FROM resources WHERE id = ?1 AND kind = ?2")?;
+        let found: Option<(String, String)> =
+            statement.query_row((id, D::KIND), |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        found.map(|(tenant, text)| Ok((Tenant::parse(&tenant), read_document(&text)?))).transpose()
+    }
+
     /// Lists documents with their positions.
     pub fn list<D: Document>(&self, tenant: &Tenant, filter: &Filter) -> Result<Vec<(i64, D)>, StoreError> {
         let (condition, values) = filter.condition(tenant, D::KIND);

@@ -46,6 +46,7 @@ impl crate::SessionAgents {
                     lifecycle: None,
                     long_running: None,
                     secrets: None,
+                    network: None,
                     definition: None,
                     overrides: None,
                 },
@@ -211,6 +212,12 @@ impl CreateAgentRequest {
     /// account's by default.
     pub fn secrets(mut self, secrets: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.draft.body.secrets = Some(secrets.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// What the programs of the sandbox may reach of the network; nothing by default.
+    pub fn network(mut self, network: api::NetworkAccess) -> Self {
+        self.draft.body.network = Some(network);
         self
     }
 

@@ -539,6 +539,7 @@ async fn session_agents(caller: &Caller) {
                 .lifecycle(given::<api::LifecycleConfig>("AgentCreateOpts", "lifecycle"))
                 .long_running(given::<api::LongRunningOpts>("AgentCreateOpts", "longRunning"))
                 .secrets(given::<Vec<String>>("AgentCreateOpts", "secrets"))
+                .network(given::<api::NetworkAccess>("AgentCreateOpts", "network"))
                 .definition(given::<api::AgentDefinitionId>("AgentCreateOpts", "definition"))
                 .overrides(given::<api::AgentOverrides>("AgentCreateOpts", "overrides")),
         )

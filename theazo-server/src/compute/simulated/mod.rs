@@ -1,5 +1,6 @@
 //! Simulated sandboxes: files are kept in memory, and what programs do is scripted. For tests and for test keys.
 
+mod kept;
 mod script;
 mod tree;
 
@@ -14,9 +15,15 @@ use theazo_api::{
     ComputeCapabilities, ComputeRuntime, ExecResult, FileEntry, Isolation, IsolationLevel,
     testing::{ExecFailure, SandboxAction, ScriptedExec},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 
-use super::{Attached, ComputeError, Exec, Output, Process, Provider, Sandbox, SandboxSpec};
+use super::{
+    Attached, ComputeError, Connection, Exec, Output, Process, Provider, Sandbox, SandboxFiles, SandboxSpec,
+    SnapshotPlace, snapshots::failed,
+};
 use crate::clock::Clock;
 
 pub use script::Simulation;
@@ -52,6 +59,7 @@ impl Provider for SimulatedProvider {
             input: true,
             processes: true,
             pause: true,
+            snapshots: true,
             ..ComputeCapabilities::default()
         }
     }
@@ -68,6 +76,24 @@ impl Provider for SimulatedProvider {
                 tree,
                 state: watch::channel(State::Running).0,
             }) as Arc<dyn Sandbox>)
+        })
+    }
+
+    fn snapshot(&self, files: SandboxFiles, place: SnapshotPlace) -> BoxFuture<'_, Result<i64, ComputeError>> {
+        Box::pin(async move {
+            let tree = lock(&self.trees).get(&files.id).cloned();
+            let tree = tree.unwrap_or_else(|| Arc::new(Mutex::new(Tree::new(self.clock.now()))));
+            place.fill(|place| kept::write(&lock(&tree), place))
+        })
+    }
+
+    fn restore(&self, place: SnapshotPlace, files: SandboxFiles) -> BoxFuture<'_, Result<(), ComputeError>> {
+        Box::pin(async move {
+            let tree = kept::read(&place)?;
+            // It says that the sandbox has files of its own.
+            std::fs::create_dir_all(&files.directory).map_err(failed("make the folder of a sandbox"))?;
+            lock(&self.trees).insert(files.id, Arc::new(Mutex::new(tree)));
+            Ok(())
         })
     }
 
@@ -295,12 +321,30 @@ impl Sandbox for SimulatedSandbox {
         Box::pin(async move { self.tree()?.make_folder(&path, self.clock.now()) })
     }
 
+    fn connect(&self, port: u16) -> BoxFuture<'_, Result<Connection, ComputeError>> {
+        Box::pin(async move {
+            self.check_running()?;
+            Err(ComputeError::NothingListens(port))
+        })
+    }
+
+    fn listen(&self, _: u16) -> BoxFuture<'_, Result<TcpListener, ComputeError>> {
+        Box::pin(async { Err(ComputeError::Unsupported("no program runs that could connect".to_owned())) })
+    }
+
     fn pause(&self) -> BoxFuture<'_, Result<i64, ComputeError>> {
         Box::pin(async { Ok(self.change(SandboxAction::Pause, State::Paused)?.size()) })
     }
 
     fn resume(&self) -> BoxFuture<'_, Result<(), ComputeError>> {
         Box::pin(async { self.change(SandboxAction::Resume, State::Running).map(drop) })
+    }
+
+    fn snapshot(&self, place: SnapshotPlace) -> BoxFuture<'_, Result<i64, ComputeError>> {
+        Box::pin(async move {
+            let tree = self.tree()?;
+            place.fill(|place| kept::write(&tree, place))
+        })
     }
 
     fn destroy(&self) -> BoxFuture<'_, Result<(), ComputeError>> {

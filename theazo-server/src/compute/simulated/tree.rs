@@ -22,6 +22,16 @@ impl Tree {
         Self(BTreeMap::from(["/data", "/workspace"].map(folder)))
     }
 
+    /// The files and folders that [`Tree::nodes`] gave.
+    pub fn of(nodes: Vec<(String, Option<Vec<u8>>, Timestamp)>) -> Self {
+        Self(nodes.into_iter().map(|(path, content, modified)| (path, Node { content, modified })).collect())
+    }
+
+    /// Every file and folder with its path, its content if it is a file, and when it was changed.
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, Option<&[u8]>, Timestamp)> {
+        self.0.iter().map(|(path, node)| (path.as_str(), node.content.as_deref(), node.modified))
+    }
+
     /// Writes a file and makes the folders that it needs.
     pub fn write(&mut self, given: &str, content: Vec<u8>, now: Timestamp) -> Result<(), ComputeError> {
         let path = inside(given)?;
