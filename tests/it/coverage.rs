@@ -41,7 +41,7 @@ fn some_body(operation: &Operation) -> Value {
 #[tokio::test]
 async fn every_operation_needs_a_key_but_those_that_have_another_lock() {
     let directory = tempfile::tempdir().expect("a folder is made");
-    let server = ServerProcess::start(directory.path(), "127.0.0.1:0", &[]).await;
+    let server = ServerProcess::start(directory.path(), "127.0.0.1:0", &["--wrong-keys-per-minute", "0"]).await;
     let http = Http::new(&server.url, "th_live_nobody");
     let mut refused = 0;
 

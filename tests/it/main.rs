@@ -2,6 +2,7 @@
 
 mod agents;
 mod bad_input;
+mod binary;
 mod bridge;
 mod budgets;
 mod compute;
@@ -11,6 +12,7 @@ mod definitions;
 mod execs;
 mod faults;
 mod guardrails;
+mod keys;
 mod lifecycle;
 mod limits;
 mod model_providers;
@@ -26,6 +28,7 @@ mod runs;
 mod secrets;
 mod simulation;
 mod snapshots;
+mod sockets;
 mod stored_files;
 mod streams;
 mod tasks;

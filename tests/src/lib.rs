@@ -108,15 +108,23 @@ pub struct ServerProcess {
 impl ServerProcess {
     /// Starts a server and waits until it says that it is ready.
     pub async fn start(data_dir: &std::path::Path, listen: &str, more: &[&str]) -> Self {
-        let mut child = Command::new(server_binary())
-            .args(["serve", "--json", "--listen", listen, "--data-dir"])
-            .arg(data_dir)
-            .args(more)
-            .env("THEAZO_LOG", "warn")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the server starts");
+        Self::ready(Self::command(data_dir, listen, more).env("THEAZO_LOG", "warn")).await
+    }
+
+    /// Starts a server that writes all that it can log to a file.
+    pub async fn start_logging(data_dir: &std::path::Path, log: &std::path::Path) -> Self {
+        let file = std::fs::File::create(log).expect("the file is made");
+        Self::ready(Self::command(data_dir, "127.0.0.1:0", &[]).env("THEAZO_LOG", "trace").stderr(file)).await
+    }
+
+    fn command(data_dir: &std::path::Path, listen: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(server_binary());
+        command.args(["serve", "--json", "--listen", listen, "--data-dir"]).arg(data_dir).args(more);
+        command
+    }
+
+    async fn ready(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("it is piped");
         let line = BufReader::new(stdout).lines().next_line().await.expect("it can be read");
         let ready: serde_json::Value =

@@ -19,17 +19,17 @@ endpoints! {
     /// A test key can make test keys alone; asking it for a live one fails with `forbidden`.
     CreateApiKey: Post "/v1/api-keys" => "apiKeys.create",
         body: ApiKeyCreateOpts, response: ApiKeyCreated,
-        with { positional: &["name", "environment"], status: 201, ours: true, planned: true };
+        with { positional: &["name", "environment"], status: 201, ours: true };
 
     /// Lists API keys, the newest first, revoked ones included. The keys themselves are not shown.
     ListApiKeys: Get "/v1/api-keys" => "apiKeys.list",
         query: ApiKeyListOpts, response: Page<ApiKey>,
-        with { ours: true, planned: true };
+        with { ours: true };
 
     /// Revokes an API key: it is refused from now on. A key that is revoked already stays as it is.
     RevokeApiKey: Delete "/v1/api-keys/{keyId}" => "apiKeys.revoke",
         path: ApiKeyPath, response: ApiKey,
-        with { ours: true, planned: true };
+        with { ours: true };
 }
 
 /// The path of an API key.
@@ -60,6 +60,9 @@ pub struct ApiKeyCreateOpts {
     pub name: String,
     /// The world that it acts in.
     pub environment: ApiKeyEnvironment,
+    /// When it ends by itself; never by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Check for ApiKeyCreateOpts {
@@ -92,6 +95,9 @@ pub struct ApiKeyCreated {
     pub environment: ApiKeyEnvironment,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When it ends by itself; absent if never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// When it was last used: null, since it is new.
     #[serde(default)]
     pub last_used_at: Option<Timestamp>,
@@ -134,6 +140,9 @@ pub struct ApiKey {
     pub environment: ApiKeyEnvironment,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When it ends by itself; absent if never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// When it was last used, to the minute; null if it never was.
     #[serde(default)]
     pub last_used_at: Option<Timestamp>,

@@ -1,6 +1,6 @@
 //! What a control plane is made of.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use theazo_api::{Secret, Timestamp};
 use theazo_sandbox::{Limits, Runtimes};
@@ -67,6 +67,20 @@ pub struct PlaneConfig {
     /// The address at which everybody reaches the plane, for example `https://agents.example.com`. Addresses of files
     /// begin with it; by default they begin with where their caller reached the plane.
     pub public_url: Option<String>,
+    /// How many requests one API key may make; as many as it likes if absent.
+    pub rate_limit: Option<RateLimit>,
+    /// How many wrong API keys an address may send in a minute before it has to wait; as many as it likes if absent. Calls
+    /// in process have no address.
+    pub wrong_keys_per_minute: Option<NonZeroU32>,
+}
+
+/// How many requests one API key may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many a second, in the long run.
+    pub per_second: NonZeroU32,
+    /// How many at once.
+    pub burst: NonZeroU32,
 }
 
 /// What a test plane is made of.

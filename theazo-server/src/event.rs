@@ -49,6 +49,11 @@ events! {
     /// A provider of the account's own was forgotten.
     ProviderRemoved { name: String } = "provider.removed",
 
+    /// An API key was created.
+    ApiKeyCreated { key_id: String, name: String } = "api_key.created",
+    /// An API key was revoked.
+    ApiKeyRevoked { key_id: String } = "api_key.revoked",
+
     /// An agent was created.
     AgentCreated { name: String, provider: String } = "agent.created",
     /// The sandbox of an agent is ready.

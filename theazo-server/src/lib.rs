@@ -4,11 +4,13 @@
 //! and read them, a worker (`engine`) does the jobs, and `http` puts the operations on routes. Sandboxes, models and the
 //! clock are seams with more than one implementation (`compute`, `model`, `clock`).
 
+mod administration;
 mod app;
 mod blobs;
 mod clock;
 mod compute;
 mod config;
+mod diagnosis;
 mod documents;
 mod engine;
 mod error;
@@ -34,13 +36,18 @@ mod temporary;
 mod test_plane;
 mod vault;
 
-pub use config::{PlaneConfig, TestConfig};
+pub use administration::{
+    ApiKeyOptions, ListedAccount, ListedKey, NewAccount, create_account_in, create_key_in, grant_credits_in,
+    list_accounts_in, list_keys_in, revoke_key_in, rotate_master_key_in,
+};
+pub use config::{PlaneConfig, RateLimit, TestConfig};
+pub use diagnosis::{Finding, FindingState, diagnose};
 pub use feed::StreamLimits;
-pub use http::ConnectionReset;
+pub use http::{ConnectionReset, ServeConfig, serve};
 pub use model::ModelKeys;
 pub use payments::StripeConfig;
-pub use plane::{ControlPlane, StartError, create_key_in, grant_credits_in, rotate_master_key_in};
 pub use service_config::{FilesConfig, MailConfig, SearchConfig, ToolsConfig};
+pub use plane::{ControlPlane, StartError};
 pub use spending::RateCard;
 pub use store::Retention;
 pub use theazo_sandbox::{Limits, Runtimes};

@@ -18,10 +18,10 @@ use crate::{
     store::{Store, StoreError, World},
     temporary::TemporaryDirectory,
     test_plane::TestPlaneState,
-    vault::{MasterKeySource, Vault, VaultError, rotate_master_key},
+    vault::{MasterKeySource, Vault, VaultError},
 };
 use axum::Router;
-use theazo_api::{MICRO_CENTS_PER_CENT, Secret, Timestamp};
+use theazo_api::{MICRO_CENTS_PER_CENT, Timestamp};
 use tokio_util::sync::DropGuard;
 
 /// A control plane could not be started.
@@ -48,6 +48,9 @@ pub enum StartError {
     /// The default model cannot be asked.
     #[error("the default model cannot be used: {0}")]
     DefaultModel(#[from] ModelChoiceError),
+    /// There is no such account.
+    #[error("there is no account `{0}`; `theazo accounts list` shows them")]
+    UnknownAccount(String),
     /// There is no such provider.
     #[error("there is no provider `{0}`; there is `local` and `simulated`")]
     UnknownProvider(String),
@@ -148,7 +151,8 @@ impl ControlPlane {
         });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted, simulation)));
         let toolbox = Toolbox::new(&outbound, config.tools);
-        let router = http::router(app.clone(), test);
+        let throttle = http::Throttle::new(config.rate_limit, config.wrong_keys_per_minute);
+        let router = http::router(app.clone(), test, throttle);
         let gateway = Arc::new(PlaneGateway::new(router.clone(), guard));
         let engine = Engine::new(app.clone(), providers, toolbox, gateway, directory.join("agents"));
         let worker = engine.start().await?;
@@ -177,8 +181,9 @@ impl ControlPlane {
     /// When the store fails.
     pub async fn create_key(&self, live: bool, name: &str) -> Result<String, StartError> {
         let world = if live { World::Live } else { World::Test };
-        let key = NewKey { world, name: name.to_owned() };
-        Ok(key.create(&self.app.store, self.app.clock.now()).await?)
+        let key = NewKey { world, name: name.to_owned(), expires_at: None };
+        let account = self.app.store.read(|view| view.first_account())?.unwrap_or_default();
+        Ok(key.create(&self.app.store, account, self.app.clock.now()).await?)
     }
 
     /// Makes another account and returns a live key of it.
@@ -187,8 +192,8 @@ impl ControlPlane {
     ///
     /// When the store fails.
     pub async fn create_account(&self, name: &str) -> Result<String, StartError> {
-        let key = NewKey { world: World::Live, name: name.to_owned() };
-        Ok(key.create_account(&self.app.store, self.app.clock.now()).await?)
+        let keys = FirstKeys::create(&self.app.store, name.to_owned(), self.app.clock.now()).await?;
+        Ok(keys.live)
     }
 
     /// What its operations need, for tests that look inside.
@@ -215,44 +220,8 @@ impl ControlPlane {
     }
 }
 
-/// Makes another key of the first account in a data directory, whether a control plane is using it or not.
-///
-/// # Errors
-///
-/// When the directory cannot be used, or no control plane ever used it.
-pub async fn create_key_in(directory: &std::path::Path, live: bool, name: &str) -> Result<String, StartError> {
-    let store = Store::open_beside(directory)?;
-    let world = if live { World::Live } else { World::Test };
-    Ok(NewKey { world, name: name.to_owned() }.create(&store, Clock::system().now()).await?)
-}
-
-/// Wraps what is sealed in a data directory with another master key, whether a control plane is using it or not, and returns
-/// how many data keys there were. `given` is the master key of the configuration, if it has one.
-///
-/// # Errors
-///
-/// When the directory or its master key cannot be used.
-pub async fn rotate_master_key_in(directory: &std::path::Path, given: Option<Secret>) -> Result<usize, StartError> {
-    let store = Store::open_beside(directory)?;
-    let source = given.map_or_else(|| MasterKeySource::in_directory(directory), MasterKeySource::Given);
-    Ok(rotate_master_key(&store, &source).await?)
-}
-
-/// Gives an account in a data directory credits, the first one if none is named, whether a control plane is using it or
-/// not. A credit is worth a cent. Returns how many the account was ever given.
-///
-/// # Errors
-///
-/// When the directory cannot be used, there is no such account, or the number is not positive or absurd.
-pub async fn grant_credits_in(
-    directory: &std::path::Path,
-    account_id: Option<&str>,
-    credits: i64,
-) -> Result<i64, StartError> {
-    grant(&Store::open_beside(directory)?, account_id, credits, Clock::system().now()).await
-}
-
-async fn grant(store: &Store, account_id: Option<&str>, credits: i64, now: Timestamp) -> Result<i64, StartError> {
+/// Gives an account of a store credits, the first one if none is named.
+pub async fn grant(store: &Store, account_id: Option<&str>, credits: i64, now: Timestamp) -> Result<i64, StartError> {
     let account_id = account_id.map(str::to_owned);
     let granted = store.write(move |tx| grant_credits(tx, account_id, credits, now)).await?;
     Ok(granted / MICRO_CENTS_PER_CENT)

@@ -1219,6 +1219,7 @@ export function readDailyBudgetStatus(value: Arrived): types.DailyBudgetStatus {
 
 /** Reads ApiKeyCreated. */
 export function readApiKeyCreated(value: Arrived): types.ApiKeyCreated {
+  value.expiresAt ??= null;
   value.lastUsedAt ??= null;
   value.revokedAt ??= null;
   return value;
@@ -1226,6 +1227,7 @@ export function readApiKeyCreated(value: Arrived): types.ApiKeyCreated {
 
 /** Reads ApiKey. */
 export function readApiKey(value: Arrived): types.ApiKey {
+  value.expiresAt ??= null;
   value.lastUsedAt ??= null;
   value.revokedAt ??= null;
   return value;

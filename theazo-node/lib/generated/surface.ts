@@ -1667,8 +1667,9 @@ export class ApiKeys {
    * console.log(key.id);
    * ```
    */
-  async create(name: string, environment: types.ApiKeyEnvironment, options?: CallOptions): Promise<types.ApiKeyCreated> {
-    return await this.#caller.call<types.ApiKeyCreated>('CreateApiKey', {}, undefined, { name, environment }, options, readApiKeyCreated);
+  async create(name: string, environment: types.ApiKeyEnvironment, options: Omit<types.ApiKeyCreateOpts, 'name' | 'environment'> & CallOptions = {}): Promise<types.ApiKeyCreated> {
+    const [rest, call] = splitOptions(options);
+    return await this.#caller.call<types.ApiKeyCreated>('CreateApiKey', {}, undefined, { name, environment, ...rest }, call, readApiKeyCreated);
   }
 
   /**

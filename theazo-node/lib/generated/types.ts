@@ -6557,6 +6557,8 @@ export interface ApiKeyCreateOpts {
   name: string;
   /** The world that it acts in. */
   environment: ApiKeyEnvironment;
+  /** When it ends by itself; never by default. */
+  expiresAt?: TimestampInput | undefined;
 }
 
 /**
@@ -6584,6 +6586,8 @@ export interface ApiKeyCreated {
   environment: ApiKeyEnvironment;
   /** When it was created. */
   createdAt: string;
+  /** When it ends by itself; absent if never. */
+  expiresAt: string | null;
   /** When it was last used: null, since it is new. */
   lastUsedAt: string | null;
   /** When it was revoked: null, since it is new. */
@@ -6613,6 +6617,8 @@ export interface ApiKey {
   environment: ApiKeyEnvironment;
   /** When it was created. */
   createdAt: string;
+  /** When it ends by itself; absent if never. */
+  expiresAt: string | null;
   /** When it was last used, to the minute; null if it never was. */
   lastUsedAt: string | null;
   /** When it was revoked; null if it is valid. */

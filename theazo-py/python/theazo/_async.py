@@ -7200,6 +7200,8 @@ class AsyncApiKeys:
         self,
         name: str,
         environment: ApiKeyEnvironmentValue,
+        *,
+        expires_at: datetime | str | None = None,
         **options: Unpack[CallOptions],
     ) -> ApiKeyCreated:
         """Creates an API key. The answer has the key itself, this once: only a hash of it is kept.
@@ -7209,6 +7211,7 @@ class AsyncApiKeys:
         Args:
             name: What it is for, for people.
             environment: The world that it acts in.
+            expires_at: When it ends by itself; never by default.
 
         Example:
             ```python
@@ -7216,7 +7219,11 @@ class AsyncApiKeys:
             print(key.id)
             ```
         """
-        answer: ApiKeyCreated = await finish(self._client.start("CreateApiKey", (), {"name": name, "environment": environment}, options))
+        answer: ApiKeyCreated = await finish(self._client.start("CreateApiKey", (), {
+            "name": name,
+            "environment": environment,
+            "expires_at": expires_at,
+        }, options))
         return answer
 
     def list(

@@ -4689,6 +4689,9 @@ class ApiKeyCreated:
     def created_at(self) -> datetime:
         """When it was created."""
     @property
+    def expires_at(self) -> datetime | None:
+        """When it ends by itself; absent if never."""
+    @property
     def last_used_at(self) -> datetime | None:
         """When it was last used: null, since it is new."""
     @property
@@ -4719,6 +4722,9 @@ class ApiKey:
     @property
     def created_at(self) -> datetime:
         """When it was created."""
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it ends by itself; absent if never."""
     @property
     def last_used_at(self) -> datetime | None:
         """When it was last used, to the minute; null if it never was."""

@@ -7177,6 +7177,8 @@ class ApiKeys:
         self,
         name: str,
         environment: ApiKeyEnvironmentValue,
+        *,
+        expires_at: datetime | str | None = None,
         **options: Unpack[CallOptions],
     ) -> ApiKeyCreated:
         """Creates an API key. The answer has the key itself, this once: only a hash of it is kept.
@@ -7186,6 +7188,7 @@ class ApiKeys:
         Args:
             name: What it is for, for people.
             environment: The world that it acts in.
+            expires_at: When it ends by itself; never by default.
 
         Example:
             ```python
@@ -7193,7 +7196,11 @@ class ApiKeys:
             print(key.id)
             ```
         """
-        answer: ApiKeyCreated = self._client.call("CreateApiKey", (), {"name": name, "environment": environment}, options)
+        answer: ApiKeyCreated = self._client.call("CreateApiKey", (), {
+            "name": name,
+            "environment": environment,
+            "expires_at": expires_at,
+        }, options)
         return answer
 
     def list(

@@ -2025,6 +2025,7 @@ pub static API_KEY_CREATE_OPTS: Shape = Shape {
     fields: &[
         Field { name: "name", wire: "name", kind: Kind::Text, required: true },
         Field { name: "environment", wire: "environment", kind: Kind::Text, required: true },
+        Field { name: "expires_at", wire: "expiresAt", kind: Kind::Timestamp, required: false },
     ],
     native: |_| None,
 };

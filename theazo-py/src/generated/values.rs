@@ -11880,6 +11880,12 @@ impl ApiKeyCreated {
         self.0.created_at.to_python(py)
     }
 
+    /// When it ends by itself; absent if never.
+    #[getter]
+    fn expires_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.expires_at.to_python(py)
+    }
+
     /// When it was last used: null, since it is new.
     #[getter]
     fn last_used_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -11923,6 +11929,7 @@ impl ApiKeyCreated {
                 ("prefix", self.prefix(py)?),
                 ("environment", self.environment(py)?),
                 ("created_at", self.created_at(py)?),
+                ("expires_at", self.expires_at(py)?),
                 ("last_used_at", self.last_used_at(py)?),
                 ("revoked_at", self.revoked_at(py)?),
             ],
@@ -11967,6 +11974,12 @@ impl ApiKey {
         self.0.created_at.to_python(py)
     }
 
+    /// When it ends by itself; absent if never.
+    #[getter]
+    fn expires_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.expires_at.to_python(py)
+    }
+
     /// When it was last used, to the minute; null if it never was.
     #[getter]
     fn last_used_at<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -12009,6 +12022,7 @@ impl ApiKey {
                 ("prefix", self.prefix(py)?),
                 ("environment", self.environment(py)?),
                 ("created_at", self.created_at(py)?),
+                ("expires_at", self.expires_at(py)?),
                 ("last_used_at", self.last_used_at(py)?),
                 ("revoked_at", self.revoked_at(py)?),
             ],

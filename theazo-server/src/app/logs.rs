@@ -114,6 +114,8 @@ pub(super) fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
         Event::SecretRemoved { name } => (Info, System, format!("secret `{name}` removed")),
         Event::ProviderSet { name } => (Info, System, format!("provider `{name}` set")),
         Event::ProviderRemoved { name } => (Info, System, format!("provider `{name}` removed")),
+        Event::ApiKeyCreated { key_id, name } => (Info, System, format!("API key `{key_id}` ({name}) created")),
+        Event::ApiKeyRevoked { key_id } => (Info, System, format!("API key `{key_id}` revoked")),
         Event::AgentCreated { name, provider } => (Info, System, format!("agent `{name}` created on `{provider}`")),
         Event::AgentReady { isolation } => (Info, Provider, format!("sandbox ready, isolation: {}", isolation.level)),
         Event::AgentPaused { reason } => (Info, System, format!("agent paused: {reason}")),

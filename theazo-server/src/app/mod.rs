@@ -65,7 +65,7 @@ pub use commands::{AgentCommand, FileCommand, PortCommand};
 pub use credits::{begin_with_credits, grant_credits};
 pub use execs::{exec_id_of, job_id_of, show_exec};
 pub use guardrails::guardrails_of;
-pub use keys::{FirstKeys, NewKey};
+pub use keys::{AccountRecord, FirstKeys, NewKey, revoke_key, shown as shown_key};
 pub use ports::not_exposed;
 pub use runs::{RunEnd, continue_run, end_run, find_run, run_event, run_job};
 pub use sessions::{change_session, expiry_job, find_session};

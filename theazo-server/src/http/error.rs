@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Response, StatusCode, header},
+    http::{HeaderValue, Request, Response, StatusCode, header},
 };
 use theazo_api::{ErrorBody, ErrorCode, RequestId, Timestamp};
 
@@ -17,6 +17,15 @@ pub struct ConnectionReset;
 pub fn new_request_id() -> RequestId {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     RequestId::from_suffix(random::id_suffix(Timestamp::EPOCH.plus(now)))
+}
+
+/// The id of a request: the one that its caller gave it, if that is one, so that both sides log the same.
+pub fn request_id_of<B>(request: &Request<B>) -> RequestId {
+    let given = request.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    let is_sane = |id: &&str| {
+        (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    given.filter(is_sane).map_or_else(new_request_id, RequestId::from)
 }
 
 /// The answer that tells of an error. `should_retry` says whether trying again can help, where that is known.

@@ -5,6 +5,8 @@
 
 mod activity;
 mod agents;
+mod api_keys;
+mod auth;
 mod billing;
 mod body;
 mod bridge;
@@ -25,6 +27,7 @@ mod planned;
 mod ports;
 mod runs;
 mod secrets;
+mod server;
 mod sessions;
 mod snapshots;
 mod socket;
@@ -32,6 +35,7 @@ mod stored_files;
 mod stream;
 mod tasks;
 mod testing;
+mod throttle;
 mod traceparent;
 mod traces;
 mod usage;
@@ -49,18 +53,21 @@ use theazo_api::ErrorCode;
 use crate::{app::App, error::AppError, test_plane::TestPlaneState};
 
 pub use error::ConnectionReset;
+pub use server::{ServeConfig, serve};
+pub use throttle::Throttle;
 
 /// What the routes need.
 pub struct Server {
     app: Arc<App>,
     /// Present on a test plane alone.
     test: Option<Arc<TestPlaneState>>,
+    throttle: Throttle,
 }
 
 /// The routes of a control plane.
-pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
+pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>, throttle: Throttle) -> Router {
     let is_test = test.is_some();
-    let mut routes = mount::Routes::new(Arc::new(Server { app, test }));
+    let mut routes = mount::Routes::new(Arc::new(Server { app, test, throttle }));
     sessions::mount(&mut routes);
     agents::mount(&mut routes);
     definitions::mount(&mut routes);
@@ -74,6 +81,7 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
     runs::mount(&mut routes);
     tasks::mount(&mut routes);
     secrets::mount(&mut routes);
+    api_keys::mount(&mut routes);
     logs::mount(&mut routes);
     activity::mount(&mut routes);
     traces::mount(&mut routes);
@@ -96,13 +104,13 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>) -> Router {
 async fn not_found(request: Request) -> Response {
     let message = format!("there is nothing at `{}`; see /v1/openapi.json", request.uri().path());
     let error = AppError::new(ErrorCode::NotFound, message);
-    error::respond(&error, &error::new_request_id(), Some(false)).into_response()
+    error::respond(&error, &error::request_id_of(&request), Some(false)).into_response()
 }
 
 async fn method_not_allowed(request: Request) -> Response {
     let message = format!("`{}` does not take {}", request.uri().path(), request.method());
     let error = AppError::new(ErrorCode::InvalidRequest, message);
-    let mut response = error::respond(&error, &error::new_request_id(), Some(false));
+    let mut response = error::respond(&error, &error::request_id_of(&request), Some(false));
     *response.status_mut() = axum::http::StatusCode::METHOD_NOT_ALLOWED;
     response
 }

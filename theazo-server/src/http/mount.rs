@@ -17,10 +17,11 @@ use tracing::Instrument;
 
 use super::{
     Server,
+    auth::authenticate,
     body::{read_body, read_json, read_path, read_query},
     cursor::{Beginning, Cursor},
     encode,
-    error::{new_request_id, respond, with_request_id},
+    error::{request_id_of, respond, with_request_id},
     faults,
     socket::Upgrade,
     stream::{EventSource, Follower, event_stream},
@@ -183,7 +184,7 @@ impl Routes {
         let server = self.server.clone();
         on(filter_of(method), move |parameters: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
             let (server, serve) = (server.clone(), serve.clone());
-            let request_id = new_request_id();
+            let request_id = request_id_of(&request);
             let span = tracing::info_span!("request", id = %request_id, operation = E::OPERATION.id);
             async move { handle::<E, S>(&server, serve, parameters, request, request_id).await }.instrument(span)
         })
@@ -250,6 +251,7 @@ where
         .unwrap_or_else(|error| respond(&error, &request_id, should_retry(operation, &error)))
     };
     let response = faults::answer_with(fault, &server.app.clock, &request_id, serve).await;
+    tracing::debug!(status = response.status().as_u16(), "answered");
     if let (Some(test), Some(record)) = (&server.test, record) {
         test.finish(record, &response);
     }
@@ -274,7 +276,7 @@ async fn read_call<E: Endpoint>(
                 server.app.store.read(|view| authenticate_program(view, token.unwrap_or_default()))?;
             (tenant, Some(agent_id))
         }
-        _ => (authenticate(server, &parts.headers)?, None),
+        _ => (authenticate(server, operation, &parts).await?, None),
     };
     let path = read_path::<E>(&parameters)?;
     let query = read_query::<E>(parts.uri.query().unwrap_or_default())?;
@@ -327,24 +329,6 @@ fn read_cursor(operation: &Operation, parts: &Parts) -> AppResult<Option<Cursor>
 /// How the caller says where a stream goes on.
 fn cursor_name(operation: &Operation) -> &'static str {
     if operation.reply == Reply::Socket { "since" } else { "Last-Event-ID" }
-}
-
-/// Whose key a request carries.
-pub fn authenticate(server: &Server, headers: &HeaderMap) -> AppResult<crate::store::Tenant> {
-    let unauthorized = |message: &str| AppError::new(ErrorCode::Unauthorized, message);
-    let Some(value) = header_text(headers, header::AUTHORIZATION.as_str()) else {
-        return Err(unauthorized("there is no API key; send `Authorization: Bearer th_live_...`"));
-    };
-    let key = value
-        .split_once(' ')
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, key)| key.trim())
-        .ok_or_else(|| unauthorized("the header `Authorization` is not of the form `Bearer th_live_...`"))?;
-    server
-        .app
-        .store
-        .read(|view| Ok::<_, AppError>(view.authenticate(key)?))?
-        .ok_or_else(|| unauthorized("the API key is not valid here; it may be of another server, or revoked"))
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -5,8 +5,9 @@ use theazo_api::{Access, ErrorCode, Operation};
 
 use super::{
     Server,
-    error::{new_request_id, respond},
-    mount::{Routes, authenticate, filter_of},
+    auth::authenticate,
+    error::{request_id_of, respond},
+    mount::{Routes, filter_of},
 };
 use crate::error::AppError;
 
@@ -17,21 +18,26 @@ pub fn mount(routes: &mut Routes) {
         for (method, path) in operation.routes() {
             let server = server.clone();
             let route =
-                on(filter_of(method), move |request: Request| async move { answer(&server, operation, &request) });
+                on(filter_of(method), move |request: Request| async move { answer(&server, operation, request).await });
             routes.add(path, route);
         }
         routes.mark(operation);
     }
 }
 
-fn answer(server: &Server, operation: &'static Operation, request: &Request) -> Response<axum::body::Body> {
-    let needs_key = operation.access == Access::Key;
-    let error = match needs_key.then(|| authenticate(server, request.headers())) {
-        Some(Err(error)) => error,
-        _ => AppError::new(
+async fn answer(server: &Server, operation: &'static Operation, request: Request) -> Response<axum::body::Body> {
+    let request_id = request_id_of(&request);
+    let (parts, _) = request.into_parts();
+    let refused = match operation.access {
+        Access::Key => authenticate(server, operation, &parts).await.err(),
+        _ => None,
+    };
+    let error = match refused {
+        Some(error) => error,
+        None => AppError::new(
             ErrorCode::NotImplemented,
             format!("`{}` is part of the API, but this version does not serve it", operation.id),
         ),
     };
-    respond(&error, &new_request_id(), Some(false))
+    respond(&error, &request_id, Some(false))
 }

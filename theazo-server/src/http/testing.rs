@@ -8,7 +8,7 @@ use theazo_api::testing::{
 };
 
 use super::mount::{Call, Routes};
-use crate::{app::NewKey, error::AppError, store::World, test_plane::TestPlaneState};
+use crate::{app::FirstKeys, error::AppError, test_plane::TestPlaneState};
 
 pub fn mount(routes: &mut Routes) {
     let server = routes.server();
@@ -34,9 +34,9 @@ pub fn mount(routes: &mut Routes) {
     });
     routes.unary(|call: Call<GetClock>| async move { Ok(ClockState { now: call.context.app.clock.now() }) });
     routes.unary(|call: Call<CreateTestAccount>| async move {
-        let key = NewKey { world: World::Live, name: "another account".to_owned() };
         let app = &call.context.app;
-        Ok(TestAccount { api_key: key.create_account(&app.store, app.clock.now()).await? })
+        let keys = FirstKeys::create(&app.store, "another account".to_owned(), app.clock.now()).await?;
+        Ok(TestAccount { api_key: keys.live })
     });
     let state = test.clone();
     routes.unary(move |call: Call<InjectFault>| {

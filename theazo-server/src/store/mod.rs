@@ -32,7 +32,7 @@ use tokio::sync::{Semaphore, watch};
 pub use events::{EventFilter, EventScope, StoredEvent};
 pub use idempotency::{Claim, Once};
 pub use jobs::{Job, JobResult, Lane, NewJob};
-pub use keys::{ApiKeyRecord, World};
+pub use keys::{ApiKeyRecord, KeyHolder, World};
 pub use ledger::{Amounts, Budget, Limit, Shortfall, Unit};
 pub use resources::{Document, Filter, Owner};
 pub use retention::Retention;
@@ -148,6 +148,15 @@ impl Store {
             .map_err(|error| unusable(error.to_string()))?;
         lock.try_lock().map_err(|_| unusable("another control plane is using it".to_owned()))?;
         Self::split(directory, Some(lock))
+    }
+
+    /// Whether there is a store in a directory. It is an error if there is one that cannot be used, or that is in use.
+    pub fn check(directory: &Path) -> Result<bool, StoreError> {
+        if !directory.join(DATABASE).exists() {
+            return Ok(false);
+        }
+        Self::open(directory)?.close();
+        Ok(true)
     }
 
     /// Opens the store in a data directory that a control plane may be using at the same time, to add a key.
@@ -271,7 +280,18 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(128);
     connection.execute_batch(include_str!("schema.sql"))?;
+    add_column(connection, "api_keys", "expires_at")?;
+    add_column(connection, "api_keys", "last_used_at")?;
     writer::run_alone(connection, |tx| tx.make_usage_if_absent())
+}
+
+/// Adds a column of numbers to a table that an older version made.
+fn add_column(connection: &Connection, table: &str, column: &str) -> Result<(), StoreError> {
+    let known = "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2)";
+    if !connection.query_row(known, (table, column), |row| row.get::<_, bool>(0))? {
+        connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} INTEGER"))?;
+    }
+    Ok(())
 }
 
 /// A panic in a closure leaves no half-made state behind: its transaction was rolled back.

@@ -29,7 +29,7 @@ impl crate::ApiKeys {
                 &self.transport,
                 vec![],
                 (),
-                api::ApiKeyCreateOpts { name: name.into(), environment: environment.into() },
+                api::ApiKeyCreateOpts { name: name.into(), environment: environment.into(), expires_at: None },
             ),
         }
     }
@@ -73,6 +73,12 @@ pub struct CreateApiKeyRequest {
 }
 
 impl CreateApiKeyRequest {
+    /// When it ends by itself; never by default.
+    pub fn expires_at(mut self, expires_at: api::Timestamp) -> Self {
+        self.draft.body.expires_at = Some(expires_at);
+        self
+    }
+
     fn answer(self) -> impl Future<Output = Result<(api::ApiKeyCreated, ResponseMeta), Error>> + Send {
         self.draft.json()
     }
