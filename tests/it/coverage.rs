@@ -29,6 +29,7 @@ fn some_path(operation: &Operation) -> String {
 fn some_body(operation: &Operation) -> Value {
     match operation.method {
         Method::Get | Method::Delete => Value::Null,
+        _ if operation.id == "SetSessionSecrets" => json!({ "name": "value" }),
         _ if operation.strict.contains(&"") => json!({}),
         _ if operation.id.starts_with("Set") && operation.id.ends_with("Secrets") => json!({ "name": "value" }),
         _ => json!({

@@ -22,6 +22,9 @@ pub struct AppError {
     pub retry_after: Option<u64>,
 }
 
+/// How many problems of one request are told.
+const MOST_PROBLEMS: usize = 50;
+
 /// The outcome of an operation.
 pub type AppResult<T> = Result<T, AppError>;
 
@@ -62,6 +65,8 @@ impl AppError {
 
     /// Checks of fields failed, for which there is a code of its own.
     pub fn refused(code: ErrorCode, problems: &[FieldProblem]) -> Self {
+        // Whoever sent a million of them is told enough with the first.
+        let problems = &problems[..problems.len().min(MOST_PROBLEMS)];
         let named: Vec<String> = problems
             .iter()
             .map(|problem| {

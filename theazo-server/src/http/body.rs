@@ -8,6 +8,9 @@ use theazo_api::{Endpoint, ErrorCode, FieldProblem, Operation, Problems, check::
 
 use crate::error::{AppError, AppResult};
 
+/// How many unknown members of a body are named.
+const MOST_UNKNOWN: usize = 50;
+
 fn is_unit<T: 'static>() -> bool {
     TypeId::of::<T>() == TypeId::of::<()>()
 }
@@ -57,14 +60,18 @@ pub fn read_body<E: Endpoint>(value: Value) -> AppResult<E::Body> {
     refuse_planned(operation, &value)?;
     let mut unknown = Vec::new();
     let parsed: Result<E::Body, _> = {
-        let mut note = |path: serde_ignored::Path<'_>| unknown.push(path.to_string().replace(".?", ""));
+        let mut note = |path: serde_ignored::Path<'_>| {
+            let path = path.to_string().replace(".?", "");
+            if unknown.len() < MOST_UNKNOWN && is_strict(operation, &path) {
+                unknown.push(path);
+            }
+        };
         let deserializer = serde_ignored::Deserializer::new(value, &mut note);
         serde_path_to_error::deserialize(deserializer)
     };
     let parsed = parsed.map_err(|error| AppError::invalid_fields(&[problem(&error)]))?;
     let forbidden: Vec<FieldProblem> = unknown
         .into_iter()
-        .filter(|path| operation.strict.iter().any(|part| part.is_empty() || path.starts_with(&format!("{part}."))))
         .map(|field| FieldProblem {
             field,
             message: "is not a field that exists here; a typo must not mean \"no limit\"".to_owned(),
@@ -74,6 +81,12 @@ pub fn read_body<E: Endpoint>(value: Value) -> AppResult<E::Body> {
         return Err(AppError::invalid_fields(&forbidden));
     }
     checked(parsed)
+}
+
+/// Whether an unknown member at this place is an error.
+fn is_strict(operation: &Operation, path: &str) -> bool {
+    let is_within = |part: &&str| path.strip_prefix(*part).is_some_and(|rest| rest.starts_with('.'));
+    operation.strict.iter().any(|part| part.is_empty() || is_within(&part))
 }
 
 fn checked<T: Check>(value: T) -> AppResult<T> {
