@@ -85,8 +85,8 @@ pub fn read_body<E: Endpoint>(value: Value) -> AppResult<E::Body> {
 
 /// Whether an unknown member at this place is an error.
 fn is_strict(operation: &Operation, path: &str) -> bool {
-    let is_within = |part: &&str| path.strip_prefix(*part).is_some_and(|rest| rest.starts_with('.'));
-    operation.strict.iter().any(|part| part.is_empty() || is_within(&part))
+    let is_within = |part: &str| path.strip_prefix(part).is_some_and(|rest| rest.starts_with('.'));
+    operation.strict.iter().any(|part| part.is_empty() || is_within(part))
 }
 
 fn checked<T: Check>(value: T) -> AppResult<T> {

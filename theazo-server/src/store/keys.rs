@@ -145,7 +145,7 @@ impl View<'_> {
     pub fn find_key(&self, tenant: &Tenant, id: &str) -> Result<Option<ApiKeyRecord>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE {VISIBLE} AND id = ?3");
         let mut statement = self.connection.prepare_cached(&sql)?;
-        Ok(statement.query_row((tenant.account_id(), tenant.world().as_str(), id), |row| read(row)).optional()?)
+        Ok(statement.query_row((tenant.account_id(), tenant.world().as_str(), id), read).optional()?)
     }
 
     /// Lists the keys of the tenant's account with their positions, the newest first.
