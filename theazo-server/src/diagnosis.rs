@@ -157,7 +157,11 @@ async fn isolation(config: &PlaneConfig) -> Finding {
     let Ok(state) = tempfile::tempdir() else {
         return Finding::missing("sandboxes", "there is no folder for temporary files");
     };
-    let config = LocalConfig { state_directory: state.path().to_owned(), runtimes: config.runtimes.clone() };
+    let config = LocalConfig {
+        state_directory: state.path().to_owned(),
+        runtimes: config.runtimes.clone(),
+        limits: config.sandbox_limits.clone(),
+    };
     let provider = LocalProvider::new(config);
     let found = provider.availability().await;
     provider.shutdown().await;
