@@ -161,6 +161,7 @@ async fn isolation(config: &PlaneConfig) -> Finding {
         state_directory: state.path().to_owned(),
         runtimes: config.runtimes.clone(),
         limits: config.sandbox_limits.clone(),
+        required: config.required_isolation.clone(),
     };
     let provider = LocalProvider::new(config);
     let found = provider.availability().await;

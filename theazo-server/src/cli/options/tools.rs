@@ -56,8 +56,7 @@ impl ToolOptions {
         };
         config.public_url.clone_from(&self.public_url);
         config.required_isolation.clone_from(&self.required_isolation);
-        config.files =
-            FilesConfig { max_file_bytes: self.max_file_bytes, max_account_bytes: self.max_account_bytes };
+        config.files = FilesConfig { max_file_bytes: self.max_file_bytes, max_account_bytes: self.max_account_bytes };
         Ok(config)
     }
 }
