@@ -145,7 +145,7 @@ async fn row_33_what_is_granted_is_reached_by_its_name_and_nothing_beside_it() {
     let closed = TcpListener::bind("127.0.0.1:0").await.expect("it listens").local_addr().expect("it has one").port();
     let asks = format!(
         "{PROXY}
-ask('GET http://LOCALHOST.:{port}/a?b HTTP/1.1\\r\\nHost: evil.example\\r\\nProxy-Authorization: x')
+ask('GET http://LOCALHOST:{port}/a?b HTTP/1.1\\r\\nHost: evil.example\\r\\nProxy-Authorization: x')
 ask('CONNECT localhost:{port} HTTP/1.1', 'GET /tunnel HTTP/1.1')
 ask('GET http://127.0.0.1:{port}/ HTTP/1.1')
 ask('GET http://localhost.evil.example:{port}/ HTTP/1.1')
