@@ -108,7 +108,7 @@ async fn what_is_not_served_yet_says_so() {
     let (status, answer) = http.send("POST", &path, serde_json::json!({"approvals": {"require": ["x"]}})).await;
     assert_eq!((status, answer["error"]["details"]["field"].as_str()), (501, Some("approvals")));
     let (status, answer) = http.send("POST", &path, serde_json::json!({"browser": true})).await;
-    assert_eq!((status, answer["error"]["code"].as_str()), (503, Some("no_providers_available")));
+    assert_eq!((status, answer["error"]["code"].as_str()), (422, Some("no_providers_available")));
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ error_codes! {
     /// The session does not have the providers of your own that `providersDigest` names; give `compute` and `models`.
     ProvidersRequired = "providers_required", 409;
     /// No provider can give what was asked for; `details` says why.
-    NoProvidersAvailable = "no_providers_available", 503;
+    NoProvidersAvailable = "no_providers_available", 422;
     /// A compute or model provider failed.
     ProviderError = "provider_error", 502;
     /// The request is not readable (400) or a check failed (422); `details.fields` says where.

@@ -42,7 +42,7 @@ pub fn respond(error: &AppError, request_id: &RequestId, should_retry: Option<bo
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     let should_retry = match error.detail.code {
-        ErrorCode::NotImplemented | ErrorCode::NoProvidersAvailable => Some(false),
+        ErrorCode::NotImplemented => Some(false),
         _ => should_retry,
     };
     if let Some(should_retry) = should_retry {

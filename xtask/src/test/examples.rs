@@ -35,7 +35,8 @@ pub fn python() -> Outcome {
     each("examples/python/", ".py", |name| python_example(name, &[]))
 }
 
-fn build() -> Command {
+/// Builds what the examples and the server need.
+pub fn build() -> Command {
     cargo(&["build", "--bin", "theazo", "--examples"])
 }
 
@@ -67,31 +68,46 @@ fn each(folder: &str, extension: &str, run: impl Fn(&str) -> Outcome) -> Outcome
 
 /// Runs all three against a server of their own.
 pub fn served() -> Outcome {
-    let built = check(&mut build());
+    check(&mut build()).and(with_server(|server| {
+        let variables = [("THEAZO_BASE_URL", server.url.as_str()), ("THEAZO_API_KEY", server.live_key.as_str())];
+        let name = "quickstart";
+        rust_example(name, &variables).and(node_example(name, &variables)).and(python_example(name, &variables))
+    }))
+}
+
+/// A server that runs while it is used.
+pub struct Server {
+    _process: Background,
+    /// Where it listens.
+    pub url: String,
+    /// The live key of its account.
+    pub live_key: String,
+    /// The test key of its account.
+    pub test_key: String,
+}
+
+/// Uses `theazo serve` on a free port with an empty data directory.
+pub fn with_server(use_it: impl FnOnce(&Server) -> Outcome) -> Outcome {
     let data = std::env::temp_dir().join(format!("theazo-xtask-{}", std::process::id()));
     let outcome = match serve(&data) {
-        Ok((_server, url, key)) => {
-            let variables = [("THEAZO_BASE_URL", url.as_str()), ("THEAZO_API_KEY", key.as_str())];
-            let name = "quickstart";
-            rust_example(name, &variables).and(node_example(name, &variables)).and(python_example(name, &variables))
-        }
+        Ok(server) => use_it(&server),
         Err(error) => Outcome::of(Err(error)),
     };
     let _ = fs::remove_dir_all(data);
-    built.and(outcome)
+    outcome
 }
 
-/// Starts `theazo serve` on a free port with an empty data directory: the server, its address and its live key.
-fn serve(data: &std::path::Path) -> Result<(Background, String, String)> {
+fn serve(data: &std::path::Path) -> Result<Server> {
     let mut serve = command(binary()?, &["serve", "--listen", "127.0.0.1:0", "--json", "--data-dir"]);
     serve.arg(data);
-    let (server, line) = Background::start(&mut serve, PATIENCE)?;
+    let (process, line) = Background::start(&mut serve, PATIENCE)?;
     let ready: Value =
         serde_json::from_str(&line).with_context(|| format!("`theazo serve --json` printed `{line}`, not JSON"))?;
     let member = |name: &str| {
         ready[name].as_str().map(str::to_owned).with_context(|| format!("`theazo serve --json` gave no `{name}`"))
     };
-    Ok((server, member("url")?, member("liveKey")?))
+    let (url, live_key, test_key) = (member("url")?, member("liveKey")?, member("testKey")?);
+    Ok(Server { _process: process, url, live_key, test_key })
 }
 
 fn binary() -> Result<PathBuf> {

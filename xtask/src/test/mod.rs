@@ -11,6 +11,7 @@ mod licences;
 mod msrv;
 mod prepare;
 mod process;
+mod schema_fuzz;
 pub mod steps;
 
 use std::{

@@ -5,6 +5,7 @@ use std::process::Command;
 use super::{
     Outcome, counts, examples, fuzz, licences, msrv, prepare,
     process::{check, command, tests},
+    schema_fuzz,
 };
 use crate::{cargo, codegen, repository, rustdoc, tidy};
 
@@ -57,6 +58,7 @@ pub const STEPS: &[Step] = &[
     step("node-examples", "the Node examples run embedded", examples::node),
     step("python-examples", "the Python examples run embedded", examples::python),
     step("serve", "the three quickstarts run against `theazo serve`", examples::served),
+    step("schema-fuzz", "schemathesis finds nothing in `theazo serve`", schema_fuzz::step),
 ];
 
 const fn step(name: &'static str, about: &'static str, run: fn() -> Outcome) -> Step {
