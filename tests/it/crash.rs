@@ -1,7 +1,19 @@
 //! `kill -9` of the server: the caller still gets the one result and one bill.
 
 use theazo::{Theazo, types::StreamEvent};
-use theazo_tests::{Http, ServerProcess};
+use theazo_tests::{
+    Http, ServerProcess,
+    crash::{Plan, torment},
+};
+
+/// `cargo xtask crash` does it a few hundred times.
+#[tokio::test]
+async fn row_04_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing() {
+    let report = torment(Plan { kills: 8, callers: 4, seed: 4 }, |_| ()).await;
+
+    assert_eq!(report.violations, Vec::<String>::new());
+    assert!(report.completed > 0 && report.continued > 0 && report.files > 0, "it was not idle: {report:?}");
+}
 
 #[tokio::test]
 async fn row_17_a_run_survives_a_kill_in_its_middle() {

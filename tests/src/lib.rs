@@ -1,5 +1,7 @@
 //! What the tests share: a server as its own process, and plain HTTP as a published client sends it.
 
+pub mod crash;
+
 use std::{path::PathBuf, process::Stdio, sync::OnceLock};
 
 use tokio::{

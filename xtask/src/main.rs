@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod codegen;
+mod crash;
 mod fixtures;
 mod repository;
 mod rustdoc;
@@ -21,6 +22,7 @@ usage: cargo xtask COMMAND
   test                 check everything; the last line says how many passed and failed
                        --only STEP[,STEP] runs some steps, --list shows them
   bench [PROGRAM...]   measure ratios against their bars
+  crash [KILLS [SEED]] kill a server at random while users work, 300 times or so often, and report what was left
   fuzz TARGET [-- ...] run a fuzz target of theazo/fuzz: --seconds NUMBER, --seed NUMBER, or inputs to try again
 ";
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["bench", only @ ..] => bench::run(only),
+        ["crash", numbers @ ..] => crash::run(numbers),
         ["fuzz", target @ ..] if !target.is_empty() => test::fuzz::run(target),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
