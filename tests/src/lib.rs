@@ -138,10 +138,15 @@ impl ServerProcess {
 
     /// How much memory the process has.
     pub fn resident_bytes(&self) -> u64 {
-        let pid = self.child.id().expect("it runs");
+        let pid = self.pid();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs on Linux");
         let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
         1024 * kibibytes.and_then(|number| number.trim().parse::<u64>().ok()).expect("the kernel counts it")
+    }
+
+    /// The id of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// Kills the process as `kill -9` does, and waits until it is gone.
@@ -151,7 +156,7 @@ impl ServerProcess {
 
     /// Asks the process to stop, and waits until it is gone.
     pub async fn stop(mut self) -> std::process::ExitStatus {
-        let pid = self.child.id().expect("it runs").to_string();
+        let pid = self.pid().to_string();
         let asked = std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
         assert!(asked.success());
         self.child.wait().await.expect("it ends")

@@ -6,6 +6,7 @@
 //!
 //! - Client: `theazo/benches/client`, the SDK in Rust alone.
 //! - Rust: `tests/examples/bench.rs`, an example of `theazo-tests` (it may use the SDK and the server).
+//! - Server: `tests/examples/bench_server`, the control plane.
 //! - Node: the script `bench` of `theazo-node/package.json`, after `npm run build`.
 //! - Python: `theazo-py/bench/calls.py`, after `maturin develop`.
 
@@ -43,6 +44,15 @@ const PROGRAMS: &[Program] = &[
         name: "rust",
         source: "tests/examples/bench.rs",
         commands: || vec![cargo(&["run", "--release", "--quiet", "--package", "theazo-tests", "--example", "bench"])],
+    },
+    Program {
+        name: "server",
+        source: "tests/examples/bench_server/main.rs",
+        commands: || {
+            let build = ["build", "--release", "--quiet", "--package", "theazo-server", "--bin", "theazo"];
+            let run = ["run", "--release", "--quiet", "--package", "theazo-tests", "--example", "bench_server"];
+            vec![cargo(&build), cargo(&run)]
+        },
     },
     Program {
         name: "node",

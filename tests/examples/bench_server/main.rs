@@ -1,0 +1,24 @@
+//! What the control plane costs: `cargo xtask bench server` runs this and shows its lines as a table.
+//!
+//! Ours and the plain alternative take turns, so that what else the machine does hits both; the median of the turns counts.
+//! Absolute numbers are those of this machine, on which client and server share the cores.
+
+mod load;
+mod process;
+mod requests;
+mod runs;
+
+#[path = "../../../theazo/benches/client/report.rs"]
+#[allow(dead_code, reason = "shared with the benchmarks of the client, which use all of it")]
+mod report;
+
+/// How many turns each side has.
+const TURNS: usize = 15;
+
+#[tokio::main]
+async fn main() {
+    requests::read_one().await;
+    requests::create().await;
+    runs::many().await;
+    process::idle_memory().await;
+}
