@@ -146,7 +146,7 @@ async fn call(
     while !stop.load(Ordering::Relaxed) {
         let number = number.fetch_add(1, Ordering::Relaxed);
         // Real sandboxes are slower, so that fewer steps would be met; some are among them all the same.
-        let provider = if number % 4 == 0 { "local" } else { "simulated" };
+        let provider = if number.is_multiple_of(4) { "local" } else { "simulated" };
         let task = format!("task {number} of caller {caller}");
         let key = format!("run-{number}");
         let run = || session.run("researcher", &task).provider(provider).idempotency_key(&key).into_future();
