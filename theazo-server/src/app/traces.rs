@@ -74,9 +74,12 @@ fn trace_of_agent(id: &AgentId) -> TraceId {
 fn trace_page(view: &View<'_>, tenant: &Tenant, filter: &Filter, limit: i64, now: Timestamp) -> AppResult<Page<Trace>> {
     // The agent of a single run has no trace of its own: what it does is part of that run's.
     let lasting = Filter { flags: vec![("$.oneShot", false)], ..filter.clone() };
-    let runs = view.list::<RunRecord>(tenant, filter)?.into_iter().map(|(position, run)| (position, Subject::Run(run)));
+    let runs = view
+        .list::<RunRecord>(tenant, filter)?
+        .into_iter()
+        .map(|(position, run)| (position, Subject::Run(Box::new(run))));
     let agents = view.list::<AgentRecord>(tenant, &lasting)?;
-    let agents = agents.into_iter().map(|(position, agent)| (position, Subject::Agent(agent)));
+    let agents = agents.into_iter().map(|(position, agent)| (position, Subject::Agent(Box::new(agent))));
     let mut found: Vec<(i64, Subject)> = runs.chain(agents).collect();
     found.sort_by_key(|(position, _)| std::cmp::Reverse(*position));
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -128,20 +131,24 @@ fn trace_detail(view: &View<'_>, tenant: &Tenant, id: &TraceId, now: Timestamp) 
 
 /// What a trace is of.
 enum Subject {
-    Run(RunRecord),
-    Agent(AgentRecord),
+    Run(Box<RunRecord>),
+    Agent(Box<AgentRecord>),
 }
 
 /// Whatever has this trace, the oldest first.
 fn find_subjects(view: &View<'_>, tenant: &Tenant, id: &TraceId) -> AppResult<Vec<Subject>> {
     let joined = Filter { trace_id: Some(id.to_string()), ..Filter::default() };
-    let mut subjects: Vec<Subject> =
-        view.list::<RunRecord>(tenant, &joined)?.into_iter().rev().map(|(_, run)| Subject::Run(run)).collect();
+    let mut subjects: Vec<Subject> = view
+        .list::<RunRecord>(tenant, &joined)?
+        .into_iter()
+        .rev()
+        .map(|(_, run)| Subject::Run(Box::new(run)))
+        .collect();
     let suffix = id.as_str().trim_start_matches(TraceId::PREFIX);
     let run: Option<RunRecord> = view.find(tenant, RunId::from_suffix(suffix).as_str())?;
-    subjects.extend(run.filter(|run| run.trace.is_none()).map(Subject::Run));
+    subjects.extend(run.filter(|run| run.trace.is_none()).map(|run| Subject::Run(Box::new(run))));
     let agent: Option<AgentRecord> = view.find(tenant, AgentId::from_suffix(suffix).as_str())?;
-    subjects.extend(agent.map(Subject::Agent));
+    subjects.extend(agent.map(|agent| Subject::Agent(Box::new(agent))));
     Ok(subjects)
 }
 
