@@ -20,6 +20,7 @@ mod file_records;
 mod gateway;
 mod guardrail_records;
 mod http;
+mod masking;
 #[doc(hidden)]
 pub mod measure;
 mod model;

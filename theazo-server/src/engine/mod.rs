@@ -10,6 +10,7 @@ mod environment;
 mod execs;
 mod files;
 mod guardrails;
+mod hiding;
 mod input_files;
 mod journal;
 mod lifecycle;
@@ -51,6 +52,7 @@ pub use timers::TIMERS;
 pub use tools::Toolbox;
 
 use bridge::Bridges;
+use hiding::Masks;
 use ports::Forwards;
 use programs::Programs;
 use sandboxes::Sandboxes;
@@ -68,6 +70,8 @@ pub struct Engine {
     bridges: Bridges,
     /// What runs in them.
     programs: Programs,
+    /// What must be hidden of what their programs print.
+    masks: Masks,
     runs: Mutex<HashMap<String, CancellationToken>>,
     owner: String,
 }
@@ -99,6 +103,7 @@ impl Engine {
             gateway,
             bridges: Bridges::default(),
             programs: Programs::default(),
+            masks: Masks::default(),
             runs: Mutex::default(),
             owner,
         })

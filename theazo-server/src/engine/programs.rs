@@ -8,7 +8,10 @@ use std::{
 use theazo_api::{AgentId, ExecId, ExecResult, Secret};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Engine;
+use super::{
+    Engine,
+    hiding::{hide_output, hide_result},
+};
 use crate::{
     compute::{Attached, ComputeError, Exec, Output, Sandbox},
     error::AppError,
@@ -116,9 +119,11 @@ impl Engine {
         environment.append(&mut exec.environment);
         exec.environment = environment;
         // The bound lets a program print ahead of the log without holding more than a little of it.
-        let (output, mut printed) = mpsc::channel::<Output>(16);
+        let (output, raw) = mpsc::channel::<Output>(16);
+        let (shown, mut printed) = mpsc::channel::<Output>(16);
         let (started, pid) = oneshot::channel();
         (attached.output, attached.started) = (Some(output), Some(started));
+        let mask = self.masks.of(&scope.agent_id);
         let log = async {
             // A program that could not be started has no number, and prints nothing.
             if let (Ok(pid), Some(exec_id)) = (pid.await, exec_id) {
@@ -144,8 +149,8 @@ impl Engine {
                 self.log_program(tenant, scope, event(stream, text)).await;
             }
         };
-        let (result, ()) = tokio::join!(sandbox.exec(exec, attached), log);
-        result
+        let (result, (), ()) = tokio::join!(sandbox.exec(exec, attached), hide_output(&mask, raw, shown), log);
+        hide_result(&mask, result)
     }
 
     async fn log_program(&self, tenant: &Tenant, scope: &EventScope, event: Event) {

@@ -136,6 +136,7 @@ impl Engine {
         let provider = self.provider(&agent.data.provider)?;
         let named = agent.secrets.as_deref();
         let mut environment = self.app.environment_for(tenant, &agent.data.session_id, named)?;
+        self.masks.set(agent_id.as_str(), &environment);
         self.meter_agent(tenant, agent_id).await?;
         let directory = self.agent_directory(agent_id);
         let bridge = NewBridge::of(&agent);
@@ -226,6 +227,7 @@ impl Engine {
         self.end_sandbox(agent_id).await;
         self.forwards.end_all(agent_id);
         self.providers.iter().for_each(|provider| provider.forget(agent_id.as_str()));
+        self.masks.forget(agent_id.as_str());
         let directory = self.agent_directory(agent_id);
         match tokio::task::spawn_blocking(move || remove_tree(&directory)).await {
             Ok(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
