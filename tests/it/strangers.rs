@@ -61,7 +61,10 @@ async fn ask(http: &Http, operation: &Operation, values: &BTreeMap<&str, String>
     if !id.is_empty() {
         text = text.replace(&id, "");
     }
-    for value in values.values() {
+    // The longest first: one may be the beginning of another. The path of a file is a letter of any word.
+    let mut ids: Vec<&String> = values.iter().filter(|(name, _)| **name != "path").map(|(_, value)| value).collect();
+    ids.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    for value in ids {
         text = text.replace(value.as_str(), "ID");
     }
     (status, text)
