@@ -3,10 +3,11 @@
 use serde_json::json;
 use theazo::{
     FileData,
+    testing::{ChargeKind, TestPlane},
     types::{FilePurpose, testing::ScriptedTurn},
 };
 use theazo_server::FilesConfig;
-use theazo_tests::{Http, ScriptedPlane, ServerProcess, Worlds, plain_client};
+use theazo_tests::{Http, ScriptedPlane, ServerProcess, Worlds, minutes, plain_client};
 
 #[tokio::test]
 async fn a_file_is_kept_and_comes_back_as_it_was() {
@@ -44,6 +45,27 @@ async fn a_file_is_kept_and_comes_back_as_it_was() {
     assert_eq!(ours.files().get(table.id.clone()).await.expect_err("it is gone").status(), 404);
     assert_eq!(ours.files().delete(table.id).await.expect_err("it is gone").status(), 404);
     assert_eq!(ours.files().list().await.expect("they are listed").data, [picture]);
+}
+
+/// A gigabyte (10^9 bytes) costs 10 cents for a month of 730 hours.
+#[tokio::test]
+async fn a_file_is_charged_by_the_hour_while_it_is_kept() {
+    let plane = TestPlane::start().await.expect("it starts");
+    let files = plane.client().files();
+    let file = files.upload("a.txt", "x".repeat(1_000_000), FilePurpose::AgentInput, "ada").await;
+    let file = file.expect("it is stored");
+    let charged = async || {
+        let charges = plane.charges().await.expect("they are listed");
+        let of_ada = charges.iter().filter(|charge| charge.kind == ChargeKind::Storage && charge.user_id == "ada");
+        of_ada.map(|charge| charge.cost.to_micro_cents()).sum::<i64>()
+    };
+
+    plane.advance(minutes(73 * 60)).await.expect("time passes");
+    let kept = charged().await;
+    files.delete(file.id).await.expect("it is deleted");
+    plane.advance(minutes(73 * 60)).await.expect("time passes");
+
+    assert_eq!((kept, charged().await), (1_000, 1_000));
 }
 
 #[tokio::test]

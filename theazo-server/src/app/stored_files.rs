@@ -20,7 +20,8 @@ use crate::{
     file_records::{FileTotals, StoredFileRecord},
     random,
     service_config::FilesConfig,
-    store::{Claim, Filter, Once, Store, StoreError, Tenant, Tx, View},
+    spending::note_stored,
+    store::{Claim, Document, Filter, Once, Store, StoreError, Tenant, Tx, View},
 };
 
 /// How long an address works where the caller does not say.
@@ -120,6 +121,7 @@ impl App {
                 tx.once(&owner, claim.as_ref(), now, || {
                     count(tx, &owner, record.data.size, 1, Some(config))?;
                     tx.insert(&owner, &record)?;
+                    note_stored(tx, &owner, record.owner(), record.data.size, now)?;
                     Ok(record.data)
                 })
             })
@@ -235,6 +237,7 @@ impl Context {
                 let mut record = find_file(tx, &tenant, &file_id)?;
                 record.deleted_at = Some(now);
                 tx.update(&tenant, &record)?;
+                note_stored(tx, &tenant, record.owner(), -record.data.size, now)?;
                 count(tx, &tenant, -record.data.size, -1, None)
             })
             .await?;

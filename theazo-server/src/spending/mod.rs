@@ -18,9 +18,7 @@ pub use credits::{CreditsRecord, granted_credits};
 pub use meter::{TICK, start_meter, stop_meter};
 pub use rates::RateCard;
 pub use scopes::{Payer, compute_scope, credits_scope, payer_scope, reserve_step};
-#[allow(unused_imports, reason = "files and snapshots use it as they come")]
-pub use storage::note_stored;
-pub use storage::{STORAGE_TIMER, charge_storage};
+pub use storage::{STORAGE_TIMER, charge_storage, note_stored};
 
 use crate::store::{Tenant, World};
 

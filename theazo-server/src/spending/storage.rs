@@ -90,7 +90,6 @@ impl Document for StorageAccount {
     }
 }
 
-#[allow(dead_code, reason = "files and snapshots say so as they come")]
 /// Notes that so many bytes more are kept for an owner, or fewer if `bytes` is negative.
 pub fn note_stored(
     tx: &Tx<'_>,
