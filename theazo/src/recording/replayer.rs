@@ -63,6 +63,14 @@ impl Replayer {
     }
 
     /// Lets the pieces of each answer come as slowly as they did; at once by default.
+    ///
+    /// ```no_run
+    /// use theazo::{Config, recording::{Matching, Replayer}};
+    ///
+    /// let replayer = Replayer::from_file("sessions.jsonl", Matching::Strict)?.at_recorded_pace();
+    /// let config = Config::with_api_key("th_test_any").replay(&replayer);
+    /// # Ok::<_, theazo::Error>(())
+    /// ```
     #[must_use]
     pub fn at_recorded_pace(self) -> Self {
         Self { keeps_pace: true, ..self }
