@@ -3,7 +3,6 @@
 
 mod accounts;
 mod config_show;
-mod credits;
 mod doctor;
 mod file;
 mod keys;
@@ -46,11 +45,6 @@ enum Command {
         #[command(subcommand)]
         command: accounts::AccountsCommand,
     },
-    /// Manages prepaid credits.
-    Credits {
-        #[command(subcommand)]
-        command: credits::CreditsCommand,
-    },
     /// Shows the configuration.
     Config {
         #[command(subcommand)]
@@ -81,7 +75,6 @@ pub async fn run() -> ExitCode {
             Command::Doctor(doctor) => doctor.run().await,
             Command::Keys { command } => command.run().await,
             Command::Accounts { command } => command.run().await,
-            Command::Credits { command } => command.run().await,
             Command::Config { command: ConfigCommand::Show(options) } => config_show::run(&options, &matches, &in_file),
         },
     };
