@@ -211,7 +211,8 @@ async fn folders_of_any_depth_are_removed_with_their_agent() {
         "import os\nfor _ in range(5000):\n    os.mkdir('d')\n    os.chdir('d')\nos.mkdir('e', 0)\nprint('deep')";
     assert_eq!(agent.exec("python", code).await.expect("it runs").stdout, "deep\n");
 
-    agent.pause().await.expect("it pauses");
+    let refused = agent.pause().await.expect_err("no snapshot can name such folders");
+    assert_eq!(refused.code().as_str(), "conflict");
     agent.terminate().await.expect("it ends");
 
     let left = directory.path().join("sandboxes").join("agents").join(agent.id().as_str());

@@ -206,7 +206,7 @@ async fn a_missing_interpreter_is_named() {
 
     let error = agent.exec("go", "package main").await.expect_err("there is no Go here");
 
-    assert_eq!((error.code().as_str(), error.status()), ("no_providers_available", 503));
+    assert_eq!((error.code().as_str(), error.status()), ("no_providers_available", 422));
     assert_eq!(error.message(), "no go interpreter at `/usr/bin/go`; install it there or configure another path");
 }
 

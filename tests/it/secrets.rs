@@ -18,7 +18,9 @@ async fn environment(session: &Session, secrets: &[&str]) -> Result<String, Erro
     if !secrets.is_empty() {
         agent = agent.secrets(secrets.iter().copied());
     }
-    let program = "import os; print({k: v for k, v in os.environ.items() if 'KEY' in k or k in ('A', 'B', 'C')})";
+    // In other letters, as what a program prints is searched for secrets.
+    let program =
+        "import os; print({k: v.upper() for k, v in os.environ.items() if 'KEY' in k or k in ('A', 'B', 'C')})";
     Ok(agent.await?.exec("python", program).await?.stdout.trim().to_owned())
 }
 
@@ -56,13 +58,13 @@ async fn a_sandbox_has_the_secrets_of_its_session_or_those_that_its_agent_names(
     theazo.secrets().set([("shared_key", "everyone's"), ("a", "the account's")]).await.unwrap();
     ada.secrets().set([("hubspot_key", "ada's"), ("a", "ada's own")]).await.unwrap();
 
-    assert_eq!(environment(&ada, &[]).await.unwrap(), "{'A': \"ada's own\", 'HUBSPOT_KEY': \"ada's\"}");
+    assert_eq!(environment(&ada, &[]).await.unwrap(), "{'A': \"ADA'S OWN\", 'HUBSPOT_KEY': \"ADA'S\"}");
     assert_eq!(
         environment(&ada, &["shared_key", "a"]).await.unwrap(),
-        "{'A': \"ada's own\", 'SHARED_KEY': \"everyone's\"}"
+        "{'A': \"ADA'S OWN\", 'SHARED_KEY': \"EVERYONE'S\"}"
     );
     assert_eq!(environment(&bob, &[]).await.unwrap(), "{}");
-    assert_eq!(environment(&bob, &["a"]).await.unwrap(), "{'A': \"the account's\"}");
+    assert_eq!(environment(&bob, &["a"]).await.unwrap(), "{'A': \"THE ACCOUNT'S\"}");
     let unknown = environment(&bob, &["hubspot_key"]).await.unwrap_err();
     assert_eq!(refused_field(&unknown), "secrets", "another session's secret is as one that is not there");
 }

@@ -226,7 +226,7 @@ fn look_inside(directory: &Path) -> (usize, Vec<String>) {
             violations.push(format!("{what}: {found} instead of {wanted}"));
         }
     };
-    must_be("reservations at rest", 0, "SELECT count(*) FROM reservations");
+    must_be("reservations at rest", 0, "SELECT count(*) FROM holds");
     must_be("money reserved at rest", 0, "SELECT coalesce(sum(reserved), 0) FROM budgets");
     for (what, kind, variant, key) in [
         ("model answers that were journaled twice", "model.responded", "ModelResponded", "''"),

@@ -17,7 +17,7 @@ async fn shouting(sandbox: &Arc<Sandbox>) {
         \x20       for line in self.rfile: self.wfile.write(line.upper())\n\
         socketserver.ThreadingTCPServer.allow_reuse_address = True\n\
         server = socketserver.ThreadingTCPServer(('127.0.0.1', 8080), Shout)\n\
-        os.write(1, b'listening\n')\n\
+        os.write(1, b'listening\\n')\n\
         server.serve_forever()";
     let (output, mut printed) = tokio::sync::mpsc::channel(16);
     let running = sandbox.clone();

@@ -311,7 +311,11 @@ async fn test_plane(caller: &Caller) {
     assert!(plane.clock().await.unwrap().now >= advanced.now);
     plane.fail_next().status(503).operation("GetSession").await.unwrap();
     assert!(plane.charges().await.unwrap().is_empty());
+    plane.clear_faults().await.unwrap();
     plane.requests().await.unwrap();
+    plane.events().await.unwrap();
+    plane.script_execs(given::<String>("ExecScript", "agent"), given::<Vec<_>>("ExecScript", "results")).await.unwrap();
+    plane.break_sandbox(given::<theazo::testing::SandboxAction>("SandboxFault", "action")).await.unwrap();
 
     caller.called.lock().unwrap().extend([
         "CreateTestAccount",
@@ -321,6 +325,10 @@ async fn test_plane(caller: &Caller) {
         "InjectFault",
         "ListCharges",
         "ListRecordedRequests",
+        "ClearFaults",
+        "ListRecordedEvents",
+        "ScriptExecs",
+        "BreakSandbox",
     ]);
 }
 
