@@ -286,7 +286,7 @@ test('an impossible limit is refused, with the field named', async (context) => 
 test('what is not served yet is refused rather than dropped', async (context) => {
   const session = await (await start(context)).client().sessions.create();
 
-  const error = await rejected(session.agents.create({ guardrails: [{ block: 'secrets' }] } as object));
+  const error = await rejected(session.agents.create({ mcp: '*' }));
 
   assert.equal(error.code, 'not_implemented');
   assert.equal(error.status, 501);
