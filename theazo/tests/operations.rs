@@ -275,6 +275,27 @@ async fn socket(caller: &Caller) {
     assert!(caller.called.lock().unwrap().insert(case.id));
 }
 
+/// The method that opens a WebSocket for everything that happens.
+async fn activity_socket(caller: &Caller) {
+    let case = Case { id: "OpenActivitySocket", query: Some("ActivitySocketFilters"), ..Case::default() };
+    let mut server = Server::start([support::json(404, &[], "{}")]).await;
+    let socket = Theazo::over(server.transport()).activity().socket();
+
+    let refused = socket
+        .session_id(given::<String>("ActivitySocketFilters", "sessionId"))
+        .agent_id(given::<String>("ActivitySocketFilters", "agentId"))
+        .user_id(given::<String>("ActivitySocketFilters", "userId"))
+        .kinds(given::<String>("ActivitySocketFilters", "kinds"))
+        .since(given::<String>("ActivitySocketFilters", "since"))
+        .await;
+
+    assert_eq!(refused.map(drop).unwrap_err().status(), 404);
+    let line = server.request().await.line;
+    let (route, query) = line.split_once('?').unwrap();
+    assert_eq!((route, pairs(query)), ("GET /v1/activity/socket", caller.query(&case)));
+    assert!(caller.called.lock().unwrap().insert(case.id));
+}
+
 /// The methods of the bridge, which programs in sandboxes have.
 async fn bridge(caller: &Caller) {
     let mut server = Server::start((0..5).map(|_| support::json(200, &[], "{}"))).await;
@@ -339,6 +360,7 @@ async fn every_operation_has_its_definition_its_method_and_its_fixtures() {
     calls::all(&caller).await;
     files(&caller).await;
     socket(&caller).await;
+    activity_socket(&caller).await;
     bridge(&caller).await;
     #[cfg(feature = "embedded")]
     test_plane(&caller).await;
