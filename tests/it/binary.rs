@@ -119,6 +119,8 @@ fn what_is_wrong_with_the_configuration_is_said_before_anything_is_made() {
         (&["serve", "--rate-burst", "5"], &[], "the `rate_limit` of 10000 could never be reached"),
         (&["serve", "--test-plane", "--provider", "local"], &[], "`test_plane` simulates all sandboxes"),
         (&["serve", "--python", "/nowhere"], &[], "`python` is `/nowhere`, which is no file"),
+        (&["serve", "--sandbox-memory", "1"], &[], "`sandbox_memory` is 1; it must be 33554432 at least"),
+        (&["serve"], &[("THEAZO_SANDBOX_CPUS", "NaN")], "`sandbox_cpus` is NaN; it must be from 0.01 to 1024"),
         (&["serve", "--sandbox-read-only", "/tmp/x"], &[], "is below /tmp"),
         (&["serve", "--provider", "cloud"], &[], "there is no provider `cloud`"),
         (

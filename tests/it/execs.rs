@@ -8,7 +8,8 @@ use theazo::{
     Agent, Theazo,
     types::{ExecEvent, ExecId, ExecSignal},
 };
-use theazo_tests::{Http, ServerProcess};
+use theazo_server::{ControlPlane, PlaneConfig, Runtimes};
+use theazo_tests::{Http, ServerProcess, client_of};
 
 async fn agent() -> (Theazo, Agent) {
     let theazo = Theazo::embedded().await.expect("it starts");
@@ -199,15 +200,16 @@ async fn a_program_finds_who_it_runs_for_and_nothing_of_the_host() {
 
 #[tokio::test]
 async fn a_missing_interpreter_is_named() {
-    let (_theazo, agent) = agent().await;
-    if std::path::Path::new("/usr/bin/go").exists() || std::path::Path::new("/usr/local/go/bin/go").exists() {
-        return;
-    }
+    let runtimes = Runtimes { go: "/nowhere/go".into(), ..Runtimes::default() };
+    let plane = ControlPlane::start(PlaneConfig { runtimes, ..PlaneConfig::default() }).await.expect("it starts");
+    let theazo = client_of(&plane, plane.live_key().expect("it is new"));
+    let session = theazo.sessions().for_user("ada").await.expect("it is made");
+    let agent = session.agents().create().await.expect("it is made");
 
-    let error = agent.exec("go", "package main").await.expect_err("there is no Go here");
+    let error = agent.exec("go", "package main").await.expect_err("there is no Go");
 
     assert_eq!((error.code().as_str(), error.status()), ("no_providers_available", 422));
-    assert_eq!(error.message(), "no go interpreter at `/usr/bin/go`; install it there or configure another path");
+    assert_eq!(error.message(), "no go interpreter at `/nowhere/go`; install it there or configure another path");
 }
 
 /// The events of a stream with their ids, until it ends or has as many.

@@ -138,10 +138,7 @@ impl ServerProcess {
 
     /// How much memory the process has.
     pub fn resident_bytes(&self) -> u64 {
-        let pid = self.pid();
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs on Linux");
-        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        1024 * kibibytes.and_then(|number| number.trim().parse::<u64>().ok()).expect("the kernel counts it")
+        resident_bytes(self.pid())
     }
 
     /// The id of the process.
@@ -161,6 +158,13 @@ impl ServerProcess {
         assert!(asked.success());
         self.child.wait().await.expect("it ends")
     }
+}
+
+/// The resident memory of a process.
+pub fn resident_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs on Linux");
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    1024 * kibibytes.and_then(|number| number.trim().parse::<u64>().ok()).expect("the kernel counts it")
 }
 
 /// A plain HTTP client, as anybody would make it.

@@ -72,16 +72,4 @@ impl Document for FileTotals {
     fn id(&self) -> &str {
         &self.id
     }
-
-    fn owner(&self) -> Owner<'_> {
-        Owner::default()
-    }
-
-    fn status(&self) -> &str {
-        ""
-    }
-
-    fn created_at(&self) -> Timestamp {
-        Timestamp::EPOCH
-    }
 }

@@ -28,18 +28,6 @@ impl Document for GuardrailRecord {
     fn id(&self) -> &str {
         &self.id
     }
-
-    fn owner(&self) -> Owner<'_> {
-        Owner::default()
-    }
-
-    fn status(&self) -> &str {
-        ""
-    }
-
-    fn created_at(&self) -> Timestamp {
-        Timestamp::EPOCH
-    }
 }
 
 /// Something that a guardrail held back.

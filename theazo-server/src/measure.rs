@@ -2,9 +2,51 @@
 
 use std::{path::Path, time::Instant};
 
-use theazo_api::{ReservationId, Timestamp};
+use serde_json::json;
+use theazo_api::{AgentId, GuardrailConfig, JobId, ReservationId, Timestamp};
 
-use crate::store::{Amounts, Budget, Limit, Store, StoreError, Unit};
+use crate::{
+    event::Event,
+    guardrail_records::GuardrailRecord,
+    store::{Amounts, Budget, EventScope, Limit, NewJob, Store, StoreError, Tenant, Tx, Unit, World},
+};
+
+/// Transactions that add a document, an event and a job, in a second, each on disk in the directory when it is acknowledged.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn transactions_per_second(writers: usize, each: usize, directory: &Path) -> Result<f64, StoreError> {
+    let store = Store::open(directory)?;
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..writers)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for number in 0..each {
+                    let id = format!("{writer}-{number}");
+                    store.write(move |tx| add_one_of_each(tx, &id)).await?;
+                }
+                Ok::<_, StoreError>(())
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("it does not panic")?;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    store.close();
+    Ok((writers * each) as f64 / seconds)
+}
+
+fn add_one_of_each(tx: &Tx<'_>, id: &str) -> Result<(), StoreError> {
+    let (tenant, now) = (Tenant::new("acct_measured", World::Live), Timestamp::EPOCH);
+    tx.insert(&tenant, &GuardrailRecord { id: id.to_owned(), config: GuardrailConfig::default() })?;
+    let scope = EventScope { agent_id: AgentId::from_suffix(id).to_string(), ..EventScope::default() };
+    tx.append(&tenant, now, &scope, &Event::AgentResumed {})?;
+    let id = JobId::from_suffix(id);
+    tx.enqueue(&tenant, &NewJob { id, kind: "measured", subject: String::new(), payload: json!({}), due_at: now })
+}
 
 /// What the ledger is measured with.
 #[derive(Debug, Clone, Copy)]

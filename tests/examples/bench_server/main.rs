@@ -5,12 +5,17 @@
 
 mod load;
 mod process;
+mod readers;
 mod requests;
 mod runs;
+mod sandboxes;
+mod store;
 
 #[path = "../../../theazo/benches/client/report.rs"]
 #[allow(dead_code, reason = "shared with the benchmarks of the client, which use all of it")]
 mod report;
+
+use report::{Bar, Spread};
 
 /// How many turns each side has.
 const TURNS: usize = 15;
@@ -19,6 +24,15 @@ const TURNS: usize = 15;
 async fn main() {
     requests::read_one().await;
     requests::create().await;
+    store::transactions().await;
+    store::ledger().await;
     runs::many().await;
+    readers::delays().await;
+    sandboxes::programs().await;
+    process::embedded_ready().await;
     process::idle_memory().await;
+}
+
+fn report(name: &str, values: &[f64], bar: Bar, detail: &str) {
+    Spread::of(values.iter().copied()).report(&format!("server: {name}"), bar, detail);
 }

@@ -1,22 +1,29 @@
-//! What a server takes that does nothing.
+//! What a plane takes that does nothing: time until it is ready, and memory.
 
+use std::time::Instant;
+
+use theazo::Theazo;
 use theazo_tests::ServerProcess;
 
-use crate::report::{Bar, Spread};
+use crate::{TURNS, report, report::Bar};
+
+/// Milliseconds from the call of `embedded()` to a plane that answers.
+pub async fn embedded_ready() {
+    let mut times = Vec::new();
+    for _ in 0..TURNS {
+        let begun = Instant::now();
+        let theazo = Theazo::embedded().await.expect("it starts");
+        theazo.health().await.expect("it answers");
+        times.push(begun.elapsed().as_secs_f64() * 1000.0);
+    }
+    report("embedded() to its first answer, ms", &times, Bar::AtMost(50.0), "");
+}
 
 /// Resident memory of a server that was just started.
 pub async fn idle_memory() {
     let directory = tempfile::tempdir().expect("a folder is made");
     let server = ServerProcess::start(directory.path(), "127.0.0.1:0", &[]).await;
-    let mebibytes = resident_bytes(server.pid()) as f64 / (1024.0 * 1024.0);
-    Spread::of([mebibytes]).report("server: resident memory of an idle plane, MiB", Bar::AtMost(40.0), "");
+    let mebibytes = server.resident_bytes() as f64 / f64::from(1 << 20);
+    report("resident memory of an idle plane, MiB", &[mebibytes], Bar::AtMost(40.0), "");
     server.stop().await;
-}
-
-/// The resident memory of a process.
-pub fn resident_bytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it has memory");
-    let kibibytes: u64 = line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).expect("a number");
-    kibibytes * 1024
 }

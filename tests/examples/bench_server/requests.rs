@@ -7,11 +7,7 @@ use theazo_server::{ControlPlane, PlaneConfig};
 use theazo_tests::Http;
 use tokio::net::TcpListener;
 
-use crate::{
-    TURNS,
-    load::Load,
-    report::{Bar, Spread},
-};
+use crate::{TURNS, load::Load, report, report::Bar};
 
 const REQUESTS: usize = 6_400;
 const IN_FLIGHT: usize = 64;
@@ -76,11 +72,7 @@ pub async fn read_one() {
         detail = format!("{:.0}/s, axum {:.0}/s", rate(ours), rate(theirs));
     }
     // The first warms up.
-    Spread::of(ratios[1..].iter().copied()).report(
-        "server: reads/s of one resource over bare axum",
-        Bar::AtLeast(0.4),
-        &detail,
-    );
+    report("reads/s of one resource over bare axum", &ratios[1..], Bar::AtLeast(0.4), &detail);
     served.plane.shutdown().await;
 }
 
@@ -93,10 +85,6 @@ pub async fn create() {
     for _ in 0..=TURNS {
         rates.push(REQUESTS as f64 / load.send(REQUESTS).await.as_secs_f64());
     }
-    Spread::of(rates[1..].iter().copied()).report(
-        "server: sessions created/s over HTTP, 64 in flight",
-        Bar::AtLeast(8_000.0),
-        "",
-    );
+    report("sessions created/s over HTTP, 64 in flight", &rates[1..], Bar::AtLeast(8_000.0), "");
     served.plane.shutdown().await;
 }

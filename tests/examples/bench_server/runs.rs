@@ -5,10 +5,9 @@ use std::time::Instant;
 use theazo::{Config, Theazo, transport::Transport};
 use theazo_server::{ControlPlane, PlaneConfig};
 
-use crate::{
-    process::resident_bytes,
-    report::{Bar, Spread},
-};
+use theazo_tests::resident_bytes;
+
+use crate::{report, report::Bar};
 
 const RUNS: usize = 10_000;
 const IN_FLIGHT: usize = 64;
@@ -45,5 +44,5 @@ pub async fn many() {
         RUNS as f64 / seconds,
         kept / 1024.0
     );
-    Spread::of([seconds]).report("server: 10,000 simulated runs, s", Bar::AtMost(5.0), &detail);
+    report("10,000 simulated runs, s", &[seconds], Bar::AtMost(5.0), &detail);
 }

@@ -10,7 +10,7 @@ use super::{Context, budgets::end_of, usage::start_of};
 use crate::{
     error::{AppError, AppResult},
     payments::{PaymentError, Stripe, Subscription},
-    store::{Document, Owner, Tenant, World},
+    store::{Document, Tenant, World},
 };
 
 /// Who an account is at the payment service.
@@ -33,14 +33,6 @@ impl Document for CustomerRecord {
 
     fn id(&self) -> &str {
         &self.id
-    }
-
-    fn owner(&self) -> Owner<'_> {
-        Owner::default()
-    }
-
-    fn status(&self) -> &str {
-        "active"
     }
 
     fn created_at(&self) -> Timestamp {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::{AppError, AppResult},
     random,
-    store::{Document, Filter, Owner, Tenant, Tx, View},
+    store::{Document, Filter, Tenant, Tx, View},
 };
 
 /// How many versions a page has where the caller does not say.
@@ -37,14 +37,6 @@ impl Document for DefinitionRecord {
 
     fn id(&self) -> &str {
         self.data.id.as_str()
-    }
-
-    fn owner(&self) -> Owner<'_> {
-        Owner::default()
-    }
-
-    fn status(&self) -> &'static str {
-        ""
     }
 
     fn created_at(&self) -> Timestamp {
@@ -81,14 +73,6 @@ impl Document for VersionRecord {
 
     fn id(&self) -> &str {
         &self.id
-    }
-
-    fn owner(&self) -> Owner<'_> {
-        Owner::default()
-    }
-
-    fn status(&self) -> &'static str {
-        ""
     }
 
     fn created_at(&self) -> Timestamp {

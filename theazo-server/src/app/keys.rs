@@ -14,7 +14,7 @@ use crate::{
     error::{AppError, AppResult},
     event::Event,
     random,
-    store::{ApiKeyRecord, Document, EventScope, KeyHolder, Owner, Store, Tenant, Tx, World},
+    store::{ApiKeyRecord, Document, EventScope, KeyHolder, Store, Tenant, Tx, World},
     vault::{Label, Sealed},
 };
 
@@ -63,10 +63,6 @@ impl Document for AccountRecord {
 
     fn id(&self) -> &str {
         &self.id
-    }
-
-    fn owner(&self) -> Owner<'_> {
-        Owner::default()
     }
 
     fn status(&self) -> &str {

@@ -156,6 +156,13 @@ pub struct Report {
 }
 
 impl Context {
+    /// A caller of whom nothing else is known.
+    #[cfg(test)]
+    pub fn of(app: &Arc<App>, tenant: &Tenant) -> Self {
+        let (app, tenant) = (app.clone(), tenant.clone());
+        Self { app, tenant, claim: None, trace: None, program: None, report: Arc::default() }
+    }
+
     /// Notes whether a request took effect before, and returns what came of it.
     fn replayable<T>(&self, once: crate::store::Once<T>) -> T {
         if matches!(once, crate::store::Once::Replayed(_)) {

@@ -7,7 +7,7 @@ use super::{Context, pages::page_by_name, session_providers::check_reference};
 use crate::{
     error::{AppError, AppResult},
     event::Event,
-    store::{Document, EventScope, Filter, Owner, Tenant, View},
+    store::{Document, EventScope, Filter, Tenant, View},
 };
 
 /// The providers that an account can bring, and what they provide.
@@ -32,14 +32,6 @@ impl Document for ProviderRecord {
 
     fn id(&self) -> &str {
         &self.id
-    }
-
-    fn owner(&self) -> Owner<'_> {
-        Owner::default()
-    }
-
-    fn status(&self) -> &str {
-        "set"
     }
 
     fn created_at(&self) -> Timestamp {

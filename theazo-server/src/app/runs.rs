@@ -48,7 +48,7 @@ impl Context {
             provider: opts.provider,
             ..AgentCreateOpts::default()
         };
-        let new = self.one_shot_agent(&session_id, &opts.agent, asked)?;
+        let new_agent = self.one_shot_agent(&session_id, &opts.agent, asked)?;
         let (task, max_cost) = (opts.task, opts.max_cost.map(|cost| cost.to_micro_cents()));
         let context = self.clone();
         let started = self
@@ -57,14 +57,9 @@ impl Context {
             .write(move |tx| {
                 let now = context.app.clock.now();
                 tx.once(&context.tenant, context.claim.as_ref(), now, || {
-                    let mut agent = add_agent(tx, &context.tenant, &session_id, new, now)?;
-                    add_run(
-                        tx,
-                        &context.tenant,
-                        &mut agent,
-                        NewRun { task, max_cost, task_id: None, trace: context.trace.clone() },
-                        now,
-                    )
+                    let mut agent = add_agent(tx, &context.tenant, &session_id, new_agent, now)?;
+                    let new = NewRun { task, max_cost, task_id: None, trace: context.trace.clone() };
+                    add_run(tx, &context.tenant, &mut agent, new, now)
                 })
             })
             .await?;
@@ -119,13 +114,8 @@ impl Context {
                     let chooser = Chooser { tenant: &context.tenant, id: &agent_id };
                     let (task, max_cost) = choose(tx, chooser)?;
                     wake(tx, &context.tenant, &mut agent, now)?;
-                    add_run(
-                        tx,
-                        &context.tenant,
-                        &mut agent,
-                        NewRun { task, max_cost, task_id: None, trace: context.trace.clone() },
-                        now,
-                    )
+                    let new = NewRun { task, max_cost, task_id: None, trace: context.trace.clone() };
+                    add_run(tx, &context.tenant, &mut agent, new, now)
                 })
             })
             .await?;

@@ -46,10 +46,6 @@ impl Document for SecretRecord {
         Owner { user_id: &self.user_id, session_id: &self.session_id, agent_id: "" }
     }
 
-    fn status(&self) -> &str {
-        "set"
-    }
-
     fn created_at(&self) -> Timestamp {
         self.created_at
     }

@@ -227,14 +227,7 @@ mod tests {
         let plane = ControlPlane::start(PlaneConfig::test()).await.expect("it starts");
         let tenant = Tenant::new("acct_runs", World::Live);
         let app = plane.app().clone();
-        let context = Context {
-            app: app.clone(),
-            tenant: tenant.clone(),
-            claim: None,
-            trace: None,
-            program: None,
-            report: Default::default(),
-        };
+        let context = Context::of(&app, &tenant);
         let max_cost = Some(CostLimit::cents(0, Period::Day));
         let limits = Some(SessionLimits { max_cost, ..SessionLimits::default() });
         let session = context.create_session(SessionCreateOpts { limits, ..SessionCreateOpts::default() });

@@ -210,14 +210,7 @@ mod tests {
         let plane = ControlPlane::start(PlaneConfig::test()).await.expect("it starts");
         let tenant = Tenant::new("acct_timers", World::Live);
         let app = plane.app().clone();
-        let context = Context {
-            app: app.clone(),
-            tenant: tenant.clone(),
-            claim: None,
-            trace: None,
-            program: None,
-            report: Default::default(),
-        };
+        let context = Context::of(&app, &tenant);
         let max_duration = Some(DurationInput(Duration::from_secs(1800)));
         let limits = Some(SessionLimits { max_duration, ..SessionLimits::default() });
         let opts = SessionCreateOpts { limits, ..SessionCreateOpts::default() };
@@ -254,14 +247,7 @@ mod tests {
     async fn a_session_whose_time_was_extended_after_its_timer_was_taken_goes_on() {
         let plane = ControlPlane::start(PlaneConfig::test()).await.expect("it starts");
         let tenant = Tenant::new("acct_timers", World::Live);
-        let context = Context {
-            app: plane.app().clone(),
-            tenant: tenant.clone(),
-            claim: None,
-            trace: None,
-            program: None,
-            report: Default::default(),
-        };
+        let context = Context::of(plane.app(), &tenant);
         let max_duration = Some(DurationInput(Duration::from_secs(3600)));
         let opts = SessionCreateOpts {
             limits: Some(SessionLimits { max_duration, ..SessionLimits::default() }),

@@ -30,10 +30,6 @@ impl Document for BudgetRecord {
         Owner { user_id: &self.user_id, ..Owner::default() }
     }
 
-    fn status(&self) -> &str {
-        "active"
-    }
-
     fn created_at(&self) -> Timestamp {
         self.created_at
     }

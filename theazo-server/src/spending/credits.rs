@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use theazo_api::Timestamp;
 
-use crate::store::{Document, Owner, StoreError, Tenant, View, World};
+use crate::store::{Document, StoreError, Tenant, View, World};
 
 /// The credits that an account was given.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,14 +34,6 @@ impl Document for CreditsRecord {
 
     fn id(&self) -> &str {
         &self.id
-    }
-
-    fn owner(&self) -> Owner<'_> {
-        Owner::default()
-    }
-
-    fn status(&self) -> &str {
-        "active"
     }
 
     fn created_at(&self) -> Timestamp {

@@ -14,14 +14,20 @@ pub trait Document: Serialize + DeserializeOwned {
     /// The id, unique among all kinds.
     fn id(&self) -> &str;
 
-    /// Who the document belongs to, within its tenant.
-    fn owner(&self) -> Owner<'_>;
+    /// Who the document belongs to, within its tenant; to the tenant as a whole by default.
+    fn owner(&self) -> Owner<'_> {
+        Owner::default()
+    }
 
-    /// The state, as it is listed by.
-    fn status(&self) -> &str;
+    /// The state, as it is listed by; empty for a kind that has but one.
+    fn status(&self) -> &str {
+        ""
+    }
 
-    /// When it was created.
-    fn created_at(&self) -> Timestamp;
+    /// When it was created; nothing of interest where a tenant has one document of the kind.
+    fn created_at(&self) -> Timestamp {
+        Timestamp::EPOCH
+    }
 }
 
 /// Who a document belongs to, within its tenant; empty text where it belongs to nobody.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     random,
-    store::{Document, Owner, Tenant},
+    store::{Document, Tenant},
 };
 
 /// A wrapped data key.
@@ -70,10 +70,6 @@ impl Document for DataKeyRecord {
 
     fn id(&self) -> &str {
         &self.id
-    }
-
-    fn owner(&self) -> Owner<'_> {
-        Owner::default()
     }
 
     fn status(&self) -> &str {

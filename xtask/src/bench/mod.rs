@@ -5,8 +5,7 @@
 //! notes for people and are shown as they come. A program that does not exist yet is said to be missing.
 //!
 //! - Client: `theazo/benches/client`, the SDK in Rust alone.
-//! - Rust: `tests/examples/bench.rs`, an example of `theazo-tests` (it may use the SDK and the server).
-//! - Server: `tests/examples/bench_server`, the control plane.
+//! - Server: `tests/examples/bench_server`, the control plane, an example of `theazo-tests` (it may use the SDK too).
 //! - Node: the script `bench` of `theazo-node/package.json`, after `npm run build`.
 //! - Python: `theazo-py/bench/calls.py`, after `maturin develop`.
 
@@ -39,11 +38,6 @@ const PROGRAMS: &[Program] = &[
         name: "client",
         source: "theazo/benches/client/main.rs",
         commands: || vec![cargo(&["bench", "--quiet", "--package", "theazo", "--bench", "client"])],
-    },
-    Program {
-        name: "rust",
-        source: "tests/examples/bench.rs",
-        commands: || vec![cargo(&["run", "--release", "--quiet", "--package", "theazo-tests", "--example", "bench"])],
     },
     Program {
         name: "server",

@@ -37,7 +37,6 @@ const MAY_SLEEP: &[(&str, &str)] = &[
     ("theazo-py/tests/test_waiting.py", "asks again and again whether another process has sent its request"),
     ("theazo/tests/support/memory.rs", "answers late, by the stopped clock of the tests that use it"),
     ("tests/src/crash.rs", "kills a server after a random time, which is what it is for"),
-    ("tests/examples/bench_streams.rs", "is a benchmark, which events are sent to at a rate"),
     ("theazo-sandbox/tests/life.rs", "that a paused program does nothing shows only while time passes"),
     ("theazo-sandbox/tests/common/mod.rs", "asks again and again whether a process is there, which nothing announces"),
 ];

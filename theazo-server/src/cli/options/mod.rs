@@ -3,21 +3,19 @@
 mod limits;
 mod models;
 mod money;
+mod sandboxes;
 mod tools;
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use theazo_api::Secret;
-use theazo_server::{PlaneConfig, Runtimes, ServeConfig};
+use theazo_server::{PlaneConfig, ServeConfig};
 
 use super::Failure;
 use limits::LimitOptions;
 use models::ModelOptions;
 use money::MoneyOptions;
+use sandboxes::SandboxOptions;
 use tools::ToolOptions;
 
 /// Where the control plane is.
@@ -57,20 +55,14 @@ pub struct Options {
     /// The provider of sandboxes where none is asked for: `local` or `simulated`.
     #[arg(long, env = "THEAZO_PROVIDER", value_name = "NAME")]
     pub provider: Option<String>,
-    /// The Python of local sandboxes; /usr/bin/python3 by default.
-    #[arg(long, env = "THEAZO_PYTHON", value_name = "FILE")]
-    python: Option<PathBuf>,
-    /// The Node.js of local sandboxes; /usr/bin/node by default.
-    #[arg(long, env = "THEAZO_NODE", value_name = "FILE")]
-    node: Option<PathBuf>,
-    /// A directory that every local sandbox sees, read-only and at the same path: a virtual environment, say. Not below
-    /// /tmp, which each sandbox has for itself. May be given more than once; several in the environment are separated by
-    /// commas.
-    #[arg(long, env = "THEAZO_SANDBOX_READ_ONLY", value_name = "DIR", value_delimiter = ',')]
-    sandbox_read_only: Vec<PathBuf>,
     /// Lets tools and webhooks call addresses on this machine and in private networks, for development.
     #[arg(long, env = "THEAZO_ALLOW_PRIVATE_TARGETS")]
     allow_private_targets: bool,
+    /// Refuses runs and tasks of agents that were never defined; otherwise such a name is a general agent of that role.
+    #[arg(long, env = "THEAZO_REQUIRE_DEFINITIONS")]
+    require_definitions: bool,
+    #[command(flatten)]
+    sandboxes: SandboxOptions,
     #[command(flatten)]
     models: ModelOptions,
     #[command(flatten)]
@@ -92,16 +84,14 @@ impl Options {
     pub fn plane(&self) -> Result<PlaneConfig, Failure> {
         self.check()?;
         let base = if self.test_plane { PlaneConfig::test() } else { PlaneConfig::default() };
-        let mut runtimes = Runtimes { read_only: self.sandbox_read_only.clone(), ..Runtimes::default() };
-        runtimes.python = self.python.clone().unwrap_or(runtimes.python);
-        runtimes.node = self.node.clone().unwrap_or(runtimes.node);
         let config = PlaneConfig {
             offline_pace: Duration::from_millis(self.offline_pace_ms),
-            runtimes,
+            require_definitions: self.require_definitions,
             allow_private_targets: self.allow_private_targets,
             master_key: self.master_key.secret(),
             ..base
         };
+        let config = self.sandboxes.apply(config)?;
         let config = self.tools.apply(self.models.apply(config)?)?;
         let config = self.limits.apply(self.money.apply(config)?)?;
         let default_provider = if self.test_plane { "simulated" } else { "local" };
@@ -114,27 +104,10 @@ impl Options {
         self.limits.serving()
     }
 
-    /// Refuses values that do not go together, and files that are not there.
+    /// Refuses values that do not go together.
     fn check(&self) -> Result<(), Failure> {
         if self.test_plane && self.provider.as_deref().is_some_and(|provider| provider != "simulated") {
             return Err("`test_plane` simulates all sandboxes, so `provider` cannot be another than `simulated`".into());
-        }
-        for (name, file) in [("python", &self.python), ("node", &self.node)] {
-            if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
-                return Err(format!("`{name}` is `{}`, which is no file", file.display()).into());
-            }
-        }
-        for directory in &self.sandbox_read_only {
-            let problem = if !directory.is_absolute() {
-                "is not an absolute path"
-            } else if directory.starts_with(Path::new("/tmp")) {
-                "is below /tmp, which each sandbox has for itself"
-            } else if !directory.is_dir() {
-                "is no directory"
-            } else {
-                continue;
-            };
-            return Err(format!("`sandbox_read_only` has `{}`, which {problem}", directory.display()).into());
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What the tools of agents work with, how their sandboxes must be, and what may be stored.
+//! What the tools of agents work with, and what may be stored.
 
 use theazo_api::Secret;
 use theazo_server::{FilesConfig, MailConfig, PlaneConfig, SearchConfig, ToolsConfig};
@@ -24,10 +24,6 @@ pub struct ToolOptions {
     /// caller reached it.
     #[arg(long, env = "THEAZO_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// What the isolation of local sandboxes must be at least: `container` or `namespaces`, and limits such as `memory`.
-    /// Several in the environment are separated by commas.
-    #[arg(long, env = "THEAZO_REQUIRED_ISOLATION", value_name = "NAME", value_delimiter = ',')]
-    required_isolation: Vec<String>,
     /// How many bytes a stored file may have.
     #[arg(long, env = "THEAZO_MAX_FILE_BYTES", value_name = "BYTES", default_value_t = FilesConfig::default().max_file_bytes)]
     max_file_bytes: u64,
@@ -55,7 +51,6 @@ impl ToolOptions {
             mail: mail.map(|(url, from)| MailConfig { url: url.into(), from }),
         };
         config.public_url.clone_from(&self.public_url);
-        config.required_isolation.clone_from(&self.required_isolation);
         config.files = FilesConfig { max_file_bytes: self.max_file_bytes, max_account_bytes: self.max_account_bytes };
         Ok(config)
     }

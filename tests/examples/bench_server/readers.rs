@@ -1,10 +1,8 @@
-//! The benchmark of streams: 1,000 readers of one log over HTTP, from an event to the last byte at each of them, and what a
-//! plane takes that does nothing. Prints lines of `name value bar`.
+//! Many readers of one log over HTTP: the time from an event to the last byte at each of them.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use theazo::Theazo;
 use theazo_tests::{Http, ServerProcess};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -12,35 +10,16 @@ use tokio::{
     sync::mpsc,
 };
 
+use crate::{report, report::Bar};
+
 const READERS: usize = 1000;
 const EVENTS: usize = 200;
 const EVERY: Duration = Duration::from_millis(100);
 
-#[tokio::main]
-async fn main() {
-    embedded_ready().await;
+/// Milliseconds from an event to 1,000 sockets, at 10 events a second.
+pub async fn delays() {
     let directory = tempfile::tempdir().expect("a folder is made");
     let server = ServerProcess::start(directory.path(), "127.0.0.1:0", &[]).await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    report("idle plane, MiB resident", server.resident_bytes() as f64 / f64::from(1 << 20), 40.0);
-    readers(&server).await;
-    report("plane after 1000 readers, MiB resident", server.resident_bytes() as f64 / f64::from(1 << 20), 1000.0);
-}
-
-/// The median time from the call of `embedded()` to a plane that answers.
-async fn embedded_ready() {
-    let mut times = Vec::new();
-    for _ in 0..15 {
-        let begun = Instant::now();
-        let theazo = Theazo::embedded().await.expect("it starts");
-        theazo.health().await.expect("it answers");
-        times.push(begun.elapsed().as_secs_f64() * 1000.0);
-    }
-    times.sort_by(f64::total_cmp);
-    report("embedded() to its first answer, ms", times[times.len() / 2], 50.0);
-}
-
-async fn readers(server: &ServerProcess) {
     let (key, _) = server.keys.as_ref().expect("a new server makes keys");
     let address = server.url.trim_start_matches("http://").to_owned();
     let (delays, mut delayed) = mpsc::unbounded_channel();
@@ -82,10 +61,9 @@ async fn readers(server: &ServerProcess) {
         milliseconds.push(came.as_secs_f64() * 1000.0 - happened.as_millis() as f64);
     }
     milliseconds.sort_by(f64::total_cmp);
-    report("event to 1000 sockets at 10/s, ms, median", milliseconds[milliseconds.len() / 2], 20.0);
-    report("event to 1000 sockets at 10/s, ms, p99", milliseconds[milliseconds.len() * 99 / 100], 20.0);
-}
-
-fn report(name: &str, value: f64, bar: f64) {
-    println!("{name}\t{value:.2}\t{bar}");
+    let at = |share: usize| milliseconds[milliseconds.len() * share / 100];
+    let detail =
+        format!("median {:.2}, resident {:.0} MiB", at(50), server.resident_bytes() as f64 / f64::from(1 << 20));
+    report("event to 1,000 sockets at 10/s, p99, ms", &[at(99)], Bar::AtMost(20.0), &detail);
+    server.stop().await;
 }
