@@ -153,7 +153,7 @@ open_enum! {
 pub struct Isolation {
     /// The level that was reached.
     pub level: IsolationLevel,
-    /// The limits that are enforced: of `memory`, `cpu`, `processes`, `network`, `syscalls`, `time`.
+    /// The limits that are enforced: of `memory`, `cpu`, `processes`, `paths`, `network`, `syscalls`, `time`.
     #[serde(default)]
     pub enforced: Vec<String>,
 }

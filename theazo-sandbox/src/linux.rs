@@ -1,5 +1,5 @@
 //! Sandboxes on Linux. The caller's side: `launcher`, `connection`, `sandbox`, `run`, `input`, `output`, `quota`. The helper's side: `helper`,
-//! `container`, `cgroup`, `seccomp`. Inside each sandbox: `init`, `supervisor`, `tree`, `processes`. Between them: `protocol`, `packet`. All
+//! `container`, `cgroup`, `seccomp`, `landlock`. Inside each sandbox: `init`, `supervisor`, `tree`, `processes`. Between them: `protocol`, `packet`. All
 //! unsafe code is in `sys` and `reexec`.
 
 mod cgroup;
@@ -10,6 +10,7 @@ pub mod files;
 mod helper;
 mod init;
 mod input;
+mod landlock;
 mod launcher;
 mod network;
 mod output;

@@ -108,7 +108,9 @@ impl fmt::Display for Language {
 pub struct Isolation {
     /// `container` (started by root, runs as another user) or `namespaces` (started without root).
     pub level: &'static str,
-    /// Which limits really hold for a whole sandbox: out of `memory`, `cpu`, `processes`, `network`, `syscalls`, `time`.
+    /// Which limits really hold for a whole sandbox: out of `memory`, `cpu`, `processes`, `paths`, `network`, `syscalls`, `time`.
+    /// `paths` is Landlock, a second wall behind the mounts, which the kernel has since Linux 5.19 if it was built and started
+    /// with it.
     pub enforced: Vec<&'static str>,
     /// Why root could not start sandboxes at the level `container`, where it tried.
     pub fallback: Option<String>,

@@ -58,7 +58,7 @@ pub struct PlaneConfig {
     /// What each local sandbox may use.
     pub sandbox_limits: Limits,
     /// What the isolation of local sandboxes must be at least: a level (`container` or `namespaces`) and limits that must be
-    /// enforced (`memory`, `cpu`, `processes`, ...). Where that cannot be had, `local` is absent and says why.
+    /// enforced (`memory`, `cpu`, `processes`, `paths`, ...). Where that cannot be had, `local` is absent and says why.
     pub required_isolation: Vec<String>,
     /// What the tools work with that need something set up.
     pub tools: ToolsConfig,

@@ -173,7 +173,12 @@ async fn isolation(config: &PlaneConfig) -> Finding {
         }
         Ok(isolation) => {
             let limits = isolation.enforced.join(", ");
-            Finding::ok("sandboxes", format!("`local`: {} with limits on {limits}", isolation.level))
+            let detail = format!("`local`: {} with limits on {limits}", isolation.level);
+            match isolation.enforced.iter().any(|limit| limit == "paths") {
+                true => Finding::ok("sandboxes", detail),
+                false => Finding::warning("sandboxes", format!("{detail}; there is no Landlock"))
+                    .advise("mounts alone hide the host's files: Linux 5.19 or later with `landlock` in `lsm=` adds a second wall"),
+            }
         }
         Err(reason) if needed => Finding::missing("sandboxes", format!("`local` cannot be used: {reason}"))
             .advise("`--provider simulated` does without, and runs no program"),

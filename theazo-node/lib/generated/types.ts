@@ -813,7 +813,7 @@ export type AgentStatus =
 export interface Isolation {
   /** The level that was reached. */
   level: IsolationLevel;
-  /** The limits that are enforced: of `memory`, `cpu`, `processes`, `network`, `syscalls`, `time`. */
+  /** The limits that are enforced: of `memory`, `cpu`, `processes`, `paths`, `network`, `syscalls`, `time`. */
   enforced: string[];
 }
 

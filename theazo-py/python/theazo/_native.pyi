@@ -1192,8 +1192,8 @@ class Isolation:
         """The level that was reached."""
     @property
     def enforced(self) -> list[str]:
-        """The limits that are enforced: of `memory`, `cpu`, `processes`, `network`, `syscalls`,
-        `time`.
+        """The limits that are enforced: of `memory`, `cpu`, `processes`, `paths`, `network`,
+        `syscalls`, `time`.
         """
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...

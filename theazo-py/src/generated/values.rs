@@ -2773,7 +2773,7 @@ impl Isolation {
         self.0.level.to_python(py)
     }
 
-    /// The limits that are enforced: of `memory`, `cpu`, `processes`, `network`, `syscalls`, `time`.
+    /// The limits that are enforced: of `memory`, `cpu`, `processes`, `paths`, `network`, `syscalls`, `time`.
     #[getter]
     fn enforced<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.enforced.to_python(py)

@@ -18,6 +18,7 @@ use rustix::mount::{
 use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Signal, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
+use super::landlock::{self, Use};
 use super::sys;
 use crate::Limits;
 
@@ -27,6 +28,16 @@ const CONFINED: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 const SMALL: u64 = 64 << 20;
 /// Files and directories in one temporary file system: each takes memory of the kernel.
 const INODES: u32 = 16_384;
+
+/// What the root offers beside what is bound into it.
+const OWN: [(&str, Use); 6] = [
+    ("/", Use::List),
+    ("/etc", Use::Read),
+    ("/tmp", Use::Write),
+    ("/run", Use::Write),
+    ("/dev/shm", Use::Write),
+    ("/proc", Use::Processes),
+];
 
 /// How a sandbox is to be built.
 pub struct Plan {
@@ -44,6 +55,8 @@ pub struct Plan {
     pub read_only: Vec<PathBuf>,
     /// What the sandbox may use.
     pub limits: Limits,
+    /// Whether the kernel also keeps programs to what the root offers.
+    pub landlock: bool,
 }
 
 /// Builds the sandbox around this process, which must be the first of its namespaces.
@@ -56,7 +69,7 @@ pub fn enter(plan: &Plan) -> Result<(), String> {
         step("map the user", || map_user(plan.user, outside))?;
     }
     step("hide control groups", sys::new_cgroup_namespace)?;
-    build_root(plan)?;
+    let places = build_root(plan)?;
     step("set the host name", || Ok(rustix::system::sethostname(b"sandbox")?))?;
     step("bring up the loopback interface", || {
         let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)?;
@@ -64,6 +77,10 @@ pub fn enter(plan: &Plan) -> Result<(), String> {
     })?;
     step("set resource limits", || set_limits(plan))?;
     step("drop rights", || drop_rights(plan))?;
+    if plan.landlock {
+        let offered = places.iter().map(|(path, offered)| (path.as_path(), *offered));
+        landlock::restrict(offered).map_err(|error| format!("restrict paths: {error}"))?;
+    }
     step("enter /workspace", || Ok(rustix::process::chdir("/workspace")?))
 }
 
@@ -83,8 +100,7 @@ struct Bind {
     tree: OwnedFd,
     target: PathBuf,
     directory: bool,
-    writable: bool,
-    devices: bool,
+    offered: Use,
 }
 
 impl Bind {
@@ -94,7 +110,7 @@ impl Bind {
             let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
             let tree = open_tree(CWD, source, flags)?;
             let directory = fs::metadata(source)?.is_dir();
-            Ok(Self { tree, target, directory, writable: false, devices: false })
+            Ok(Self { tree, target, directory, offered: Use::Read })
         })
     }
 
@@ -106,14 +122,18 @@ impl Bind {
             target.parent().map_or(Ok(()), fs::create_dir_all)?;
             fs::write(&target, "")?;
         }
-        let device_rule = if self.devices { libc::MOUNT_ATTR_NOSUID } else { CONFINED };
-        let attributes = if self.writable { device_rule } else { device_rule | READ_ONLY };
+        let attributes = match self.offered {
+            Use::Device => libc::MOUNT_ATTR_NOSUID,
+            Use::Write => CONFINED,
+            _ => CONFINED | READ_ONLY,
+        };
         sys::restrict_mount(self.tree.as_fd(), attributes, true)?;
         Ok(move_mount(&self.tree, "", CWD, &target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
     }
 }
 
-fn build_root(plan: &Plan) -> Result<(), String> {
+/// Builds the root and returns what it offers.
+fn build_root(plan: &Plan) -> Result<Vec<(PathBuf, Use)>, String> {
     step("detach mounts", || Ok(mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?))?;
     let binds = collect_binds(plan)?;
     // Any directory serves to build the new root on: only this process sees it, and only until it is the root.
@@ -142,7 +162,9 @@ fn build_root(plan: &Plan) -> Result<(), String> {
     step("make the root read-only", || {
         let root = open_tree(CWD, "/", OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
         sys::restrict_mount(root.as_fd(), READ_ONLY, false)
-    })
+    })?;
+    let own = OWN.iter().map(|(path, offered)| (PathBuf::from(path), *offered));
+    Ok(binds.into_iter().map(|bind| (bind.target, bind.offered)).chain(own).collect())
 }
 
 fn collect_binds(plan: &Plan) -> Result<Vec<Bind>, String> {
@@ -163,10 +185,10 @@ fn collect_binds(plan: &Plan) -> Result<Vec<Bind>, String> {
     }
     for name in ["null", "zero", "full", "random", "urandom", "tty"] {
         let path = Path::new("/dev").join(name);
-        binds.push(Bind { writable: true, devices: true, ..Bind::take(&path, &path)? });
+        binds.push(Bind { offered: Use::Device, ..Bind::take(&path, &path)? });
     }
-    binds.push(Bind { writable: true, ..Bind::take(&plan.workspace, "/workspace")? });
-    binds.push(Bind { writable: true, ..Bind::take(&plan.data, "/data")? });
+    binds.push(Bind { offered: Use::Write, ..Bind::take(&plan.workspace, "/workspace")? });
+    binds.push(Bind { offered: Use::Write, ..Bind::take(&plan.data, "/data")? });
     Ok(binds)
 }
 

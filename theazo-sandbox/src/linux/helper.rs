@@ -14,7 +14,7 @@ use super::cgroup::{self, Groups};
 use super::container::{self, Plan};
 use super::protocol::{Action, Outcome, Reply, Request};
 use super::seccomp::Filters;
-use super::{init, packet, sys};
+use super::{init, landlock, packet, sys};
 use crate::Limits;
 
 /// How long the groups of dead sandboxes are given to become empty: those of a helper that was killed, and those of this one
@@ -72,6 +72,8 @@ struct Helper {
     /// Becomes readable when the caller's process ends. Its socket may live longer, in a child that it forked.
     caller: Option<OwnedFd>,
     filters: Filters,
+    /// Whether sandboxes are restricted by Landlock.
+    landlock: bool,
     groups: Option<Box<dyn Groups>>,
     /// Who this process is, where sandboxes are started in user namespaces.
     outside: Option<(u32, u32)>,
@@ -95,8 +97,18 @@ impl Helper {
         let filters =
             Filters::compile(!can_freeze).map_err(|error| format!("compile the system call filters: {error}"))?;
         let sweep_until = Some(Instant::now() + LAST_WAIT);
-        let mut helper =
-            Self { control, children, caller, filters, groups, outside, user, sandboxes: BTreeMap::new(), sweep_until };
+        let mut helper = Self {
+            control,
+            children,
+            caller,
+            filters,
+            landlock: landlock::is_available(),
+            groups,
+            outside,
+            user,
+            sandboxes: BTreeMap::new(),
+            sweep_until,
+        };
         helper.sweep();
         Ok(helper)
     }
@@ -106,6 +118,9 @@ impl Helper {
         let processes = "processes".to_owned();
         if self.outside.is_some() && !enforced.contains(&processes) && container::counts_processes_per_namespace() {
             enforced.push(processes);
+        }
+        if self.landlock {
+            enforced.push("paths".to_owned());
         }
         enforced
     }
@@ -176,6 +191,7 @@ impl Helper {
                     data,
                     read_only,
                     limits,
+                    landlock: self.landlock,
                 };
                 match self.create(number, key, control, plan) {
                     Ok(()) => return Ok(()),

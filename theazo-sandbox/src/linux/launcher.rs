@@ -127,8 +127,8 @@ async fn try_out(config: &LauncherConfig, user_namespaces: bool) -> Result<(Conn
     let Ok(connection) = Arc::try_unwrap(connection) else {
         return Err("the probe is still running".into());
     };
-    let enforced =
-        ["memory", "cpu", "processes"].into_iter().filter(|limit| connection.enforced.iter().any(|name| name == limit));
+    let reached = |limit: &&str| connection.enforced.iter().any(|name| name == limit);
+    let enforced = ["memory", "cpu", "processes", "paths"].into_iter().filter(reached);
     let isolation = Isolation {
         level: if user_namespaces { "namespaces" } else { "container" },
         enforced: enforced.chain(["network", "syscalls", "time"]).collect(),
@@ -160,7 +160,7 @@ async fn build(
     let limits = spec.limits.clone();
     let action = Action::Create { workspace, data, read_only, limits };
     // From here on, dropping it destroys whatever the helper has built.
-    let sandbox = Sandbox::new(Arc::clone(&connection), key, socket, &spec, runtimes);
+    let sandbox = Sandbox::new(Arc::clone(&connection), key, socket, &spec, runtimes, given_to);
     let descriptors = [theirs.as_fd()];
     let asked = connection.ask(key, action, &descriptors);
     let reply = tokio::time::timeout(CREATE_TIMEOUT, asked).await;

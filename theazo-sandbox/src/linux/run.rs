@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Gid, Uid};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -159,6 +160,12 @@ async fn start(sandbox: &Sandbox, program: &Program, exec: &Exec) -> Result<Star
         // Only our ends are not to block: the other ends are a program's own.
         for ours in [Some(&stdout), Some(&stderr), stdin.as_ref()].into_iter().flatten() {
             rustix::io::ioctl_fionbio(ours, true)?;
+        }
+        if let Some(user) = sandbox.user {
+            // A program may open what it has by another name, `/dev/stderr`, which goes by the owner.
+            for theirs in [Some(&their_stdout), Some(&their_stderr), their_stdin.as_ref()].into_iter().flatten() {
+                rustix::fs::fchown(theirs, Some(Uid::from_raw(user)), Some(Gid::from_raw(user)))?;
+            }
         }
         let mut theirs = vec![their_status, write_program(program, exec.code.as_bytes())?, their_stdout, their_stderr];
         theirs.extend(their_stdin);

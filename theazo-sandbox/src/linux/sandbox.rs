@@ -31,6 +31,8 @@ pub struct Sandbox {
     /// Leads to the sandbox's own first process.
     pub(super) control: AsyncFd<OwnedFd>,
     pub(super) runtimes: Runtimes,
+    /// The user that its programs run as, where that is not the caller's.
+    pub(super) user: Option<u32>,
     environment: BTreeMap<String, String>,
     pub(super) quota: Arc<Quota>,
     /// How often its memory was used up, as far as it is known.
@@ -55,6 +57,7 @@ impl Sandbox {
         control: AsyncFd<OwnedFd>,
         spec: &SandboxSpec,
         runtimes: Runtimes,
+        user: Option<u32>,
     ) -> Self {
         let mut environment = supervisor::base_environment();
         environment.extend(spec.environment.clone());
@@ -66,6 +69,7 @@ impl Sandbox {
             key,
             control,
             runtimes,
+            user,
             environment,
             quota: Arc::new(Quota::new(roots, &spec.limits)),
             out_of_memory: AtomicU64::new(0),

@@ -32,8 +32,8 @@ pub struct SandboxOptions {
     /// How many bytes the files of a local sandbox may take.
     #[arg(long, env = "THEAZO_SANDBOX_DISK", value_name = "BYTES", default_value_t = Limits::default().stored)]
     sandbox_disk: u64,
-    /// What the isolation of local sandboxes must be at least: `container` or `namespaces`, and limits such as `memory`.
-    /// Several in the environment are separated by commas.
+    /// What the isolation of local sandboxes must be at least: `container` or `namespaces`, and limits such as `memory`, or
+    /// `paths` for Landlock. Several in the environment are separated by commas.
     #[arg(long, env = "THEAZO_REQUIRED_ISOLATION", value_name = "NAME", value_delimiter = ',')]
     required_isolation: Vec<String>,
 }
