@@ -6,9 +6,9 @@ mod common;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use common::{shell, text, world, world_without_root};
+use common::{python, shell, text, world, world_without_root};
 use theazo_sandbox::Error;
-use theazo_sandbox::files::{copy_tree, put_in_place};
+use theazo_sandbox::files::{copy_tree, put_in_place, remove_tree};
 
 #[tokio::test]
 async fn a_copy_has_the_modes_links_times_and_holes_of_the_original() {
@@ -62,7 +62,7 @@ fn a_copy_follows_no_link_out_of_what_it_copies() {
 }
 
 #[test]
-fn a_copy_that_would_be_too_large_or_too_deep_is_refused() {
+fn a_copy_that_would_be_too_large_is_refused() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let original = directory.path().join("original");
     std::fs::create_dir(&original).expect("it is made");
@@ -72,18 +72,72 @@ fn a_copy_that_would_be_too_large_or_too_deep_is_refused() {
     let refused = copy_tree(&original, &directory.path().join("copy"), 11_999).expect_err("it is too large");
     assert!(matches!(&refused, Error::CannotCopy { reason } if reason == "has more than 11999 bytes of data"));
     assert_eq!(copy_tree(&original, &directory.path().join("exact"), 12_000).expect("it fits"), 12_000);
+}
 
-    let mut deepest =
-        rustix::fs::open(&original, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).expect("it opens");
-    for _ in 0..100 {
-        let name = "x".repeat(100);
-        rustix::fs::mkdirat(&deepest, &name, rustix::fs::Mode::RWXU).expect("it is made");
-        deepest =
-            rustix::fs::openat(&deepest, &name, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty()).expect("it opens");
+/// Makes folders far deeper than any path says, each with a closed one and a file beside the next; the file is one with many
+/// names, and the deepest of them is marked. Says what it sees on the way down if there is something already.
+const DEEP: &str = "
+import os
+name, depth = 'n' * 200, 300
+def go(step):
+    os.chdir('/workspace')
+    for number in range(depth): step(number)
+def make(number):
+    os.mkdir(name); os.mkdir('closed'); open('closed/in', 'w').write(str(number)); os.chmod('closed', 0)
+    if number: os.link('../file', 'file')
+    else: open('file', 'w').write('many names')
+    os.utime('file', (1, 981173106)); os.chmod(name, 0o710); os.chdir(name)
+def look(number):
+    global seen
+    os.chmod('closed', 0o700)
+    assert open('closed/in').read() == str(number)
+    seen |= {(os.stat('file').st_ino, os.stat('file').st_nlink, os.stat('file').st_mtime)}
+    assert os.stat(name).st_mode & 0o7777 == 0o710
+    os.chdir(name)
+seen = set()
+if os.path.exists(name):
+    go(look)
+    [(_, names, time)] = seen
+    print(names, time, open('deepest').read())
+else:
+    go(make)
+    open('deepest', 'w').write('here')
+    print('made')";
+
+#[tokio::test]
+async fn a_copy_is_as_deep_as_the_original_however_deep_that_is() {
+    for world in [world().await, world_without_root().await] {
+        let original = world.sandbox("original").await;
+        assert_eq!(text(&python(&original, DEEP).await), "made");
+        original.destroy().await.expect("it ends");
+        let (from, to) = (world.roots("original").workspace, world.roots("copy").workspace);
+        std::fs::create_dir(world.directory.path().join("copy")).expect("it is made");
+
+        copy_tree(&from, &to, 1 << 20).expect("it is copied");
+
+        let of_names = |path: &Path| std::fs::read_dir(path.parent().expect("it has one")).expect("it is read").count();
+        assert_eq!(of_names(&to), 1, "nothing is left beside it");
+        for id in ["original", "copy"] {
+            let sandbox = world.sandbox(id).await;
+            assert_eq!(text(&python(&sandbox, DEEP).await), "300 981173106.0 here", "{id}");
+        }
+        for path in [from, to] {
+            remove_tree(&path).expect("it is removed");
+        }
     }
-    let refused = copy_tree(&original, &directory.path().join("deep"), 1 << 20).expect_err("it is too deep");
-    assert!(matches!(&refused, Error::CannotCopy { reason } if reason == "has folders deeper than a path can say"));
-    theazo_sandbox::files::remove_tree(&original).expect("it is removed");
+}
+
+#[tokio::test]
+async fn a_tree_that_cannot_be_copied_has_its_own_modes_again() {
+    let world = world_without_root().await;
+    let sandbox = world.sandbox("original").await;
+    let script = "mkdir -p a/b && head -c 9000 /dev/zero > a/b/file && chmod 0 a/b && chmod 0 a && echo made";
+    assert_eq!(text(&shell(&sandbox, script).await), "made");
+
+    let copied = copy_tree(&world.roots("original").workspace, &world.directory.path().join("copy"), 8999);
+
+    assert!(matches!(copied, Err(Error::CannotCopy { .. })), "{copied:?}");
+    assert_eq!(text(&shell(&sandbox, "stat -c %a a; chmod 700 a; stat -c %a a/b").await), "0\n0");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{python, shell, text, world, world_without_root};
+use rustix::fs::{Mode, OFlags};
 use theazo_sandbox::Error;
 use theazo_sandbox::files::{
     DEFAULT_LIMIT, Roots, list, make_directory, read, remove, remove_tree, rename, size, usage, write,
@@ -77,7 +78,7 @@ fn what_is_not_there_or_not_a_file_is_named() {
     );
     assert!(matches!(write(&roots, "big", b"12", 1), Err(Error::TooLarge { limit: 1, .. })));
     assert!(matches!(write(&roots, "/workspace", b"", 1), Err(Error::NotAFile { .. })));
-    for path in ["x".repeat(256), "x/".repeat(3000)] {
+    for path in ["x".repeat(256), "x/".repeat(33_000)] {
         let errors = [read(&roots, &path, 1).err(), write(&roots, &path, b"", 1).err(), list(&roots, &path).err()];
         for error in errors {
             assert!(matches!(&error, Some(Error::InvalidInput { parameter: "path", .. })), "{error:?}");
@@ -161,6 +162,88 @@ os.symlink('/workspace', 'link'); os.mkfifo('pipe')";
         assert!(!roots.workspace.exists());
         assert_eq!(remove_tree(&roots.workspace).expect_err("it is gone").kind(), std::io::ErrorKind::NotFound);
     }
+}
+
+#[test]
+fn a_tree_is_measured_with_few_descriptors_whatever_is_left_to_look_at_on_the_way() {
+    // In memory, where making so many takes no time.
+    let directory = tempfile::tempdir_in("/dev/shm").expect("a directory can be made");
+    let roots = Roots { workspace: directory.path().join("workspace"), data: directory.path().join("none") };
+    std::fs::create_dir(&roots.workspace).expect("it is made");
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let mut folder = rustix::fs::open(&roots.workspace, flags, Mode::empty()).expect("it opens");
+    // On each of many levels there are folders that wait until all below is looked at.
+    for _ in 0..5000 {
+        for name in ["a", "b", "c"] {
+            rustix::fs::mkdirat(&folder, name.repeat(250), Mode::RWXU).expect("it is made");
+        }
+        folder = rustix::fs::openat(&folder, "b".repeat(250), flags, Mode::empty()).expect("it opens");
+    }
+    let open = || std::fs::read_dir("/proc/self/fd").expect("it is read").count();
+    let (stop, before) = (std::sync::atomic::AtomicBool::new(false), open());
+
+    let (counted, most) = std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut most = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                most = most.max(open());
+            }
+            most
+        });
+        let counted = usage(&roots).entries;
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        (counted, watching.join().expect("it ends"))
+    });
+
+    assert_eq!(counted, 15_000);
+    // Other tests of this process open some as well.
+    assert!(most < before + 300, "{most} descriptors instead of {before}");
+    drop(folder);
+    remove_tree(&roots.workspace).expect("it is removed");
+}
+
+#[test]
+fn a_path_longer_than_the_system_takes_leads_to_files_all_the_same() {
+    let (_directory, roots) = roots();
+    let deep = vec!["n".repeat(200); 50].join("/");
+    assert!(deep.len() > 10_000);
+    let file = format!("{deep}/file");
+
+    write(&roots, &file, b"deep", DEFAULT_LIMIT).expect("it is written");
+    make_directory(&roots, &format!("{deep}/made")).expect("it is made");
+    rename(&roots, &file, &format!("{deep}/made/moved"), false).expect("it is moved");
+
+    assert_eq!(read(&roots, &format!("/workspace/{deep}/made/moved"), 10).expect("it is read"), b"deep");
+    assert_eq!(names(&roots, &deep), ["made"]);
+    remove(&roots, &format!("{deep}/made/moved"), false).expect("it is removed");
+    assert!(matches!(read(&roots, &format!("{deep}/made/moved"), 10), Err(Error::NotFound { .. })));
+    let invalid = |path: &str| match read(&roots, path, 10) {
+        Err(Error::InvalidInput { parameter: "path", problem }) => problem,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(invalid(&format!("{deep}/{}", "x".repeat(256))), "has a name longer than 255 bytes");
+    assert_eq!(invalid(&"x/".repeat(40_000)), "is longer than 65536 bytes");
+    remove(&roots, deep.split('/').next().expect("it has one"), true).expect("it is removed with all in it");
+    assert_eq!(names(&roots, ""), Vec::<String>::new());
+}
+
+#[test]
+fn a_link_leads_on_in_a_path_that_is_resolved_at_once_and_not_below() {
+    let (_directory, roots) = roots();
+    let deep = vec!["n".repeat(200); 50].join("/");
+    write(&roots, &format!("{deep}/file"), b"there", DEFAULT_LIMIT).expect("it is written");
+    std::os::unix::fs::symlink("n".repeat(200), roots.workspace.join("link")).expect("it is made");
+    let mut folder = rustix::fs::open(&roots.workspace, OFlags::PATH, Mode::empty()).expect("it opens");
+    for name in deep.split('/') {
+        folder = rustix::fs::openat(&folder, name, OFlags::PATH, Mode::empty()).expect("it opens");
+    }
+    rustix::fs::symlinkat("/", &folder, "out").expect("it is made");
+
+    let by_link = deep.replacen(&"n".repeat(200), "link", 1);
+    assert_eq!(read(&roots, &format!("{by_link}/file"), 10).expect("it is read"), b"there");
+    let refused = read(&roots, &format!("{deep}/out/etc/passwd"), 1 << 20).expect_err("it is a link");
+    let problem = "path leads through too many links, or through one after its first 4095 bytes";
+    assert_eq!(refused.to_string(), problem);
 }
 
 #[test]

@@ -1,19 +1,22 @@
 //! Copies a directory in which a sandbox wrote: what is in it and how, never what its links lead to.
 
-use std::collections::HashMap;
+mod links;
+
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom as Position, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, SeekFrom, Stat, Timespec, Timestamps,
-    Uid,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, SeekFrom, Stat, Timespec, Timestamps, Uid,
 };
 use rustix::io::Errno;
 
+use super::files::cursor::{Cursor, Opened};
 use crate::Error;
+use links::Links;
 
 /// How many names one copy may have: each takes an inode of the host.
 const MAXIMUM_NAMES: u64 = 1_000_000;
@@ -27,16 +30,29 @@ const KEPT_MODE: u32 = 0o1777;
 /// copied before an error stays: the caller removes it.
 ///
 /// # Errors
-/// [`Error::CannotCopy`] when there are more than `limit` bytes of data, too many names, or a path that is too long;
-/// otherwise what the system answered.
+/// [`Error::CannotCopy`] when there are more than `limit` bytes of data or too many names; otherwise what the system
+/// answered.
 pub fn copy_tree(from: &Path, to: &Path, limit: u64) -> Result<u64, Error> {
     let failed = |path: &Path, error: Errno| Error::io(format!("copy the directory {}", path.display()), error);
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let source = rustix::fs::open(from, flags, Mode::empty()).map_err(|error| failed(from, error))?;
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let source = rustix::fs::open(from, flags | OFlags::PATH, Mode::empty()).map_err(|error| failed(from, error))?;
+    let source = Opened::of(&source).map_err(|error| failed(from, error))?;
     rustix::fs::mkdirat(CWD, to, Mode::RWXU).map_err(|error| failed(to, error))?;
-    let target = rustix::fs::open(to, flags, Mode::empty()).map_err(|error| failed(to, error))?;
-    let mut copy = Copy { source, target, limit, bytes: 0, names: 0, linked: HashMap::new(), finished: Vec::new() };
-    copy.all()?;
+    let target = rustix::fs::open(to, flags | OFlags::RDONLY, Mode::empty()).map_err(|error| failed(to, error))?;
+    let mut copy = Copy {
+        source: Cursor::new(source.folder),
+        target: Cursor::new(target),
+        levels: vec![Level { name: OsString::new(), stat: source.stat, changed: source.changed, waiting: Vec::new() }],
+        links: Links::beside(to),
+        limit,
+        bytes: 0,
+        names: 0,
+    };
+    let copied = copy.all();
+    if copied.is_err() {
+        copy.close_again();
+    }
+    copied.and_then(|()| copy.links.end()).map_err(|stopped| explain(from, &copy.levels, stopped))?;
     Ok(copy.bytes)
 }
 
@@ -53,15 +69,24 @@ pub fn put_in_place(new: &Path, present: &Path) -> Result<(), Error> {
 }
 
 struct Copy {
-    source: OwnedFd,
-    target: OwnedFd,
+    source: Cursor,
+    target: Cursor,
+    /// The folders on the way to the present one, and it itself.
+    levels: Vec<Level>,
+    links: Links,
     limit: u64,
     bytes: u64,
     names: u64,
-    /// Where the first name of a file with several was put, by the file's identity.
-    linked: HashMap<(u64, u64), PathBuf>,
-    /// The directories, parents first, whose modes and times are still to be set: filling them changes both.
-    finished: Vec<(PathBuf, Stat)>,
+}
+
+/// A folder that is being copied. Its own mode and times are set at the end: filling it changes both.
+struct Level {
+    name: OsString,
+    stat: Stat,
+    /// Whether the mode of the original had to be changed.
+    changed: bool,
+    /// The folders in it that were not copied yet.
+    waiting: Vec<OsString>,
 }
 
 /// Why one name could not be copied.
@@ -73,7 +98,7 @@ enum Stopped {
 impl From<Errno> for Stopped {
     fn from(error: Errno) -> Self {
         match error {
-            Errno::NAMETOOLONG => Self::Refused("has folders deeper than a path can say".into()),
+            Errno::STALE => Self::Refused("was moved meanwhile".into()),
             error => Self::System(error),
         }
     }
@@ -86,59 +111,94 @@ impl From<io::Error> for Stopped {
 }
 
 impl Copy {
-    /// Keeps a list rather than calling itself: a program chooses the depth.
-    fn all(&mut self) -> Result<(), Error> {
-        let mut waiting = vec![PathBuf::from(".")];
-        while let Some(directory) = waiting.pop() {
-            self.directory(&directory, &mut waiting).map_err(|stopped| explain(&directory, stopped))?;
-        }
-        for (directory, stat) in std::mem::take(&mut self.finished).into_iter().rev() {
-            self.finish(&directory, &stat).map_err(|error| explain(&directory, error.into()))?;
+    fn all(&mut self) -> Result<(), Stopped> {
+        self.fill()?;
+        while let Some(level) = self.levels.last_mut() {
+            match level.waiting.pop() {
+                Some(name) => {
+                    self.enter(name)?;
+                    self.fill()?;
+                }
+                None => self.leave()?,
+            }
         }
         Ok(())
     }
 
-    fn directory(&mut self, directory: &Path, waiting: &mut Vec<PathBuf>) -> Result<(), Stopped> {
-        let source = open_below(&self.source, directory, OFlags::PATH | OFlags::DIRECTORY)?;
-        let stat = rustix::fs::fstat(&source)?;
-        let source = readable(&source, &stat, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let target = open_below(&self.target, directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        for entry in Dir::read_from(&source)? {
+    /// Goes on to a folder of the present one.
+    fn enter(&mut self, name: OsString) -> Result<(), Stopped> {
+        let Opened { folder, stat, changed } = Opened::at(self.source.here(), &name)?;
+        // From here on it is closed again, whatever becomes of the copy.
+        self.source.enter(folder)?;
+        self.levels.push(Level { name, stat, changed, waiting: Vec::new() });
+        let name = Path::new(&self.levels[self.levels.len() - 1].name);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let target = rustix::fs::openat(self.target.here(), name, flags, Mode::empty())?;
+        Ok(self.target.enter(target)?)
+    }
+
+    /// Finishes the present folder and goes back to the one that it is in.
+    fn leave(&mut self) -> Result<(), Stopped> {
+        let Some(level) = self.levels.pop() else { return Ok(()) };
+        if self.levels.is_empty() {
+            level.close(self.source.here())?;
+            set(self.target.here(), &level.stat)?;
+        } else {
+            // Left first: with its own mode it may no longer be.
+            level.close(self.source.leave()?.as_fd())?;
+            set(self.target.leave()?.as_fd(), &level.stat)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the folders of the original their modes back, where the copy stopped among them.
+    fn close_again(&mut self) {
+        for (depth, level) in self.levels.iter().enumerate().rev() {
+            let closed = match depth {
+                0 => level.close(self.source.here()),
+                _ => self.source.leave().and_then(|folder| level.close(folder.as_fd())),
+            };
+            if closed.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Copies what is in the present folder; the folders in it are to be filled later.
+    fn fill(&mut self) -> Result<(), Stopped> {
+        let mut folders = Vec::new();
+        for entry in Dir::read_from(self.source.here())? {
             let entry = entry?;
-            let name = Path::new(std::ffi::OsStr::from_bytes(entry.file_name().to_bytes())).to_owned();
-            if matches!(name.as_os_str().as_bytes(), b"." | b"..") {
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if matches!(name.as_bytes(), b"." | b"..") {
                 continue;
             }
             self.names += 1;
             if self.names > MAXIMUM_NAMES {
                 return Err(Stopped::Refused(format!("has more than {MAXIMUM_NAMES} names")));
             }
-            let path = directory.join(&name);
-            if self.entry(source.as_fd(), target.as_fd(), &name, &path)? {
-                waiting.push(path);
+            if self.entry(Path::new(name))? {
+                folders.push(name.to_owned());
             }
         }
-        self.finished.push((directory.to_owned(), stat));
+        if let Some(level) = self.levels.last_mut() {
+            level.waiting = folders;
+        }
         Ok(())
     }
 
-    /// Copies a name; returns whether it is a directory, which is still to be filled.
-    fn entry(
-        &mut self,
-        source: BorrowedFd<'_>,
-        target: BorrowedFd<'_>,
-        name: &Path,
-        path: &Path,
-    ) -> Result<bool, Stopped> {
+    /// Copies a name; returns whether it is a folder, which is still to be filled.
+    fn entry(&mut self, name: &Path) -> Result<bool, Stopped> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let found = rustix::fs::openat(source, name, flags, Mode::empty())?;
+        let found = rustix::fs::openat(self.source.here(), name, flags, Mode::empty())?;
         let stat = rustix::fs::fstat(&found)?;
+        let target = self.target.here();
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 rustix::fs::mkdirat(target, name, Mode::RWXU)?;
                 return Ok(true);
             }
-            FileType::RegularFile => return self.file(&found, &stat, target, name, path).map(|()| false),
+            FileType::RegularFile => return self.file(&found, &stat, name).map(|()| false),
             FileType::Symlink => {
                 let leads_to = rustix::fs::readlinkat(&found, "", Vec::new())?;
                 rustix::fs::symlinkat(leads_to, target, name)?;
@@ -154,27 +214,19 @@ impl Copy {
         Ok(false)
     }
 
-    fn file(
-        &mut self,
-        found: &OwnedFd,
-        stat: &Stat,
-        target: BorrowedFd<'_>,
-        name: &Path,
-        path: &Path,
-    ) -> Result<(), Stopped> {
-        if stat.st_nlink > 1 {
-            let identity = (stat.st_dev, stat.st_ino);
-            if let Some(first) = self.linked.get(&identity) {
-                return Ok(rustix::fs::linkat(&self.target, first, target, name, AtFlags::empty())?);
-            }
-            self.linked.insert(identity, path.to_owned());
+    fn file(&mut self, found: &OwnedFd, stat: &Stat, name: &Path) -> Result<(), Stopped> {
+        if stat.st_nlink > 1 && self.links.link(stat, self.target.here(), name)? {
+            return Ok(());
         }
         let source = File::from(readable(found, stat, OFlags::RDONLY | OFlags::NONBLOCK)?);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let copied = File::from(rustix::fs::openat(target, name, flags, Mode::RUSR | Mode::WUSR)?);
+        let copied = File::from(rustix::fs::openat(self.target.here(), name, flags, Mode::RUSR | Mode::WUSR)?);
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         self.data(&source, &copied, size)?;
         set(copied.as_fd(), stat)?;
+        if stat.st_nlink > 1 {
+            self.links.keep(stat, self.target.here(), name)?;
+        }
         Ok(())
     }
 
@@ -207,24 +259,23 @@ impl Copy {
         }
         Ok(())
     }
+}
 
-    fn finish(&self, directory: &Path, stat: &Stat) -> Result<(), Errno> {
-        let made = open_below(&self.target, directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        set(made.as_fd(), stat)
+impl Level {
+    /// Gives the folder of the original its mode back.
+    fn close(&self, folder: BorrowedFd<'_>) -> Result<(), Errno> {
+        if self.changed { rustix::fs::fchmod(folder, Mode::from_raw_mode(self.stat.st_mode & 0o7777)) } else { Ok(()) }
     }
 }
 
-fn explain(directory: &Path, stopped: Stopped) -> Error {
+fn explain(from: &Path, levels: &[Level], stopped: Stopped) -> Error {
     match stopped {
         Stopped::Refused(reason) => Error::CannotCopy { reason },
-        Stopped::System(error) => Error::io(format!("copy `{}`", directory.display()), error),
+        Stopped::System(error) => {
+            let folder = levels.last().map_or_else(|| from.to_string_lossy(), |level| level.name.to_string_lossy());
+            Error::io(format!("copy the folder `{folder}`"), error)
+        }
     }
-}
-
-/// Opens what a path of real directories leads to. A link in it is an error: a program has put it there just now.
-fn open_below(root: &OwnedFd, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
 }
 
 /// Opens for reading what was found. Without root, a mode may forbid that to the owner, who may change the mode for as long.

@@ -1,6 +1,7 @@
 //! The file functions, on `openat2`.
 
 mod change;
+pub mod cursor;
 mod measure;
 mod place;
 mod remove;

@@ -1,19 +1,19 @@
 //! How much a sandbox's files take, however a program laid them out.
 
 use std::collections::HashSet;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, openat2};
+use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
+use super::cursor::{Cursor, Opened, identity};
 use super::place::{Place, names, stat};
-use super::remove::open_to_change;
 use crate::files::{Roots, Usage};
 
-/// How long a path below an open directory may become before its end is opened in its place.
-const LONG: usize = 2048;
+/// How often a walk is taken up again that lost its way because a program moved folders. What was not seen by then is seen the
+/// next time.
+const MAXIMUM_LOSSES: usize = 16;
 
 /// How many bytes the files of both directories have.
 pub fn size(roots: &Roots) -> u64 {
@@ -27,7 +27,8 @@ pub fn usage(roots: &Roots) -> Usage {
     let mut walk = Walk::default();
     for path in ["/workspace", "/data"] {
         if let Ok(place) = Place::find(roots, path) {
-            walk.measure(place.root);
+            // What is gone by now is not counted.
+            let _ = walk.measure(&place.root);
         }
     }
     walk.usage
@@ -38,33 +39,50 @@ struct Walk {
     usage: Usage,
     /// The files with several names that were counted.
     seen: HashSet<(u64, u64)>,
-    /// The directories to look at, each as an open one and a path below it. A list rather than a function that calls itself,
-    /// and few open directories: a program chooses the depth.
-    waiting: Vec<(Rc<OwnedFd>, PathBuf)>,
+}
+
+/// A folder on the way to the present one.
+struct Level {
+    name: OsString,
+    /// The folders in it that were not looked into yet.
+    waiting: Vec<OsString>,
 }
 
 impl Walk {
-    fn measure(&mut self, root: OwnedFd) {
-        self.waiting.push((Rc::new(root), PathBuf::from(".")));
-        while let Some((above, path)) = self.waiting.pop() {
-            // What is gone by now is not counted.
-            let Ok(directory) = open(&above, &path) else { continue };
-            let directory = Rc::new(directory);
-            let (above, path) =
-                if path.as_os_str().len() > LONG { (Rc::clone(&directory), PathBuf::new()) } else { (above, path) };
-            for name in names(&directory, usize::MAX).unwrap_or_default() {
-                let Ok(found) = stat(directory.as_fd(), &name) else { continue };
-                if self.count(&found) == FileType::Directory {
-                    self.waiting.push((Rc::clone(&above), path.join(&name)));
+    fn measure(&mut self, root: &OwnedFd) -> Result<(), Errno> {
+        let mut cursor = Cursor::new(Opened::of(root)?.folder);
+        let mut levels = vec![Level { name: OsString::new(), waiting: self.look(cursor.here()) }];
+        let mut losses = 0;
+        while let Some(level) = levels.last_mut() {
+            if let Some(name) = level.waiting.pop() {
+                if enter(&mut cursor, &name).is_ok() {
+                    levels.push(Level { name, waiting: self.look(cursor.here()) });
                 }
+                continue;
+            }
+            levels.pop();
+            if !levels.is_empty() && cursor.leave().is_err() {
+                losses += 1;
+                if losses > MAXIMUM_LOSSES {
+                    return Err(Errno::STALE);
+                }
+                cursor = find_again(root, &mut levels)?;
             }
         }
+        Ok(())
+    }
+
+    /// Counts what is in a folder, and returns the folders in it.
+    fn look(&mut self, folder: BorrowedFd<'_>) -> Vec<OsString> {
+        let is_folder =
+            |name: &OsString| stat(folder, name).is_ok_and(|found| self.count(&found) == FileType::Directory);
+        names(folder, usize::MAX).unwrap_or_default().into_iter().filter(is_folder).collect()
     }
 
     fn count(&mut self, found: &Stat) -> FileType {
         let kind = FileType::from_raw_mode(found.st_mode);
         let has_other_names = kind != FileType::Directory && found.st_nlink > 1;
-        if has_other_names && !self.seen.insert((found.st_dev, found.st_ino)) {
+        if has_other_names && !self.seen.insert(identity(found)) {
             return kind;
         }
         self.usage.entries += 1;
@@ -76,17 +94,15 @@ impl Walk {
     }
 }
 
-fn open(above: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    // No part of the path was a link when it was seen. If one is by now, it must not lead out.
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match openat2(above, path, flags, Mode::empty(), resolve) {
-        Err(Errno::ACCESS) => {
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let parent =
-                openat2(above, parent.unwrap_or(Path::new(".")), OFlags::PATH | flags, Mode::empty(), resolve)?;
-            open_to_change(parent.as_fd(), Path::new(path.file_name().ok_or(Errno::ACCESS)?))
-        }
-        opened => opened,
-    }
+fn enter(cursor: &mut Cursor, name: &OsStr) -> Result<(), Errno> {
+    let inner = Opened::at(cursor.here(), name)?;
+    cursor.enter(inner.folder)
+}
+
+/// Goes down again from the root, as far as the names lead; what is below is not where it was.
+fn find_again(root: &OwnedFd, levels: &mut Vec<Level>) -> Result<Cursor, Errno> {
+    let mut cursor = Cursor::new(Opened::of(root)?.folder);
+    let reached = levels.iter().skip(1).take_while(|level| enter(&mut cursor, &level.name).is_ok()).count();
+    levels.truncate(1 + reached);
+    Ok(cursor)
 }

@@ -10,6 +10,12 @@ use rustix::io::Errno;
 use crate::Error;
 use crate::files::Roots;
 
+/// How long a path may be.
+const LONGEST: usize = 64 << 10;
+
+/// How long a path the system resolves at once.
+const AT_ONCE: usize = 4095;
+
 /// How often a path is resolved again when the sandbox moves directories under it meanwhile.
 const ATTEMPTS: usize = 16;
 
@@ -25,6 +31,9 @@ pub struct Place {
 
 impl Place {
     pub fn find(roots: &Roots, given: &str) -> Result<Self, Error> {
+        if given.len() > LONGEST {
+            return Err(Error::InvalidInput { parameter: "path", problem: format!("is longer than {LONGEST} bytes") });
+        }
         let outside = || Error::OutsideSandbox { path: given.into() };
         let mut parts: Vec<&str> = if given.starts_with('/') { Vec::new() } else { vec!["workspace"] };
         for part in given.split('/') {
@@ -55,17 +64,21 @@ impl Place {
         }
     }
 
-    pub fn open(&self, relative: impl AsRef<Path>, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let relative = relative.as_ref();
-        let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        for _ in 0..ATTEMPTS {
-            match rustix::fs::openat2(&self.root, relative, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-                Err(Errno::AGAIN) => {}
-                other => return other,
-            }
+    /// Opens what a path leads to. Links on the way are followed as far as the system resolves a path at once, and refused below.
+    pub fn open(&self, relative: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        if relative.len() <= AT_ONCE {
+            return resolve(&self.root, relative, flags, ResolveFlags::IN_ROOT);
         }
-        Err(Errno::AGAIN)
+        let (mut beginning, mut rest) = cut(relative)?;
+        let folder = OFlags::PATH | OFlags::DIRECTORY;
+        let mut here = resolve(&self.root, beginning, folder, ResolveFlags::IN_ROOT)?;
+        // What a link deeper down says of the root could not be resolved from here.
+        let below = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        while rest.len() > AT_ONCE {
+            (beginning, rest) = cut(rest)?;
+            here = resolve(&here, beginning, folder, below)?;
+        }
+        resolve(&here, rest, flags, below)
     }
 
     /// Opens a directory, making those on the way that are missing.
@@ -100,13 +113,35 @@ impl Place {
             Some(Errno::NOTEMPTY) => Error::NotEmpty { path },
             Some(Errno::NOTDIR) => Error::NotADirectory { path },
             Some(Errno::NAMETOOLONG) => {
-                Error::InvalidInput { parameter: "path", problem: "is longer than a path can be".into() }
+                Error::InvalidInput { parameter: "path", problem: "has a name longer than 255 bytes".into() }
+            }
+            Some(Errno::LOOP) => {
+                let problem = format!("leads through too many links, or through one after its first {AT_ONCE} bytes");
+                Error::InvalidInput { parameter: "path", problem }
             }
             // A socket cannot be opened at all; a directory cannot be replaced by a file.
             Some(Errno::NXIO | Errno::ISDIR) => Error::NotAFile { path },
             _ => Error::io(format!("{action} `{path}`"), error),
         }
     }
+}
+
+fn resolve(root: &OwnedFd, path: &str, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+    let path = if path.is_empty() { "." } else { path };
+    let (flags, resolve) = (flags | OFlags::CLOEXEC, resolve | ResolveFlags::NO_MAGICLINKS);
+    for _ in 0..ATTEMPTS {
+        match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// Cuts a path after as many folders as can be resolved at once.
+fn cut(path: &str) -> Result<(&str, &str), Errno> {
+    let end = path.as_bytes()[..=AT_ONCE].iter().rposition(|byte| *byte == b'/').ok_or(Errno::NAMETOOLONG)?;
+    Ok((&path[..end], &path[end + 1..]))
 }
 
 /// Gives a new directory to the owner of the one it is in, so that the sandbox's user can use what the host made.
@@ -125,7 +160,7 @@ pub fn give_to_owner_of(parent: BorrowedFd<'_>, made: BorrowedFd<'_>) -> Result<
 }
 
 /// The names in a directory, at most as many as asked for.
-pub fn names(directory: &OwnedFd, maximum: usize) -> Result<Vec<std::ffi::OsString>, Errno> {
+pub fn names(directory: impl AsFd, maximum: usize) -> Result<Vec<std::ffi::OsString>, Errno> {
     use std::os::unix::ffi::OsStrExt;
     let names = Dir::read_from(directory)?
         .map(|entry| entry.map(|entry| std::ffi::OsStr::from_bytes(entry.file_name().to_bytes()).to_owned()));

@@ -1,5 +1,6 @@
 //! Removing what a program made, however deep and however closed.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -7,12 +8,13 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::cursor::Cursor;
 use super::place::{Place, names};
 use crate::Error;
 use crate::files::Roots;
 
-/// How often a directory that is removed is looked at again. Each pass removes one level of what is deepest in it.
-const PASSES: usize = 1_000_000;
+/// How often a directory that is removed is looked at again: a sandbox that lives may fill it faster than it is emptied.
+const PASSES: usize = 1000;
 /// How many names of one directory are removed at once.
 const AT_ONCE: usize = 100_000;
 
@@ -68,55 +70,66 @@ fn remove_below(directory: BorrowedFd<'_>, name: &Path) -> Result<(), Errno> {
         Err(Errno::ISDIR | Errno::PERM) => {}
         other => return other,
     }
-    let top = open_to_change(directory, name)?;
-    let mut moved = 0;
-    // A sandbox that lives may fill it faster than this empties it.
     for _ in 0..PASSES {
-        let names = names(&top, AT_ONCE)?;
-        if names.is_empty() {
-            break;
+        match empty(open_to_change(directory, name)?) {
+            // A program moved a folder that this was in.
+            Ok(()) | Err(Errno::STALE) => {}
+            Err(error) => return Err(error),
         }
-        for name in names {
-            gone(flatten(&top, Path::new(&name), &mut moved))?;
+        match rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+            removed => return removed,
         }
     }
-    rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR)
+    Err(Errno::NOTEMPTY)
 }
 
-/// Removes a name of the top directory; the directories that were in it become names of the top directory themselves.
-///
-/// So a tree of any depth takes neither stack nor descriptors.
-fn flatten(top: &OwnedFd, name: &Path, moved: &mut u64) -> Result<(), Errno> {
-    match rustix::fs::unlinkat(top, name, AtFlags::empty()) {
-        Err(Errno::ISDIR | Errno::PERM) => {}
-        other => return other,
-    }
-    let inner = open_to_change(top.as_fd(), name)?;
-    for name in names(&inner, AT_ONCE)? {
-        let name = Path::new(&name);
-        match rustix::fs::unlinkat(&inner, name, AtFlags::empty()) {
-            Err(Errno::ISDIR | Errno::PERM) => gone(move_up(&inner, name, top, moved))?,
-            other => gone(other)?,
-        }
-    }
-    match rustix::fs::unlinkat(top, name, AtFlags::REMOVEDIR) {
-        // It held more than is listed at once, or is being filled; the next pass finds it again.
-        Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
-        other => other,
-    }
+/// A folder on the way to the present one, and the folders in it that are still to be removed.
+struct Level {
+    name: OsString,
+    folders: Vec<OsString>,
 }
 
-fn move_up(directory: &OwnedFd, name: &Path, top: &OwnedFd, moved: &mut u64) -> Result<(), Errno> {
-    // Without root, a directory can be moved only by whom its mode lets change it.
-    drop(open_to_change(directory.as_fd(), name)?);
-    loop {
-        *moved += 1;
-        match rustix::fs::renameat(directory, name, top, format!(".theazo-removed-{moved}")) {
-            // The program took this name.
-            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
-            other => return other,
+/// Removes what is in a folder, as far as it does not change meanwhile.
+fn empty(top: OwnedFd) -> Result<(), Errno> {
+    let mut cursor = Cursor::new(top);
+    let mut levels = vec![Level { name: OsString::new(), folders: remove_files(cursor.here())? }];
+    while let Some(level) = levels.last_mut() {
+        if let Some(name) = level.folders.pop() {
+            match open_to_change(cursor.here(), Path::new(&name)) {
+                Ok(inner) => {
+                    cursor.enter(inner)?;
+                    levels.push(Level { name, folders: remove_files(cursor.here())? });
+                }
+                // It is gone, or something else by now.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                Err(error) => return Err(error),
+            }
+            continue;
+        }
+        let emptied = levels.pop().filter(|_| !levels.is_empty());
+        let Some(Level { name, .. }) = emptied else { break };
+        cursor.leave()?;
+        match rustix::fs::unlinkat(cursor.here(), Path::new(&name), AtFlags::REMOVEDIR) {
+            // The next pass finds what it holds by now, or held beyond what is removed at once.
+            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR | Errno::NOTEMPTY | Errno::EXIST) => {}
+            Err(error) => return Err(error),
         }
     }
+    Ok(())
+}
+
+/// Removes the files in a folder, and returns the folders.
+fn remove_files(folder: BorrowedFd<'_>) -> Result<Vec<OsString>, Errno> {
+    let mut folders = Vec::new();
+    for name in names(folder, AT_ONCE)? {
+        match rustix::fs::unlinkat(folder, Path::new(&name), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(Errno::ISDIR | Errno::PERM) => folders.push(name),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(folders)
 }
 
 /// Opens a directory whose mode may forbid that to its owner, who may change the mode.
@@ -130,9 +143,4 @@ pub fn open_to_change(parent: BorrowedFd<'_>, name: &Path) -> Result<OwnedFd, Er
         rustix::fs::chmod(path, Mode::from_raw_mode(0o700))?;
     }
     rustix::fs::openat(&found, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-}
-
-/// What is gone already need not be removed.
-fn gone(removed: Result<(), Errno>) -> Result<(), Errno> {
-    if removed == Err(Errno::NOENT) { Ok(()) } else { removed }
 }
