@@ -201,22 +201,31 @@ async fn a_cancelled_run_says_at_once_what_it_cost_so_far() {
 }
 
 #[tokio::test]
-async fn folders_of_any_depth_are_removed_with_their_agent() {
+async fn folders_of_any_depth_are_kept_in_snapshots_and_removed_with_their_agent() {
     let directory = tempfile::tempdir().expect("a folder is made");
     let options = theazo::embedded::PlaneOptions { data_dir: Some(directory.path().into()), ..Default::default() };
     let plane = theazo::embedded::Plane::start(options).await.expect("it starts");
     let session = plane.client().sessions().for_user("ada").await.expect("it is made");
     let agent = session.agents().create().await.expect("it is made");
-    let code =
+    let make =
         "import os\nfor _ in range(5000):\n    os.mkdir('d')\n    os.chdir('d')\nos.mkdir('e', 0)\nprint('deep')";
-    assert_eq!(agent.exec("python", code).await.expect("it runs").stdout, "deep\n");
+    assert_eq!(agent.exec("python", make).await.expect("it runs").stdout, "deep\n");
+    // A path that no system call takes at once.
+    let file = format!("{}file.txt", "d/".repeat(4000));
+    agent.files().write(&file, "down here").await.expect("it is written");
 
-    let refused = agent.pause().await.expect_err("no snapshot can name such folders");
-    assert_eq!(refused.code().as_str(), "conflict");
-    agent.terminate().await.expect("it ends");
+    let snapshot = agent.pause().await.expect("it pauses");
+    let fork = agent.snapshots().fork(snapshot.id).await.expect("it is forked");
 
-    let left = directory.path().join("sandboxes").join("agents").join(agent.id().as_str());
-    assert!(!left.exists(), "nothing of it is left");
+    assert_eq!(fork.files().read(&file).text().await.expect("it is there"), "down here");
+    let count = "import os\ndepth = 0\nwhile os.path.isdir('d'):\n    os.chdir('d')\n    depth += 1\nprint(depth, os.listdir())";
+    assert_eq!(fork.exec("python", count).await.expect("it runs").stdout, "5000 ['e']\n");
+    for ended in [agent, fork] {
+        ended.terminate().await.expect("it ends");
+        let left = directory.path().join("sandboxes").join("agents").join(ended.id().as_str());
+        assert!(!left.exists(), "nothing of it is left");
+    }
+    session.terminate().await.expect("it ends");
 }
 
 #[tokio::test]

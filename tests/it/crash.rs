@@ -1,10 +1,23 @@
 //! `kill -9` of the server: the caller still gets the one result and one bill.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    routing::{get, post},
+};
+use serde_json::{Value, json};
 use theazo::{Theazo, types::StreamEvent};
 use theazo_tests::{
     Http, ServerProcess,
     crash::{Plan, torment},
+    soon,
 };
+use tokio::sync::Notify;
 
 /// `cargo xtask crash` does it a few hundred times.
 #[tokio::test]
@@ -91,6 +104,105 @@ async fn row_17_a_program_in_flight_is_not_repeated_and_says_that_its_outcome_is
     assert_eq!(error.code().as_str(), "interrupted");
     assert_eq!(agent.files().read("kept.txt").text().await.expect("files stay"), "kept");
     assert_eq!(agent.exec("python", "print(1)").await.expect("the agent goes on").stdout, "1\n");
+}
+
+/// A model that asks for four tools at once and then answers, and a page that is slow the first time.
+#[derive(Default)]
+struct Outside {
+    pages: AtomicUsize,
+    page_asked: Notify,
+}
+
+async fn model(Json(request): Json<Value>) -> String {
+    let was_called = request["messages"].to_string().contains(r#""role":"tool""#);
+    let page =
+        request["messages"].to_string().split("page: ").nth(1).map(|rest| rest[..rest.find('"').unwrap()].to_owned());
+    let program = |name: &str| {
+        let code =
+            format!("open('{name}', 'a').write('x')\nprint('begun {name}', flush=True)\nimport time; time.sleep(600)");
+        ("run_code", json!({ "language": "python", "code": code }))
+    };
+    let calls = [
+        program("one"),
+        program("two"),
+        ("http_request", json!({ "url": page.expect("the task names it") })),
+        ("write_file", json!({ "path": "three", "content": "3" })),
+    ];
+    let calls = calls.iter().enumerate().map(|(index, (name, input))| {
+        let function = json!({ "name": name, "arguments": input.to_string() });
+        json!({ "index": index, "id": format!("call_{index}"), "type": "function", "function": function })
+    });
+    let (delta, reason) = match was_called {
+        true => (json!({ "content": "done" }), "stop"),
+        false => (json!({ "tool_calls": calls.collect::<Vec<_>>() }), "tool_calls"),
+    };
+    let chunk = json!({ "choices": [{ "index": 0, "delta": delta, "finish_reason": reason }] });
+    format!("data: {chunk}\n\ndata: [DONE]\n\n")
+}
+
+async fn page(State(outside): State<Arc<Outside>>) -> &'static str {
+    if outside.pages.fetch_add(1, Ordering::SeqCst) == 0 {
+        outside.page_asked.notify_one();
+        std::future::pending::<()>().await;
+    }
+    "at last"
+}
+
+#[tokio::test]
+async fn row_17_tools_in_flight_side_by_side_end_interrupted_once_each_and_only_what_is_repeatable_is_repeated() {
+    let outside = Arc::new(Outside::default());
+    let router = Router::new().route("/v1/chat/completions", post(model)).route("/page", get(page));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let base = format!("http://{}", listener.local_addr().expect("it listens"));
+    let router = router.with_state(outside.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let directory = tempfile::tempdir().expect("a folder is made");
+    let (model_url, options) = (format!("{base}/v1"), ["--allow-private-targets"]);
+    let environment = [("OPENAI_BASE_URL", model_url.as_str()), ("OPENAI_API_KEY", "sk-1")];
+    let server = ServerProcess::start_in(&environment, directory.path(), "127.0.0.1:0", &options).await;
+    let (url, live_key) = (server.url.clone(), server.keys.clone().expect("it is new").0);
+    let theazo =
+        Theazo::builder().base_url(&url).api_key(&live_key).max_retries(20).build().await.expect("it is built");
+    let session = theazo.sessions().for_user("ada").await.expect("it is made");
+    let agent = session.agents().create().model("gpt-4o-mini").await.expect("it is made");
+    let mut logs = theazo.logs().stream().session_id(session.id()).await.expect("they stream");
+    let mut events = agent.stream(format!("page: {base}/page")).await.expect("it starts");
+    let mut results = Vec::new();
+    let mut note = |event: StreamEvent| {
+        if let StreamEvent::ToolResult { tool_call_id, output, .. } = event {
+            results.push((tool_call_id.expect("it has one"), output));
+        }
+        results.len()
+    };
+
+    // All four have begun, and one is done.
+    let begun = async {
+        let mut programs = 0;
+        while programs < 2 {
+            let entry = logs.next().await.expect("they go on").expect("they stream");
+            programs += usize::from(entry.message.starts_with("begun "));
+        }
+        outside.page_asked.notified().await;
+    };
+    soon("a tool", begun).await;
+    while note(soon("a result", events.next()).await.expect("it goes on").expect("it streams")) == 0 {}
+    server.kill().await;
+    let listen = url.trim_start_matches("http://").to_owned();
+    let _server = ServerProcess::start_in(&environment, directory.path(), &listen, &options).await;
+    while let Some(event) = soon("the run", events.next()).await {
+        note(event.expect("the stream resumes"));
+    }
+
+    results.sort();
+    let interrupted = "error: interrupted: the process that did this died; whether it took effect is not known";
+    let outputs: Vec<&str> = results.iter().map(|(_, output)| output.as_str()).collect();
+    assert_eq!(outputs.len(), 4, "each has one result: {results:?}");
+    assert_eq!((outputs[0], outputs[1], outputs[3]), (interrupted, interrupted, "wrote 1 bytes to three"));
+    assert!(outputs[2].contains("at last"), "{}", outputs[2]);
+    assert_eq!(outside.pages.load(Ordering::SeqCst), 2, "reading is repeated");
+    for program in ["one", "two"] {
+        assert_eq!(agent.files().read(program).text().await.expect("it is there"), "x", "no program began twice");
+    }
 }
 
 #[tokio::test]

@@ -119,6 +119,17 @@ impl ServerProcess {
         Self::ready(Self::command(data_dir, "127.0.0.1:0", &[]).env("THEAZO_LOG", "trace").stderr(file)).await
     }
 
+    /// Starts a server with variables of its own.
+    pub async fn start_in(
+        environment: &[(&str, &str)],
+        data_dir: &std::path::Path,
+        listen: &str,
+        more: &[&str],
+    ) -> Self {
+        let mut command = Self::command(data_dir, listen, more);
+        Self::ready(command.env("THEAZO_LOG", "warn").envs(environment.iter().copied())).await
+    }
+
     fn command(data_dir: &std::path::Path, listen: &str, more: &[&str]) -> Command {
         let mut command = Command::new(server_binary());
         command.args(["serve", "--json", "--listen", listen, "--data-dir"]).arg(data_dir).args(more);
@@ -158,6 +169,28 @@ impl ServerProcess {
         assert!(asked.success());
         self.child.wait().await.expect("it ends")
     }
+}
+
+/// How many processes of this machine have something in their command line.
+pub fn processes_with(marker: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").expect("it runs on Linux").flatten();
+    let is_one = |line: Vec<u8>| String::from_utf8_lossy(&line).contains(marker);
+    processes.filter(|process| std::fs::read(process.path().join("cmdline")).is_ok_and(is_one)).count()
+}
+
+/// Waits until something is so; fails if it does not become so.
+pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(minutes(1), until).await.unwrap_or_else(|_| panic!("{what} did not happen"));
+}
+
+/// Waits for something that must not have to wait itself.
+pub async fn soon<T>(what: &str, work: impl IntoFuture<Output = T>) -> T {
+    tokio::time::timeout(minutes(1), work.into_future()).await.unwrap_or_else(|_| panic!("{what} waits"))
 }
 
 /// The resident memory of a process.

@@ -12,6 +12,7 @@ use super::{
     Engine,
     commands::Done,
     lifecycle::idle_again,
+    places::without_place,
     programs::{Asked, Channels},
 };
 use crate::{
@@ -179,7 +180,7 @@ impl Engine {
         let bytes = BASE64_STANDARD.decode(data).map_err(AppError::internal)?;
         if !bytes.is_empty() {
             // The machine's own time: the program runs by it, whatever clock the plane has.
-            match tokio::time::timeout(INPUT_TIMEOUT, input.send(bytes)).await {
+            match without_place(tokio::time::timeout(INPUT_TIMEOUT, input.send(bytes))).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(AppError::conflict(format!("the program `{exec_id}` has ended"))),
                 Err(_) => {
@@ -229,7 +230,7 @@ impl Engine {
 
     /// The ways to a program, which may still wait for its turn; none if it has ended.
     async fn channels(&self, agent_id: &AgentId, exec_id: &ExecId) -> AppResult<Option<Channels>> {
-        let begun = tokio::time::timeout(INPUT_TIMEOUT, self.channels_once_begun(exec_id)).await;
+        let begun = without_place(tokio::time::timeout(INPUT_TIMEOUT, self.channels_once_begun(exec_id))).await;
         let channels = begun.unwrap_or_else(|_| {
             Err(AppError::conflict(format!("the program `{exec_id}` waits for its turn and has not begun yet")))
         })?;

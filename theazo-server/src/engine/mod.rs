@@ -17,6 +17,7 @@ mod lifecycle;
 mod limits;
 mod memory;
 mod outcome;
+mod places;
 mod ports;
 mod programs;
 mod queue;

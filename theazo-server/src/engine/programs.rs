@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Engine,
     hiding::{hide_output, hide_result},
+    places::without_place,
 };
 use crate::{
     compute::{Attached, ComputeError, Exec, Output, Sandbox},
@@ -149,7 +150,8 @@ impl Engine {
                 self.log_program(tenant, scope, event(stream, text)).await;
             }
         };
-        let (result, (), ()) = tokio::join!(sandbox.exec(exec, attached), hide_output(&mask, raw, shown), log);
+        let program = async { tokio::join!(sandbox.exec(exec, attached), hide_output(&mask, raw, shown), log).0 };
+        let result = without_place(program).await;
         hide_result(&mask, result)
     }
 

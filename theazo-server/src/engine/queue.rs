@@ -4,17 +4,17 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use theazo_api::Timestamp;
-use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Engine;
+use super::{Engine, places::Places};
 use crate::{
     app::AgentCommand,
     error::{AppError, AppResult},
     store::{Job, JobResult, Lane},
 };
 
-/// How many runs and programs a worker has at once. It bounds the memory that they take; the rest wait in the queue.
+/// How many runs and programs a worker works on at once, beside those that wait for a program or a model to end. The rest
+/// wait in the queue.
 const WORK_PLACES: usize = 512;
 
 /// How many short jobs a worker does at once.
@@ -23,7 +23,7 @@ const CONTROL_PLACES: usize = 64;
 /// How long a job waits that the store refused to take further.
 const POSTPONE: Duration = Duration::from_secs(1);
 
-fn places(lane: Lane) -> usize {
+fn places_of(lane: Lane) -> usize {
     match lane {
         Lane::Work => WORK_PLACES,
         Lane::Control => CONTROL_PLACES,
@@ -32,16 +32,16 @@ fn places(lane: Lane) -> usize {
 
 impl Engine {
     pub(super) async fn lease_jobs(self: Arc<Self>, lane: Lane, stop: CancellationToken, tasks: TaskTracker) {
-        let places = Arc::new(Semaphore::new(places(lane)));
+        let places = Places::new(places_of(lane));
         let mut commits = self.app.store.commits();
         loop {
             // A job that ends commits before it frees its place, so the place is what is waited for.
             tokio::select! {
                 () = stop.cancelled() => return,
-                free = places.acquire() => drop(free),
+                () = places.wait() => {}
             }
             commits.mark_unchanged();
-            let (jobs, next_due) = match self.lease_due(lane, places.available_permits()).await {
+            let (jobs, next_due) = match self.lease_due(lane, places.free()).await {
                 Ok(leased) => leased,
                 Err(error) => {
                     tracing::error!(%error, "cannot lease jobs");
@@ -50,13 +50,12 @@ impl Engine {
             };
             let idle = jobs.is_empty();
             for job in jobs {
-                let Ok(place) = places.clone().acquire_owned().await else { return };
+                let place = places.take().await;
                 let engine = self.clone();
                 let stop = stop.clone();
                 tasks.spawn(async move {
                     // A job that is stopped stays leased: the next process takes it over.
-                    stop.run_until_cancelled_owned(engine.work_or_give_up(job)).await;
-                    drop(place);
+                    stop.run_until_cancelled_owned(place.hold(engine.work_or_give_up(job))).await;
                 });
             }
             if idle {

@@ -8,7 +8,7 @@ use std::{
 
 use theazo_api::{AgentId, SessionId, SessionStatus, SnapshotId, Timestamp};
 
-use super::Engine;
+use super::{Engine, places::without_place};
 use crate::{
     app::{find_agent, find_session, find_snapshot},
     compute::{ComputeError, SandboxFiles, SnapshotPlace, remove_tree},
@@ -48,13 +48,17 @@ impl Engine {
             let provider = self.provider(&agent.data.provider)?;
             Ok::<_, AppError>(provider.snapshot(self.files_of(agent_id), place.clone()).await?)
         };
-        let bytes = match self.sandboxes.get(agent_id) {
-            None => stopped.await?,
-            Some(sandbox) => match sandbox.snapshot(place.clone()).await {
-                Err(ComputeError::Gone) => stopped.await?,
-                taken => taken?,
-            },
+        let taking = async {
+            match self.sandboxes.get(agent_id) {
+                None => stopped.await,
+                Some(sandbox) => match sandbox.snapshot(place.clone()).await {
+                    Err(ComputeError::Gone) => stopped.await,
+                    taken => Ok(taken?),
+                },
+            }
         };
+        // However large it is, pauses and endings of others go on.
+        let bytes = without_place(taking).await?;
         let record = SnapshotRecord {
             id,
             agent_id: agent_id.clone(),
@@ -92,7 +96,8 @@ impl Engine {
             return Err(AppError::conflict(message));
         }
         let place = self.snapshot_place(snapshot_id)?;
-        Ok(self.provider(&snapshot.provider)?.restore(place, self.files_of(&agent.data.id)).await?)
+        let restored = self.provider(&snapshot.provider)?.restore(place, self.files_of(&agent.data.id));
+        Ok(without_place(restored).await?)
     }
 
     /// Removes every snapshot of a session that has ended.

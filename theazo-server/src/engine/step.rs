@@ -13,6 +13,7 @@ use super::{
     guardrails::allows_calls,
     journal::{CallInFlight, Journal, has_new_input},
     limits::Stopped,
+    places::without_place,
     redaction::redacted,
     retry::next_attempt,
 };
@@ -60,7 +61,7 @@ impl Engine {
         journal: &Journal,
     ) -> AppResult<Step> {
         if let Some(time) = journal.ask_again_at {
-            self.app.clock.reached(time).await;
+            without_place(self.app.clock.reached(time)).await;
         }
         let step = journal.step;
         let chosen = self.app.model_of(tenant, agent)?;
@@ -93,7 +94,7 @@ impl Engine {
         if guardrails.block_pii == Some(true) {
             answer = redacted(answer, found.clone());
         }
-        let answered = self.stream_answer(tenant, run, step, &journal.shown, answer).await?;
+        let answered = without_place(self.stream_answer(tenant, run, step, &journal.shown, answer)).await?;
         self.report_redactions(tenant, run, found.load(Ordering::Relaxed)).await?;
         let call = Call { run, agent, journal, reservation, chosen: &chosen };
         match answered {
