@@ -74,7 +74,7 @@ async fn many_runs_at_once_never_spend_more_than_the_limit() {
 }
 
 #[tokio::test]
-async fn a_budget_of_a_day_is_new_on_the_next_day_and_not_in_a_new_session() {
+async fn a_budget_of_a_day_is_new_on_the_next_day_when_what_waited_goes_on_and_not_in_a_new_session() {
     let (plane, session) = plane_with(4).await;
     let turns = vec![turn_of_3_3_cents("first"), turn_of_3_3_cents("second"), turn_of_3_3_cents("third")];
     plane.script("writer", turns).await.expect("it is scripted");
@@ -84,11 +84,14 @@ async fn a_budget_of_a_day_is_new_on_the_next_day_and_not_in_a_new_session() {
     assert_ne!(second.id(), session.id());
 
     let same_day = second.run("writer", "two").await.expect_err("the user's day is used up");
+    let waiting = second.runs().list().await.expect("they are listed").data[0].clone();
     plane.advance(minutes(1440)).await.expect("it is tomorrow");
-    let next_day = second.run("writer", "three").await.expect("the day is new");
+    let next_day = waiting.wait().await.expect("the day is new");
+    let full_again = second.run("writer", "three").await.expect_err("that took what there is of this day");
 
     assert_eq!(same_day.code().as_str(), "session_limit_exceeded");
     assert_eq!(next_day.output, "second");
+    assert_eq!(full_again.code().as_str(), "session_limit_exceeded");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod budgets;
 mod busy;
 mod canaries;
 mod cancelling;
+mod checkpoints;
 mod compute;
 mod coverage;
 mod crash;

@@ -49,8 +49,6 @@ async fn what_is_said_to_a_running_agent_is_read_before_its_next_step() {
     let (plane, session) = plane().await;
     let agent = session.agents().create().provider("local").name("slow").await.expect("it is made");
     plane.script("slow", vec![waits_for_go()]).await.expect("it is scripted");
-    let nothing_runs = agent.send("anybody?").await.expect_err("nothing runs");
-
     let mut events = agent.stream("wait").await.expect("it starts");
     let first = events.next().await.expect("it goes on").expect("it streams");
     assert!(matches!(first, StreamEvent::ToolCall { .. }), "{first:?}");
@@ -67,7 +65,24 @@ async fn what_is_said_to_a_running_agent_is_read_before_its_next_step() {
     let ended = agent.send("still there?").await.expect_err("it has ended");
 
     assert!(output.contains(&format!("For the task \"new_failure: {said}\"")), "{output}");
-    assert_eq!((nothing_runs.code().as_str(), ended.code().as_str()), ("conflict", "conflict"));
+    assert_eq!(ended.code().as_str(), "conflict");
+}
+
+#[tokio::test]
+async fn what_is_said_to_an_agent_that_has_nothing_to_do_is_its_next_task() {
+    let (plane, session) = plane().await;
+    let agent = session.agents().create().name("writer").await.expect("it is made");
+    plane.script("writer", vec![ScriptedTurn::text("it was build 42")]).await.expect("it is scripted");
+
+    agent.send("which build failed?").r#type("new_failure").await.expect("it is taken");
+    let run = session.runs().list().await.expect("they are listed").data[0].clone();
+    let answer = run.wait().await.expect("it is done");
+    agent.pause().await.expect("it pauses");
+    let paused = agent.send("and now?").await.expect_err("it was told to stand still");
+
+    assert_eq!(run.data().task, "new_failure: which build failed?");
+    assert_eq!(answer.output, "it was build 42");
+    assert_eq!(paused.code().as_str(), "conflict");
 }
 
 #[tokio::test]

@@ -161,7 +161,7 @@ pub struct LongRunningOpts {
     /// Whether the agent works for that long; true by default, and false leaves the other options without effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long_running: Option<bool>,
-    /// How often a checkpoint is made by itself; never by default.
+    /// How often a checkpoint is made by itself, if the agent did anything since the last; never by default. The newest ten are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_interval: Option<DurationInput>,
     /// How long the agent may live; then it is ended. No limit by default.
@@ -170,7 +170,7 @@ pub struct LongRunningOpts {
     /// How long it must have had nothing to do to hibernate: a snapshot is made and the sandbox goes. Never by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hibernate_after_idle: Option<DurationInput>,
-    /// Whether it goes on from its last checkpoint by itself when its sandbox is lost; true by default.
+    /// Whether a run goes on from the last checkpoint by itself when its sandbox is lost under it; true by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_resume: Option<bool>,
 }

@@ -29,7 +29,7 @@ endpoints! {
                 "costCap", "guardrails", "longRunning", "network", "overrides.costCap", "overrides.guardrails",
                 "overrides.longRunning", "overrides.network",
             ],
-            planned_fields: &["storage", "gpu", "providerFallback", "approvals", "knowledge", "mcp", "metadata", "longRunning", "overrides.storage", "overrides.gpu", "overrides.providerFallback", "overrides.approvals", "overrides.knowledge", "overrides.mcp", "overrides.metadata", "overrides.guardrails", "overrides.longRunning"],
+            planned_fields: &["storage", "gpu", "providerFallback", "approvals", "knowledge", "mcp", "metadata", "overrides.storage", "overrides.gpu", "overrides.providerFallback", "overrides.approvals", "overrides.knowledge", "overrides.mcp", "overrides.metadata", "overrides.guardrails"],
         };
 
     /// Lists the agents of the session, the newest first.
@@ -66,9 +66,12 @@ endpoints! {
         with { time: TimeClass::Run };
 
     /// Resumes a paused agent; a run that was paused with it goes on.
+    ///
+    /// With a checkpoint it goes on from there: its files and its memory are as they were. What it did since is forgotten, not
+    /// undone, and what that cost stays spent.
     ResumeAgent: Post "/v1/agents/{agentId}/resume" => "agent.resume",
         path: AgentPath, body: ResumeOpts, response: AgentData,
-        with { time: TimeClass::Run, planned_fields: &["checkpoint", "provider", "region"] };
+        with { time: TimeClass::Run };
 
     /// Runs the task of the agent's last failed run again.
     RetryAgent: Post "/v1/agents/{agentId}/retry" => "agent.retry",
@@ -81,7 +84,8 @@ endpoints! {
 
     /// Says something to the agent while it works, or wakes it if it hibernates.
     ///
-    /// The agent reads it before its next step. An agent that has ended refuses it with `conflict`.
+    /// An agent that works reads it before its next step; for one that has nothing to do, or hibernates, it is the next task. An
+    /// agent that was paused or has ended refuses it with `conflict`.
     SendToAgent: Post "/v1/agents/{agentId}/send" => "agent.send",
         path: AgentPath, body: SendInputOpts,
         with { positional: &["content"], status: 204, reply: Reply::Empty };
@@ -338,7 +342,7 @@ pub struct ResumeOpts {
     /// The checkpoint to go on from; the state in which the agent was paused if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<CheckpointId>,
-    /// The provider to go on with; the one that it had by default.
+    /// The provider to go on with; the one that it had by default. One that cannot take over its files is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// The region to go on in; the one that it had by default.

@@ -15,15 +15,16 @@ use crate::{
 endpoints! {
     /// Lists the checkpoints of the agent, the newest first.
     ListCheckpoints: Get "/v1/agents/{agentId}/checkpoints" => "agent.checkpoints",
-        path: AgentPath, query: CheckpointListOpts, response: Page<CheckpointData>,
-        with { planned: true };
+        path: AgentPath, query: CheckpointListOpts, response: Page<CheckpointData>;
 
-    /// Makes a checkpoint: a snapshot of the agent's sandbox with a note of how far it is.
+    /// Makes a checkpoint: a snapshot of the agent's files and memory with a note of how far it is.
     ///
-    /// `agent.resume` goes on from it.
+    /// `agent.resume` goes on from it: the agent has the files again that it had, and remembers what it had done until then. It is
+    /// kept until the session ends, and its bytes count for storage; those that an agent makes by itself give way to newer
+    /// ones, ten of which are kept.
     CreateCheckpoint: Post "/v1/agents/{agentId}/checkpoints" => "agent.checkpoint",
         path: AgentPath, body: CheckpointCreateOpts, response: CheckpointData,
-        with { status: 201, time: TimeClass::Run, planned: true };
+        with { status: 201, time: TimeClass::Run };
 }
 
 /// Which checkpoints to list.

@@ -188,7 +188,7 @@ impl ScriptedTurn {
     /// use theazo_api::testing::ScriptedTurn;
     ///
     /// let turns = [
-    ///     ScriptedTurn::tool_call("write_file", serde_json::json!({ "path": "report.md", "data": "# Report" })),
+    ///     ScriptedTurn::tool_call("write_file", serde_json::json!({ "path": "report.md", "content": "# Report" })),
     ///     ScriptedTurn::text("The report is done."),
     ///     ScriptedTurn::error("the model is overloaded"),
     /// ];

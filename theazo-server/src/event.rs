@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use theazo_api::{
-    AgentId, BillingBudgetConfig, BridgeSpanStatus, BudgetEventData, Cost, ErrorDetail, GuardrailViolation, Isolation,
-    LogLevel, ReservationId, RunResult, SessionLimits, SnapshotId, SpanId, Timestamp, ToolCall, TraceId,
-    testing::Charge, usage::TokenUsage,
+    AgentId, BillingBudgetConfig, BridgeSpanStatus, BudgetEventData, CheckpointId, Cost, ErrorDetail,
+    GuardrailViolation, Isolation, LogLevel, ReservationId, RunResult, SessionLimits, SnapshotId, SpanId, Timestamp,
+    ToolCall, TraceId, testing::Charge, usage::TokenUsage,
 };
 
 use crate::model::{ModelErrorKind, StopReason};
@@ -69,6 +69,16 @@ events! {
 
     /// The files of an agent were kept as they were.
     SnapshotTaken { snapshot_id: SnapshotId, bytes: i64 } = "agent.snapshot_taken",
+    /// A checkpoint of an agent was made.
+    CheckpointMade {
+        checkpoint_id: CheckpointId,
+        phase: Option<String>,
+        progress: f64,
+    } = "agent.checkpoint_made",
+    /// The checkpoint that an agent was to make by itself could not be made.
+    CheckpointFailed { error: ErrorDetail } = "agent.checkpoint_failed",
+    /// An agent went back to a checkpoint.
+    AgentRestored { checkpoint_id: CheckpointId } = "agent.restored",
     /// An agent began with a snapshot of another.
     AgentForked { agent_id: AgentId, snapshot_id: SnapshotId } = "agent.forked",
 
@@ -239,6 +249,15 @@ pub struct ReservedAmount {
 
 /// What is said to an agent, where nobody says what it is.
 pub const DEFAULT_INPUT: &str = "user_input";
+
+/// What was said to an agent, as its model reads it.
+pub fn worded_input(content: &str, kind: &str, metadata: Option<&Map<String, Value>>) -> String {
+    let mut text = if kind == DEFAULT_INPUT { content.to_owned() } else { format!("{kind}: {content}") };
+    if let Some(metadata) = metadata.filter(|metadata| !metadata.is_empty()) {
+        text.push_str(&format!("\n{}", Value::Object(metadata.clone())));
+    }
+    text
+}
 
 /// Something that a program did, from a beginning to an end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

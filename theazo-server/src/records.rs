@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use theazo_api::{
-    AgentData, AgentModelConfig, AgentStatus, ExposedPort, GuardrailConfig, LifecycleConfig, NetworkAccess, RunData,
-    RunId, SessionData, SpanId, TaskId, Timestamp, TraceId,
+    AgentData, AgentModelConfig, AgentStatus, ExposedPort, GuardrailConfig, LifecycleConfig, LongRunningOpts,
+    NetworkAccess, RunData, RunId, SessionData, SpanId, TaskId, Timestamp, TraceId,
 };
 
 use crate::{
-    snapshots::ForkOrigin,
+    snapshots::{CheckpointMark, ForkOrigin, Rewind},
     spending::{Payer, RateCard},
     store::{Document, EventScope, Owner},
     vault::Sealed,
@@ -82,6 +82,8 @@ pub enum PausedBy {
     Limit,
     /// A run of it failed, and it was made to pause then.
     Failure,
+    /// Its sandbox was lost, and it goes on from its last checkpoint by itself.
+    Loss,
     /// It had nothing to do for as long as it was made to wait. The next thing to do wakes it.
     Idle,
 }
@@ -125,6 +127,15 @@ pub struct AgentRecord {
     /// When it pauses by itself, and what happens when a run fails.
     #[serde(default)]
     pub lifecycle: Option<LifecycleConfig>,
+    /// How it works for hours or days, if it does.
+    #[serde(default)]
+    pub long_running: Option<LongRunningOpts>,
+    /// How far it is by the checkpoint that it made last or went back to.
+    #[serde(default)]
+    pub checkpoint: Option<CheckpointMark>,
+    /// What it does not remember, because it went back to a checkpoint.
+    #[serde(default)]
+    pub rewinds: Vec<Rewind>,
     /// Since when it has nothing to do; kept only where it pauses then.
     #[serde(default)]
     pub idle_since: Option<Timestamp>,
@@ -220,10 +231,29 @@ impl AgentRecord {
     /// Whether it counts for `maxAgents`: it is neither paused nor ended.
     pub const ACTIVE: [&'static str; 3] = ["booting", "ready", "running"];
 
-    /// How long it must have had nothing to do to pause by itself.
-    pub fn pauses_after_idle(&self) -> Option<Duration> {
+    /// How long it must have had nothing to do to stand still by itself, in whichever way comes first.
+    pub fn rests_after_idle(&self) -> Option<Duration> {
+        self.pauses_after_idle().into_iter().chain(self.hibernates_after_idle()).min()
+    }
+
+    fn pauses_after_idle(&self) -> Option<Duration> {
         let auto_pause = self.lifecycle.as_ref()?.auto_pause.as_ref()?;
         Some(auto_pause.after_idle.0)
+    }
+
+    /// How long it must have had nothing to do to hibernate, without a sandbox.
+    pub fn hibernates_after_idle(&self) -> Option<Duration> {
+        Some(self.long_running.as_ref()?.hibernate_after_idle?.0)
+    }
+
+    /// How often it makes a checkpoint by itself.
+    pub fn checkpoint_interval(&self) -> Option<Duration> {
+        Some(self.long_running.as_ref()?.checkpoint_interval?.0)
+    }
+
+    /// Whether a run of it goes back to the last checkpoint when its sandbox is lost.
+    pub fn resumes_when_lost(&self) -> bool {
+        self.long_running.as_ref().is_some_and(|opts| opts.auto_resume.unwrap_or(true))
     }
 
     /// Whether the next thing to do wakes it.

@@ -1239,6 +1239,9 @@ export class Agent extends Handle<types.AgentData> {
 
   /**
    * Resumes a paused agent; a run that was paused with it goes on.
+   *
+   * With a checkpoint it goes on from there: its files and its memory are as they were. What it did since is forgotten,
+   * not undone, and what that cost stays spent.
    * @example
    * ```ts
    * await agent.resume({ checkpoint: 'ckpt_d41a7f0b93e6', provider: 'e2b' });
@@ -1277,7 +1280,8 @@ export class Agent extends Handle<types.AgentData> {
   /**
    * Says something to the agent while it works, or wakes it if it hibernates.
    *
-   * The agent reads it before its next step. An agent that has ended refuses it with `conflict`.
+   * An agent that works reads it before its next step; for one that has nothing to do, or hibernates, it is the next
+   * task. An agent that was paused or has ended refuses it with `conflict`.
    * @param content What to say.
    * @example
    * ```ts
@@ -1383,9 +1387,11 @@ export class Agent extends Handle<types.AgentData> {
   }
 
   /**
-   * Makes a checkpoint: a snapshot of the agent's sandbox with a note of how far it is.
+   * Makes a checkpoint: a snapshot of the agent's files and memory with a note of how far it is.
    *
-   * `agent.resume` goes on from it.
+   * `agent.resume` goes on from it: the agent has the files again that it had, and remembers what it had done until
+   * then. It is kept until the session ends, and its bytes count for storage; those that an agent makes by itself give
+   * way to newer ones, ten of which are kept.
    * @example
    * ```ts
    * const checkpoint = await agent.checkpoint({ phase: 'indexing', progress: 62.5 });

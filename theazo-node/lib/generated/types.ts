@@ -677,7 +677,10 @@ export type AgentFailureAction =
 export interface LongRunningOpts {
   /** Whether the agent works for that long; true by default, and false leaves the other options without effect. */
   longRunning?: boolean | undefined;
-  /** How often a checkpoint is made by itself; never by default. */
+  /**
+   * How often a checkpoint is made by itself, if the agent did anything since the last; never by default. The newest
+   * ten are kept.
+   */
   checkpointInterval?: DurationInput | undefined;
   /** How long the agent may live; then it is ended. No limit by default. */
   maxDuration?: DurationInput | undefined;
@@ -685,7 +688,7 @@ export interface LongRunningOpts {
    * How long it must have had nothing to do to hibernate: a snapshot is made and the sandbox goes. Never by default.
    */
   hibernateAfterIdle?: DurationInput | undefined;
-  /** Whether it goes on from its last checkpoint by itself when its sandbox is lost; true by default. */
+  /** Whether a run goes on from the last checkpoint by itself when its sandbox is lost under it; true by default. */
   autoResume?: boolean | undefined;
 }
 
@@ -1061,7 +1064,7 @@ export type SnapshotId = string;
 export interface ResumeOpts {
   /** The checkpoint to go on from; the state in which the agent was paused if it is left out. */
   checkpoint?: CheckpointId | undefined;
-  /** The provider to go on with; the one that it had by default. */
+  /** The provider to go on with; the one that it had by default. One that cannot take over its files is refused. */
   provider?: string | undefined;
   /** The region to go on in; the one that it had by default. */
   region?: string | undefined;

@@ -984,7 +984,9 @@ class LongRunningOpts:
         """
     @property
     def checkpoint_interval(self) -> timedelta | None:
-        """How often a checkpoint is made by itself; never by default."""
+        """How often a checkpoint is made by itself, if the agent did anything since the last;
+        never by default. The newest ten are kept.
+        """
     @property
     def max_duration(self) -> timedelta | None:
         """How long the agent may live; then it is ended. No limit by default."""
@@ -995,8 +997,8 @@ class LongRunningOpts:
         """
     @property
     def auto_resume(self) -> bool | None:
-        """Whether it goes on from its last checkpoint by itself when its sandbox is lost; true
-        by default.
+        """Whether a run goes on from the last checkpoint by itself when its sandbox is lost
+        under it; true by default.
         """
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self) -> str: ...

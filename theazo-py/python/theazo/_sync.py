@@ -1420,9 +1420,13 @@ class Agent:
     ) -> Agent:
         """Resumes a paused agent; a run that was paused with it goes on.
 
+        With a checkpoint it goes on from there: its files and its memory are as they were. What it did since is
+        forgotten, not undone, and what that cost stays spent.
+
         Args:
             checkpoint: The checkpoint to go on from; the state in which the agent was paused if it is left out.
-            provider: The provider to go on with; the one that it had by default.
+            provider: The provider to go on with; the one that it had by default. One that cannot take over its
+                files is refused.
             region: The region to go on in; the one that it had by default.
 
         Example:
@@ -1472,7 +1476,8 @@ class Agent:
     ) -> None:
         """Says something to the agent while it works, or wakes it if it hibernates.
 
-        The agent reads it before its next step. An agent that has ended refuses it with `conflict`.
+        An agent that works reads it before its next step; for one that has nothing to do, or hibernates, it is
+        the next task. An agent that was paused or has ended refuses it with `conflict`.
 
         Args:
             content: What to say.
@@ -1660,9 +1665,11 @@ class Agent:
         metadata: Mapping[str, Any] | None = None,
         **options: Unpack[CallOptions],
     ) -> CheckpointData:
-        """Makes a checkpoint: a snapshot of the agent's sandbox with a note of how far it is.
+        """Makes a checkpoint: a snapshot of the agent's files and memory with a note of how far it is.
 
-        `agent.resume` goes on from it.
+        `agent.resume` goes on from it: the agent has the files again that it had, and remembers what it had done
+        until then. It is kept until the session ends, and its bytes count for storage; those that an agent makes
+        by itself give way to newer ones, ten of which are kept.
 
         Args:
             phase: What the agent is at, in a word of your own.

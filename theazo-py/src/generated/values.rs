@@ -2319,7 +2319,8 @@ impl LongRunningOpts {
         self.0.long_running.to_python(py)
     }
 
-    /// How often a checkpoint is made by itself; never by default.
+    /// How often a checkpoint is made by itself, if the agent did anything since the last; never by default. The newest
+    /// ten are kept.
     #[getter]
     fn checkpoint_interval<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.checkpoint_interval.to_python(py)
@@ -2337,7 +2338,7 @@ impl LongRunningOpts {
         self.0.hibernate_after_idle.to_python(py)
     }
 
-    /// Whether it goes on from its last checkpoint by itself when its sandbox is lost; true by default.
+    /// Whether a run goes on from the last checkpoint by itself when its sandbox is lost under it; true by default.
     #[getter]
     fn auto_resume<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.auto_resume.to_python(py)

@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 use theazo_api::{
     AgentCreateOpts, AgentData, AgentId, AgentListFilters, AgentStatus, AgentStatusInfo, ComputeChoice, ComputeRuntime,
-    Cost, ErrorCode, ModelChoice, Page, SessionAgentListFilters, SessionId, SessionStatus, Snapshot, Timestamp,
-    time::human_duration,
+    Cost, ErrorCode, ModelChoice, Page, ResumeOpts, SessionAgentListFilters, SessionId, SessionStatus, Snapshot,
+    Timestamp, time::human_duration,
 };
 
 use super::{
     Context,
     blueprint::Blueprint,
+    checkpoints::{begin_long_run, find_checkpoint},
     commands::AgentCommand,
     credentials::check_named_secrets,
     pages::{page, require},
@@ -112,9 +113,17 @@ impl Context {
     }
 
     /// Resumes an agent.
-    pub async fn resume_agent(&self, id: AgentId) -> AppResult<AgentData> {
-        self.command(id, AgentCommand::Resume { by: PausedBy::Caller }, |agent| {
+    pub async fn resume_agent(&self, id: AgentId, opts: ResumeOpts) -> AppResult<AgentData> {
+        if let Some(checkpoint) = &opts.checkpoint {
+            self.app.store.read(|view| find_checkpoint(view, &self.tenant, &id, checkpoint))?;
+        }
+        let asked = opts.provider.clone();
+        self.command(id, AgentCommand::Resume { by: PausedBy::Caller, opts }, move |agent| {
             check_alive(agent)?;
+            if asked.is_some_and(|provider| provider != agent.data.provider) {
+                let problem = format!("must be `{}`, which has the agent's files, or be left out", agent.data.provider);
+                return Err(AppError::invalid_field("provider", problem));
+            }
             if agent.data.status != AgentStatus::Paused {
                 return Err(AppError::conflict(format!("the agent `{}` is not paused", agent.data.id)));
             }
@@ -212,6 +221,9 @@ pub(super) fn add_agent(
         network: opts.network,
         meter: None,
         lifecycle: opts.lifecycle,
+        long_running: opts.long_running.filter(|opts| opts.long_running.unwrap_or(true)),
+        checkpoint: None,
+        rewinds: Vec::new(),
         idle_since: None,
         input_files_up_to: 0,
         guardrails: opts.guardrails,
@@ -219,6 +231,7 @@ pub(super) fn add_agent(
         ports: Vec::new(),
     };
     tx.insert(tenant, &agent)?;
+    begin_long_run(tx, tenant, &agent)?;
     let event = Event::AgentCreated { name: agent.data.name.clone(), provider };
     tx.append(tenant, now, &agent.scope(), &event)?;
     Ok(agent)

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use theazo_api::{AgentId, ExecId, ExecOpts, ExecSignal, ExecStreamOpts, JobId, Timestamp};
+use theazo_api::{
+    AgentId, CheckpointCreateOpts, ExecId, ExecOpts, ExecSignal, ExecStreamOpts, JobId, ResumeOpts, Timestamp,
+};
 
 use super::{
     Context,
@@ -52,7 +54,14 @@ pub enum AgentCommand {
     Resume {
         /// Who says so. Only what paused an agent resumes it; the caller resumes it in any case.
         by: PausedBy,
+        /// From where, and where.
+        #[serde(default)]
+        opts: ResumeOpts,
     },
+    /// Make a checkpoint.
+    Checkpoint(CheckpointCreateOpts),
+    /// Go on from the last checkpoint, because the sandbox was lost.
+    Recover,
     /// End.
     Terminate,
     /// Do something with its files.
@@ -138,15 +147,38 @@ impl AgentCommand {
             Self::Boot | Self::Exec(_) | Self::StreamExec(_) | Self::File(_) | Self::Port(_) | Self::Processes => {
                 Self::WORK
             }
-            Self::Pause { .. } | Self::Resume { .. } | Self::Terminate => Self::CONTROL,
+            Self::Pause { .. } | Self::Resume { .. } | Self::Terminate | Self::Checkpoint(_) | Self::Recover => {
+                Self::CONTROL
+            }
             // They are for programs that have places of work already.
             Self::Input { .. } | Self::Signal { .. } => Self::CONTROL,
         }
     }
 
+    /// Lets go on what somebody paused.
+    pub fn resume(by: PausedBy) -> Self {
+        Self::Resume { by, opts: ResumeOpts::default() }
+    }
+
     /// Asks for the command. Commands of one agent that change its state are done one after the other.
     pub fn enqueue(&self, tx: &Tx<'_>, tenant: &Tenant, agent: &AgentRecord, now: Timestamp) -> AppResult<JobId> {
-        let id = JobId::from_suffix(random::id_suffix(now));
+        self.enqueue_as(JobId::from_suffix(random::id_suffix(now)), tx, tenant, agent, now)
+    }
+
+    /// Asks for the command, unless it waits to be done already.
+    pub fn enqueue_once(&self, tx: &Tx<'_>, tenant: &Tenant, agent: &AgentRecord, now: Timestamp) -> AppResult<()> {
+        let id = JobId::from_suffix(format!("recover-{}", agent.data.id));
+        if tx.is_pending(&id)? { Ok(()) } else { self.enqueue_as(id, tx, tenant, agent, now).map(drop) }
+    }
+
+    fn enqueue_as(
+        &self,
+        id: JobId,
+        tx: &Tx<'_>,
+        tenant: &Tenant,
+        agent: &AgentRecord,
+        now: Timestamp,
+    ) -> AppResult<JobId> {
         let payload = serde_json::to_value(self).map_err(AppError::internal)?;
         let subject = agent.data.id.to_string();
         tx.enqueue(tenant, &NewJob { id: id.clone(), kind: self.kind(), subject, payload, due_at: now })?;

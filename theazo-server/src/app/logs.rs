@@ -125,6 +125,14 @@ pub(super) fn log_entry(stored: &StoredEvent) -> Option<LogEntry> {
         Event::SnapshotTaken { snapshot_id, bytes } => {
             (Info, System, format!("snapshot `{snapshot_id}` taken, {bytes} bytes"))
         }
+        Event::CheckpointMade { checkpoint_id, progress, phase } => {
+            let phase = phase.as_ref().map(|phase| format!(" of `{phase}`")).unwrap_or_default();
+            (Info, System, format!("checkpoint `{checkpoint_id}`{phase} made at {progress} %"))
+        }
+        Event::CheckpointFailed { error } => (Warn, System, format!("no checkpoint was made: {}", error.message)),
+        Event::AgentRestored { checkpoint_id } => {
+            (Info, System, format!("went back to the checkpoint `{checkpoint_id}`"))
+        }
         Event::AgentForked { agent_id, snapshot_id } => {
             (Info, System, format!("began with the snapshot `{snapshot_id}` of `{agent_id}`"))
         }

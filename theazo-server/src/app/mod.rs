@@ -8,6 +8,7 @@ mod billing;
 mod blueprint;
 mod bridge;
 mod budgets;
+mod checkpoints;
 mod commands;
 mod credentials;
 mod credits;
@@ -61,6 +62,7 @@ use crate::{
 
 pub use agents::{check_room, check_session, find_agent};
 pub use bridge::{BridgeRecord, authenticate_program, revoke_bridges};
+pub use checkpoints::{checkpoint_job, find_checkpoint, last_checkpoint};
 pub use commands::{AgentCommand, FileCommand, PortCommand};
 pub use credits::{begin_with_credits, grant_credits};
 pub use execs::{exec_id_of, job_id_of, show_exec};
@@ -68,7 +70,7 @@ pub use guardrails::guardrails_of;
 pub use keys::{AccountRecord, FirstKeys, NewKey, revoke_key, shown as shown_key};
 pub use ports::not_exposed;
 pub use runs::{RunEnd, continue_run, end_run, find_run, run_event, run_job};
-pub use sessions::{change_session, expiry_job, find_session};
+pub use sessions::{change_session, expiry_job, find_session, resume_after_limit};
 pub use snapshots::{find_snapshot, remove_snapshots_job};
 pub use stored_files::{Download, Files};
 pub use task_queue::{finish_task, look_at_tasks, start_tasks};

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use theazo_api::{AgentId, AgentProgressData, AgentProgressStatus, AgentStatus, Timestamp, time::human_duration};
 
-use super::{Context, agents::find_agent};
+use super::{
+    Context,
+    agents::find_agent,
+    checkpoints::{checkpoints_of, last_checkpoint},
+};
 use crate::{
     error::AppResult,
     event::Event,
     records::AgentRecord,
+    snapshots::SnapshotRecord,
     store::{EventFilter, Tenant, View},
 };
 
@@ -18,11 +23,13 @@ impl Context {
         self.app.store.read(|view| {
             let agent = find_agent(view, &self.tenant, id)?;
             let times = Times::of(view, &self.tenant, &agent, self.app.clock.now())?;
+            let last = last_checkpoint(view, &self.tenant, id)?;
+            let by_checkpoint = agent.checkpoint.as_ref().map(|mark| mark.progress);
             Ok(AgentProgressData {
-                phase: None,
-                percentage: agent.progress.as_ref().map(|progress| progress.percentage),
+                phase: agent.checkpoint.and_then(|mark| mark.phase),
+                percentage: agent.progress.as_ref().map(|progress| progress.percentage).or(by_checkpoint),
                 message: agent.progress.map(|progress| progress.message),
-                checkpoints: 0,
+                checkpoints: view.count::<SnapshotRecord>(&self.tenant, &checkpoints_of(id))?,
                 total_duration: human_duration(times.total),
                 total_duration_ms: milliseconds(times.total),
                 active_duration: human_duration(times.active),
@@ -32,7 +39,7 @@ impl Context {
                     AgentStatus::Paused => AgentProgressStatus::Hibernated,
                     _ => AgentProgressStatus::Active,
                 },
-                last_checkpoint_at: None,
+                last_checkpoint_at: last.map(|checkpoint| checkpoint.created_at),
             })
         })
     }

@@ -124,7 +124,7 @@ impl Context {
 
     /// Waits until the worker has let go of an agent whose run is over. Whoever was told that a run has ended may give its
     /// agent the next task at once.
-    async fn wait_until_free(&self, agent_id: &AgentId) -> AppResult<()> {
+    pub(super) async fn wait_until_free(&self, agent_id: &AgentId) -> AppResult<()> {
         let mut commits = self.app.store.commits();
         let free = async {
             loop {

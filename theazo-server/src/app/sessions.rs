@@ -301,7 +301,7 @@ pub fn change_session(
         }
         SessionStatus::Active => {
             record.data.paused_at = None;
-            (Event::SessionResumed {}, AgentCommand::Resume { by: PausedBy::Session })
+            (Event::SessionResumed {}, AgentCommand::resume(PausedBy::Session))
         }
         _ => {
             record.data.terminated_at = Some(now);
@@ -343,7 +343,7 @@ fn agents_of(view: &View<'_>, tenant: &Tenant, session: &SessionRecord) -> AppRe
 
 /// Lets the agents of a session go on that a limit paused, and their runs with them. If the limit still holds they pause
 /// again.
-pub(super) fn resume_after_limit(
+pub fn resume_after_limit(
     tx: &Tx<'_>,
     tenant: &Tenant,
     session: &SessionRecord,
@@ -355,7 +355,7 @@ pub(super) fn resume_after_limit(
             if let Some(run_id) = &agent.current_run {
                 continue_run(tx, tenant, run_id, now)?;
             }
-            AgentCommand::Resume { by: PausedBy::Limit }.enqueue(tx, tenant, &agent, now)?;
+            AgentCommand::resume(PausedBy::Limit).enqueue(tx, tenant, &agent, now)?;
         }
     }
     Ok(())

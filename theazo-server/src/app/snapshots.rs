@@ -9,6 +9,7 @@ use theazo_api::{
 use super::{
     Context,
     agents::{check_room, check_session, find_agent},
+    checkpoints::begin_long_run,
     commands::AgentCommand,
     pages::{page, require},
     sessions::find_session,
@@ -29,7 +30,7 @@ impl Context {
             find_agent(view, &self.tenant, agent_id)?;
             let filter = Filter {
                 agent_id: Some(agent_id.to_string()),
-                statuses: vec![SnapshotRecord::KEPT.to_owned()],
+                statuses: SnapshotRecord::KEPT.map(str::to_owned).to_vec(),
                 ..Filter::default()
             };
             let page = page::<SnapshotRecord>(view, &self.tenant, filter, opts.limit, opts.cursor.as_deref())?;
@@ -88,8 +89,11 @@ fn fork(
         created_at: now,
         ..original.data.clone()
     };
-    let origin =
-        ForkOrigin { snapshot_id: snapshot.id, agent_id: original.data.id.clone(), sequence: snapshot.sequence };
+    let origin = ForkOrigin {
+        snapshot_id: snapshot.id.clone(),
+        agent_id: original.data.id.clone(),
+        sequence: snapshot.sequence,
+    };
     let agent = AgentRecord {
         data,
         one_shot: false,
@@ -98,12 +102,16 @@ fn fork(
         current_run: None,
         idle_since: None,
         progress: None,
+        checkpoint: None,
+        rewinds: Vec::new(),
+        input_files_up_to: snapshot.input_files_up_to,
         meter: None,
         ports: Vec::new(),
         origin: Some(origin),
         ..original
     };
     tx.insert(tenant, &agent)?;
+    begin_long_run(tx, tenant, &agent)?;
     let event = Event::AgentCreated { name: agent.data.name.clone(), provider: agent.data.provider.clone() };
     tx.append(tenant, now, &agent.scope(), &event)?;
     let event = Event::AgentForked { agent_id: agent_id.clone(), snapshot_id: snapshot_id.clone() };

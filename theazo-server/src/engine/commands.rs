@@ -1,7 +1,7 @@
 //! Commands to agents: what a caller asked for and waits for.
 
 use serde_json::Value;
-use theazo_api::{AgentId, AgentStatus};
+use theazo_api::{AgentId, AgentStatus, ResumeOpts};
 
 use super::{Engine, execs::Wanted, lifecycle::idle_again, limits::pause_agent, run::is_limit};
 use crate::{
@@ -42,7 +42,11 @@ impl Engine {
             }
             AgentCommand::StreamExec(opts) => return self.exec(job, &agent_id, Wanted::watched(opts)).await,
             AgentCommand::Pause { by } => self.pause(tenant, &agent_id, by).await,
-            AgentCommand::Resume { by } => self.resume(tenant, &agent_id, by).await,
+            AgentCommand::Resume { by, opts } => self.resume(tenant, &agent_id, by, opts).await,
+            AgentCommand::Checkpoint(opts) => {
+                self.checkpoint(tenant, &agent_id, SnapshotCause::Checkpoint, opts).await.and_then(as_value)
+            }
+            AgentCommand::Recover => self.recover_agent(tenant, &agent_id).await.map(|()| Value::Null),
             AgentCommand::Terminate => self.terminate(tenant, &agent_id).await,
             AgentCommand::Port(PortCommand::Expose { port }) => {
                 self.expose_port(tenant, &agent_id, port).await.and_then(as_value)
@@ -110,21 +114,30 @@ impl Engine {
         if !matches!(by, PausedBy::Caller | PausedBy::Idle) || agent.has_ended() {
             return Ok(Value::Null);
         }
-        let snapshot = self.take_snapshot(tenant, agent_id, SnapshotCause::Pause).await?;
+        let snapshot = self.take_snapshot(tenant, agent_id, SnapshotCause::Pause, None).await?;
         serde_json::to_value(snapshot.data()).map_err(AppError::internal)
     }
 
-    async fn resume(&self, tenant: &Tenant, agent_id: &AgentId, by: PausedBy) -> AppResult<Value> {
+    async fn resume(&self, tenant: &Tenant, agent_id: &AgentId, by: PausedBy, opts: ResumeOpts) -> AppResult<Value> {
         let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
         let may = by == PausedBy::Caller || agent.paused_by == Some(by);
         if agent.data.status == AgentStatus::Paused && may {
-            self.resume_paused(tenant, agent_id, by).await?;
+            if let Some(checkpoint_id) = &opts.checkpoint {
+                self.go_back(tenant, &agent, checkpoint_id).await?;
+            }
+            self.resume_paused(tenant, agent_id, by, opts.region).await?;
         }
         let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
         serde_json::to_value(agent.data).map_err(AppError::internal)
     }
 
-    async fn resume_paused(&self, tenant: &Tenant, agent_id: &AgentId, by: PausedBy) -> AppResult<()> {
+    pub(super) async fn resume_paused(
+        &self,
+        tenant: &Tenant,
+        agent_id: &AgentId,
+        by: PausedBy,
+        region: Option<String>,
+    ) -> AppResult<()> {
         let (clock, owner, id) = (self.app.clock.clone(), tenant.clone(), agent_id.clone());
         let refused = self
             .app
@@ -150,6 +163,7 @@ impl Engine {
                 let run_id = agent.current_run.clone();
                 agent.data.status = if run_id.is_some() { AgentStatus::Running } else { AgentStatus::Ready };
                 agent.paused_by = None;
+                agent.data.region = region.unwrap_or(agent.data.region);
                 idle_again(tx, &owner, &mut agent, now)?;
                 tx.update(&owner, &agent)?;
                 tx.append(&owner, now, &agent.scope(), &Event::AgentResumed {})?;

@@ -1,10 +1,10 @@
 //! The journal of a run: what its events say is done, so that nothing journaled is ever asked for or done again.
 
-use serde_json::{Map, Value};
 use theazo_api::{ReservationId, RunId, Timestamp, ToolCall};
 
+use super::memory::Memory;
 use crate::{
-    event::{DEFAULT_INPUT, Event, RequestedCall},
+    event::{Event, RequestedCall, worded_input},
     model::{Message, ToolRequest},
     store::{EventFilter, StoreError, Tenant, View},
 };
@@ -12,14 +12,20 @@ use crate::{
 /// Where a run stands.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Journal {
+    /// What its agent remembers.
+    memory: Memory,
     /// The place in the log up to which it was read.
     read_up_to: i64,
+    /// Whether its agent remembers anything of the run.
+    is_remembered: bool,
     /// What was said since the task.
     pub messages: Vec<Message>,
     /// The tools that have returned.
     pub tool_calls: Vec<ToolCall>,
-    /// The number of the next model call.
+    /// The number of the next model call. What is not remembered is counted, so that no number comes twice.
     pub step: u32,
+    /// The model call that the present tools were asked for in.
+    pub tool_step: u32,
     /// A model call whose answer is not known.
     pub in_flight: Option<CallInFlight>,
     /// What the stream has shown of that answer, or of the one that failed.
@@ -61,30 +67,50 @@ pub(super) struct PendingCall {
 }
 
 impl Journal {
+    /// The journal of a run of which nothing was read.
+    pub fn new(memory: Memory) -> Self {
+        Self { memory, ..Self::default() }
+    }
+
     /// Reads what the log has of one run since it was last read.
     pub fn read_on(&mut self, view: &View<'_>, tenant: &Tenant, run_id: &RunId) -> Result<(), StoreError> {
         let filter = EventFilter { after: self.read_up_to, run_id: Some(run_id.to_string()), ..EventFilter::default() };
         for stored in view.events(tenant, &filter)? {
             self.read_up_to = stored.sequence;
-            self.apply(&stored.event);
+            if self.memory.holds(stored.sequence) {
+                self.is_remembered = true;
+                self.apply(&stored.event);
+            } else {
+                self.count(&stored.event);
+            }
         }
         Ok(())
     }
 
-    /// Reads all that the log has of one run.
+    /// Reads all that the log has of one run, whether its agent remembers it or not.
     pub fn of(view: &View<'_>, tenant: &Tenant, run_id: &RunId) -> Result<Self, StoreError> {
         let mut journal = Self::default();
         journal.read_on(view, tenant, run_id)?;
         Ok(journal)
     }
 
-    /// Reads what the log has of one run up to a place; nothing if the run was asked for later.
-    pub fn up_to(view: &View<'_>, tenant: &Tenant, run_id: &RunId, sequence: i64) -> Result<Option<Self>, StoreError> {
-        let filter = EventFilter { up_to: Some(sequence), run_id: Some(run_id.to_string()), ..EventFilter::default() };
-        let events = view.events(tenant, &filter)?;
-        let mut journal = Self { read_up_to: sequence, ..Self::default() };
-        events.iter().for_each(|stored| journal.apply(&stored.event));
-        Ok((!events.is_empty()).then_some(journal))
+    /// Reads what an agent remembers of a run; nothing if it remembers nothing of it.
+    pub fn remembered(
+        view: &View<'_>,
+        tenant: &Tenant,
+        run_id: &RunId,
+        memory: Memory,
+    ) -> Result<Option<Self>, StoreError> {
+        let mut journal = Self::new(memory);
+        journal.read_on(view, tenant, run_id)?;
+        Ok(journal.is_remembered.then_some(journal))
+    }
+
+    /// Counts what is not remembered.
+    fn count(&mut self, event: &Event) {
+        if let Event::ModelRequested { step, .. } | Event::ModelResponded { step, .. } = event {
+            self.step = self.step.max(step + 1);
+        }
     }
 
     fn apply(&mut self, event: &Event) {
@@ -96,7 +122,7 @@ impl Journal {
                 self.messages.extend(self.inputs.drain(..).map(Message::User));
             }
             Event::InputReceived { content, kind, metadata } => {
-                self.inputs.push(describe_input(content, kind, metadata.as_ref()));
+                self.inputs.push(worded_input(content, kind, metadata.as_ref()));
                 self.answer = None;
             }
             Event::ModelText { text, .. } => self.shown.push_str(text),
@@ -110,7 +136,7 @@ impl Journal {
                 self.failures = 0;
                 self.ask_again_at = None;
                 self.shown.clear();
-                self.step = step + 1;
+                (self.step, self.tool_step) = (step + 1, *step);
                 let requests: Vec<_> = (0..).zip(tool_calls).map(|(index, call)| request(*step, index, call)).collect();
                 self.call_ids = requests.iter().map(|request| request.id.clone()).collect();
                 let (text_so_far, reasoning) = (text.clone(), reasoning.clone());
@@ -185,11 +211,6 @@ impl Journal {
     pub fn calls_before_step(&self) -> usize {
         self.tool_calls.len() - self.returned.len()
     }
-
-    /// The step that the pending tools belong to.
-    pub fn tool_step(&self) -> u32 {
-        self.step.saturating_sub(1)
-    }
 }
 
 /// Whether something was said to a run after this place in the log.
@@ -210,21 +231,13 @@ fn request(step: u32, index: u32, call: &RequestedCall) -> ToolRequest {
     ToolRequest { id, tool: call.tool.clone(), input: call.input.clone() }
 }
 
-/// What was said, as a model reads it.
-fn describe_input(content: &str, kind: &str, metadata: Option<&Map<String, Value>>) -> String {
-    let mut text = if kind == DEFAULT_INPUT { content.to_owned() } else { format!("{kind}: {content}") };
-    if let Some(metadata) = metadata.filter(|metadata| !metadata.is_empty()) {
-        text.push_str(&format!("\n{}", Value::Object(metadata.clone())));
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Map;
     use theazo_api::usage::TokenUsage;
 
     use super::*;
-    use crate::model::StopReason;
+    use crate::{event::DEFAULT_INPUT, model::StopReason};
 
     fn asked(tools: &[&str]) -> Event {
         let tool_calls = tools

@@ -13,6 +13,7 @@ use crate::{
     error::{AppError, AppResult},
     event::Event,
     records::{AgentRecord, PausedBy, RunRecord},
+    snapshots::SnapshotCause,
     store::{NewJob, Tenant, Tx},
 };
 
@@ -104,14 +105,14 @@ pub(super) fn after_failure(
 
 /// Notes that an agent has nothing to do from now on. The caller stores the agent.
 pub(super) fn begin_idle(tx: &Tx<'_>, tenant: &Tenant, agent: &mut AgentRecord, now: Timestamp) -> AppResult<()> {
-    let Some(limit) = agent.pauses_after_idle() else { return Ok(()) };
+    let Some(limit) = agent.rests_after_idle() else { return Ok(()) };
     agent.idle_since = Some(now);
     Ok(tx.enqueue(tenant, &idle_job(&agent.data.id, now.plus(limit)))?)
 }
 
 /// Notes that an agent has done something, and has nothing more to do unless a run is under way.
 pub(super) fn idle_again(tx: &Tx<'_>, tenant: &Tenant, agent: &mut AgentRecord, now: Timestamp) -> AppResult<()> {
-    if agent.pauses_after_idle().is_some() && agent.data.status == AgentStatus::Ready {
+    if agent.rests_after_idle().is_some() && agent.data.status == AgentStatus::Ready {
         begin_idle(tx, tenant, agent, now)?;
         tx.update(tenant, agent)?;
     }
@@ -132,7 +133,7 @@ impl Engine {
     /// Notes that an agent has done something, where it pauses when it has nothing to do.
     pub(super) async fn note_idle(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<()> {
         let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
-        if agent.pauses_after_idle().is_none() {
+        if agent.rests_after_idle().is_none() {
             return Ok(());
         }
         let (owner, id, clock) = (tenant.clone(), agent_id.clone(), self.app.clock.clone());
@@ -158,37 +159,78 @@ impl Engine {
         }
     }
 
-    /// Pauses an agent that has had nothing to do for as long as it was made to wait.
-    pub(super) async fn pause_idle(&self, tenant: &Tenant, agent_id: &str) {
-        let (owner, id, clock) = (tenant.clone(), AgentId::from(agent_id), self.app.clock.clone());
-        let paused = self.app.store.write(move |tx| {
-            let now = clock.now();
-            let mut agent = find_agent(tx, &owner, &id)?;
-            let (Some(limit), Some(since)) = (agent.pauses_after_idle(), agent.idle_since) else { return Ok(false) };
-            if now.since(since) < limit {
-                // It did something since this timer was set.
-                tx.enqueue(&owner, &idle_job(&id, since.plus(limit)))?;
-                return Ok(false);
-            }
-            // The end of what is under way sets the timer again.
-            let is_busy = agent.current_run.is_some() || tx.has_open_job(AgentCommand::WORK, id.as_str())?;
-            if is_busy || agent.data.status != AgentStatus::Ready {
-                return Ok(false);
-            }
-            pause_agent(tx, &owner, &mut agent, PausedBy::Idle, None, now)?;
-            Ok::<_, AppError>(true)
-        });
+    /// Lets an agent rest that has had nothing to do for as long as it was made to wait: it is paused, or it hibernates.
+    pub(super) async fn rest_idle(&self, tenant: &Tenant, agent_id: &str) {
         let id = AgentId::from(agent_id);
-        let aligned = match paused.await {
-            Ok(true) => {
-                self.sandboxes.put_to_sleep(&id);
-                self.align_sandbox(tenant, &id).await.map(drop)
-            }
-            Ok(false) => Ok(()),
+        let (owner, agent_id, clock) = (tenant.clone(), id.clone(), self.app.clock.clone());
+        let rest = self.app.store.write(move |tx| begin_rest(tx, &owner, &agent_id, clock.now()));
+        let rested = match rest.await {
+            Ok(Rest::None) => Ok(()),
+            Ok(Rest::Pause) => self.put_to_sleep(tenant, &id).await.map(drop),
+            Ok(Rest::Hibernate) => self.hibernate(tenant, &id).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = aligned {
+        if let Err(error) = rested {
             tracing::error!(agent = %id, %error, "an idle agent could not be paused");
         }
+    }
+
+    /// Keeps the files of an agent that has nothing to do, and ends its sandbox. The next thing to do makes another.
+    async fn hibernate(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<()> {
+        if self.put_to_sleep(tenant, agent_id).await? {
+            self.take_snapshot(tenant, agent_id, SnapshotCause::Pause, None).await?;
+            self.end_asleep_sandbox(agent_id).await;
+        }
+        Ok(())
+    }
+
+    /// Lets the sandbox of an agent stand still that was paused because it had nothing to do. Says whether it still has nothing to
+    /// do.
+    async fn put_to_sleep(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<bool> {
+        self.sandboxes.put_to_sleep(agent_id);
+        // Whoever woke it before may use its sandbox by now; whoever wakes it from now on is noticed.
+        let is_asleep = self.app.store.read(|view| find_agent(view, tenant, agent_id))?.is_asleep();
+        if !is_asleep {
+            self.sandboxes.keep_awake(agent_id);
+        }
+        self.align_sandbox(tenant, agent_id).await?;
+        Ok(is_asleep)
+    }
+}
+
+/// How an agent rests.
+enum Rest {
+    /// Not yet.
+    None,
+    /// Its sandbox stands still.
+    Pause,
+    /// Its sandbox goes.
+    Hibernate,
+}
+
+fn begin_rest(tx: &Tx<'_>, tenant: &Tenant, id: &AgentId, now: Timestamp) -> AppResult<Rest> {
+    let mut agent = find_agent(tx, tenant, id)?;
+    let (Some(limit), Some(since)) = (agent.rests_after_idle(), agent.idle_since) else { return Ok(Rest::None) };
+    let idle = now.since(since);
+    if idle < limit {
+        // It did something since this timer was set.
+        tx.enqueue(tenant, &idle_job(id, since.plus(limit)))?;
+        return Ok(Rest::None);
+    }
+    if !agent.is_asleep() {
+        // The end of what is under way sets the timer again.
+        let is_busy = agent.current_run.is_some() || tx.has_open_job(AgentCommand::WORK, id.as_str())?;
+        if is_busy || agent.data.status != AgentStatus::Ready {
+            return Ok(Rest::None);
+        }
+        pause_agent(tx, tenant, &mut agent, PausedBy::Idle, None, now)?;
+    }
+    match agent.hibernates_after_idle() {
+        Some(limit) if idle >= limit => Ok(Rest::Hibernate),
+        Some(limit) => {
+            tx.enqueue(tenant, &idle_job(id, since.plus(limit)))?;
+            Ok(Rest::Pause)
+        }
+        None => Ok(Rest::Pause),
     }
 }

@@ -1,15 +1,16 @@
 //! What happens when a limit is reached: the session's agents stand still, and their runs wait.
 
-use theazo_api::{AgentId, AgentStatus, RunStatus, SessionId, SessionStatus};
+use serde_json::json;
+use theazo_api::{AgentId, AgentStatus, JobId, RunStatus, SessionId, SessionStatus, Timestamp};
 
 use super::Engine;
 use crate::{
-    app::{RunEnd, change_session, end_run, find_run, find_session, look_at_tasks},
+    app::{RunEnd, change_session, end_run, find_run, find_session, look_at_tasks, resume_after_limit},
     error::{AppError, AppResult},
     event::Event,
     records::{AgentRecord, PausedBy, SessionRecord},
-    spending::{PauseForBudget, RUN_LIMIT, stop_meter},
-    store::{Filter, Job, Shortfall, StoreError, Tenant, Tx},
+    spending::{PauseForBudget, RUN_LIMIT, renewed_at, stop_meter},
+    store::{Filter, Job, NewJob, Shortfall, StoreError, Tenant, Tx},
 };
 
 /// The agents that were stopped, and why.
@@ -25,7 +26,7 @@ impl Stopped {
         tenant: &Tenant,
         agent: &AgentRecord,
         shortfall: &Shortfall,
-        now: theazo_api::Timestamp,
+        now: Timestamp,
     ) -> AppResult<Self> {
         let error = AppError::limit_exceeded(shortfall);
         if shortfall.limit == RUN_LIMIT {
@@ -48,6 +49,9 @@ impl Stopped {
             pause_agent(tx, tenant, &mut agent, PausedBy::Limit, Some(&error), now)?;
             agents.push(agent.data.id);
         }
+        if let Some(time) = renewed_at(&shortfall.scope, now) {
+            tx.enqueue(tenant, &renewal_job(&session.data.id, time))?;
+        }
         Ok(Self { agents, error })
     }
 }
@@ -59,7 +63,7 @@ pub(super) fn pause_agent(
     agent: &mut AgentRecord,
     by: PausedBy,
     error: Option<&AppError>,
-    now: theazo_api::Timestamp,
+    now: Timestamp,
 ) -> AppResult<()> {
     stop_meter(tx, tenant, agent, now)?;
     agent.data.status = AgentStatus::Paused;
@@ -71,6 +75,7 @@ pub(super) fn pause_agent(
         PausedBy::Limit => "a limit was reached",
         PausedBy::Failure => "a run failed",
         PausedBy::Idle => "it had nothing to do",
+        PausedBy::Loss => "its sandbox was lost",
     };
     tx.append(tenant, now, &agent.scope(), &Event::AgentPaused { reason: reason.to_owned() })?;
     // One that is paused leaves its place to another.
@@ -86,7 +91,34 @@ pub(super) fn pause_agent(
     Ok(())
 }
 
+/// The time at which what stands at a limit goes on, because the budget begins anew.
+fn renewal_job(session_id: &SessionId, due_at: Timestamp) -> NewJob {
+    NewJob {
+        id: JobId::from_suffix(format!("renew-{session_id}")),
+        kind: "session.renew",
+        subject: session_id.to_string(),
+        payload: json!({}),
+        due_at,
+    }
+}
+
 impl Engine {
+    /// Lets the agents of a session go on that stand at a limit whose period is over. If another one holds they pause again.
+    pub(super) async fn renew_session(&self, tenant: &Tenant, session_id: &str) {
+        let (clock, tenant, session_id) = (self.app.clock.clone(), tenant.clone(), SessionId::from(session_id));
+        let renewed = self.app.store.write(move |tx| {
+            let session = find_session(tx, &tenant, &session_id)?;
+            // A session that was paused looks at its limits when it is resumed.
+            if session.data.status == SessionStatus::Active {
+                resume_after_limit(tx, &tenant, &session, clock.now())?;
+            }
+            Ok::<_, AppError>(())
+        });
+        if let Err(error) = renewed.await {
+            tracing::error!(%error, "a session could not go on after a limit");
+        }
+    }
+
     /// Stops the sandboxes of agents that reached a limit, and returns the error that tells of it.
     pub(super) async fn freeze(&self, tenant: &Tenant, stopped: Stopped) -> AppError {
         for agent_id in &stopped.agents {

@@ -5,6 +5,7 @@
 
 mod answer;
 mod bridge;
+mod checkpoints;
 mod commands;
 mod environment;
 mod execs;
@@ -196,6 +197,10 @@ impl Engine {
                 self.expire_session(&tenant, &job.subject).await;
                 None
             }
+            "session.renew" => {
+                self.renew_session(&tenant, &job.subject).await;
+                None
+            }
             "session.tasks" => {
                 self.start_tasks(&tenant, &job.subject).await;
                 None
@@ -204,8 +209,19 @@ impl Engine {
                 self.retry_run(&tenant, &job.subject).await;
                 None
             }
+            "agent.checkpoint" => {
+                self.checkpoint_in_time(&tenant, &job.subject).await;
+                None
+            }
+            "agent.expire" => {
+                if let Err(error) = self.terminate(&tenant, &theazo_api::AgentId::from(job.subject.as_str())).await {
+                    tracing::error!(agent = job.subject, %error, "an agent whose time is over could not be ended");
+                    return self.postpone(&job).await;
+                }
+                None
+            }
             "agent.idle" => {
-                self.pause_idle(&tenant, &job.subject).await;
+                self.rest_idle(&tenant, &job.subject).await;
                 None
             }
             "run.timeout" => {

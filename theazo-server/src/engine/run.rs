@@ -3,15 +3,20 @@
 use theazo_api::{AgentStatus, FileEntry, RunId, RunStatus};
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, journal::Journal, memory::remembered, step::Step, timers::timeout_job};
+use super::{
+    Engine,
+    journal::Journal,
+    memory::{Memory, history_of},
+    step::Step,
+    timers::timeout_job,
+};
 use crate::{
     app::{find_agent, find_run},
     error::{AppError, AppResult},
     event::Event,
-    model::Message,
     records::{AgentRecord, RunRecord},
     spending::stop_meter,
-    store::{Filter, Job, Tenant, Tx, View},
+    store::{Job, Tenant, Tx},
 };
 
 /// A run takes this many model calls at most; a model that never stops asking for tools is a bug or an attack.
@@ -48,8 +53,8 @@ impl Engine {
         // After a restart, or where a run begins in an agent that was idle.
         self.meter_agent(tenant, &agent_id).await.or_else(ignore_limit)?;
         let before = sandbox.list_files("/workspace".to_owned()).await.unwrap_or_default();
-        let history = self.app.store.read(|view| history_of(view, tenant, &agent, run_id))?;
-        let mut journal = Journal::default();
+        let history = self.app.store.read(|view| history_of(view, tenant, &agent, &run))?;
+        let mut journal = Journal::new(Memory::of(&agent.rewinds, i64::MAX));
         loop {
             let run_now = self.app.store.read(|view| {
                 journal.read_on(view, tenant, run_id)?;
@@ -185,20 +190,6 @@ pub(super) fn is_limit(error: &AppError) -> bool {
 
 fn ignore_limit(error: AppError) -> AppResult<()> {
     if is_limit(&error) { Ok(()) } else { Err(error) }
-}
-
-/// What was said in the earlier runs of an agent, and the task of this one.
-fn history_of(view: &View<'_>, tenant: &Tenant, agent: &AgentRecord, run_id: &RunId) -> AppResult<Vec<Message>> {
-    let mut messages = remembered(view, tenant, agent.origin.as_ref())?;
-    let filter = Filter { agent_id: Some(agent.data.id.to_string()), ..Filter::default() };
-    for (_, run) in view.list::<RunRecord>(tenant, &filter)?.into_iter().rev() {
-        messages.push(Message::User(run.data.task));
-        if run.data.id == *run_id {
-            break;
-        }
-        messages.extend(Journal::of(view, tenant, &run.data.id)?.into_history());
-    }
-    Ok(messages)
 }
 
 /// The paths of files that are new or changed.

@@ -34,8 +34,15 @@ impl Sandboxes {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn slot(&self, agent_id: &AgentId) -> Slot {
-        self.slots().entry(agent_id.clone()).or_default().clone()
+    fn asleep(&self) -> MutexGuard<'_, HashSet<AgentId>> {
+        self.asleep.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of an agent's sandbox, for somebody who uses it, and whether the sandbox stood still until now.
+    fn enter(&self, agent_id: &AgentId) -> (Slot, bool) {
+        let mut asleep = self.asleep();
+        let slot = self.slots().entry(agent_id.clone()).or_default().clone();
+        (slot, asleep.remove(agent_id))
     }
 
     /// The sandbox of an agent, if it has one.
@@ -45,17 +52,26 @@ impl Sandboxes {
 
     /// Notes that the sandbox of an agent stands still until it is used.
     pub fn put_to_sleep(&self, agent_id: &AgentId) {
-        self.asleep.lock().unwrap_or_else(PoisonError::into_inner).insert(agent_id.clone());
+        self.asleep().insert(agent_id.clone());
     }
 
-    /// Whether the sandbox of an agent stood still until now, when it is used.
-    fn take_from_sleep(&self, agent_id: &AgentId) -> bool {
-        self.asleep.lock().unwrap_or_else(PoisonError::into_inner).remove(agent_id)
+    /// Notes that the sandbox of an agent does not stand still after all.
+    pub fn keep_awake(&self, agent_id: &AgentId) {
+        self.asleep().remove(agent_id);
     }
 
     /// Forgets the sandbox of an agent and returns it.
     pub fn take(&self, agent_id: &AgentId) -> Option<Arc<dyn Sandbox>> {
-        self.take_from_sleep(agent_id);
+        self.keep_awake(agent_id);
+        self.slots().remove(agent_id).and_then(|slot| slot.get().cloned())
+    }
+
+    /// Forgets the sandbox of an agent and returns it, unless somebody uses it since it stood still.
+    pub fn take_asleep(&self, agent_id: &AgentId) -> Option<Arc<dyn Sandbox>> {
+        let mut asleep = self.asleep();
+        if !asleep.remove(agent_id) {
+            return None;
+        }
         self.slots().remove(agent_id).and_then(|slot| slot.get().cloned())
     }
 
@@ -77,9 +93,9 @@ impl Engine {
             let state = if agent.has_ended() { "has ended" } else { "is paused; resume it first" };
             return Err(AppError::conflict(format!("the agent `{agent_id}` {state}")));
         }
-        let slot = self.sandboxes.slot(agent_id);
+        let (slot, was_asleep) = self.sandboxes.enter(agent_id);
         let was_there = slot.initialized();
-        if was_there && self.sandboxes.take_from_sleep(agent_id) {
+        if was_there && was_asleep {
             self.meter_agent(tenant, agent_id).await?;
             self.align_sandbox(tenant, agent_id).await?;
         }
@@ -239,8 +255,20 @@ impl Engine {
 
     /// Ends the sandbox of an agent, and leaves its files.
     pub(super) async fn end_sandbox(&self, agent_id: &AgentId) {
+        let sandbox = self.sandboxes.take(agent_id);
+        self.destroy(agent_id, sandbox).await;
+    }
+
+    /// Ends the sandbox of an agent that stands still because it had nothing to do, unless somebody uses it by now.
+    pub(super) async fn end_asleep_sandbox(&self, agent_id: &AgentId) {
+        if let Some(sandbox) = self.sandboxes.take_asleep(agent_id) {
+            self.destroy(agent_id, Some(sandbox)).await;
+        }
+    }
+
+    async fn destroy(&self, agent_id: &AgentId, sandbox: Option<Arc<dyn Sandbox>>) {
         self.close_bridge(agent_id).await;
-        if let Some(sandbox) = self.sandboxes.take(agent_id) {
+        if let Some(sandbox) = sandbox {
             match sandbox.destroy().await {
                 Ok(()) | Err(ComputeError::Gone) => {}
                 Err(error) => tracing::warn!(agent = %agent_id, %error, "a sandbox could not be ended"),
@@ -271,7 +299,7 @@ mod tests {
         let create = || provider.create(spec.clone());
         let (gone, present) = (create().await.expect("it is made"), create().await.expect("it is made"));
         let (sandboxes, agent_id) = (Sandboxes::default(), AgentId::from("agt_1"));
-        assert!(sandboxes.slot(&agent_id).set(present.clone()).is_ok());
+        assert!(sandboxes.enter(&agent_id).0.set(present.clone()).is_ok());
 
         sandboxes.forget(&agent_id, &gone);
         assert!(sandboxes.get(&agent_id).is_some());

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use theazo_api::{AgentId, SessionId, SessionStatus, SnapshotId, Timestamp};
+use theazo_api::{AgentId, CheckpointCreateOpts, CheckpointData, SessionId, SessionStatus, SnapshotId, Timestamp};
 
 use super::{Engine, places::without_place};
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     event::Event,
     random,
     records::AgentRecord,
-    snapshots::{SnapshotCause, SnapshotRecord},
+    snapshots::{CheckpointMark, CheckpointNote, SnapshotCause, SnapshotRecord},
     spending::note_stored,
     store::{Document, Filter, Tenant, Tx, View},
 };
@@ -24,17 +24,15 @@ use crate::{
 /// How many bytes the snapshots of one session may have together.
 const ROOM_PER_SESSION: i64 = 10 << 30;
 
-/// How many snapshots of an agent's pauses are kept: the newest.
-const KEPT_PAUSES: usize = 10;
-
 impl Engine {
-    /// Makes a snapshot of an agent's files. Its programs stand still meanwhile; an agent whose sandbox does not run has files
-    /// all the same.
+    /// Makes a snapshot of an agent's files, with what it says if it is a checkpoint. The agent's programs stand still meanwhile;
+    /// an agent whose sandbox does not run has files all the same.
     pub(super) async fn take_snapshot(
         &self,
         tenant: &Tenant,
         agent_id: &AgentId,
         cause: SnapshotCause,
+        note: Option<CheckpointCreateOpts>,
     ) -> AppResult<SnapshotRecord> {
         let now = self.app.clock.now();
         let id = SnapshotId::from_suffix(random::id_suffix(now));
@@ -68,19 +66,22 @@ impl Engine {
             cause,
             bytes,
             sequence,
+            input_files_up_to: agent.input_files_up_to,
+            note: None,
             created_at: now,
             deleted_at: None,
         };
-        let (owner, kept) = (tenant.clone(), record.clone());
-        let outdated = self.app.store.write(move |tx| keep(tx, &owner, &kept)).await;
-        match outdated {
-            Ok(outdated) => self.remove_snapshot_files(outdated).await,
+        let (owner, id) = (tenant.clone(), record.id.clone());
+        match self.app.store.write(move |tx| keep(tx, &owner, record, note)).await {
+            Ok((record, outdated)) => {
+                self.remove_snapshot_files(outdated).await;
+                Ok(record)
+            }
             Err(error) => {
-                self.remove_snapshot_files(vec![record.id]).await;
-                return Err(error);
+                self.remove_snapshot_files(vec![id]).await;
+                Err(error)
             }
         }
-        Ok(record)
     }
 
     /// Gives an agent the files of a snapshot in place of its own. Its sandbox must have ended; the next one begins with them.
@@ -107,7 +108,7 @@ impl Engine {
             let now = clock.now();
             let filter = Filter {
                 session_id: Some(session_id),
-                statuses: vec![SnapshotRecord::KEPT.to_owned()],
+                statuses: SnapshotRecord::KEPT.map(str::to_owned).to_vec(),
                 ..Filter::default()
             };
             let mut removed = Vec::new();
@@ -124,7 +125,7 @@ impl Engine {
     /// Removes the folders of snapshots that are not kept: a process that died left them.
     pub(super) async fn sweep_snapshots(&self) -> AppResult<()> {
         let kept: HashSet<String> = self.app.store.read(|view| {
-            let kept = view.list_everywhere::<SnapshotRecord>(&[SnapshotRecord::KEPT])?;
+            let kept = view.list_everywhere::<SnapshotRecord>(&SnapshotRecord::KEPT)?;
             Ok::<_, AppError>(kept.into_iter().map(|(_, snapshot)| snapshot.id.to_string()).collect())
         })?;
         let names = match std::fs::read_dir(self.snapshots_directory()) {
@@ -174,36 +175,57 @@ fn make_private(directory: &Path) -> std::io::Result<()> {
 fn bytes_kept(view: &View<'_>, tenant: &Tenant, session_id: &SessionId) -> AppResult<i64> {
     let filter = Filter {
         session_id: Some(session_id.to_string()),
-        statuses: vec![SnapshotRecord::KEPT.to_owned()],
+        statuses: SnapshotRecord::KEPT.map(str::to_owned).to_vec(),
         ..Filter::default()
     };
     Ok(view.list::<SnapshotRecord>(tenant, &filter)?.iter().map(|(_, snapshot)| snapshot.bytes).sum())
 }
 
-/// Records a snapshot, and returns those that it takes the place of.
-fn keep(tx: &Tx<'_>, tenant: &Tenant, snapshot: &SnapshotRecord) -> AppResult<Vec<SnapshotId>> {
-    let agent = find_agent(tx, tenant, &snapshot.agent_id)?;
+/// Records a snapshot, and returns it with those that it takes the place of.
+fn keep(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    mut snapshot: SnapshotRecord,
+    note: Option<CheckpointCreateOpts>,
+) -> AppResult<(SnapshotRecord, Vec<SnapshotId>)> {
+    let mut agent = find_agent(tx, tenant, &snapshot.agent_id)?;
     let session = find_session(tx, tenant, &snapshot.session_id)?;
     if agent.has_ended() || session.data.status == SessionStatus::Terminated {
         // Its files may have been on the way out while they were copied.
         return Err(AppError::conflict(format!("the agent `{}` has ended", snapshot.agent_id)));
     }
-    tx.insert(tenant, snapshot)?;
-    note_stored(tx, tenant, snapshot.owner(), snapshot.bytes, snapshot.created_at)?;
+    let now = snapshot.created_at;
+    snapshot.note = note.map(|opts| noted(&agent, opts));
+    tx.insert(tenant, &snapshot)?;
+    note_stored(tx, tenant, snapshot.owner(), snapshot.bytes, now)?;
     let event = Event::SnapshotTaken { snapshot_id: snapshot.id.clone(), bytes: snapshot.bytes };
-    tx.append(tenant, snapshot.created_at, &agent.scope(), &event)?;
+    tx.append(tenant, now, &agent.scope(), &event)?;
+    if let Some(CheckpointData { id, phase, progress, .. }) = snapshot.checkpoint() {
+        agent.checkpoint = Some(CheckpointMark { phase: phase.clone(), progress });
+        tx.update(tenant, &agent)?;
+        let event = Event::CheckpointMade { checkpoint_id: id, phase, progress };
+        tx.append(tenant, now, &agent.scope(), &event)?;
+    }
+    let mut outdated = Vec::new();
+    let Some(most) = snapshot.cause.kept() else { return Ok((snapshot, outdated)) };
     let filter = Filter {
         agent_id: Some(snapshot.agent_id.to_string()),
-        statuses: vec![SnapshotRecord::KEPT.to_owned()],
+        statuses: SnapshotRecord::KEPT.map(str::to_owned).to_vec(),
         ..Filter::default()
     };
-    let mut outdated = Vec::new();
-    let pauses = tx.list::<SnapshotRecord>(tenant, &filter)?.into_iter().map(|(_, snapshot)| snapshot);
-    for mut old in pauses.filter(|snapshot| snapshot.cause == SnapshotCause::Pause).skip(KEPT_PAUSES) {
-        forget(tx, tenant, &mut old, snapshot.created_at)?;
+    let alike = tx.list::<SnapshotRecord>(tenant, &filter)?.into_iter().map(|(_, snapshot)| snapshot);
+    for mut old in alike.filter(|other| other.cause == snapshot.cause).skip(most) {
+        forget(tx, tenant, &mut old, now)?;
         outdated.push(old.id);
     }
-    Ok(outdated)
+    Ok((snapshot, outdated))
+}
+
+/// What a checkpoint says: what is left out is as at the one before.
+fn noted(agent: &AgentRecord, opts: CheckpointCreateOpts) -> CheckpointNote {
+    let CheckpointCreateOpts { phase, progress, metadata } = opts;
+    let before = agent.checkpoint.as_ref().map_or(0.0, |mark| mark.progress);
+    CheckpointNote { phase, progress: progress.unwrap_or(before), metadata }
 }
 
 /// Records that a snapshot is removed: from now on its bytes cost nothing.

@@ -19,8 +19,17 @@ use crate::{
 };
 
 /// The kinds of jobs that are timers. A test that moves the clock waits for them.
-pub const TIMERS: [&str; 6] =
-    ["agent.meter", "agent.idle", "session.expire", "run.retry", "run.timeout", STORAGE_TIMER];
+pub const TIMERS: [&str; 9] = [
+    "agent.meter",
+    "agent.idle",
+    "agent.checkpoint",
+    "agent.expire",
+    "session.expire",
+    "session.renew",
+    "run.retry",
+    "run.timeout",
+    STORAGE_TIMER,
+];
 
 /// How often the store is tidied up.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(3600);

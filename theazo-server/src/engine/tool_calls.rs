@@ -36,7 +36,7 @@ impl Engine {
             let message = format!("the model goes on calling tools after the {most} calls that a run may make");
             return Err(AppError::new(ErrorCode::GuardrailBlocked, message).with("limit", "maxToolCalls"));
         }
-        let turn = Turn { tenant, run, agent, step: journal.tool_step(), called, guardrails: &guardrails };
+        let turn = Turn { tenant, run, agent, step: journal.tool_step, called, guardrails: &guardrails };
         let call = |pending| self.call_tool(turn, pending).boxed();
         let calls: Vec<BoxFuture<'_, AppResult<Step>>> = journal.pending.iter().map(call).collect();
         // A call that stops or fails lets the others come to their end, so that what they did is known.
@@ -75,6 +75,9 @@ impl Engine {
         let outcome = match outcome {
             Ok(output) => Ok(output),
             Err(Failure::Told(reason)) => Err(reason),
+            // The agent goes back to before this call.
+            Err(Failure::Lost(_)) if self.ask_to_recover(tenant, &agent.data.id).await? => return Ok(Step::Stopped),
+            Err(Failure::Lost(reason)) => Err(reason),
             Err(Failure::Postponed) => {
                 self.append(tenant, run, Event::ToolPostponed { step, index }).await?;
                 return Ok(Step::Stopped);

@@ -30,7 +30,8 @@ pub fn mount(routes: &mut Routes) {
     routes.unary(|call: Call<GetAgentProgress>| async move { call.context.agent_progress(&call.path.agent_id) });
     routes.unary(|call: Call<SendToAgent>| async move { call.context.send_input(call.path.agent_id, call.body).await });
     routes.unary(|call: Call<PauseAgent>| async move { call.context.pause_agent(call.path.agent_id).await });
-    routes.unary(|call: Call<ResumeAgent>| async move { call.context.resume_agent(call.path.agent_id).await });
+    routes
+        .unary(|call: Call<ResumeAgent>| async move { call.context.resume_agent(call.path.agent_id, call.body).await });
     routes.unary(|call: Call<RetryAgent>| async move { call.context.retry_agent(call.path.agent_id).await });
     routes.unary(|call: Call<TerminateAgent>| async move { call.context.terminate_agent(call.path.agent_id).await });
 }

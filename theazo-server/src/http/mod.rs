@@ -10,6 +10,7 @@ mod auth;
 mod billing;
 mod body;
 mod bridge;
+mod checkpoints;
 mod cursor;
 mod definitions;
 mod encode;
@@ -76,6 +77,7 @@ pub fn router(app: Arc<App>, test: Option<Arc<TestPlaneState>>, throttle: Thrott
     stored_files::mount(&mut routes);
     guardrails::mount(&mut routes);
     snapshots::mount(&mut routes);
+    checkpoints::mount(&mut routes);
     ports::mount(&mut routes);
     bridge::mount(&mut routes);
     runs::mount(&mut routes);

@@ -17,7 +17,7 @@ pub use charges::{NewCharge, cost_parts, record_charge};
 pub use credits::{CreditsRecord, granted_credits};
 pub use meter::{TICK, start_meter, stop_meter};
 pub use rates::RateCard;
-pub use scopes::{Payer, compute_scope, credits_scope, payer_scope, reserve_step};
+pub use scopes::{Payer, compute_scope, credits_scope, payer_scope, renewed_at, reserve_step};
 pub use storage::{STORAGE_TIMER, charge_storage, note_stored};
 
 use crate::store::{Tenant, World};

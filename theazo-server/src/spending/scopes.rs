@@ -66,6 +66,27 @@ fn period_of(period: &Period, now: Timestamp) -> String {
     }
 }
 
+/// When a budget begins anew, if it is one of a period.
+pub fn renewed_at(scope: &str, now: Timestamp) -> Option<Timestamp> {
+    let is_of = |period| scope.ends_with(&period_of(&period, now));
+    if is_of(Period::Day) {
+        return Some(next_day(now));
+    }
+    is_of(Period::Month).then(|| {
+        let mut day = next_day(now);
+        while day.month() == now.month() {
+            day = next_day(day);
+        }
+        day
+    })
+}
+
+/// The beginning of the next day in UTC.
+fn next_day(now: Timestamp) -> Timestamp {
+    const DAY: i64 = 24 * 3600 * 1000;
+    Timestamp::from_millis((now.as_millis().div_euclid(DAY) + 1) * DAY)
+}
+
 /// The budget of a payer for a period.
 pub fn payer_scope(tenant: &Tenant, payer: Payer<'_>, period: &Period, now: Timestamp) -> String {
     let (tenant, period) = (tenant.as_str(), period_of(period, now));
@@ -163,4 +184,25 @@ pub fn reserve_step(
     }
     let budgets = money_budgets(tx, tenant, Spender::in_session(session, Some(run)), now)?;
     Ok(tx.reserve(&id, Amounts::money(amount), budgets, now.plus(RESERVATION_LIFE))?.map(|()| id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_begins_anew_with_its_period_in_utc() {
+        let now = Timestamp::from_millis(1_798_671_600_000);
+        assert_eq!((now.to_string().as_str(), now.day().as_str()), ("2026-12-30T23:00:00.000Z", "2026-12-30"));
+        let tenant = Tenant::new("acct_1", crate::store::World::Live);
+        let renewed = |scope: String| renewed_at(&scope, now).map(|time| time.to_string());
+
+        let of_day = renewed(payer_scope(&tenant, Payer::User("ada|day|"), &Period::Day, now));
+        let of_month = renewed(account_scope(&tenant, &Period::Month, now));
+
+        assert_eq!(of_day.as_deref(), Some("2026-12-31T00:00:00.000Z"));
+        assert_eq!(of_month.as_deref(), Some("2027-01-01T00:00:00.000Z"));
+        assert_eq!(renewed(credits_scope(&tenant)), None);
+        assert_eq!(renewed(compute_scope(&tenant, "ses_1|day|")), None);
+    }
 }

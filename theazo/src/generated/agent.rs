@@ -71,6 +71,9 @@ impl crate::Agent {
 
     /// Resumes a paused agent; a run that was paused with it goes on.
     ///
+    /// With a checkpoint it goes on from there: its files and its memory are as they were. What it did since is
+    /// forgotten, not undone, and what that cost stays spent.
+    ///
     /// ```no_run
     /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
     /// agent.resume().checkpoint("ckpt_d41a7f0b93e6").provider("e2b").await?;
@@ -115,7 +118,8 @@ impl crate::Agent {
 
     /// Says something to the agent while it works, or wakes it if it hibernates.
     ///
-    /// The agent reads it before its next step. An agent that has ended refuses it with `conflict`.
+    /// An agent that works reads it before its next step; for one that has nothing to do, or hibernates, it is the next
+    /// task. An agent that was paused or has ended refuses it with `conflict`.
     ///
     /// ```no_run
     /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
@@ -268,9 +272,11 @@ impl crate::Agent {
         }
     }
 
-    /// Makes a checkpoint: a snapshot of the agent's sandbox with a note of how far it is.
+    /// Makes a checkpoint: a snapshot of the agent's files and memory with a note of how far it is.
     ///
-    /// `agent.resume` goes on from it.
+    /// `agent.resume` goes on from it: the agent has the files again that it had, and remembers what it had done until
+    /// then. It is kept until the session ends, and its bytes count for storage; those that an agent makes by itself
+    /// give way to newer ones, ten of which are kept.
     ///
     /// ```no_run
     /// # async fn example(agent: theazo::Agent) -> Result<(), theazo::Error> {
@@ -431,7 +437,7 @@ impl ResumeAgentRequest {
         self
     }
 
-    /// The provider to go on with; the one that it had by default.
+    /// The provider to go on with; the one that it had by default. One that cannot take over its files is refused.
     pub fn provider(mut self, provider: impl Into<String>) -> Self {
         self.draft.body.provider = Some(provider.into());
         self
@@ -726,7 +732,7 @@ impl ListCheckpointsRequest {
 
 request_type!(ListCheckpointsRequest, api::Page<api::CheckpointData>);
 
-/// Makes a checkpoint: a snapshot of the agent's sandbox with a note of how far it is.
+/// Makes a checkpoint: a snapshot of the agent's files and memory with a note of how far it is.
 ///
 /// Made by [`Agent::checkpoint`](crate::Agent::checkpoint), sent when it is awaited.
 #[derive(Debug, Clone)]

@@ -35,6 +35,8 @@ pub enum Failure {
     Told(String),
     /// The agent stands still or has ended. Nothing was done, so it can be done when the agent goes on.
     Postponed,
+    /// The sandbox is gone, with what was done in it.
+    Lost(String),
 }
 
 impl Failure {
@@ -94,6 +96,7 @@ impl Call<'_> {
         self.engine.forget_if_gone(&self.agent_id(), sandbox, &error);
         match error {
             ComputeError::Paused => Failure::Postponed,
+            ComputeError::Gone => Failure::Lost(AppError::from(error).into_detail().message),
             error => Failure::Told(AppError::from(error).into_detail().message),
         }
     }

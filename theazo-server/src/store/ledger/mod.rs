@@ -72,6 +72,8 @@ pub struct Limit {
 /// A budget that lacks what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortfall {
+    /// The budget.
+    pub scope: String,
     /// The name of the limit, for example `maxCost`.
     pub limit: String,
     /// What the amounts count.
@@ -142,7 +144,8 @@ impl Tx<'_> {
             let wanted = spent.saturating_add(reserved).saturating_add(amounts.of(budget.unit));
             if let Some(limit) = budget.limits.iter().find(|limit| wanted > limit.value) {
                 let (limit, value) = (limit.name.to_string(), limit.value);
-                return Ok(Some(Shortfall { limit, unit: budget.unit, value, spent, reserved }));
+                let scope = budget.scope.clone();
+                return Ok(Some(Shortfall { scope, limit, unit: budget.unit, value, spent, reserved }));
             }
         }
         Ok(None)
