@@ -6,7 +6,8 @@ import { thrown } from './errors.js';
 import { TheazoOperations } from './generated/surface.js';
 import type { DurationInput } from './generated/types.js';
 import { checkOptions, encode, invalid } from './input.js';
-import { native } from './native.js';
+import { type NativeConfig, native } from './native.js';
+import { Recorder, Replayer } from './recording.js';
 
 /** How a client is set up. What is left out comes from the environment, then from the defaults. */
 export interface TheazoOptions {
@@ -23,10 +24,14 @@ export interface TheazoOptions {
   maxRetries?: number | undefined;
   /** Headers that every request carries. */
   headers?: Record<string, string> | undefined;
+  /** Records every request and its answer, to be played back later; see `theazo/testing`. */
+  record?: Recorder | undefined;
+  /** Answers every request from a recording; no connection is made, and any API key will do. */
+  replay?: Replayer | undefined;
 }
 
 /** How an embedded control plane and the client of it are set up. */
-export interface EmbeddedOptions extends Omit<TheazoOptions, 'apiKey' | 'baseUrl'> {
+export interface EmbeddedOptions extends Omit<TheazoOptions, 'apiKey' | 'baseUrl' | 'replay'> {
   /** Where it keeps its data; without it everything is in memory and gone at the end. */
   dataDir?: string | undefined;
   /** The provider of sandboxes where none is asked for; `local` by default. */
@@ -35,8 +40,8 @@ export interface EmbeddedOptions extends Omit<TheazoOptions, 'apiKey' | 'baseUrl
   offlinePace?: DurationInput | undefined;
 }
 
-const CLIENT_OPTIONS = ['timeout', 'maxRetries', 'headers'];
-const SERVER_OPTIONS = ['apiKey', 'baseUrl', ...CLIENT_OPTIONS];
+const CLIENT_OPTIONS = ['timeout', 'maxRetries', 'headers', 'record'];
+const SERVER_OPTIONS = ['apiKey', 'baseUrl', ...CLIENT_OPTIONS, 'replay'];
 const EMBEDDED_OPTIONS = ['dataDir', 'defaultProvider', 'offlinePace', ...CLIENT_OPTIONS];
 
 /**
@@ -67,7 +72,7 @@ export class Theazo extends TheazoOperations {
     const plane = await startPlane({ dataDir, defaultProvider, offlinePace });
     return Theazo.over(
       new Connection(
-        thrown(() => plane.client(config)),
+        thrown(() => plane.client(...config)),
         plane,
       ),
     );
@@ -103,20 +108,25 @@ function connect(options: TheazoOptions): Connection {
   const baseUrl: unknown = options.baseUrl ?? process.env.THEAZO_BASE_URL;
   // One that is not text is for the native part to name.
   if (typeof baseUrl !== 'string' || baseUrl.trim() !== 'local') {
-    return new Connection(thrown(() => new (native().NativeClient)(config)));
+    return new Connection(thrown(() => new (native().NativeClient)(...config)));
   }
   const { baseUrl: _, ...client } = options;
   const clientConfig = configOf(client);
   const plane = startPlane({});
   return new Connection(
-    plane.then((plane) => plane.client(clientConfig)),
+    plane.then((plane) => plane.client(...clientConfig)),
     plane,
   );
 }
 
 /** The options of a client as the native part takes them. @internal */
-export function configOf(options: TheazoOptions): string {
+export function configOf(options: TheazoOptions): NativeConfig {
   checkOptions(options, SERVER_OPTIONS);
-  if (typeof options.headers === 'string') throw invalid('headers', 'must be an object of text by name, not text');
-  return encode(options) as string;
+  const { record, replay, ...plain } = options;
+  if (typeof plain.headers === 'string') throw invalid('headers', 'must be an object of text by name, not text');
+  if (record !== undefined && !(record instanceof Recorder)) throw invalid('record', 'must be a `Recorder`');
+  if (replay !== undefined && !(replay instanceof Replayer)) throw invalid('replay', 'must be a `Replayer`');
+  if (record && replay)
+    throw invalid('replay', 'cannot be given beside `record`: one answers what the other would record');
+  return [encode(plain) as string, record?.native, replay?.native];
 }

@@ -34,18 +34,35 @@ export interface NativeStream {
   detach(): Promise<void>;
 }
 
+/** Writes a recording. @internal */
+export type NativeRecorder = object;
+
+/** Plays a recording back. @internal */
+export interface NativeReplayer {
+  readonly unused: number;
+}
+
+/** What a client is made from: its options as JSON, and what stands between it and its connection. @internal */
+export type NativeConfig = [
+  config: string,
+  recorder?: NativeRecorder | undefined,
+  replayer?: NativeReplayer | undefined,
+];
+
 /** A control plane inside this process. @internal */
 export interface NativePlane {
   readonly liveKey: string;
   readonly testKey: string;
   /** A client of the plane; with its live key unless the configuration has another. */
-  client(config: string): NativeClient;
+  client(...config: NativeConfig): NativeClient;
   shutdown(): Promise<void>;
 }
 
 /** What the native part exports. @internal */
 export interface Native {
-  NativeClient: new (config: string) => NativeClient;
+  NativeClient: new (...config: NativeConfig) => NativeClient;
+  NativeRecorder: new (path: string) => NativeRecorder;
+  NativeReplayer: new (path: string, isLenient: boolean, atRecordedPace: boolean) => NativeReplayer;
   /** Absent in a build without the control plane. */
   NativePlane?: { start(options: string): Promise<NativePlane> };
 }

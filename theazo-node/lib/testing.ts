@@ -7,8 +7,10 @@ import { thrown } from './errors.js';
 import { TestPlaneOperations } from './generated/testing.js';
 import type { NativePlane } from './native.js';
 
+export { Recorder, Replayer, type ReplayOptions } from './recording.js';
+
 /** How a client of a test plane is set up; the key is the plane's live key unless another is given. */
-export type TestClientOptions = Omit<TheazoOptions, 'baseUrl'>;
+export type TestClientOptions = Omit<TheazoOptions, 'baseUrl' | 'replay'>;
 
 /**
  * A control plane for tests: a scripted model, simulated sandboxes, a clock that stands until it is moved, and faults on
@@ -51,7 +53,7 @@ export class TestPlane extends TestPlaneOperations {
   /** A client of the plane. */
   client(options: TestClientOptions = {}): Theazo {
     this.#connection.assertOpen('the test plane is closed');
-    return Theazo.over(new Connection(thrown(() => this.#plane.client(configOf(options)))));
+    return Theazo.over(new Connection(thrown(() => this.#plane.client(...configOf(options)))));
   }
 
   /** Ends the plane. */

@@ -3,11 +3,16 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use napi::bindgen_prelude::{Env, PromiseRaw};
+use napi::bindgen_prelude::{ClassInstance, Env, PromiseRaw};
 use napi_derive::napi;
 use theazo::Transport;
 
-use crate::{cancel::Cancels, input, stream::NativeStream};
+use crate::{
+    cancel::Cancels,
+    input,
+    recording::{NativeRecorder, NativeReplayer, with_recording},
+    stream::NativeStream,
+};
 
 /// A client. Handles in TypeScript share it.
 #[napi]
@@ -20,8 +25,13 @@ pub struct NativeClient {
 impl NativeClient {
     /// A client over HTTP, from its options as JSON and the environment.
     #[napi(constructor, catch_unwind)]
-    pub fn new(config: String) -> napi::Result<Self> {
-        let config = input::config(&config)?.or_environment().map_err(crate::thrown)?;
+    pub fn new(
+        config: String,
+        recorder: Option<ClassInstance<'_, NativeRecorder>>,
+        replayer: Option<ClassInstance<'_, NativeReplayer>>,
+    ) -> napi::Result<Self> {
+        let config = with_recording(input::config(&config)?, recorder, replayer);
+        let config = config.or_environment().map_err(crate::thrown)?;
         Transport::new(config).map(Self::over).map_err(crate::thrown)
     }
 

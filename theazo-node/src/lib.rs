@@ -1,8 +1,8 @@
 //! The native part of the Node package: the SDK core's layer of bytes, and control planes inside the process.
 //!
 //! Nothing here is behaviour: a call takes the id of an operation and JSON text, and gives JSON text back. The classes
-//! that users see are TypeScript, in `theazo-node/lib`. Reading order: [`client`], [`stream`], [`plane`], then `cancel`
-//! and `input`.
+//! that users see are TypeScript, in `theazo-node/lib`. Reading order: [`client`], [`stream`], [`plane`], then `cancel`,
+//! `input` and `recording`.
 //!
 //! # Why values cross as one string, through the ready-made promise
 //!
@@ -18,11 +18,13 @@ mod client;
 mod input;
 #[cfg(feature = "embedded")]
 mod plane;
+mod recording;
 mod stream;
 
 pub use client::NativeClient;
 #[cfg(feature = "embedded")]
 pub use plane::NativePlane;
+pub use recording::{NativeRecorder, NativeReplayer};
 pub use stream::NativeStream;
 
 /// A failed call as it crosses: the message is the error as JSON, of which `lib/errors.ts` makes a `TheazoError`.

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use napi::bindgen_prelude::{Env, PromiseRaw};
+use napi::bindgen_prelude::{ClassInstance, Env, PromiseRaw};
 use napi_derive::napi;
 use serde::Deserialize;
 use theazo::{
@@ -13,7 +13,11 @@ use theazo::{
     types::DurationInput,
 };
 
-use crate::{client::NativeClient, input};
+use crate::{
+    client::NativeClient,
+    input,
+    recording::{NativeRecorder, NativeReplayer, with_recording},
+};
 
 /// How a control plane is set up.
 #[derive(Deserialize, Default)]
@@ -63,8 +67,13 @@ impl NativePlane {
 
     /// A client of the plane, from its options as JSON; with the live key unless they have another.
     #[napi(catch_unwind)]
-    pub fn client(&self, config: String) -> napi::Result<NativeClient> {
-        let config = input::config(&config)?;
+    pub fn client(
+        &self,
+        config: String,
+        recorder: Option<ClassInstance<'_, NativeRecorder>>,
+        replayer: Option<ClassInstance<'_, NativeReplayer>>,
+    ) -> napi::Result<NativeClient> {
+        let config = with_recording(input::config(&config)?, recorder, replayer);
         let plane = self.plane.lock().unwrap_or_else(PoisonError::into_inner);
         let plane = plane.as_ref().ok_or_else(|| napi::Error::from_reason("the control plane has ended"))?;
         plane.transport_with(config).map(NativeClient::over).map_err(crate::thrown)

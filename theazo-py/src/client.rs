@@ -12,6 +12,7 @@ use crate::{
     call::{self, Entry},
     error::Failure,
     plane::Plane,
+    recording::{Recorder, Replayer, with_recording},
     runtime::{Pool, runtime, wait},
     stream::EventStream,
     wakeup::{Outcome, Pending, Ready, nothing},
@@ -27,19 +28,28 @@ enum Source {
     /// Over HTTP. A child made by `fork` builds its own transport, because connections belong to the threads of the
     /// parent. The lock is held only with the GIL held, as a forking thread holds it.
     Http { config: Box<Config>, transport: Mutex<(u32, Transport)> },
-    /// A control plane inside this process.
-    Plane(Arc<Plane>),
+    /// A control plane inside this process, by a way of the client's own where its calls are recorded.
+    Plane { plane: Arc<Plane>, recorded: Option<Transport> },
 }
 
 impl Client {
     /// A client of a plane inside this process.
     pub fn of_plane(plane: Arc<Plane>) -> Self {
-        Self { source: Source::Plane(plane) }
+        Self { source: Source::Plane { plane, recorded: None } }
+    }
+
+    /// A client of a plane inside this process whose calls are recorded.
+    pub fn recorded(py: Python<'_>, plane: Arc<Plane>, config: Config) -> PyResult<Self> {
+        let recorded = Some(plane.transport_with(py, config)?);
+        Ok(Self { source: Source::Plane { plane, recorded } })
     }
 
     fn transport(&self, py: Python<'_>) -> PyResult<Transport> {
         match &self.source {
-            Source::Plane(plane) => plane.transport(py),
+            Source::Plane { plane, recorded } => {
+                let usual = plane.transport(py)?;
+                Ok(recorded.clone().unwrap_or(usual))
+            }
             Source::Http { config, transport } => {
                 let mut current = transport.lock().unwrap_or_else(PoisonError::into_inner);
                 let process = std::process::id();
@@ -56,7 +66,7 @@ impl Client {
     fn pool(&self) -> Pool {
         match self.source {
             Source::Http { .. } => Pool::Calls,
-            Source::Plane(_) => Pool::Planes,
+            Source::Plane { .. } => Pool::Planes,
         }
     }
 
@@ -91,7 +101,10 @@ async fn opened(entry: &'static Entry, pool: Pool, transport: Transport, call: C
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (api_key=None, base_url=None, timeout=None, max_retries=None, headers=None))]
+    #[pyo3(signature = (
+        api_key=None, base_url=None, timeout=None, max_retries=None, headers=None, record=None, replay=None,
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of the class in Python")]
     fn new(
         py: Python<'_>,
         api_key: Option<String>,
@@ -99,12 +112,14 @@ impl Client {
         timeout: Option<&Bound<'_, PyAny>>,
         max_retries: Option<&Bound<'_, PyAny>>,
         headers: Option<&Bound<'_, PyAny>>,
+        record: Option<&Recorder>,
+        replay: Option<&Replayer>,
     ) -> PyResult<Self> {
         let mut config = api_key.map_or_else(Config::new, Config::with_api_key);
         if let Some(base_url) = base_url {
             config = config.base_url(base_url);
         }
-        let config = configured(config, timeout, max_retries, headers)?
+        let config = with_recording(py, configured(config, timeout, max_retries, headers)?, record, replay)?
             .or_environment()
             .map_err(|error| Failure::from(error).into_python(py))?;
         if config.is_local() {
@@ -118,15 +133,17 @@ impl Client {
 
     /// A client of a new control plane inside this process.
     #[staticmethod]
-    #[pyo3(signature = (data_dir=None, timeout=None, max_retries=None, headers=None))]
+    #[pyo3(signature = (data_dir=None, timeout=None, max_retries=None, headers=None, record=None))]
     fn embedded(
         py: Python<'_>,
         data_dir: Option<std::path::PathBuf>,
         timeout: Option<&Bound<'_, PyAny>>,
         max_retries: Option<&Bound<'_, PyAny>>,
         headers: Option<&Bound<'_, PyAny>>,
+        record: Option<&Recorder>,
     ) -> PyResult<Self> {
-        Plane::start(py, data_dir, configured(Config::new(), timeout, max_retries, headers)?)
+        let config = configured(Config::new(), timeout, max_retries, headers)?;
+        Plane::start(py, data_dir, with_recording(py, config, record, None)?)
     }
 
     /// Makes a call and waits for the answer.
@@ -190,7 +207,7 @@ impl Client {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         match &self.source {
             Source::Http { .. } => Ok(()),
-            Source::Plane(plane) => plane.close(py),
+            Source::Plane { plane, .. } => plane.close(py),
         }
     }
 
@@ -198,7 +215,7 @@ impl Client {
     fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
         match &self.source {
             Source::Http { .. } => Pending::start(py, Pool::Calls, async { Ok(nothing()) }),
-            Source::Plane(plane) => plane.close_soon(py),
+            Source::Plane { plane, .. } => plane.close_soon(py),
         }
     }
 }

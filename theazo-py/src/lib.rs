@@ -10,6 +10,7 @@ mod client;
 mod error;
 mod generated;
 mod plane;
+mod recording;
 mod runtime;
 mod shape;
 mod stream;
@@ -26,6 +27,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<shape::Null>()?;
     module.add_class::<client::Client>()?;
     module.add_class::<plane::TestPlane>()?;
+    module.add_class::<recording::Recorder>()?;
+    module.add_class::<recording::Replayer>()?;
     module.add_class::<stream::EventStream>()?;
     module.add_class::<wakeup::Pending>()?;
     plane::register(module)?;

@@ -5,7 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 use pyo3::prelude::*;
 use theazo::{Config, Transport};
 
-use crate::{client::Client, wakeup::Pending};
+use crate::{
+    client::Client,
+    recording::{Recorder, with_recording},
+    wakeup::Pending,
+};
 
 #[cfg(not(feature = "embedded"))]
 use absent::Plane as Running;
@@ -28,6 +32,11 @@ impl Plane {
     /// The way to the plane. Fails once it is closed, and in a child made by `fork`, where it is not.
     pub fn transport(&self, py: Python<'_>) -> PyResult<Transport> {
         self.0.transport(py)
+    }
+
+    /// Another way to the plane, set up in a way of its own.
+    pub fn transport_with(&self, py: Python<'_>, config: Config) -> PyResult<Transport> {
+        self.0.transport_with(py, config)
     }
 
     /// Ends the plane and waits until it has ended.
@@ -55,10 +64,14 @@ impl TestPlane {
         Ok(Self { plane: Plane::launch(py, None, true, config)? })
     }
 
-    /// A client with a live key of the plane.
-    #[getter]
-    fn client(&self) -> Client {
-        Client::of_plane(self.plane.clone())
+    /// A client with a live key of the plane, whose calls may be recorded.
+    #[pyo3(signature = (record=None))]
+    fn client(&self, py: Python<'_>, record: Option<&Recorder>) -> PyResult<Client> {
+        let config = Config::new().language("python");
+        match record {
+            None => Ok(Client::of_plane(self.plane.clone())),
+            Some(_) => Client::recorded(py, self.plane.clone(), with_recording(py, config, record, None)?),
+        }
     }
 
     /// Ends the plane and waits until it has ended.
@@ -112,11 +125,21 @@ mod embedded {
         }
 
         pub fn transport(&self, py: Python<'_>) -> PyResult<Transport> {
+            self.with_running(py, |_, transport| Ok(transport.clone()))
+        }
+
+        pub fn transport_with(&self, py: Python<'_>, config: Config) -> PyResult<Transport> {
+            self.with_running(py, |core, _| {
+                core.transport_with(config).map_err(|error| Failure::from(error).into_python(py))
+            })
+        }
+
+        fn with_running<T>(&self, py: Python<'_>, act: impl FnOnce(&Core, &Transport) -> PyResult<T>) -> PyResult<T> {
             let message = if self.0.process != std::process::id() {
                 "an embedded control plane does not go with a fork; start one in the child, \
                  or use the start method `spawn` of multiprocessing"
-            } else if let Some((_, transport)) = &*self.0.running.lock().unwrap_or_else(PoisonError::into_inner) {
-                return Ok(transport.clone());
+            } else if let Some((core, transport)) = &*self.0.running.lock().unwrap_or_else(PoisonError::into_inner) {
+                return act(core, transport);
             } else {
                 "the embedded control plane is closed"
             };
@@ -190,6 +213,10 @@ mod absent {
         }
 
         pub fn transport(&self, _: Python<'_>) -> PyResult<Transport> {
+            match *self {}
+        }
+
+        pub fn transport_with(&self, _: Python<'_>, _: Config) -> PyResult<Transport> {
             match *self {}
         }
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from theazo._native import Recorder, Replayer
     from theazo.types import Duration
 
 
@@ -43,6 +44,8 @@ class Theazo(ClientMethods):
         timeout: How long one attempt of a plain request may take; runs and streams are not bound by it.
         max_retries: How often a call is tried again after a failure that may pass.
         headers: Headers that every request carries.
+        record: Records every request and its answer, to be played back later; see `theazo.testing`.
+        replay: Answers every request from a recording; no connection is made, and any key will do.
     """
 
     def __init__(
@@ -52,8 +55,11 @@ class Theazo(ClientMethods):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        record: Recorder | None = None,
+        replay: Replayer | None = None,
     ) -> None:
-        self._connect(Client(api_key, base_url, timeout, max_retries, headers))
+        self._connect(Client(api_key, base_url, timeout, max_retries, headers, record, replay))
 
     @classmethod
     def _of(cls, client: Client) -> Self:
@@ -69,12 +75,13 @@ class Theazo(ClientMethods):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         headers: Mapping[str, str] | None = None,
+        record: Recorder | None = None,
     ) -> Self:
         """Starts a whole control plane inside this process, and makes a client of it.
 
         It needs no key and no network. Without `data_dir` everything is in memory and gone at the end.
         """
-        return cls._of(Client.embedded(_path(data_dir), timeout, max_retries, headers))
+        return cls._of(Client.embedded(_path(data_dir), timeout, max_retries, headers, record))
 
     @classmethod
     def connect(cls) -> Self:
@@ -109,6 +116,8 @@ class AsyncTheazo(AsyncClientMethods):
         timeout: How long one attempt of a plain request may take; runs and streams are not bound by it.
         max_retries: How often a call is tried again after a failure that may pass.
         headers: Headers that every request carries.
+        record: Records every request and its answer, to be played back later; see `theazo.testing`.
+        replay: Answers every request from a recording; no connection is made, and any key will do.
     """
 
     def __init__(
@@ -118,8 +127,11 @@ class AsyncTheazo(AsyncClientMethods):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        record: Recorder | None = None,
+        replay: Replayer | None = None,
     ) -> None:
-        self._connect(Client(api_key, base_url, timeout, max_retries, headers))
+        self._connect(Client(api_key, base_url, timeout, max_retries, headers, record, replay))
 
     @classmethod
     def _of(cls, client: Client) -> Self:
@@ -135,13 +147,14 @@ class AsyncTheazo(AsyncClientMethods):
         timeout: Duration | None = None,
         max_retries: int | None = None,
         headers: Mapping[str, str] | None = None,
+        record: Recorder | None = None,
     ) -> Self:
         """Starts a whole control plane inside this process, and makes a client of it.
 
         It needs no key and no network. Without `data_dir` everything is in memory and gone at the end. The start
         blocks for some milliseconds.
         """
-        return cls._of(Client.embedded(_path(data_dir), timeout, max_retries, headers))
+        return cls._of(Client.embedded(_path(data_dir), timeout, max_retries, headers, record))
 
     @classmethod
     def connect(cls) -> Self:

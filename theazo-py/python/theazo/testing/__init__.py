@@ -7,6 +7,12 @@
 
 The model answers what the test scripts, sandboxes are simulated, and the clock stands until `advance` moves it. With
 pytest, the fixture `theazo_plane` is a fresh plane for each test.
+
+What a client and any control plane say to each other can be recorded, and played back without the control plane:
+
+    theazo = Theazo(record=Recorder("calls.jsonl"))
+    ...
+    theazo = Theazo("th_test_any", replay=Replayer("calls.jsonl"))
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ from typing import TYPE_CHECKING
 from theazo._async import AsyncTestPlaneMethods
 from theazo._client import AsyncTheazo, Theazo
 from theazo._core import finish
+from theazo._native import Recorder, Replayer
 from theazo._native import TestPlane as NativePlane
 from theazo._sync import TestPlaneMethods
 
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["AsyncTestPlane", "TestPlane"]
+__all__ = ["AsyncTestPlane", "Recorder", "Replayer", "TestPlane"]
 
 
 class TestPlane(TestPlaneMethods):
@@ -35,20 +42,20 @@ class TestPlane(TestPlaneMethods):
 
     def __init__(self) -> None:
         self._native = NativePlane()
-        self._client = self._native.client
+        self._client = self._native.client()
 
     @classmethod
     def start(cls) -> Self:
         """Starts a fresh plane in memory."""
         return cls()
 
-    def client(self) -> Theazo:
-        """A client with a live key of the plane."""
-        return Theazo._of(self._native.client)
+    def client(self, *, record: Recorder | None = None) -> Theazo:
+        """A client with a live key of the plane, whose calls may be recorded."""
+        return Theazo._of(self._native.client(record))
 
-    def async_client(self) -> AsyncTheazo:
-        """A client for asyncio with a live key of the plane."""
-        return AsyncTheazo._of(self._native.client)
+    def async_client(self, *, record: Recorder | None = None) -> AsyncTheazo:
+        """A client for asyncio with a live key of the plane, whose calls may be recorded."""
+        return AsyncTheazo._of(self._native.client(record))
 
     def close(self) -> None:
         """Ends the plane and waits until it has ended."""
@@ -70,16 +77,16 @@ class AsyncTestPlane(AsyncTestPlaneMethods):
 
     def __init__(self) -> None:
         self._native = NativePlane()
-        self._client = self._native.client
+        self._client = self._native.client()
 
     @classmethod
     def start(cls) -> Self:
         """Starts a fresh plane in memory."""
         return cls()
 
-    def client(self) -> AsyncTheazo:
-        """A client with a live key of the plane."""
-        return AsyncTheazo._of(self._native.client)
+    def client(self, *, record: Recorder | None = None) -> AsyncTheazo:
+        """A client with a live key of the plane, whose calls may be recorded."""
+        return AsyncTheazo._of(self._native.client(record))
 
     async def aclose(self) -> None:
         """Ends the plane and waits until it has ended."""
