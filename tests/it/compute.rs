@@ -110,3 +110,22 @@ async fn an_ended_agent_refuses((_theazo, agent): (Theazo, Agent)) {
     assert_eq!(refused.code().as_str(), "conflict");
     agent.terminate().await.expect("ending it again changes nothing");
 }
+
+#[tokio::test]
+async fn where_a_provider_has_none_to_give_the_one_to_fall_back_to_does() {
+    let theazo = Theazo::embedded().await.expect("it starts");
+    let session = theazo.sessions().for_user("ada").await.expect("it is made");
+    let make = || session.agents().create().provider("nowhere");
+
+    let refused = make().await.expect_err("there is no such provider");
+    let agent = make().provider_fallback("simulated").await.expect("there is another");
+    let neither = make().provider_fallback("elsewhere").await.expect_err("there is neither");
+    let gpu = session.agents().create().gpu("a10g").await.expect_err("there is none");
+
+    for error in [refused, neither] {
+        assert_eq!(error.code().as_str(), "no_providers_available");
+        assert!(error.message().starts_with("there is no provider `nowhere` here"), "{error}");
+    }
+    assert_eq!(agent.data().provider, "simulated");
+    assert_eq!(gpu.message(), "no provider here has the graphics processor `a10g`; `local` has none");
+}

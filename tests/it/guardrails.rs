@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use theazo::types::{
-    ContentFilter, GuardrailConfig, GuardrailViolationType,
+    AgentOverrides, ContentFilter, GuardrailConfig, GuardrailViolationType,
     testing::{ScriptedToolCall, ScriptedTurn},
 };
 use theazo_tests::{ScriptedPlane, Worlds};
@@ -73,6 +73,25 @@ async fn an_agents_own_guardrails_go_over_those_of_the_account() {
 }
 
 #[tokio::test]
+async fn guardrails_in_overrides_go_over_those_beside_them_one_by_one() {
+    let plane = ScriptedPlane::start(|_| {}).await;
+    let session = plane.theazo.sessions().for_user("ada").await.expect("it is made");
+    let given = GuardrailConfig { block_pii: Some(true), max_tool_calls: Some(0), ..Default::default() };
+    let over = GuardrailConfig { max_tool_calls: Some(1), ..Default::default() };
+    let overrides = AgentOverrides { guardrails: Some(over), ..Default::default() };
+    let agent = session.agents().create().name("leaky").guardrails(given).overrides(overrides).await;
+    let agent = agent.expect("it is made");
+    plane.script("leaky", &[lists(2), ScriptedTurn::text("Mail ada@example.com.")]).await;
+
+    let result = agent.run("tell").await.expect("it answers");
+
+    let refused = "error: this run may make no more than 1 calls of tools; answer with what you have";
+    let outputs: Vec<&str> = result.tool_calls.iter().map(|call| call.output.as_str()).collect();
+    assert_eq!(outputs, ["/workspace is empty", refused]);
+    assert_eq!(result.output, "Mail [REDACTED].");
+}
+
+#[tokio::test]
 async fn personal_data_and_keys_are_neither_kept_nor_shown() {
     let plane = ScriptedPlane::start(|_| {}).await;
     let config = GuardrailConfig { block_pii: Some(true), ..Default::default() };
@@ -99,11 +118,14 @@ async fn what_is_not_served_is_refused_and_what_is_set_comes_back() {
     let set = ours.guardrails().configure(off).await.expect("they are set");
     let refused = ours.guardrails().configure(strict.clone()).await.expect_err("there is no filter");
     let session = ours.sessions().for_user("ada").await.expect("it is made");
-    let agent = session.agents().create().guardrails(strict).await.expect_err("there is no filter");
+    let agent = session.agents().create().guardrails(strict.clone()).await.expect_err("there is no filter");
+    let overrides = AgentOverrides { guardrails: Some(strict), ..Default::default() };
+    let overridden = session.agents().create().overrides(overrides).await.expect_err("there is no filter");
 
     assert_eq!((refused.code().as_str(), refused.status()), ("not_implemented", 501));
     assert_eq!(refused.details()["field"], "contentFilter");
     assert_eq!(agent.details()["field"], "guardrails.contentFilter");
+    assert_eq!(overridden.details()["field"], "overrides.guardrails.contentFilter");
     let kept = ours.guardrails().get().await.expect("they are there");
     assert_eq!((&kept, kept.max_tool_calls), (&set, Some(20)));
     assert_eq!(theirs.guardrails().get().await.expect("they are there").max_tool_calls, None);

@@ -1,6 +1,7 @@
 //! The SDK and the control plane together.
 
 mod agents;
+mod artifacts;
 mod bad_input;
 mod binary;
 mod bridge;

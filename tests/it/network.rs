@@ -1,6 +1,9 @@
 //! The network of sandboxes: nothing unless it is granted, and then exactly what is granted.
 
-use theazo::{Agent, types::NetworkAccess};
+use theazo::{
+    Agent,
+    types::{GuardrailConfig, GuardrailViolationType, NetworkAccess},
+};
 use theazo_tests::ScriptedPlane;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -190,4 +193,44 @@ async fn a_grant_that_is_no_domain_is_refused_by_name() {
 
     assert_eq!(refused.code().as_str(), "invalid_request");
     assert!(refused.message().starts_with("`network.allow` must hold domains"), "{refused}");
+}
+
+#[tokio::test]
+async fn row_33_guardrails_hold_for_programs_and_a_change_for_their_next_connection() {
+    let plane = ScriptedPlane::start(|config| config.allow_private_targets = true).await;
+    let guardrails = plane.theazo.guardrails();
+    let session = plane.theazo.sessions().for_user("ada").await.expect("it is made");
+    let network = NetworkAccess { allow: vec!["localhost".to_owned(), "127.0.0.1".to_owned()] };
+    let agent = session.agents().create().network(network.clone()).await.expect("it is made");
+    let own = GuardrailConfig { blocked_domains: Some(Vec::new()), ..Default::default() };
+    let free = session.agents().create().network(network).guardrails(own).await.expect("it is made");
+    let port = host_server().await;
+    let asks = format!(
+        "{PROXY}
+for host in ['localhost', '127.0.0.1']:
+    ask(f'GET http://{{host}}:{port}/plain HTTP/1.1')
+    ask(f'CONNECT {{host}}:{port} HTTP/1.1', 'GET /tunnel HTTP/1.1')"
+    );
+    let blocked = |domains: &[&str]| GuardrailConfig {
+        blocked_domains: Some(domains.iter().map(|domain| (*domain).to_owned()).collect()),
+        ..Default::default()
+    };
+    let reached = ["200 GET /plain HTTP/1.1", "200 GET /tunnel HTTP/1.1"];
+    let refused = |host| vec![format!("403 the domain `{host}` is not one that may be called from here"); 2];
+
+    assert_eq!(run(&agent, &asks).await, [reached, reached].concat());
+    guardrails.configure(blocked(&["localhost"])).await.expect("they are set");
+    assert_eq!(run(&agent, &asks).await, [refused("localhost"), reached.map(str::to_owned).to_vec()].concat());
+    assert_eq!(run(&free, &asks).await, [reached, reached].concat());
+    let only = GuardrailConfig { allowed_domains: Some(vec!["localhost".to_owned()]), ..Default::default() };
+    guardrails.configure(only).await.expect("they are set");
+    assert_eq!(run(&agent, &asks).await, [reached.map(str::to_owned).to_vec(), refused("127.0.0.1")].concat());
+
+    // Each domain is reported once in a minute, however often a program tries.
+    let violations = guardrails.violations().r#type(GuardrailViolationType::DomainBlocked).await;
+    let violations = violations.expect("they are listed").data;
+    let told: Vec<(&str, &str)> = violations.iter().map(|one| (one.agent_id.as_str(), one.message.as_str())).collect();
+    let says = |domain| format!("the domain `{domain}` was not called: the guardrails do not allow it");
+    let (first, second) = (says("localhost"), says("127.0.0.1"));
+    assert_eq!(told, [(agent.id().as_str(), second.as_str()), (agent.id().as_str(), first.as_str())]);
 }

@@ -64,7 +64,7 @@ pub struct AgentCreateOpts {
     /// The provider of the sandbox; the plane's default if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// The provider of the sandbox where `provider` has none to give; whichever has one by default.
+    /// The provider of the sandbox where `provider` has none to give; none by default: then the call fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_fallback: Option<String>,
     /// The region; `local` where the provider has only one.
@@ -213,7 +213,7 @@ pub struct AgentOverrides {
     /// What is read out of the agent's answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<MetadataExtraction>,
-    /// What may go into the model and come out of it.
+    /// What may go into the model and come out of it; what is left out stays as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guardrails: Option<GuardrailConfig>,
     /// When the agent pauses by itself, and what happens when a run fails.

@@ -29,7 +29,10 @@ endpoints! {
                 "costCap", "guardrails", "longRunning", "network", "overrides.costCap", "overrides.guardrails",
                 "overrides.longRunning", "overrides.network",
             ],
-            planned_fields: &["storage", "gpu", "providerFallback", "approvals", "knowledge", "mcp", "metadata", "overrides.storage", "overrides.gpu", "overrides.providerFallback", "overrides.approvals", "overrides.knowledge", "overrides.mcp", "overrides.metadata", "overrides.guardrails"],
+            planned_fields: &[
+                "storage", "approvals", "knowledge", "mcp", "metadata", "overrides.storage", "overrides.approvals",
+                "overrides.knowledge", "overrides.mcp", "overrides.metadata",
+            ],
         };
 
     /// Lists the agents of the session, the newest first.

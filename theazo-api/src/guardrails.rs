@@ -66,10 +66,11 @@ pub struct GuardrailConfig {
     /// analyse inputs refuses `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_injection: Option<bool>,
-    /// The domains that tools may call; all by default. `*.example.com` is all domains under `example.com`, `*` is all.
+    /// The domains that tools may call, and programs of what is granted to them (`network` of the agent); all by default.
+    /// `*.example.com` is all domains under `example.com`, `*` is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_domains: Option<Vec<String>>,
-    /// The domains that tools must not call, also where `allowedDomains` has them; none by default.
+    /// The domains that tools and programs must not call, also where `allowedDomains` has them; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_domains: Option<Vec<String>>,
     /// How many tokens one answer of a model may have; no limit but the model's by default.
@@ -81,6 +82,32 @@ pub struct GuardrailConfig {
 }
 
 compatible!(GuardrailConfig, accepts { "blockPII" as "blockPii" }, serves { "blockPii" as "blockPII" });
+
+impl GuardrailConfig {
+    /// These guardrails, and where they say nothing, those beneath them.
+    ///
+    /// ```
+    /// use theazo_api::GuardrailConfig;
+    ///
+    /// let account = GuardrailConfig { block_pii: Some(true), max_tool_calls: Some(20), ..GuardrailConfig::default() };
+    /// let own = GuardrailConfig { max_tool_calls: Some(50), ..GuardrailConfig::default() };
+    ///
+    /// let both = own.over(account);
+    /// assert_eq!((both.block_pii, both.max_tool_calls), (Some(true), Some(50)));
+    /// ```
+    #[must_use]
+    pub fn over(self, beneath: Self) -> Self {
+        Self {
+            content_filter: self.content_filter.or(beneath.content_filter),
+            block_pii: self.block_pii.or(beneath.block_pii),
+            prompt_injection: self.prompt_injection.or(beneath.prompt_injection),
+            allowed_domains: self.allowed_domains.or(beneath.allowed_domains),
+            blocked_domains: self.blocked_domains.or(beneath.blocked_domains),
+            max_output_tokens: self.max_output_tokens.or(beneath.max_output_tokens),
+            max_tool_calls: self.max_tool_calls.or(beneath.max_tool_calls),
+        }
+    }
+}
 
 impl Check for GuardrailConfig {
     fn check(&self, problems: &mut Problems) {

@@ -8,7 +8,7 @@ use crate::{
     compatible::{compatible, serve, serve_value},
     endpoint::{Reply, TimeClass, endpoints},
     error::ErrorDetail,
-    id::{AgentId, RunId, SessionId},
+    id::{AgentId, FileId, RunId, SessionId},
     money::Cost,
     open_enum::open_enum,
     page::Page,
@@ -198,9 +198,14 @@ pub struct RunResult {
     pub run_id: RunId,
     /// What the agent answered.
     pub output: String,
-    /// Paths of the files that the agent wrote in `/workspace`.
+    /// Paths of the files that the agent wrote in `/workspace`, without those in hidden folders, `node_modules` and
+    /// `__pycache__`, and of those that its program reported.
     #[serde(default)]
     pub artifacts: Vec<String>,
+    /// What became of the artifacts of a one-shot agent, whose sandbox is gone: each is a stored file, or says why it was
+    /// left out. Absent where the sandbox still has them, or there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<KeptArtifact>>,
     /// What the run cost: its model calls, its sandbox and its orchestration.
     pub cost: Cost,
     /// How long it took, for people: `3m 12s`.
@@ -212,6 +217,24 @@ pub struct RunResult {
     /// The tools that the model called, in order.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub tool_calls: Vec<ToolCall>,
+}
+
+/// What became of an artifact whose sandbox is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct KeptArtifact {
+    /// Where it was in the sandbox.
+    pub path: String,
+    /// The stored file that it is now, which `files.download` fetches; absent if it was left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<FileId>,
+    /// Bytes; absent if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<i64>,
+    /// Why it was left out; absent if it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
 }
 
 fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ToolCall>, D::Error> {
@@ -285,9 +308,13 @@ tagged_union! {
             duration: String,
             /// How long it took, in milliseconds.
             duration_ms: i64,
-            /// Paths of the files that the agent wrote in `/workspace`.
+            /// Paths of the files that the agent wrote in `/workspace`, and of those that its program reported.
             #[serde(default)]
             artifacts: Vec<String>,
+            /// What became of the artifacts of a one-shot agent, whose sandbox is gone. Absent where the sandbox still has
+            /// them.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            files: Option<Vec<KeptArtifact>>,
         },
         /// The run failed, was cancelled, or is paused at a limit.
         Error = "error" {

@@ -51,6 +51,7 @@ fixtures! {
     choice knowledge_choice KnowledgeChoice;
     choice mcp_choice McpChoice;
     r#struct run_result RunResult;
+    r#struct kept_artifact KeptArtifact;
     r#struct tool_call ToolCall;
     r#struct usage_report UsageReport;
     r#struct limits_status LimitsStatus;

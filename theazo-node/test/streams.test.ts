@@ -56,7 +56,7 @@ test('events come in order, as their types say, until the run is done', async (c
   assert.deepEqual(events, [
     { type: 'text', text: 'a' },
     { type: 'surprise', more: 1 },
-    { ...DONE, cost: { amount: 1, currency: 'usd' }, artifacts: [] },
+    { ...DONE, cost: { amount: 1, currency: 'usd' }, artifacts: [], files: null },
   ]);
   assert.deepEqual(JSON.parse(server.sent[1]?.body ?? ''), { task: 'say ab', maxCost: { amount: 5 } });
   assert.equal(cancels.length, 0);

@@ -40,9 +40,19 @@ export function readCost(value: Arrived): types.Cost {
 /** Reads RunResult. */
 export function readRunResult(value: Arrived): types.RunResult {
   value.artifacts ??= [];
+  value.files ??= null;
+  if (value.files) readList(readKeptArtifact)(value.files);
   readCost(value.cost);
   value.toolCalls ??= [];
   readList(readToolCall)(value.toolCalls);
+  return value;
+}
+
+/** Reads KeptArtifact. */
+export function readKeptArtifact(value: Arrived): types.KeptArtifact {
+  value.fileId ??= null;
+  value.size ??= null;
+  value.leftOut ??= null;
   return value;
 }
 
@@ -116,6 +126,8 @@ export function readStreamEvent(value: Arrived): types.StreamEvent {
       value.runId ??= "";
       readCost(value.cost);
       value.artifacts ??= [];
+      value.files ??= null;
+      if (value.files) readList(readKeptArtifact)(value.files);
       break;
     case 'error':
       readErrorDetail(value.error);

@@ -304,8 +304,16 @@ export interface RunResult {
   runId: RunId;
   /** What the agent answered. */
   output: string;
-  /** Paths of the files that the agent wrote in `/workspace`. */
+  /**
+   * Paths of the files that the agent wrote in `/workspace`, without those in hidden folders, `node_modules` and
+   * `__pycache__`, and of those that its program reported.
+   */
   artifacts: string[];
+  /**
+   * What became of the artifacts of a one-shot agent, whose sandbox is gone: each is a stored file, or says why it was
+   * left out. Absent where the sandbox still has them, or there are none.
+   */
+  files: KeptArtifact[] | null;
   /** What the run cost: its model calls, its sandbox and its orchestration. */
   cost: Cost;
   /** How long it took, for people: `3m 12s`. */
@@ -320,6 +328,21 @@ export interface RunResult {
 
 /** A run of an agent. The published prefix `run_` belongs to workflow runs. Its id starts with `arun_`. */
 export type RunId = string;
+
+/** What became of an artifact whose sandbox is gone. */
+export interface KeptArtifact {
+  /** Where it was in the sandbox. */
+  path: string;
+  /** The stored file that it is now, which `files.download` fetches; absent if it was left out. */
+  fileId: FileId | null;
+  /** Bytes; absent if that is not known. */
+  size: number | null;
+  /** Why it was left out; absent if it was kept. */
+  leftOut: string | null;
+}
+
+/** A file of the account. Its id starts with `file_`. */
+export type FileId = string;
 
 /** A call of a tool. */
 export interface ToolCall {
@@ -461,7 +484,7 @@ export interface AgentCreateOpts {
   costCap?: CostInput | undefined;
   /** The provider of the sandbox; the plane's default if it is left out. */
   provider?: string | undefined;
-  /** The provider of the sandbox where `provider` has none to give; whichever has one by default. */
+  /** The provider of the sandbox where `provider` has none to give; none by default: then the call fails. */
   providerFallback?: string | undefined;
   /** The region; `local` where the provider has only one. */
   region?: string | undefined;
@@ -616,10 +639,11 @@ export interface GuardrailConfig {
    */
   promptInjection?: boolean | undefined;
   /**
-   * The domains that tools may call; all by default. `*.example.com` is all domains under `example.com`, `*` is all.
+   * The domains that tools may call, and programs of what is granted to them (`network` of the agent); all by default.
+   * `*.example.com` is all domains under `example.com`, `*` is all.
    */
   allowedDomains?: string[] | undefined;
-  /** The domains that tools must not call, also where `allowedDomains` has them; none by default. */
+  /** The domains that tools and programs must not call, also where `allowedDomains` has them; none by default. */
   blockedDomains?: string[] | undefined;
   /** How many tokens one answer of a model may have; no limit but the model's by default. */
   maxOutputTokens?: number | undefined;
@@ -746,7 +770,7 @@ export interface AgentOverrides {
   approvals?: ApprovalConfig | undefined;
   /** What is read out of the agent's answers. */
   metadata?: MetadataExtraction | undefined;
-  /** What may go into the model and come out of it. */
+  /** What may go into the model and come out of it; what is left out stays as it was. */
   guardrails?: GuardrailConfig | undefined;
   /** When the agent pauses by itself, and what happens when a run fails. */
   lifecycle?: LifecycleConfig | undefined;
@@ -926,8 +950,12 @@ export interface DoneStreamEvent {
   duration: string;
   /** How long it took, in milliseconds. */
   durationMs: number;
-  /** Paths of the files that the agent wrote in `/workspace`. */
+  /** Paths of the files that the agent wrote in `/workspace`, and of those that its program reported. */
   artifacts: string[];
+  /**
+   * What became of the artifacts of a one-shot agent, whose sandbox is gone. Absent where the sandbox still has them.
+   */
+  files: KeptArtifact[] | null;
 }
 
 /** The run failed, was cancelled, or is paused at a limit. */
@@ -2759,9 +2787,6 @@ export interface ChatSendOpts {
   /** The files to look at, which were uploaded before. */
   attachments?: FileId[] | undefined;
 }
-
-/** A file of the account. Its id starts with `file_`. */
-export type FileId = string;
 
 /** A message of a conversation. */
 export interface ChatMessage {

@@ -749,8 +749,8 @@ class AsyncSessionAgents:
             timeout: How long one run of the agent may take; no limit by default.
             cost_cap: What each run of the agent may cost; no limit by default.
             provider: The provider of the sandbox; the plane's default if it is left out.
-            provider_fallback: The provider of the sandbox where `provider` has none to give; whichever has one
-                by default.
+            provider_fallback: The provider of the sandbox where `provider` has none to give; none by default:
+                then the call fails.
             region: The region; `local` where the provider has only one.
             approvals: What the agent must ask for before it does it; nothing by default.
             metadata: What is read out of the agent's answers; nothing by default.

@@ -21,6 +21,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<SessionData>()?;
     module.add_class::<Cost>()?;
     module.add_class::<RunResult>()?;
+    module.add_class::<KeptArtifact>()?;
     module.add_class::<ToolCall>()?;
     module.add_class::<UsageReport>()?;
     module.add_class::<LimitsStatus>()?;
@@ -295,6 +296,7 @@ text!(
     SessionId,
     SessionStatus,
     RunId,
+    FileId,
     ComputeRuntime,
     ApprovalChannel,
     ApprovalDefaultAction,
@@ -335,7 +337,6 @@ text!(
     ChatContextRole,
     HandoffId,
     ChatHandoffStatus,
-    FileId,
     MessageId,
     ThreadId,
     ChatMessageRole,
@@ -433,6 +434,7 @@ class!(
     SessionData,
     Cost,
     RunResult,
+    KeptArtifact,
     ToolCall,
     UsageReport,
     LimitsStatus,
@@ -1157,10 +1159,18 @@ impl RunResult {
         self.0.output.to_python(py)
     }
 
-    /// Paths of the files that the agent wrote in `/workspace`.
+    /// Paths of the files that the agent wrote in `/workspace`, without those in hidden folders, `node_modules` and
+    /// `__pycache__`, and of those that its program reported.
     #[getter]
     fn artifacts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.artifacts.to_python(py)
+    }
+
+    /// What became of the artifacts of a one-shot agent, whose sandbox is gone: each is a stored file, or says why it
+    /// was left out. Absent where the sandbox still has them, or there are none.
+    #[getter]
+    fn files<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.files.to_python(py)
     }
 
     /// What the run cost: its model calls, its sandbox and its orchestration.
@@ -1221,11 +1231,77 @@ impl RunResult {
                 ("run_id", self.run_id(py)?),
                 ("output", self.output(py)?),
                 ("artifacts", self.artifacts(py)?),
+                ("files", self.files(py)?),
                 ("cost", self.cost(py)?),
                 ("duration", self.duration(py)?),
                 ("duration_ms", self.duration_ms(py)?),
                 ("provider", self.provider(py)?),
                 ("tool_calls", self.tool_calls(py)?),
+            ],
+        )
+    }
+}
+
+/// What became of an artifact whose sandbox is gone.
+#[pyclass(frozen, eq, module = "theazo.types")]
+#[derive(Clone, PartialEq)]
+pub struct KeptArtifact(pub api::KeptArtifact);
+
+#[pymethods]
+impl KeptArtifact {
+    /// Where it was in the sandbox.
+    #[getter]
+    fn path<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.path.to_python(py)
+    }
+
+    /// The stored file that it is now, which `files.download` fetches; absent if it was left out.
+    #[getter]
+    fn file_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.file_id.to_python(py)
+    }
+
+    /// Bytes; absent if that is not known.
+    #[getter]
+    fn size<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.size.to_python(py)
+    }
+
+    /// Why it was left out; absent if it was kept.
+    #[getter]
+    fn left_out<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.left_out.to_python(py)
+    }
+
+    /// The value as a dict, with the names of the wire.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    /// The value as JSON text.
+    fn to_json(&self) -> String {
+        to_json(&self.0)
+    }
+
+    /// Reads a value from the text that `to_json` makes.
+    #[staticmethod]
+    fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
+        parse(py, text).map(Self)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        reduce(slf.as_any(), slf.get().to_json())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let _ = py;
+        repr(
+            "KeptArtifact",
+            &[
+                ("path", self.path(py)?),
+                ("file_id", self.file_id(py)?),
+                ("size", self.size(py)?),
+                ("left_out", self.left_out(py)?),
             ],
         )
     }
@@ -2123,13 +2199,14 @@ impl GuardrailConfig {
         self.0.prompt_injection.to_python(py)
     }
 
-    /// The domains that tools may call; all by default. `*.example.com` is all domains under `example.com`, `*` is all.
+    /// The domains that tools may call, and programs of what is granted to them (`network` of the agent); all by
+    /// default. `*.example.com` is all domains under `example.com`, `*` is all.
     #[getter]
     fn allowed_domains<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.allowed_domains.to_python(py)
     }
 
-    /// The domains that tools must not call, also where `allowed_domains` has them; none by default.
+    /// The domains that tools and programs must not call, also where `allowed_domains` has them; none by default.
     #[getter]
     fn blocked_domains<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.blocked_domains.to_python(py)
@@ -2544,7 +2621,7 @@ impl AgentOverrides {
         self.0.metadata.to_python(py)
     }
 
-    /// What may go into the model and come out of it.
+    /// What may go into the model and come out of it; what is left out stays as it was.
     #[getter]
     fn guardrails<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.guardrails.to_python(py)
@@ -13818,11 +13895,22 @@ impl DoneEvent {
         }
     }
 
-    /// Paths of the files that the agent wrote in `/workspace`.
+    /// Paths of the files that the agent wrote in `/workspace`, and of those that its program reported.
     #[getter]
     fn artifacts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
             api::StreamEvent::Done { artifacts, .. } => artifacts.to_python(py),
+            // Only read from JSON of another kind.
+            _ => ().to_python(py),
+        }
+    }
+
+    /// What became of the artifacts of a one-shot agent, whose sandbox is gone. Absent where the sandbox still has
+    /// them.
+    #[getter]
+    fn files<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match &self.0 {
+            api::StreamEvent::Done { files, .. } => files.to_python(py),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -13859,6 +13947,7 @@ impl DoneEvent {
                 ("duration", self.duration(py)?),
                 ("duration_ms", self.duration_ms(py)?),
                 ("artifacts", self.artifacts(py)?),
+                ("files", self.files(py)?),
             ],
         )
     }

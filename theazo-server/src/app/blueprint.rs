@@ -135,9 +135,14 @@ fn defined_options(record: &DefinitionRecord) -> AgentCreateOpts {
     }
 }
 
-/// Lays options over others: what they leave out stays as it was.
-fn over(base: AgentCreateOpts, options: AgentCreateOpts) -> AppResult<AgentCreateOpts> {
+/// Lays options over others: what they leave out stays as it was. Guardrails are laid over one by one, so that a change of
+/// one lifts no other.
+fn over(base: AgentCreateOpts, mut options: AgentCreateOpts) -> AppResult<AgentCreateOpts> {
     let json = |options| serde_json::to_value(options).map_err(AppError::internal);
+    options.guardrails = match (&base.guardrails, options.guardrails) {
+        (Some(beneath), Some(own)) => Some(own.over(beneath.clone())),
+        (_, own) => own,
+    };
     let mut merged = json(base)?;
     if let (Value::Object(merged), Value::Object(options)) = (&mut merged, json(options)?) {
         merged.extend(options);
@@ -148,6 +153,9 @@ fn over(base: AgentCreateOpts, options: AgentCreateOpts) -> AppResult<AgentCreat
 impl Context {
     /// What an agent with these options is made of.
     pub(super) fn agent_with(&self, session_id: &SessionId, opts: AgentCreateOpts) -> AppResult<NewAgent> {
+        if let Some(guardrails) = opts.overrides.as_ref().and_then(|overrides| overrides.guardrails.as_ref()) {
+            refuse_unserved(guardrails, "overrides.guardrails.")?;
+        }
         let blueprint = self.app.store.read(|view| Blueprint::of_options(view, &self.tenant, opts))?;
         self.new_agent(session_id, blueprint, false)
     }
@@ -169,7 +177,7 @@ impl Context {
 
     fn new_agent(&self, session_id: &SessionId, blueprint: Blueprint, one_shot: bool) -> AppResult<NewAgent> {
         let opts = &blueprint.opts;
-        let provider = self.pick_provider(session_id, opts.provider.as_deref(), opts.browser.unwrap_or(false))?.name;
+        let provider = self.pick_provider(session_id, opts)?.name;
         refuse_own_providers(opts)?;
         if let Some(guardrails) = &opts.guardrails {
             refuse_unserved(guardrails, "guardrails.")?;

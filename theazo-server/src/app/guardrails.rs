@@ -58,15 +58,7 @@ impl Context {
 pub fn guardrails_of(view: &View<'_>, tenant: &Tenant, agent: &AgentRecord) -> AppResult<GuardrailConfig> {
     let account = of_account(view, tenant)?;
     let Some(own) = agent.guardrails.clone() else { return Ok(account) };
-    Ok(GuardrailConfig {
-        content_filter: own.content_filter.or(account.content_filter),
-        block_pii: own.block_pii.or(account.block_pii),
-        prompt_injection: own.prompt_injection.or(account.prompt_injection),
-        allowed_domains: own.allowed_domains.or(account.allowed_domains),
-        blocked_domains: own.blocked_domains.or(account.blocked_domains),
-        max_output_tokens: own.max_output_tokens.or(account.max_output_tokens),
-        max_tool_calls: own.max_tool_calls.or(account.max_tool_calls),
-    })
+    Ok(own.over(account))
 }
 
 fn of_account(view: &View<'_>, tenant: &Tenant) -> AppResult<GuardrailConfig> {

@@ -24,9 +24,11 @@ mod logs;
 mod measures;
 mod metrics;
 mod models;
+mod new_files;
 mod pages;
 mod ports;
 mod progress;
+mod provider_choice;
 mod providers;
 mod recorded;
 mod runs;
@@ -45,18 +47,16 @@ mod usage_export;
 
 use std::sync::{Arc, OnceLock};
 
-use theazo_api::{AgentId, ComputeCapabilities, ExecId, Isolation, ProviderHealth, RunId, SessionId};
+use theazo_api::{AgentId, ComputeCapabilities, ExecId, Isolation, ProviderHealth, RunId};
 
-use self::session_providers::own_compute;
 use crate::{
     clock::Clock,
-    error::{AppError, AppResult},
     feed::Feed,
     model::Models,
     payments::Stripe,
     records::CallerTrace,
     spending::RateCard,
-    store::{Claim, Retention, Store, Tenant, World},
+    store::{Claim, Retention, Store, Tenant},
     vault::Vault,
 };
 
@@ -68,6 +68,7 @@ pub use credits::{begin_with_credits, grant_credits};
 pub use execs::{exec_id_of, job_id_of, show_exec};
 pub use guardrails::guardrails_of;
 pub use keys::{AccountRecord, FirstKeys, NewKey, revoke_key, shown as shown_key};
+pub use new_files::{NewFile, add_file};
 pub use ports::not_exposed;
 pub use runs::{RunEnd, continue_run, end_run, find_run, run_event, run_job};
 pub use sessions::{change_session, expiry_job, find_session, resume_after_limit};
@@ -171,44 +172,5 @@ impl Context {
             let _ = self.report.replayed.set(());
         }
         once.into_inner()
-    }
-
-    /// The provider to use: the one asked for, or the first of the customer's own that can be used, or the default; the
-    /// simulated one in the test world.
-    fn pick_provider(&self, session_id: &SessionId, asked: Option<&str>, browser: bool) -> AppResult<&ProviderInfo> {
-        if self.tenant.world() == World::Test {
-            return self.check_provider("simulated", browser);
-        }
-        if let Some(asked) = asked {
-            return self.check_provider(asked, browser);
-        }
-        let own = self.app.store.read(|view| own_compute(view, &self.tenant, session_id))?;
-        // One that cannot be used is left out, and the next one takes its place.
-        let mut refusal = None;
-        for name in &own {
-            match self.check_provider(name, browser) {
-                Err(error) => refusal = refusal.or(Some(error)),
-                provider => return provider,
-            }
-        }
-        match refusal {
-            Some(error) => Err(error),
-            None => self.check_provider(&self.app.default_provider, browser),
-        }
-    }
-
-    fn check_provider(&self, name: &str, browser: bool) -> AppResult<&ProviderInfo> {
-        let unavailable = |message: String| Err(AppError::new(theazo_api::ErrorCode::NoProvidersAvailable, message));
-        let Some(provider) = self.app.providers.iter().find(|provider| provider.name == name) else {
-            let known: Vec<&str> = self.app.providers.iter().map(|provider| provider.name).collect();
-            return unavailable(format!("there is no provider `{name}` here; there is {}", known.join(", ")));
-        };
-        if let Err(reason) = &provider.availability {
-            return unavailable(format!("the provider `{name}` cannot be used: {reason}"));
-        }
-        if browser && !provider.capabilities.browser {
-            return unavailable(format!("no provider here has a browser; `{name}` has none"));
-        }
-        Ok(provider)
     }
 }

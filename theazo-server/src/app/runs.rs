@@ -406,6 +406,7 @@ pub fn run_event(stored: &StoredEvent) -> Option<StreamEvent> {
             duration: result.duration.clone(),
             duration_ms: result.duration_ms,
             artifacts: result.artifacts.clone(),
+            files: result.files.clone(),
         },
         Event::RunFailed { error } | Event::RunPaused { error: Some(error) } => {
             StreamEvent::Error { run_id: run_id(), error: error.clone() }

@@ -1,27 +1,26 @@
 //! Files of the account: what is known of each is a document, its content is on disk.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, path::Path};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use sha2::{Digest, Sha256};
 use theazo_api::{
-    AgentId, ErrorCode, FileContent, FileEncoding, FileId, FileListFilters, FilePurpose, FileUploadOpts, FileUrl,
-    FileUrlOpts, Page, SessionId, StoredFile,
+    ErrorCode, FileContent, FileEncoding, FileId, FileListFilters, FileUploadOpts, FileUrl, FileUrlOpts, Page,
+    StoredFile,
 };
 
 use super::{
     App, Context,
     file_links::{FileLink, FileLinks},
+    new_files::{NewFile, count, hash},
     pages::page,
 };
 use crate::{
     blobs::Blobs,
     error::{AppError, AppResult},
-    file_records::{FileTotals, StoredFileRecord},
-    random,
+    file_records::StoredFileRecord,
     service_config::FilesConfig,
     spending::note_stored,
-    store::{Claim, Document, Filter, Once, Store, StoreError, Tenant, Tx, View},
+    store::{Document, Filter, Store, StoreError, Tenant, View},
 };
 
 /// How long an address works where the caller does not say.
@@ -57,24 +56,6 @@ impl Files {
     }
 }
 
-/// A file to keep.
-pub struct NewFile {
-    /// The name, without folders.
-    pub filename: String,
-    /// The content.
-    pub content: Vec<u8>,
-    /// What it is for.
-    pub purpose: FilePurpose,
-    /// The kind of content; told from the name if absent.
-    pub mime_type: Option<String>,
-    /// The end user; empty if there is none.
-    pub user_id: String,
-    /// The agent that made it.
-    pub agent_id: Option<AgentId>,
-    /// The session in which it was made.
-    pub session_id: Option<SessionId>,
-}
-
 /// A file with its content, as whoever downloads it gets it.
 pub struct Download {
     /// What is known of it.
@@ -84,54 +65,6 @@ pub struct Download {
 }
 
 impl App {
-    /// Keeps a file. A request that took effect before keeps it no second time.
-    pub async fn keep_file(
-        self: &Arc<Self>,
-        tenant: &Tenant,
-        claim: Option<Claim>,
-        new: NewFile,
-    ) -> AppResult<Once<StoredFile>> {
-        let NewFile { filename, content, purpose, mime_type, user_id, agent_id, session_id } = new;
-        let config = self.files.config;
-        if content.len() as u64 > config.max_file_bytes {
-            let message = format!("is {} bytes, and a file may have {}", content.len(), config.max_file_bytes);
-            return Err(AppError::invalid_field("data", message));
-        }
-        let now = self.clock.now();
-        let data = StoredFile {
-            id: FileId::from_suffix(random::id_suffix(now)),
-            mime_type: mime_type.or_else(|| mime_type_of(&filename).map(str::to_owned)),
-            size: i64::try_from(content.len()).unwrap_or(i64::MAX),
-            filename,
-            purpose,
-            user_id,
-            agent_id,
-            session_id,
-            created_at: now,
-        };
-        let sha256 = hash(&content);
-        let id = data.id.clone();
-        // The content first: whoever finds the document finds the content.
-        self.files.blobs.put(id.as_str(), content).await.map_err(AppError::internal)?;
-        let record = StoredFileRecord { data, sha256, deleted_at: None };
-        let owner = tenant.clone();
-        let kept = self
-            .store
-            .write(move |tx| {
-                tx.once(&owner, claim.as_ref(), now, || {
-                    count(tx, &owner, record.data.size, 1, Some(config))?;
-                    tx.insert(&owner, &record)?;
-                    note_stored(tx, &owner, record.owner(), record.data.size, now)?;
-                    Ok(record.data)
-                })
-            })
-            .await;
-        if !matches!(kept, Ok(Once::Fresh(_))) {
-            self.remove_content(&id).await;
-        }
-        kept
-    }
-
     /// Reads a file of a tenant.
     pub async fn read_stored_file(&self, tenant: &Tenant, id: &FileId) -> AppResult<Download> {
         let record = self.store.read(|view| find_file(view, tenant, id))?;
@@ -144,13 +77,6 @@ impl App {
             return Err(AppError::internal(format!("the content of `{id}` is not what was stored")));
         }
         Ok(Download { file: record.data, content })
-    }
-
-    /// Content that stays behind is removed when the plane starts the next time.
-    async fn remove_content(&self, id: &FileId) {
-        if let Err(error) = self.files.blobs.remove(id.as_str()).await {
-            tracing::warn!(file = %id, %error, "the content of a file could not be removed");
-        }
     }
 }
 
@@ -258,30 +184,6 @@ impl App {
     }
 }
 
-/// Counts what the files of a tenant take, and refuses more than it may have.
-fn count(tx: &Tx<'_>, tenant: &Tenant, bytes: i64, files: i64, limits: Option<FilesConfig>) -> AppResult<()> {
-    let id = FileTotals::id_of(tenant);
-    let found: Option<FileTotals> = tx.find(tenant, &id)?;
-    let is_new = found.is_none();
-    let mut totals = found.unwrap_or(FileTotals { id, bytes: 0, files: 0 });
-    if let Some(limits) = limits {
-        let limit = i64::try_from(limits.max_account_bytes).unwrap_or(i64::MAX);
-        if totals.bytes.saturating_add(bytes) > limit {
-            let message = format!(
-                "the limit `storedFileBytes` of {limit} is reached: the account's files have {} bytes, and this one \
-                 would add {bytes}",
-                totals.bytes
-            );
-            let error = AppError::new(ErrorCode::SessionLimitExceeded, message);
-            return Err(error.with("limit", "storedFileBytes").with("value", limit).with("used", totals.bytes));
-        }
-    }
-    totals.bytes += bytes;
-    totals.files += files;
-    let stored = if is_new { tx.insert(tenant, &totals) } else { tx.update(tenant, &totals) };
-    Ok(stored?)
-}
-
 fn find_file(view: &View<'_>, tenant: &Tenant, id: &FileId) -> AppResult<StoredFileRecord> {
     let found: Option<StoredFileRecord> = view.find(tenant, id.as_str())?;
     found.filter(|record| record.deleted_at.is_none()).ok_or_else(|| no_file(id))
@@ -289,38 +191,4 @@ fn find_file(view: &View<'_>, tenant: &Tenant, id: &FileId) -> AppResult<StoredF
 
 fn no_file(id: &FileId) -> AppError {
     AppError::not_found("file", id.as_str(), FileId::PREFIX)
-}
-
-fn hash(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The kind of content that files with such a name usually have.
-fn mime_type_of(filename: &str) -> Option<&'static str> {
-    let (_, extension) = filename.rsplit_once('.')?;
-    Some(match extension.to_ascii_lowercase().as_str() {
-        "csv" => "text/csv",
-        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        "gif" => "image/gif",
-        "gz" => "application/gzip",
-        "html" | "htm" => "text/html",
-        "jpg" | "jpeg" => "image/jpeg",
-        "json" => "application/json",
-        "md" => "text/markdown",
-        "mp3" => "audio/mpeg",
-        "mp4" => "video/mp4",
-        "pdf" => "application/pdf",
-        "png" => "image/png",
-        "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-        "svg" => "image/svg+xml",
-        "tsv" => "text/tab-separated-values",
-        "txt" | "log" => "text/plain",
-        "wav" => "audio/wav",
-        "webp" => "image/webp",
-        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "xml" => "application/xml",
-        "yaml" | "yml" => "application/yaml",
-        "zip" => "application/zip",
-        _ => return None,
-    })
 }

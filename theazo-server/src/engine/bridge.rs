@@ -10,19 +10,20 @@ use theazo_api::{AgentId, Secret};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Engine;
+use super::{Engine, reach::AgentReach};
 use crate::{
     app::{BridgeRecord, revoke_bridges},
     compute::{ComputeError, Sandbox},
     error::{AppError, AppResult},
     gateway::{Door, Programs},
+    outbound::DomainRules,
     random,
     records::AgentRecord,
     store::{Document, Tenant},
 };
 
 /// The port of a sandbox's loopback interface that leads out. It is listened on before any program runs.
-const PORT: u16 = 7701;
+const WAY_OUT: u16 = 7701;
 
 /// How many connections of one sandbox are served at once; more wait.
 const MAX_CONNECTIONS: usize = 64;
@@ -52,21 +53,23 @@ impl Bridges {
 
 /// A way out that is about to be opened.
 pub(super) struct NewBridge {
-    programs: Programs,
+    token: String,
+    /// The domains that were granted.
+    granted: Vec<String>,
 }
 
 impl NewBridge {
     /// A way out for the programs of an agent's sandbox.
     pub fn of(agent: &AgentRecord) -> Self {
-        let domains = agent.network.as_ref().map(|network| network.allow.clone()).unwrap_or_default();
-        Self { programs: Programs { token: random::secret(), domains } }
+        let granted = agent.network.as_ref().map(|network| network.allow.clone()).unwrap_or_default();
+        Self { token: random::secret(), granted }
     }
 
     /// What tells programs of their way out.
     pub fn environment(&self) -> Vec<(String, Secret)> {
-        let address = format!("http://127.0.0.1:{PORT}");
-        let mut environment = vec![("THEAZO_ENDPOINT", format!("{address}/bridge/{}", self.programs.token))];
-        if !self.programs.domains.is_empty() {
+        let address = format!("http://127.0.0.1:{WAY_OUT}");
+        let mut environment = vec![("THEAZO_ENDPOINT", format!("{address}/bridge/{}", self.token))];
+        if !self.granted.is_empty() {
             for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
                 environment.push((name, address.clone()));
             }
@@ -89,18 +92,21 @@ impl Engine {
         sandbox: &Arc<dyn Sandbox>,
         bridge: NewBridge,
     ) -> AppResult<()> {
-        let listener = match sandbox.listen(PORT).await {
+        let listener = match sandbox.listen(WAY_OUT).await {
             Err(ComputeError::Unsupported(_)) => return Ok(()),
             listening => listening?,
         };
-        let record = BridgeRecord::new(&bridge.programs.token, agent, self.app.clock.now());
+        let record = BridgeRecord::new(&bridge.token, agent, self.app.clock.now());
         let (owner, id) = (tenant.clone(), agent.data.id.clone());
         let stored = self.app.store.write(move |tx| {
             revoke_bridges(tx, &owner, &id)?;
             Ok::<_, AppError>(tx.insert(&owner, &record)?)
         });
         stored.await?;
-        let serving = AbortOnDropHandle::new(tokio::spawn(serve_all(listener, self.gateway.open(bridge.programs))));
+        let granted = DomainRules { allowed: Some(bridge.granted), blocked: Vec::new() };
+        let reach = AgentReach::new(self.app.clone(), tenant.clone(), agent.data.id.clone(), granted);
+        let programs = Programs { token: Some(bridge.token), reach: Arc::new(reach) };
+        let serving = AbortOnDropHandle::new(tokio::spawn(serve_all(listener, self.gateway.open(programs))));
         let bridge = Bridge { tenant: tenant.clone(), _serving: serving };
         self.bridges.open().insert(agent.data.id.clone(), bridge);
         Ok(())
@@ -128,6 +134,7 @@ impl Engine {
     }
 }
 
+/// Serves the connections of a sandbox to its way out.
 async fn serve_all(listener: TcpListener, door: Arc<dyn Door>) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();

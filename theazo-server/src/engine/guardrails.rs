@@ -6,7 +6,7 @@ use theazo_api::{
 
 use super::Engine;
 use crate::{
-    app::guardrails_of,
+    app::{App, guardrails_of},
     error::{AppError, AppResult},
     event::Event,
     guardrail_records::ViolationRecord,
@@ -38,32 +38,9 @@ impl Engine {
         scope: &EventScope,
         violation: Violation,
     ) -> AppResult<()> {
-        let now = self.app.clock.now();
-        let data = GuardrailViolation {
-            id: ViolationId::from_suffix(random::id_suffix(now)),
-            agent_id: scope.agent_id.as_str().into(),
-            session_id: Some(scope.session_id.as_str().into()),
-            run_id: (!scope.run_id.is_empty()).then(|| scope.run_id.as_str().into()),
-            r#type: violation.kind,
-            severity: Some(violation.severity),
-            action: Some(violation.action),
-            message: violation.message,
-            timestamp: now,
-        };
-        let (tenant, scope) = (tenant.clone(), scope.clone());
-        self.app
-            .store
-            .write(move |tx| {
-                let record = ViolationRecord { data: data.clone(), user_id: scope.user_id.clone() };
-                tx.insert(&tenant, &record)?;
-                tx.append(&tenant, now, &scope, &Event::GuardrailViolated { violation: data })?;
-                Ok::<_, AppError>(())
-            })
-            .await
+        record_violation(&self.app, tenant, scope, violation).await
     }
-}
 
-impl Engine {
     /// Writes down that something was replaced in what a model wrote.
     pub(super) async fn report_redactions(&self, tenant: &Tenant, run: &RunRecord, count: usize) -> AppResult<()> {
         if count == 0 {
@@ -79,7 +56,47 @@ impl Engine {
     }
 }
 
-/// Which domains the tools of an agent may call.
+/// Writes down what a guardrail held back.
+pub(super) async fn record_violation(
+    app: &App,
+    tenant: &Tenant,
+    scope: &EventScope,
+    violation: Violation,
+) -> AppResult<()> {
+    let now = app.clock.now();
+    let data = GuardrailViolation {
+        id: ViolationId::from_suffix(random::id_suffix(now)),
+        agent_id: scope.agent_id.as_str().into(),
+        session_id: Some(scope.session_id.as_str().into()),
+        run_id: (!scope.run_id.is_empty()).then(|| scope.run_id.as_str().into()),
+        r#type: violation.kind,
+        severity: Some(violation.severity),
+        action: Some(violation.action),
+        message: violation.message,
+        timestamp: now,
+    };
+    let (tenant, scope) = (tenant.clone(), scope.clone());
+    app.store
+        .write(move |tx| {
+            let record = ViolationRecord { data: data.clone(), user_id: scope.user_id.clone() };
+            tx.insert(&tenant, &record)?;
+            tx.append(&tenant, now, &scope, &Event::GuardrailViolated { violation: data })?;
+            Ok::<_, AppError>(())
+        })
+        .await
+}
+
+/// What is written down of a domain that guardrails do not allow.
+pub(super) fn blocked_domain(domain: &str) -> Violation {
+    Violation {
+        kind: GuardrailViolationType::DomainBlocked,
+        severity: GuardrailSeverity::Medium,
+        action: GuardrailAction::Blocked,
+        message: format!("the domain `{domain}` was not called: the guardrails do not allow it"),
+    }
+}
+
+/// Which domains an agent may call.
 pub(super) fn domain_rules(config: &GuardrailConfig) -> DomainRules {
     DomainRules { allowed: config.allowed_domains.clone(), blocked: config.blocked_domains.clone().unwrap_or_default() }
 }

@@ -4,6 +4,7 @@
 //! the event log that a run was ended by somebody else.
 
 mod answer;
+mod artifacts;
 mod bridge;
 mod checkpoints;
 mod commands;
@@ -22,6 +23,7 @@ mod places;
 mod ports;
 mod programs;
 mod queue;
+mod reach;
 mod redaction;
 mod retention;
 mod retry;

@@ -1,9 +1,10 @@
 //! How a run ends: its bill is closed, its result stored, and its agent freed, in one transaction.
 
-use theazo_api::{AgentStatus, Cost, RunId, RunResult, RunStatus, Timestamp, time::human_duration};
+use theazo_api::{AgentStatus, Cost, KeptArtifact, RunId, RunResult, RunStatus, Timestamp, time::human_duration};
 
 use super::{
     Engine,
+    artifacts::Produced,
     journal::{Journal, has_new_input},
     lifecycle::{after_failure, begin_idle, try_again},
     step::Step,
@@ -13,7 +14,7 @@ use crate::{
     app::{RunEnd, end_run, find_agent, find_run, finish_task, look_at_tasks},
     error::{AppError, AppResult},
     event::Event,
-    records::{AgentRecord, ProgramResult, RunRecord},
+    records::{AgentRecord, RunRecord},
     spending::{RateCard, start_meter, stop_meter},
     store::{Job, Tenant, Tx, UsageOf},
 };
@@ -24,40 +25,45 @@ enum Ending {
     GoesOn,
     /// Somebody else paused or ended it.
     Stopped,
-    /// It is completed, and its agent is free or has ended.
-    Released(Box<AgentRecord>),
+    /// It is completed, and its agent is free or has ended. These are the artifacts that are kept.
+    Released(Box<AgentRecord>, Vec<KeptArtifact>),
 }
 
 impl Engine {
-    /// Completes a run, unless something was said to it since its journal was read: then it goes on.
+    /// Completes a run, unless something was said to it since its journal was read, or its program reported something:
+    /// then it goes on.
     pub(super) async fn complete_run(
         &self,
         tenant: &Tenant,
         run: &RunRecord,
         journal: &Journal,
-        output: String,
-        artifacts: Vec<String>,
+        produced: Produced,
     ) -> AppResult<Step> {
         let (clock, owner) = (self.app.clock.clone(), tenant.clone());
         let (read_up_to, tool_calls) = (journal.read_up_to(), journal.tool_calls.clone());
-        let rates = self.app.rates;
+        let (rates, limits) = (self.app.rates, self.app.files.config);
+        let put = produced.kept.clone().unwrap_or_default();
         let ended = self
             .write_held(tenant, run, move |tx, mut run| {
                 let now = clock.now();
                 if run.data.status != RunStatus::Running {
                     return Ok(Ending::Stopped);
                 }
-                if has_new_input(tx, &owner, &run.data.id, read_up_to)? {
+                let Produced { reported, output, artifacts, kept } = produced;
+                if run.reported != reported || has_new_input(tx, &owner, &run.data.id, read_up_to)? {
                     return Ok(Ending::GoesOn);
                 }
+                let kept: Option<Vec<KeptArtifact>> = kept
+                    .map(|kept| kept.into_iter().map(|artifact| artifact.keep(tx, &owner, limits, now)).collect())
+                    .transpose()?;
                 let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
                 let cost = close_bill(tx, &owner, &run, &mut agent, now)?;
                 let duration = now.since(run.data.started_at.unwrap_or(now));
-                let (output, artifacts) = with_reported(run.reported.as_ref(), output, artifacts);
                 let result = RunResult {
                     run_id: run.data.id.clone(),
                     output,
                     artifacts,
+                    files: kept.clone(),
                     cost: cost.clone(),
                     duration: human_duration(duration),
                     duration_ms: i64::try_from(duration.as_millis()).unwrap_or(i64::MAX),
@@ -72,13 +78,18 @@ impl Engine {
                 tx.append(&owner, now, &run.scope(), &Event::RunCompleted { result })?;
                 finish_task(tx, &owner, &run, now)?;
                 release_agent(tx, &owner, &mut agent, &run, &rates, now)?;
-                Ok(Ending::Released(Box::new(agent)))
+                Ok(Ending::Released(Box::new(agent), kept.unwrap_or_default()))
             })
-            .await?;
-        match ended.unwrap_or(Ending::Stopped) {
+            .await;
+        let kept = match &ended {
+            Ok(Some(Ending::Released(_, kept))) => kept.as_slice(),
+            _ => &[],
+        };
+        self.drop_artifacts(&put, kept).await;
+        match ended?.unwrap_or(Ending::Stopped) {
             Ending::GoesOn => return Ok(Step::Done),
             Ending::Stopped => {}
-            Ending::Released(agent) => self.after_release(tenant, Some(*agent)).await?,
+            Ending::Released(agent, _) => self.after_release(tenant, Some(*agent)).await?,
         }
         Ok(Step::Stopped)
     }
@@ -207,15 +218,4 @@ fn release_agent(
         }
     }
     Ok(tx.update(tenant, agent)?)
-}
-
-/// The output and the artifacts of a run, where a program of it has reported its own.
-fn with_reported(
-    reported: Option<&ProgramResult>,
-    output: String,
-    mut artifacts: Vec<String>,
-) -> (String, Vec<String>) {
-    let Some(reported) = reported else { return (output, artifacts) };
-    artifacts.extend(reported.artifacts.iter().filter(|path| !artifacts.contains(path)).cloned().collect::<Vec<_>>());
-    (reported.output.clone(), artifacts)
 }

@@ -1,10 +1,11 @@
 //! A run, from its job to its end: sandbox, then model calls and tools by turns until the model has no more to ask.
 
-use theazo_api::{AgentStatus, FileEntry, RunId, RunStatus};
+use theazo_api::{AgentStatus, RunId, RunStatus};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Engine,
+    artifacts::Workspace,
     journal::Journal,
     memory::{Memory, history_of},
     step::Step,
@@ -52,7 +53,8 @@ impl Engine {
         };
         // After a restart, or where a run begins in an agent that was idle.
         self.meter_agent(tenant, &agent_id).await.or_else(ignore_limit)?;
-        let before = sandbox.list_files("/workspace".to_owned()).await.unwrap_or_default();
+        // All that is in the sandbox of a one-shot agent is of its one run, whoever worked on it before.
+        let before = if agent.one_shot { Workspace::default() } else { Workspace::of(&sandbox).await };
         let history = self.app.store.read(|view| history_of(view, tenant, &agent, &run))?;
         let mut journal = Journal::new(Memory::of(&agent.rewinds, i64::MAX));
         loop {
@@ -65,8 +67,8 @@ impl Engine {
                 return Ok(());
             }
             if let Some(answer) = journal.answer.clone() {
-                let after = sandbox.list_files("/workspace".to_owned()).await.unwrap_or_default();
-                match self.complete_run(tenant, &run, &journal, answer, written(&before, &after)).await? {
+                let produced = self.gather(&agent, &sandbox, &before, answer, run_now.reported).await;
+                match self.complete_run(tenant, &run, &journal, produced).await? {
                     Step::Done => continue,
                     Step::Stopped => return Ok(()),
                 }
@@ -190,15 +192,6 @@ pub(super) fn is_limit(error: &AppError) -> bool {
 
 fn ignore_limit(error: AppError) -> AppResult<()> {
     if is_limit(&error) { Ok(()) } else { Err(error) }
-}
-
-/// The paths of files that are new or changed.
-fn written(before: &[FileEntry], after: &[FileEntry]) -> Vec<String> {
-    after
-        .iter()
-        .filter(|entry| !entry.directory && !before.contains(entry))
-        .map(|entry| format!("/workspace/{}", entry.name))
-        .collect()
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
-use super::{Door, Gateway, Programs, allowance::Allowance, proxy};
-use crate::outbound::{DomainRules, Guard};
+use super::{Door, Gateway, Programs, Reach, allowance::Allowance, proxy};
+use crate::outbound::Guard;
 
 /// How long a program may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,7 +51,7 @@ impl Gateway for PlaneGateway {
             router: self.router.clone(),
             guard: self.guard.clone(),
             token: programs.token,
-            domains: DomainRules { allowed: Some(programs.domains), blocked: Vec::new() },
+            reach: programs.reach,
             allowance: Allowance::default(),
         };
         Arc::new(OpenDoor(Arc::new(door)))
@@ -63,8 +63,8 @@ struct OpenDoor(Arc<PlaneDoor>);
 struct PlaneDoor {
     router: Router,
     guard: Guard,
-    token: String,
-    domains: DomainRules,
+    token: Option<String>,
+    reach: Arc<dyn Reach>,
     allowance: Allowance,
 }
 
@@ -100,7 +100,7 @@ impl Door for OpenDoor {
 impl PlaneDoor {
     async fn answer(&self, request: Request<Incoming>, tunnel: &Tunnel) -> Response<Body> {
         if request.method() == Method::CONNECT {
-            return match proxy::connect(request, &self.guard, &self.domains).await {
+            return match proxy::connect(request, &self.guard, &*self.reach).await {
                 Ok((response, connected)) => {
                     *tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(connected);
                     response
@@ -109,12 +109,12 @@ impl PlaneDoor {
             };
         }
         if request.uri().authority().is_some() {
-            return proxy::forward(request, &self.guard, &self.domains)
+            return proxy::forward(request, &self.guard, &*self.reach)
                 .await
                 .unwrap_or_else(|refused| refused.respond());
         }
         let path = request.uri().path().strip_prefix("/bridge/").and_then(|rest| rest.split_once('/'));
-        if path.is_some_and(|(token, _)| token == self.token) {
+        if path.is_some_and(|(token, _)| self.token.as_deref() == Some(token)) {
             return self.report(request).await;
         }
         say(StatusCode::NOT_FOUND, "there is nothing here but what `THEAZO_ENDPOINT` and the proxy variables lead to")

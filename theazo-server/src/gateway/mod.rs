@@ -12,6 +12,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpStream;
 
+use crate::outbound::Refusal;
+
 pub use door::PlaneGateway;
 
 /// Makes the ways out of sandboxes.
@@ -27,10 +29,22 @@ pub trait Door: Send + Sync {
 }
 
 /// Who may use a way out, and for what.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Programs {
-    /// The token of their bridge.
-    pub token: String,
-    /// The domains that they may reach.
-    pub domains: Vec<String>,
+    /// The token of their bridge, if they have one.
+    pub token: Option<String>,
+    /// What they may reach.
+    pub reach: Arc<dyn Reach>,
+}
+
+/// Says which hosts programs may reach. It is asked at each of their connections, so that a change holds from the next one
+/// on.
+pub trait Reach: Send + Sync {
+    /// Refuses a host that they may not reach.
+    fn admit<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<(), Refusal>>;
+
+    /// Is told why something could not be connected to.
+    fn failed(&self, reason: &str) {
+        let _ = reason;
+    }
 }

@@ -18,8 +18,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::door::say;
-use crate::outbound::{DomainRules, Guard};
+use super::{Reach, door::say};
+use crate::outbound::{DomainRules, Guard, Refusal};
 
 /// How long a host may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,10 +58,10 @@ fn refuse(status: StatusCode, reason: &str) -> Refused {
 pub async fn connect(
     request: Request<Incoming>,
     guard: &Guard,
-    domains: &DomainRules,
+    reach: &dyn Reach,
 ) -> Result<(Response<Body>, BoxFuture<'static, ()>), Refused> {
     let (host, port) = target(request.uri(), 443)?;
-    let mut upstream = reach("https", &host, port, guard, domains).await?;
+    let mut upstream = open("https", &host, port, guard, reach).await?;
     let tunnel = async move {
         let Ok(program) = hyper::upgrade::on(request).await else { return };
         // Whichever side breaks off ends it; there is nobody to tell.
@@ -74,13 +74,13 @@ pub async fn connect(
 pub async fn forward(
     mut request: Request<Incoming>,
     guard: &Guard,
-    domains: &DomainRules,
+    reach: &dyn Reach,
 ) -> Result<Response<Body>, Refused> {
     if request.uri().scheme_str() != Some("http") {
         return Err(refuse(StatusCode::BAD_REQUEST, "only `http` addresses are asked for; use CONNECT for others"));
     }
     let (host, port) = target(request.uri(), 80)?;
-    let upstream = reach("http", &host, port, guard, domains).await?;
+    let upstream = open("http", &host, port, guard, reach).await?;
     let unreachable =
         |error: hyper::Error| refuse(StatusCode::BAD_GATEWAY, &format!("`{host}` does not answer: {error}"));
     let (mut sender, connection) =
@@ -117,23 +117,31 @@ fn target(uri: &Uri, usual_port: u16) -> Result<(String, u16), Refused> {
 }
 
 /// Connects to a host that is allowed, at an address that is allowed.
-async fn reach(
+async fn open(scheme: &str, host: &str, port: u16, guard: &Guard, reach: &dyn Reach) -> Result<TcpStream, Refused> {
+    let opened = match allowed(scheme, host, port, guard, reach).await {
+        Err(refusal) => Err(refuse(StatusCode::FORBIDDEN, &refusal.to_string())),
+        Ok((host, addresses)) => {
+            let connecting = tokio::time::timeout(CONNECT_TIMEOUT, connect_to_any(&addresses, port));
+            let closed = || refuse(StatusCode::BAD_GATEWAY, &format!("`{host}` accepts no connection on port {port}"));
+            connecting.await.ok().flatten().ok_or_else(closed)
+        }
+    };
+    opened.inspect_err(|refused| reach.failed(&refused.reason))
+}
+
+/// The host as it was understood, in whatever way a program spelled it, and the addresses at which it may be reached.
+async fn allowed(
     scheme: &str,
     host: &str,
     port: u16,
     guard: &Guard,
-    domains: &DomainRules,
-) -> Result<TcpStream, Refused> {
-    let refused = |reason: &dyn std::fmt::Display| refuse(StatusCode::FORBIDDEN, &reason.to_string());
-    let url = guard.check_url(&format!("{scheme}://{host}:{port}/"), domains).map_err(|reason| refused(&reason))?;
-    // As it was understood when it was checked, in whatever way a program spelled it.
-    let host = url.host_str().unwrap_or_default();
-    let addresses = guard.addresses(host).await.map_err(|reason| refused(&reason))?;
-    tokio::time::timeout(CONNECT_TIMEOUT, connect_to_any(&addresses, port))
-        .await
-        .ok()
-        .flatten()
-        .ok_or_else(|| refuse(StatusCode::BAD_GATEWAY, &format!("`{host}` accepts no connection on port {port}")))
+    reach: &dyn Reach,
+) -> Result<(String, Vec<IpAddr>), Refusal> {
+    let url = guard.check_url(&format!("{scheme}://{host}:{port}/"), &DomainRules::default())?;
+    let host = url.host_str().unwrap_or_default().to_owned();
+    reach.admit(&host).await?;
+    let addresses = guard.addresses(&host).await?;
+    Ok((host, addresses))
 }
 
 async fn connect_to_any(addresses: &[IpAddr], port: u16) -> Option<TcpStream> {

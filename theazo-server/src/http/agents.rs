@@ -49,6 +49,7 @@ async fn run_agent(call: Call<RunAgent>) -> AppResult<RunResult> {
         run_id,
         output: String::new(),
         artifacts: Vec::new(),
+        files: None,
         cost: run.cost,
         duration: "0s".to_owned(),
         duration_ms: 0,

@@ -166,7 +166,7 @@ impl CreateAgentRequest {
         self
     }
 
-    /// The provider of the sandbox where `provider` has none to give; whichever has one by default.
+    /// The provider of the sandbox where `provider` has none to give; none by default: then the call fails.
     pub fn provider_fallback(mut self, provider_fallback: impl Into<String>) -> Self {
         self.draft.body.provider_fallback = Some(provider_fallback.into());
         self

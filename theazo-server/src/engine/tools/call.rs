@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use theazo_api::{AgentId, ErrorCode, GuardrailAction, GuardrailSeverity, GuardrailViolationType};
+use theazo_api::{AgentId, ErrorCode};
 
 use crate::{
     compute::{ComputeError, Sandbox},
-    engine::{Engine, guardrails::Violation},
+    engine::{Engine, guardrails::blocked_domain},
     error::AppError,
     outbound::{Answer, DomainRules, Limits, OutboundClient, OutboundError, Outgoing, Refusal},
     store::{EventScope, Tenant},
@@ -74,21 +74,19 @@ impl Call<'_> {
 
     /// Sends a request to a domain that the agent may call.
     pub async fn send(&self, client: &OutboundClient, request: Outgoing, limits: Limits) -> Result<Answer, Failure> {
-        let error = match client.send(request, self.domains, limits).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        if let OutboundError::Refused(Refusal::Domain(domain)) = &error {
-            let violation = Violation {
-                kind: GuardrailViolationType::DomainBlocked,
-                severity: GuardrailSeverity::Medium,
-                action: GuardrailAction::Blocked,
-                message: format!("the domain `{domain}` was not called: the guardrails do not allow it"),
-            };
-            let reported = self.engine.report_violation(self.tenant, self.scope, violation).await;
+        match client.send(request, self.domains, limits).await {
+            Err(OutboundError::Refused(refusal)) => self.checked(Err(refusal)).await,
+            answer => answer.map_err(|error| Failure::told(error.to_string())),
+        }
+    }
+
+    /// What was checked before it is called. What guardrails do not allow is written down.
+    pub async fn checked<T>(&self, checked: Result<T, Refusal>) -> Result<T, Failure> {
+        if let Err(Refusal::Domain(domain)) = &checked {
+            let reported = self.engine.report_violation(self.tenant, self.scope, blocked_domain(domain)).await;
             reported.map_err(|error| Failure::Told(error.detail.message))?;
         }
-        Err(Failure::told(error.to_string()))
+        checked.map_err(|refusal| Failure::told(refusal.to_string()))
     }
 
     /// What the failure of a sandbox means for the call.
