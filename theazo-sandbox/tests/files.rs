@@ -203,6 +203,41 @@ fn a_tree_is_measured_with_few_descriptors_whatever_is_left_to_look_at_on_the_wa
 }
 
 #[test]
+fn a_walk_through_folders_that_move_meanwhile_comes_to_its_end_and_leads_nowhere_else() {
+    let directory = tempfile::tempdir_in("/dev/shm").expect("a directory can be made");
+    let roots = Roots { workspace: directory.path().join("workspace"), data: directory.path().join("none") };
+    std::fs::create_dir(&roots.workspace).expect("it is made");
+    let outside = directory.path().join("outside");
+    std::fs::write(&outside, "stays").expect("it is written");
+    make_directory(&roots, &format!("one/moved/{}", vec!["d"; 100].join("/"))).expect("it is made");
+    make_directory(&roots, "two").expect("it is made");
+    let [here, there] = ["one/moved", "two/moved"].map(|path| roots.workspace.join(path));
+    let stop = std::sync::atomic::AtomicBool::new(false);
+
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                for (from, to) in [(&here, &there), (&there, &here)] {
+                    // It may be removed by now.
+                    let _ = std::fs::rename(from, to);
+                }
+            }
+        });
+        for _ in 0..500 {
+            // What moves may be seen at both places, or at none.
+            assert!((2..=206).contains(&usage(&roots).entries), "{:?}", usage(&roots));
+        }
+        for path in ["one", "two"] {
+            remove(&roots, path, true).expect("it is removed");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+
+    assert_eq!((names(&roots, ""), usage(&roots).entries), (Vec::new(), 0));
+    assert_eq!(std::fs::read_to_string(&outside).expect("it is there"), "stays");
+}
+
+#[test]
 fn a_path_longer_than_the_system_takes_leads_to_files_all_the_same() {
     let (_directory, roots) = roots();
     let deep = vec!["n".repeat(200); 50].join("/");

@@ -9,7 +9,9 @@ use std::{
 use theazo_api::{AgentId, AgentStatus};
 use tokio::sync::OnceCell;
 
-use super::{Engine, bridge::NewBridge, lifecycle::idle_again, limits::Stopped, timers::meter_job};
+use super::{
+    Engine, bridge::NewBridge, lifecycle::idle_again, limits::Stopped, places::without_place, timers::meter_job,
+};
 use crate::{
     app::find_agent,
     compute::{ComputeError, Sandbox, SandboxSpec, remove_tree},
@@ -245,7 +247,8 @@ impl Engine {
         self.providers.iter().for_each(|provider| provider.forget(agent_id.as_str()));
         self.masks.forget(agent_id.as_str());
         let directory = self.agent_directory(agent_id);
-        match tokio::task::spawn_blocking(move || remove_tree(&directory)).await {
+        // However many files there are, endings of others go on.
+        match without_place(tokio::task::spawn_blocking(move || remove_tree(&directory))).await {
             Ok(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
                 tracing::warn!(agent = %agent_id, %error, "the files of a sandbox could not be removed");
             }

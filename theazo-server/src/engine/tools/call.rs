@@ -8,7 +8,7 @@ use theazo_api::{AgentId, ErrorCode};
 
 use crate::{
     compute::{ComputeError, Sandbox},
-    engine::{Engine, guardrails::blocked_domain},
+    engine::{Engine, guardrails::blocked_domain, places::without_place},
     error::AppError,
     outbound::{Answer, DomainRules, Limits, OutboundClient, OutboundError, Outgoing, Refusal},
     store::{EventScope, Tenant},
@@ -74,7 +74,7 @@ impl Call<'_> {
 
     /// Sends a request to a domain that the agent may call.
     pub async fn send(&self, client: &OutboundClient, request: Outgoing, limits: Limits) -> Result<Answer, Failure> {
-        match client.send(request, self.domains, limits).await {
+        match without_place(client.send(request, self.domains, limits)).await {
             Err(OutboundError::Refused(refusal)) => self.checked(Err(refusal)).await,
             answer => answer.map_err(|error| Failure::told(error.to_string())),
         }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Call, Failure, Outcome, Tool, schema};
-use crate::{model::ToolSpec, service_config::MailConfig};
+use crate::{engine::places::without_place, model::ToolSpec, service_config::MailConfig};
 
 /// How many people one message may go to.
 const MAX_RECIPIENTS: usize = 50;
@@ -95,7 +95,7 @@ impl Tool for SendEmail {
                 .map_err(|_| Failure::told("the mail server is not set up right"))?
                 .timeout(Some(TIMEOUT))
                 .build();
-            let sent = transport.send(message).await;
+            let sent = without_place(transport.send(message)).await;
             sent.map_err(|error| Failure::told(format!("the mail server did not take the message: {error}")))?;
             Ok(format!("sent to {people} recipients"))
         })

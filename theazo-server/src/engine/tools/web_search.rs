@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Call, Failure, Outcome, Tool, cut, schema};
 use crate::{
+    engine::places::without_place,
     model::ToolSpec,
     outbound::{DomainRules, Limits, OutboundClient, Outgoing},
     service_config::SearchConfig,
@@ -70,7 +71,9 @@ impl Tool for WebSearch {
             }
             let limit = limit.unwrap_or(DEFAULT_RESULTS).clamp(1, MAX_RESULTS);
             let request = self.request(query.trim(), limit).map_err(Failure::Told)?;
-            let answer = self.trusted.send(request, &DomainRules::default(), Limits::default()).await;
+            let anywhere = DomainRules::default();
+            let sent = self.trusted.send(request, &anywhere, Limits::default());
+            let answer = without_place(sent).await;
             let answer = answer.map_err(|error| Failure::told(format!("the search service failed: {error}")))?;
             if answer.status != 200 {
                 return Err(Failure::told(format!("the search service answered with the status {}", answer.status)));
