@@ -17,7 +17,8 @@ use crate::{
 /// What a control plane is made of. The default lives in memory, has the system's clock and local sandboxes.
 #[derive(Debug, Clone, Default)]
 pub struct PlaneConfig {
-    /// Where it keeps its things; in memory if absent, and then everything is gone when it stops.
+    /// Where it keeps its things; in memory if absent, and then everything is gone when it stops. In memory there is room for 1 GiB
+    /// of records, which is about 50,000 runs; `retention` lets it forget the details of old ones.
     pub data_directory: Option<PathBuf>,
     /// Whether it is a test plane: its clock is moved by hand, its models answer from scripts, its sandboxes are simulated,
     /// and it serves the operations under `/testing`.

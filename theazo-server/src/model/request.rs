@@ -1,6 +1,9 @@
 //! What a model is asked.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -23,7 +26,7 @@ pub struct ModelRequest {
     /// What was said so far.
     pub messages: Vec<Message>,
     /// The tools that it may call.
-    pub tools: Vec<ToolSpec>,
+    pub tools: Vec<Arc<ToolSpec>>,
     /// At most how many tokens it may write.
     pub max_output_tokens: i64,
     /// How freely it chooses its words; as the provider has it if absent.

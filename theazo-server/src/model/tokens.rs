@@ -62,16 +62,37 @@ fn tokens_of(bytes: usize) -> i64 {
 
 /// How many bytes of text a request has.
 fn request_bytes(request: &ModelRequest) -> usize {
-    let map_length = |map: &Map<String, Value>| map.iter().map(|(k, v)| k.len() + v.to_string().len()).sum::<usize>();
+    let map_length = |map: &Map<String, Value>| map.iter().map(|(k, v)| k.len() + json_bytes(v)).sum::<usize>();
     let messages = request.messages.iter().map(|message| match message {
         Message::User(text) => text.len(),
         Message::Assistant { text, tool_calls, reasoning } => {
             let calls = tool_calls.iter().map(|call| call.tool.len() + map_length(&call.input));
-            let thoughts = reasoning.iter().map(|thought| thought.to_string().len());
+            let thoughts = reasoning.iter().map(json_bytes);
             text.len() + calls.sum::<usize>() + thoughts.sum::<usize>()
         }
         Message::ToolResult { tool, output, .. } => tool.len() + output.len(),
     });
-    let tools = request.tools.iter().map(|tool| tool.description.len() + tool.input_schema.to_string().len());
+    let tools = request.tools.iter().map(|tool| tool.description.len() + json_bytes(&tool.input_schema));
     messages.sum::<usize>() + tools.sum::<usize>() + request.instructions.as_deref().map_or(0, str::len)
+}
+
+/// How many bytes a value has as JSON.
+fn json_bytes(value: &Value) -> usize {
+    struct Counter(usize);
+
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counter = Counter(0);
+    // Neither a value nor a counter can fail.
+    let _ = serde_json::to_writer(&mut counter, value);
+    counter.0
 }

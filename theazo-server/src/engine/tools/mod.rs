@@ -11,6 +11,8 @@ mod run_command;
 mod send_email;
 mod web_search;
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
@@ -45,7 +47,8 @@ pub(super) trait Tool: Send + Sync {
 
 /// The tools of a plane.
 pub struct Toolbox {
-    tools: Vec<Box<dyn Tool>>,
+    /// Each with what models are told of it.
+    tools: Vec<(Arc<ToolSpec>, Box<dyn Tool>)>,
 }
 
 impl Toolbox {
@@ -68,19 +71,20 @@ impl Toolbox {
         if let Some(config) = config.mail {
             tools.push(Box::new(send_email::SendEmail { config }));
         }
-        Self { tools }
+        Self { tools: tools.into_iter().map(|tool| (Arc::new(tool.specification()), tool)).collect() }
     }
 
     /// What a model is told of the tools that it may call.
-    pub(super) fn specifications(&self, allowed: Option<&[String]>) -> Vec<ToolSpec> {
-        let all = self.tools.iter().map(|tool| tool.specification());
-        all.filter(|tool| allowed.is_none_or(|names| names.iter().any(|name| name == tool.name))).collect()
+    pub(super) fn specifications(&self, allowed: Option<&[String]>) -> Vec<Arc<ToolSpec>> {
+        let all = self.tools.iter().map(|(specification, _)| specification);
+        all.filter(|tool| allowed.is_none_or(|names| names.iter().any(|name| name == tool.name))).cloned().collect()
     }
 
     /// Finds a tool that an agent may call.
     pub(super) fn find(&self, name: &str, allowed: Option<&[String]>) -> Option<&dyn Tool> {
         let is_allowed = allowed.is_none_or(|names| names.iter().any(|allowed| allowed == name));
-        self.tools.iter().find(|tool| is_allowed && tool.specification().name == name).map(AsRef::as_ref)
+        let (_, tool) = self.tools.iter().find(|(specification, _)| is_allowed && specification.name == name)?;
+        Some(tool.as_ref())
     }
 }
 

@@ -70,6 +70,8 @@ fn spoken(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::model::{ToolRequest, ToolSpec};
 
@@ -103,11 +105,11 @@ mod tests {
                 result("toolu_1", "A", false),
                 Message::User("Quick!".to_owned()),
             ],
-            tools: vec![ToolSpec {
+            tools: vec![Arc::new(ToolSpec {
                 name: "read_file",
                 description: "Reads a file.",
                 input_schema: json!({ "type": "object" }),
-            }],
+            })],
             max_output_tokens: 100,
             temperature: Some(0.5),
         };

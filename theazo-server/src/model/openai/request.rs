@@ -57,6 +57,8 @@ fn message(message: &Message) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::model::{ToolRequest, ToolSpec};
 
@@ -84,11 +86,11 @@ mod tests {
                 Message::Assistant { text: "It is A.".to_owned(), tool_calls: Vec::new(), reasoning: Vec::new() },
                 Message::User("Thanks.".to_owned()),
             ],
-            tools: vec![ToolSpec {
+            tools: vec![Arc::new(ToolSpec {
                 name: "read_file",
                 description: "Reads a file.",
                 input_schema: json!({ "type": "object" }),
-            }],
+            })],
             max_output_tokens: 100,
             temperature: None,
         };
