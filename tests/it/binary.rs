@@ -249,6 +249,11 @@ fn the_doctor_says_what_there_is_and_fails_when_something_needed_is_missing() {
     assert!(!here.join("theazo-data").exists(), "nothing was made");
     let (code, missing) = json(&["--data-dir", "/proc/nothing"], &[]);
     assert_eq!((code, state(&missing, "data directory")), (Some(1), "missing".to_owned()), "{missing}");
+    let (_, without) = json(&["--chromium", "none"], &[]);
+    assert_eq!(state(&without, "browser"), "ok", "{without}");
+    let (code, nowhere) = json(&["--chromium", "/nowhere/chromium"], &[]);
+    assert_eq!((code, state(&nowhere, "configuration")), (Some(1), "missing".to_owned()), "{nowhere}");
+    assert!(nowhere.to_string().contains("`chromium` is `/nowhere/chromium`, which is no file"), "{nowhere}");
     let (code, wrong) = json(&["--rate-burst", "1"], &[]);
     assert_eq!((code, state(&wrong, "configuration")), (Some(1), "missing".to_owned()), "{wrong}");
 }

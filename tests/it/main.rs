@@ -30,6 +30,7 @@ mod published;
 mod quickstart;
 mod recording;
 mod runs;
+mod screenshot;
 mod secrets;
 mod simulation;
 mod snapshots;

@@ -8,8 +8,9 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    compute::{LocalConfig, LocalProvider, Provider},
+    compute::{LocalConfig, LocalProvider, Provider, find_browser},
     config::PlaneConfig,
+    service_config::BrowserConfig,
     store::{Store, StoreError},
 };
 
@@ -92,6 +93,7 @@ pub async fn diagnose(config: &PlaneConfig, listen: SocketAddr) -> Vec<Finding> 
     }
     findings.push(isolation(config).await);
     findings.extend(interpreters(config));
+    findings.push(browser(config));
     findings.push(models());
     findings
 }
@@ -195,6 +197,19 @@ fn interpreters(config: &PlaneConfig) -> Vec<Finding> {
                 .advise("agents cannot run programs in this language"),
         })
         .into()
+}
+
+fn browser(config: &PlaneConfig) -> Finding {
+    let found = match &config.tools.browser {
+        BrowserConfig::At(executable) => Some(executable.clone()),
+        BrowserConfig::Usual => find_browser(),
+        BrowserConfig::Absent => return Finding::ok("browser", "is not wanted"),
+    };
+    match found {
+        Some(executable) => Finding::ok("browser", executable.display().to_string()),
+        None => Finding::warning("browser", "there is no Chromium where it usually is")
+            .advise("agents have no tool `screenshot`; install Chromium, or name one with --chromium"),
+    }
 }
 
 /// Which models the environment has keys for. The keys themselves are not looked at.

@@ -48,7 +48,7 @@ pub use http::{ConnectionReset, ServeConfig, serve};
 pub use model::ModelKeys;
 pub use payments::StripeConfig;
 pub use plane::{ControlPlane, StartError};
-pub use service_config::{FilesConfig, MailConfig, SearchConfig, ToolsConfig};
+pub use service_config::{BrowserConfig, FilesConfig, MailConfig, SearchConfig, ToolsConfig};
 pub use spending::RateCard;
 pub use store::Retention;
 pub use theazo_sandbox::{Limits, Runtimes};

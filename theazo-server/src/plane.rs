@@ -5,9 +5,9 @@ use std::{path::PathBuf, sync::Arc};
 use crate::{
     app::{App, Files, FirstKeys, NewKey, ProviderInfo, begin_with_credits, grant_credits},
     clock::Clock,
-    compute::{LocalConfig, LocalProvider, Provider, SimulatedProvider, Simulation},
+    compute::{LocalConfig, LocalProvider, Provider, SimulatedProvider, Simulation, find_browser},
     config::PlaneConfig,
-    engine::{Engine, Toolbox, Worker},
+    engine::{Browser, Engine, Toolbox, Worker},
     error::AppError,
     feed::Feed,
     gateway::PlaneGateway,
@@ -15,6 +15,7 @@ use crate::{
     model::{Model, ModelChoiceError, Models, OfflineModel, ScriptedModel, Table, TableError},
     outbound::{AddressRules, Guard, OutboundClient},
     payments::Stripe,
+    service_config::BrowserConfig,
     store::{Store, StoreError, World},
     temporary::TemporaryDirectory,
     test_plane::TestPlaneState,
@@ -141,7 +142,7 @@ impl ControlPlane {
             feed,
             retention: config.retention,
             vault,
-            providers: known,
+            providers: known.clone(),
             default_provider,
             models,
             rates,
@@ -150,7 +151,8 @@ impl ControlPlane {
             files,
         });
         let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted, simulation)));
-        let toolbox = Toolbox::new(&outbound, config.tools);
+        let browser = browser(&config.tools.browser, config.test.is_some(), &known, &providers);
+        let toolbox = Toolbox::new(&outbound, browser.map(|browser| (browser, guard.clone())), config.tools);
         let throttle = http::Throttle::new(config.rate_limit, config.wrong_keys_per_minute);
         let router = http::router(app.clone(), test, throttle);
         let gateway = Arc::new(PlaneGateway::new(router.clone(), guard));
@@ -225,6 +227,26 @@ pub async fn grant(store: &Store, account_id: Option<&str>, credits: i64, now: T
     let account_id = account_id.map(str::to_owned);
     let granted = store.write(move |tx| grant_credits(tx, account_id, credits, now)).await?;
     Ok(granted / MICRO_CENTS_PER_CENT)
+}
+
+/// The browser that is there. It runs in local sandboxes, so without these there is none.
+fn browser(
+    config: &BrowserConfig,
+    is_test: bool,
+    known: &[ProviderInfo],
+    providers: &[Arc<dyn Provider>],
+) -> Option<Browser> {
+    let executable = match config {
+        BrowserConfig::At(executable) => Some(executable.clone()),
+        BrowserConfig::Usual if !is_test => find_browser(),
+        BrowserConfig::Usual | BrowserConfig::Absent => None,
+    }?;
+    let local = known.iter().zip(providers).find(|(provider, _)| provider.name == LocalProvider::NAME);
+    let Some((_, provider)) = local.filter(|(provider, _)| provider.availability.is_ok()) else {
+        tracing::warn!("there is no tool `screenshot`: its browser needs local sandboxes, and there are none");
+        return None;
+    };
+    Some(Browser { provider: provider.clone(), executable })
 }
 
 fn local(config: &PlaneConfig, state_directory: PathBuf) -> LocalProvider {

@@ -1,5 +1,7 @@
 //! What stored files and tools are set up with.
 
+use std::path::PathBuf;
+
 use theazo_api::Secret;
 
 /// How much may be stored as files.
@@ -24,6 +26,22 @@ pub struct ToolsConfig {
     pub search: Option<SearchConfig>,
     /// How `send_email` sends.
     pub mail: Option<MailConfig>,
+    /// With which browser `screenshot` takes pictures.
+    pub browser: BrowserConfig,
+}
+
+/// The browser of `screenshot`: a Chromium of this machine, or what takes the same arguments. It runs in a local sandbox, so
+/// where there are none there is no browser. Pages of agents' own can show what it sees of this machine: `/usr`, its settings,
+/// fonts, and its own folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum BrowserConfig {
+    /// The first that is where Chromium and Chrome usually are. A test plane looks for none.
+    #[default]
+    Usual,
+    /// This one.
+    At(PathBuf),
+    /// None.
+    Absent,
 }
 
 /// Where `web_search` searches. It is trusted, so it may be on this machine.

@@ -16,7 +16,9 @@ use tokio::{
 
 use super::{
     Attached, ComputeError, Connection, Exec, Output, Process, Provider, Sandbox, SandboxFiles, SandboxSpec,
-    SnapshotPlace, snapshots::failed,
+    SnapshotPlace,
+    browser::{browser_folders, browser_limits},
+    snapshots::failed,
 };
 use crate::clock::Clock;
 
@@ -46,6 +48,9 @@ pub struct LocalProvider {
 }
 
 impl LocalProvider {
+    /// Its name.
+    pub const NAME: &str = "local";
+
     /// A provider that starts its helper process when it is first asked for something.
     pub fn new(config: LocalConfig) -> Self {
         Self { config, launcher: tokio::sync::OnceCell::new() }
@@ -69,9 +74,33 @@ impl LocalProvider {
     }
 }
 
+impl LocalProvider {
+    async fn create_with(
+        &self,
+        spec: SandboxSpec,
+        limits: Limits,
+        read_only: Vec<PathBuf>,
+    ) -> Result<Arc<dyn Sandbox>, ComputeError> {
+        let launcher = self.launcher().await.map_err(ComputeError::Unsupported)?;
+        let roots = roots(&spec.directory);
+        let environment = spec.environment.into_iter().map(|(name, value)| (name, value.expose().to_owned()));
+        let wanted = theazo_sandbox::SandboxSpec {
+            limits,
+            environment: environment.collect(),
+            read_only,
+            ..theazo_sandbox::SandboxSpec::new(spec.id, roots.workspace.clone(), roots.data.clone())
+        };
+        let sandbox = launcher.create(wanted).await.map_err(translate)?;
+        let isolation = isolation(&launcher);
+        let sandbox =
+            LocalSandbox { sandbox, isolation, roots: Arc::new(roots), moving: tokio::sync::Mutex::default() };
+        Ok(Arc::new(sandbox) as Arc<dyn Sandbox>)
+    }
+}
+
 impl Provider for LocalProvider {
     fn name(&self) -> &'static str {
-        "local"
+        Self::NAME
     }
 
     fn availability(&self) -> BoxFuture<'_, Result<Isolation, String>> {
@@ -97,21 +126,15 @@ impl Provider for LocalProvider {
     }
 
     fn create(&self, spec: SandboxSpec) -> BoxFuture<'_, Result<Arc<dyn Sandbox>, ComputeError>> {
-        Box::pin(async move {
-            let launcher = self.launcher().await.map_err(ComputeError::Unsupported)?;
-            let roots = roots(&spec.directory);
-            let environment = spec.environment.into_iter().map(|(name, value)| (name, value.expose().to_owned()));
-            let wanted = theazo_sandbox::SandboxSpec {
-                limits: self.config.limits.clone(),
-                environment: environment.collect(),
-                ..theazo_sandbox::SandboxSpec::new(spec.id, roots.workspace.clone(), roots.data.clone())
-            };
-            let sandbox = launcher.create(wanted).await.map_err(translate)?;
-            let isolation = isolation(&launcher);
-            let sandbox =
-                LocalSandbox { sandbox, isolation, roots: Arc::new(roots), moving: tokio::sync::Mutex::default() };
-            Ok(Arc::new(sandbox) as Arc<dyn Sandbox>)
-        })
+        Box::pin(self.create_with(spec, self.config.limits.clone(), Vec::new()))
+    }
+
+    fn create_for_browser(
+        &self,
+        spec: SandboxSpec,
+        browser: PathBuf,
+    ) -> BoxFuture<'_, Result<Arc<dyn Sandbox>, ComputeError>> {
+        Box::pin(self.create_with(spec, browser_limits(), browser_folders(&browser)))
     }
 
     fn snapshot(&self, files: SandboxFiles, place: SnapshotPlace) -> BoxFuture<'_, Result<i64, ComputeError>> {

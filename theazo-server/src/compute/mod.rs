@@ -1,5 +1,6 @@
 //! Compute: one interface to sandboxes, with a provider for each way to have one.
 
+mod browser;
 #[cfg(test)]
 mod conformance;
 mod error;
@@ -17,6 +18,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
+pub use browser::find_browser;
 pub use error::ComputeError;
 pub use local::{LocalConfig, LocalProvider, remove_tree};
 pub use simulated::{SimulatedProvider, Simulation};
@@ -38,6 +40,17 @@ pub trait Provider: Send + Sync {
 
     /// Creates a sandbox.
     fn create(&self, spec: SandboxSpec) -> BoxFuture<'_, Result<Arc<dyn Sandbox>, ComputeError>>;
+
+    /// Creates a sandbox in which this browser of the host can run.
+    fn create_for_browser(
+        &self,
+        spec: SandboxSpec,
+        browser: PathBuf,
+    ) -> BoxFuture<'_, Result<Arc<dyn Sandbox>, ComputeError>> {
+        let _ = spec;
+        let reason = format!("`{}` runs no browsers such as `{}`", self.name(), browser.display());
+        Box::pin(async { Err(ComputeError::Unsupported(reason)) })
+    }
 
     /// Forgets the files of a sandbox that was ended and is not made again, where they are not in its folder.
     fn forget(&self, id: &str) {

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The port of a sandbox's loopback interface that leads out. It is listened on before any program runs.
-const WAY_OUT: u16 = 7701;
+pub(super) const WAY_OUT: u16 = 7701;
 
 /// How many connections of one sandbox are served at once; more wait.
 const MAX_CONNECTIONS: usize = 64;
@@ -135,7 +135,7 @@ impl Engine {
 }
 
 /// Serves the connections of a sandbox to its way out.
-async fn serve_all(listener: TcpListener, door: Arc<dyn Door>) {
+pub(super) async fn serve_all(listener: TcpListener, door: Arc<dyn Door>) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {

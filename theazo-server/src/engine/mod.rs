@@ -6,6 +6,7 @@
 mod answer;
 mod artifacts;
 mod bridge;
+mod browser;
 mod checkpoints;
 mod commands;
 mod environment;
@@ -52,6 +53,7 @@ use crate::{
     store::{Amounts, Job, Lane, Tenant, World},
 };
 
+pub use browser::Browser;
 pub use timers::TIMERS;
 pub use tools::Toolbox;
 
@@ -118,6 +120,7 @@ impl Engine {
         self.recover().await?;
         self.revoke_all_bridges().await?;
         self.sweep_snapshots().await?;
+        self.sweep_browsers().await;
         self.reopen_ports().await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         // Read before the first job is leased, so that no ending is missed.

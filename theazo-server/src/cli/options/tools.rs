@@ -1,7 +1,9 @@
 //! What the tools of agents work with, and what may be stored.
 
+use std::path::{Path, PathBuf};
+
 use theazo_api::Secret;
-use theazo_server::{FilesConfig, MailConfig, PlaneConfig, SearchConfig, ToolsConfig};
+use theazo_server::{BrowserConfig, FilesConfig, MailConfig, PlaneConfig, SearchConfig, ToolsConfig};
 
 use crate::cli::Failure;
 
@@ -20,6 +22,10 @@ pub struct ToolOptions {
     /// Who sends e-mails, for example "Agents <agents@example.com>".
     #[arg(long, env = "THEAZO_MAIL_FROM", value_name = "ADDRESS")]
     mail_from: Option<String>,
+    /// The Chromium with which the tool `screenshot` takes pictures, in a local sandbox that sees its folder, too; `none` for
+    /// no such tool. By default the first that is where Chromium and Chrome usually are.
+    #[arg(long, env = "THEAZO_CHROMIUM", value_name = "FILE")]
+    chromium: Option<PathBuf>,
     /// The address at which everybody reaches the plane, for example https://agents.example.com; by default that at which a
     /// caller reached it.
     #[arg(long, env = "THEAZO_PUBLIC_URL", value_name = "URL")]
@@ -46,12 +52,31 @@ impl ToolOptions {
         let key = self.search_key.as_ref().map(Secret::from);
         let url = self.search_url.clone().or_else(|| key.as_ref().map(|_| SearchConfig::BRAVE.to_owned()));
         let mail = self.smtp_url.as_ref().zip(self.mail_from.clone());
+        let browser = self.browser()?;
         config.tools = ToolsConfig {
             search: url.map(|url| SearchConfig { url, key }),
             mail: mail.map(|(url, from)| MailConfig { url: url.into(), from }),
+            browser,
         };
         config.public_url.clone_from(&self.public_url);
         config.files = FilesConfig { max_file_bytes: self.max_file_bytes, max_account_bytes: self.max_account_bytes };
         Ok(config)
+    }
+
+    fn browser(&self) -> Result<BrowserConfig, Failure> {
+        let Some(chromium) = &self.chromium else { return Ok(BrowserConfig::Usual) };
+        if chromium == Path::new("none") {
+            return Ok(BrowserConfig::Absent);
+        }
+        let problem = if !chromium.is_absolute() {
+            "is not an absolute path"
+        } else if chromium.starts_with("/tmp") {
+            "is below /tmp, which each sandbox has for itself"
+        } else if !chromium.is_file() {
+            "is no file"
+        } else {
+            return Ok(BrowserConfig::At(chromium.clone()));
+        };
+        Err(format!("`chromium` is `{}`, which {problem}", chromium.display()).into())
     }
 }

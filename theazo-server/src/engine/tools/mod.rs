@@ -8,6 +8,7 @@ mod pdf_reader;
 mod read_spreadsheet;
 mod run_code;
 mod run_command;
+mod screenshot;
 mod send_email;
 mod web_search;
 
@@ -18,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 pub(super) use call::{Call, Failure};
 
+use super::Browser;
 use crate::{
     model::ToolSpec,
     outbound::{AddressRules, Guard, OutboundClient},
@@ -52,8 +54,8 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// The tools that can be had. What models name is called by `outbound`.
-    pub fn new(outbound: &OutboundClient, config: ToolsConfig) -> Self {
+    /// The tools that can be had. What models name is called by `outbound`, or by `browser` where `guard` lets it.
+    pub fn new(outbound: &OutboundClient, browser: Option<(Browser, Guard)>, config: ToolsConfig) -> Self {
         let mut tools: Vec<Box<dyn Tool>> = vec![
             Box::new(run_code::RunCode),
             Box::new(run_command::RunCommand),
@@ -64,6 +66,9 @@ impl Toolbox {
             Box::new(read_spreadsheet::ReadSpreadsheet),
             Box::new(pdf_reader::PdfReader { outbound: outbound.clone() }),
         ];
+        if let Some((browser, guard)) = browser {
+            tools.push(Box::new(screenshot::Screenshot::new(browser, guard)));
+        }
         if let Some(config) = config.search {
             let trusted = OutboundClient::new(Guard::new(AddressRules { allow_private: true }));
             tools.push(Box::new(web_search::WebSearch { trusted, config }));
