@@ -1,6 +1,9 @@
 //! Kills a server a few hundred times while users work, and reports what was left: `cargo xtask crash [KILLS [SEED]]`.
 
-use theazo_tests::crash::{Plan, torment};
+use theazo_tests::{
+    crash::{COMPARED, Plan, torment},
+    inspection::CHECKED,
+};
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
@@ -13,14 +16,17 @@ async fn main() -> std::process::ExitCode {
         }
     })
     .await;
-    println!(
-        "{} kills with seed {seed}: {} runs completed, {} stopped at their limit; a later process went on with one {} \
-         times; {} files kept",
-        report.kills, report.completed, report.stopped_at_limit, report.continued, report.files
-    );
-    for violation in &report.violations {
-        println!("VIOLATION {violation}");
+    println!("\n{} kills with seed {seed}. What was done meanwhile:", report.kills);
+    for (what, count) in &report.done {
+        println!("  {count:>6}  {what}");
     }
-    println!("{} violations", report.violations.len());
+    println!("\nWhat the store was checked for, after each kill and at rest:");
+    CHECKED.iter().for_each(|what| println!("  - {what}"));
+    println!("\nWhat its callers were told was compared with what is there:");
+    COMPARED.iter().for_each(|what| println!("  - {what}"));
+    println!("\n{} violations", report.violations.len());
+    for violation in &report.violations {
+        println!("  VIOLATION {violation}");
+    }
     if report.violations.is_empty() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE }
 }

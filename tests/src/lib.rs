@@ -1,8 +1,18 @@
 //! What the tests share: a server as its own process, and plain HTTP as a published client sends it.
 
 pub mod crash;
+pub mod disk;
+pub mod follower;
+pub mod inspection;
+pub mod power;
+pub mod random;
 
-use std::{path::PathBuf, process::Stdio, sync::OnceLock};
+use std::{
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::OnceLock,
+};
 
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -109,28 +119,47 @@ pub struct ServerProcess {
 
 impl ServerProcess {
     /// Starts a server and waits until it says that it is ready.
-    pub async fn start(data_dir: &std::path::Path, listen: &str, more: &[&str]) -> Self {
+    pub async fn start(data_dir: &Path, listen: &str, more: &[&str]) -> Self {
         Self::ready(Self::command(data_dir, listen, more).env("THEAZO_LOG", "warn")).await
     }
 
     /// Starts a server that writes all that it can log to a file.
-    pub async fn start_logging(data_dir: &std::path::Path, log: &std::path::Path) -> Self {
+    pub async fn start_logging(data_dir: &Path, log: &Path) -> Self {
         let file = std::fs::File::create(log).expect("the file is made");
         Self::ready(Self::command(data_dir, "127.0.0.1:0", &[]).env("THEAZO_LOG", "trace").stderr(file)).await
     }
 
     /// Starts a server with variables of its own.
-    pub async fn start_in(
-        environment: &[(&str, &str)],
-        data_dir: &std::path::Path,
-        listen: &str,
-        more: &[&str],
-    ) -> Self {
+    pub async fn start_in(environment: &[(&str, &str)], data_dir: &Path, listen: &str, more: &[&str]) -> Self {
         let mut command = Self::command(data_dir, listen, more);
         Self::ready(command.env("THEAZO_LOG", "warn").envs(environment.iter().copied())).await
     }
 
-    fn command(data_dir: &std::path::Path, listen: &str, more: &[&str]) -> Command {
+    /// Starts a server whose data is on a disk that fails when it is told to.
+    pub async fn start_on(disk: &disk::Disk, data_dir: &Path, listen: &str, more: &[&str]) -> Self {
+        let mut command = Self::command(data_dir, listen, more);
+        disk.put_under(&mut command, data_dir);
+        // What fails is logged, and it fails on purpose.
+        Self::ready(command.env("THEAZO_LOG", "off")).await
+    }
+
+    /// Starts a server whose data directory is a file system of its own, of so many MiB, that ends with it.
+    pub async fn start_on_small_disk(data_dir: &Path, mebibytes: u32, more: &[&str]) -> Self {
+        let mount = format!("mount -t tmpfs -o size={mebibytes}m,mode=0700 none \"$0\" && exec \"$@\"");
+        let is_root = std::fs::metadata("/proc/self").expect("it runs on Linux").uid() == 0;
+        let mut command = Command::new("unshare");
+        command.arg("--mount").args((!is_root).then_some("--map-root-user"));
+        command.args(["sh", "-c", &mount]).arg(data_dir).arg(server_binary());
+        command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir).args(more);
+        Self::ready(command.env("THEAZO_LOG", "off")).await
+    }
+
+    /// Where a folder of the server is for others, if it has file systems of its own.
+    pub fn seen_from_outside(&self, folder: &Path) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.pid())).join(folder.strip_prefix("/").expect("it is absolute"))
+    }
+
+    fn command(data_dir: &Path, listen: &str, more: &[&str]) -> Command {
         let mut command = Command::new(server_binary());
         command.args(["serve", "--json", "--listen", listen, "--data-dir"]).arg(data_dir).args(more);
         command

@@ -87,6 +87,10 @@ error_codes! {
     NotImplemented = "not_implemented", 501;
     /// The server failed; the request id helps to find out why.
     InternalError = "internal_error", 500;
+    /// The disk of the server is full; what was asked for goes through once there is room.
+    InsufficientStorage = "insufficient_storage", 507;
+    /// The server cannot do it for the moment: its store does not answer, or it is stopping.
+    Unavailable = "unavailable", 503;
     /// Something took longer than it may: a program its timeout (504), or a call the client's own.
     Timeout = "timeout", 504;
     /// The client could not reach the server, or the connection ended before the answer.

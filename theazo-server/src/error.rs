@@ -1,11 +1,14 @@
 //! The error of the control plane: a code with what people and programs need to go on.
 
+use std::io;
+
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use theazo_api::{ErrorCode, ErrorDetail, FieldProblem};
 
 use crate::{
-    compute::ComputeError,
+    compute::{self, ComputeError},
     store::{Shortfall, StoreError, Unit},
 };
 
@@ -20,7 +23,13 @@ pub struct AppError {
     /// Seconds after which to try again.
     #[serde(default)]
     pub retry_after: Option<u64>,
+    /// Whether it was the plane's own disk that failed: the same work can be done once that is well again.
+    #[serde(skip)]
+    pub is_outage: bool,
 }
+
+/// Seconds after which it is worth asking again where the plane's own disk failed.
+const OUTAGE_PAUSE: u64 = 1;
 
 /// How many problems of one request are told.
 const MOST_PROBLEMS: usize = 50;
@@ -134,6 +143,29 @@ impl AppError {
         }
     }
 
+    /// The plane's own disk is full or fails, for the moment.
+    fn outage(is_full: bool, reason: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%reason, "the plane's own disk failed");
+        let (code, message) = if is_full {
+            (ErrorCode::InsufficientStorage, "the disk of the control plane is full; ask again when it has room")
+        } else {
+            let message =
+                "the control plane cannot write or read its disk for the moment; ask again, with the same key";
+            (ErrorCode::Unavailable, message)
+        };
+        Self { retry_after: Some(OUTAGE_PAUSE), is_outage: true, ..Self::new(code, message) }
+    }
+
+    /// The plane's own disk refused something.
+    pub fn of_disk(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::outage(true, error),
+            io::ErrorKind::ReadOnlyFilesystem => Self::outage(false, error),
+            _ if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => Self::outage(false, error),
+            _ => Self::internal(error),
+        }
+    }
+
     /// Something that must not happen did.
     pub fn internal(reason: impl std::fmt::Display) -> Self {
         tracing::error!(%reason, "internal error");
@@ -155,13 +187,20 @@ impl std::error::Error for AppError {}
 
 impl From<ErrorDetail> for AppError {
     fn from(detail: ErrorDetail) -> Self {
-        Self { detail: Box::new(detail), unreadable: false, retry_after: None }
+        Self { detail: Box::new(detail), unreadable: false, retry_after: None, is_outage: false }
     }
 }
 
 impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        match error {
+            StoreError::Closed => {
+                let error = Self::new(ErrorCode::Unavailable, "the control plane is stopping; ask again");
+                Self { retry_after: Some(OUTAGE_PAUSE), ..error }
+            }
+            error if error.is_outage() => Self::outage(error.is_full(), &error),
+            error => Self::internal(error),
+        }
     }
 }
 
@@ -175,7 +214,10 @@ impl From<ComputeError> for AppError {
             .with("stdout", stdout)
             .with("stderr", stderr),
             ComputeError::OutOfSpace { reason, limit, value, used, stdout, stderr } => {
-                Self::new(ErrorCode::SessionLimitExceeded, reason)
+                // Of a limit of the host its users can change nothing.
+                let is_of_host = limit == compute::HOST_DISK;
+                let code = if is_of_host { ErrorCode::InsufficientStorage } else { ErrorCode::SessionLimitExceeded };
+                Self::new(code, reason)
                     .with("limit", limit)
                     .with("value", value)
                     .with("used", used)
@@ -190,6 +232,7 @@ impl From<ComputeError> for AppError {
             ComputeError::CannotCopy(_) | ComputeError::NothingListens(_) => Self::conflict(error.to_string()),
             ComputeError::Paused => Self::conflict("the agent is paused; resume it first"),
             ComputeError::Gone => Self::conflict("the sandbox is gone"),
+            ComputeError::HostDiskFull(reason) => Self::new(ErrorCode::InsufficientStorage, reason),
             ComputeError::Failed(reason) => Self::new(ErrorCode::ProviderError, reason),
         }
     }

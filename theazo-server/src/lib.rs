@@ -20,6 +20,7 @@ mod file_records;
 mod gateway;
 mod guardrail_records;
 mod http;
+mod locks;
 mod masking;
 #[doc(hidden)]
 pub mod measure;
@@ -29,6 +30,8 @@ mod payments;
 mod plane;
 mod random;
 mod records;
+#[cfg(test)]
+mod schedules;
 mod service_config;
 mod snapshots;
 mod spending;

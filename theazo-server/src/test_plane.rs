@@ -18,6 +18,7 @@ use crate::{
     engine::TIMERS,
     error::{AppError, AppResult},
     model::ScriptedModel,
+    store::StoreError,
 };
 
 /// What a test plane remembers.
@@ -221,7 +222,7 @@ pub async fn advance(app: &App, by: Duration) -> AppResult<Timestamp> {
         let now = app.clock.now();
         let busy = app.store.read(|view| Ok::<_, AppError>(view.any_due_or_leased(&TIMERS, now)?))?;
         if busy {
-            commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?;
+            commits.changed().await.map_err(|_| StoreError::Closed)?;
             continue;
         }
         if now >= target {

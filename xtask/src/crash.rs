@@ -1,4 +1,4 @@
-//! `cargo xtask crash`: the harness of `tests/src/crash.rs`, built with optimisations and run for long.
+//! `cargo xtask crash`: the harness of `tests/src/crash/`, built with optimisations and run for long.
 
 use anyhow::{Result, ensure};
 

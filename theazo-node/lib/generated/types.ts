@@ -1018,6 +1018,8 @@ export interface ErrorDetail {
  * - `cancelled`: The run was cancelled.
  * - `not_implemented`: The operation or field is part of the API but not served by this version.
  * - `internal_error`: The server failed; the request id helps to find out why.
+ * - `insufficient_storage`: The disk of the server is full; what was asked for goes through once there is room.
+ * - `unavailable`: The server cannot do it for the moment: its store does not answer, or it is stopping.
  * - `timeout`: Something took longer than it may: a program its timeout (504), or a call the client's own.
  * - `connection_error`: The client could not reach the server, or the connection ended before the answer.
  */
@@ -1051,6 +1053,8 @@ export type ErrorCode =
   | "cancelled"
   | "not_implemented"
   | "internal_error"
+  | "insufficient_storage"
+  | "unavailable"
   | "timeout"
   | "connection_error"
   | (string & {});

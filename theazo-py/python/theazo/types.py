@@ -934,6 +934,8 @@ ErrorCodeValue = Union[
         "cancelled",
         "not_implemented",
         "internal_error",
+        "insufficient_storage",
+        "unavailable",
         "timeout",
         "connection_error",
     ],
@@ -1858,6 +1860,10 @@ class ErrorCode:
     """The operation or field is part of the API but not served by this version."""
     INTERNAL_ERROR: Final = "internal_error"
     """The server failed; the request id helps to find out why."""
+    INSUFFICIENT_STORAGE: Final = "insufficient_storage"
+    """The disk of the server is full; what was asked for goes through once there is room."""
+    UNAVAILABLE: Final = "unavailable"
+    """The server cannot do it for the moment: its store does not answer, or it is stopping."""
     TIMEOUT: Final = "timeout"
     """Something took longer than it may: a program its timeout (504), or a call the client's
     own.

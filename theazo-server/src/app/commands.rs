@@ -14,7 +14,7 @@ use crate::{
     error::{AppError, AppResult},
     random,
     records::{AgentRecord, PausedBy},
-    store::{NewJob, Tenant, Tx},
+    store::{NewJob, StoreError, Tenant, Tx},
 };
 
 /// What an agent can be told.
@@ -227,7 +227,7 @@ impl Context {
             if let Some(outcome) = self.app.store.read(|view| Ok::<_, AppError>(view.job_result(id)?))? {
                 return outcome;
             }
-            commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?;
+            commits.changed().await.map_err(|_| StoreError::Closed)?;
         }
     }
 }

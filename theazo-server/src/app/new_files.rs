@@ -79,7 +79,7 @@ impl App {
             created_at: now,
         };
         let sha256 = hash(&content);
-        self.files.blobs.put(data.id.as_str(), content).await.map_err(AppError::internal)?;
+        self.files.blobs.put(data.id.as_str(), content).await.map_err(|error| AppError::of_disk(&error))?;
         Ok(StoredFileRecord { data, sha256, deleted_at: None })
     }
 

@@ -20,7 +20,7 @@ use crate::{
     event::Event,
     random,
     records::{AgentRecord, CallerTrace, RunRecord},
-    store::{Filter, NewJob, Once, StoredEvent, Tenant, Tx, UsageOf, View},
+    store::{Filter, NewJob, Once, StoreError, StoredEvent, Tenant, Tx, UsageOf, View},
 };
 
 /// How long a worker may take to let go of an agent whose run is over.
@@ -137,7 +137,7 @@ impl Context {
                 if !is_held {
                     return Ok(());
                 }
-                commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?;
+                commits.changed().await.map_err(|_| StoreError::Closed)?;
             }
         };
         // Who is still not free by then is told as an agent that is busy.
@@ -185,7 +185,7 @@ impl Context {
                     let error = AppError::from(error);
                     return Err(error.with("runId", run_id.as_str()));
                 }
-                _ => commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?,
+                _ => commits.changed().await.map_err(|_| StoreError::Closed)?,
             }
         }
     }

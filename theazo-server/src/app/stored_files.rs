@@ -71,7 +71,7 @@ impl App {
         let content = self.files.blobs.get(id.as_str()).await.map_err(|error| match error.kind() {
             // It was deleted meanwhile.
             io::ErrorKind::NotFound => no_file(id),
-            _ => AppError::internal(error),
+            _ => AppError::of_disk(&error),
         })?;
         if hash(&content) != record.sha256 {
             return Err(AppError::internal(format!("the content of `{id}` is not what was stored")));

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     error::{AppError, AppResult},
     random,
-    store::{Filter, Tenant, View},
+    store::{Filter, StoreError, Tenant, View},
 };
 
 /// How long to wait for a task where the caller does not say.
@@ -110,7 +110,7 @@ impl Context {
                 if task.status.is_terminal() {
                     return Ok(task);
                 }
-                commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?;
+                commits.changed().await.map_err(|_| StoreError::Closed)?;
             }
         };
         // The caller's own time: it holds a connection, whatever a test's clock shows.

@@ -1,6 +1,9 @@
 //! Why a sandbox could not do what it was asked.
 
-use std::time::Duration;
+use std::{io, time::Duration};
+
+/// The name of the limit on the bytes that the host's disk keeps free.
+pub const HOST_DISK: &str = "hostDiskBytes";
 
 /// A sandbox could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +23,7 @@ pub enum ComputeError {
     OutOfSpace {
         /// What is full, for people.
         reason: String,
-        /// `storageBytes`, `storageEntries` or `hostDiskBytes`.
+        /// `storageBytes`, `storageEntries` or [`HOST_DISK`].
         limit: &'static str,
         /// The limit.
         value: u64,
@@ -68,7 +71,20 @@ pub enum ComputeError {
     /// The sandbox is gone.
     #[error("the sandbox is gone")]
     Gone,
+    /// The disk of the host is full.
+    #[error("{0}")]
+    HostDiskFull(String),
     /// The provider failed.
     #[error("{0}")]
     Failed(String),
+}
+
+impl ComputeError {
+    /// The host's file system refused something.
+    pub fn of_host(reason: String, error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::HostDiskFull(reason),
+            _ => Self::Failed(reason),
+        }
+    }
 }

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    Attached, ComputeError, Connection, Exec, Output, Process, Provider, Sandbox, SandboxFiles, SandboxSpec,
+    Attached, ComputeError, Connection, Exec, HOST_DISK, Output, Process, Provider, Sandbox, SandboxFiles, SandboxSpec,
     SnapshotPlace,
     browser::{browser_folders, browser_limits},
     snapshots::failed,
@@ -431,7 +431,7 @@ fn translate(error: Error) -> ComputeError {
             limit: match limit {
                 SpaceLimit::Bytes => "storageBytes",
                 SpaceLimit::Entries => "storageEntries",
-                SpaceLimit::HostDisk => "hostDiskBytes",
+                SpaceLimit::HostDisk => HOST_DISK,
             },
             value: *value,
             used: *used,
@@ -460,6 +460,7 @@ fn translate(error: Error) -> ComputeError {
         Error::MissingInterpreter { .. } | Error::Unavailable(_) => ComputeError::Unsupported(error.to_string()),
         Error::Paused { .. } => ComputeError::Paused,
         Error::Ended { .. } | Error::HelperDied => ComputeError::Gone,
+        Error::Io { source, .. } => ComputeError::of_host(format!("{error}: {source}"), source),
         _ => ComputeError::Failed(match std::error::Error::source(&error) {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),

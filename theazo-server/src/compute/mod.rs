@@ -19,7 +19,7 @@ use tokio::{
 };
 
 pub use browser::find_browser;
-pub use error::ComputeError;
+pub use error::{ComputeError, HOST_DISK};
 pub use local::{LocalConfig, LocalProvider, remove_tree};
 pub use simulated::{SimulatedProvider, Simulation};
 pub use snapshots::{SandboxFiles, SnapshotPlace};

@@ -38,5 +38,5 @@ impl SnapshotPlace {
 
 /// Names what was tried, for errors of the host's file system.
 pub fn failed(action: &'static str) -> impl Fn(io::Error) -> ComputeError {
-    move |error| ComputeError::Failed(format!("could not {action}: {error}"))
+    move |error| ComputeError::of_host(format!("could not {action}: {error}"), &error)
 }

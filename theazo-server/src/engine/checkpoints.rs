@@ -42,14 +42,8 @@ impl Engine {
 
     /// Makes the checkpoint that an agent makes by itself from time to time, if it has done anything since the last, and sets
     /// the timer for the next.
-    pub(super) async fn checkpoint_in_time(&self, tenant: &Tenant, agent_id: &str) {
-        let agent_id = AgentId::from(agent_id);
-        if let Err(error) = self.try_checkpoint_in_time(tenant, &agent_id).await {
-            tracing::warn!(agent = %agent_id, %error, "an agent could not make a checkpoint by itself");
-        }
-    }
-
-    async fn try_checkpoint_in_time(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<()> {
+    pub(super) async fn checkpoint_in_time(&self, tenant: &Tenant, agent_id: &str) -> AppResult<()> {
+        let agent_id = &AgentId::from(agent_id);
         let (agent, has_worked) = self.app.store.read(|view| {
             let agent = find_agent(view, tenant, agent_id)?;
             let has_worked = has_worked(view, tenant, &agent)?;
@@ -65,6 +59,9 @@ impl Engine {
         } else {
             Ok(())
         };
+        if made.as_ref().is_err_and(|error| error.is_outage) {
+            return made;
+        }
         let (owner, clock) = (tenant.clone(), self.app.clock.clone());
         let noted = self.app.store.write(move |tx| {
             let now = clock.now();

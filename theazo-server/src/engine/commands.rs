@@ -67,6 +67,9 @@ impl Engine {
 
     async fn boot(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<Value> {
         let Err(error) = self.ensure_sandbox(tenant, agent_id).await else { return Ok(Value::Null) };
+        if error.is_outage {
+            return Err(error);
+        }
         let (clock, owner, id, failure) =
             (self.app.clock.clone(), tenant.clone(), agent_id.clone(), error.clone().into_detail());
         let stopped_by_limit = is_limit(&error);

@@ -20,7 +20,7 @@ use crate::{
     compute::{Attached, DEFAULT_TIMEOUT, Exec, Process},
     error::{AppError, AppResult},
     event::Event,
-    store::{EventFilter, Job, JobResult, Tenant},
+    store::{EventFilter, Job, JobResult, StoreError, Tenant},
 };
 
 /// How long a program may take until it has room for what is written to it, and how long its turn to begin is waited for.
@@ -60,6 +60,8 @@ impl Engine {
         // Known from now on, so that whoever says something to it need not wait for its sandbox.
         let (attached, registered) = self.programs.register(&exec_id, agent_id, wanted.input);
         let outcome = match self.begin_exec(job, &exec_id, agent_id, &wanted.program).await {
+            // It has not begun, so it can begin later.
+            Err(error) if error.is_outage => return Done::Outcome(Err(error)),
             Err(error) => Err(error),
             Ok(Began::Interrupted) => Err(AppError::new(
                 ErrorCode::Interrupted,
@@ -70,7 +72,7 @@ impl Engine {
         drop(registered);
         let outcome = outcome.map_err(|error| error.with("execId", exec_id.as_str()));
         let (clock, job, agent_id) = (self.app.clock.clone(), job.clone(), agent_id.clone());
-        let stored = self.app.store.write(move |tx| {
+        let stored = self.write_at_last(move |tx| {
             if !tx.is_held(&job)? {
                 // Another worker has it by now, and tells what became of it.
                 return Ok(false);
@@ -80,8 +82,8 @@ impl Engine {
             idle_again(tx, &job.tenant, &mut agent, now)?;
             tx.append(&job.tenant, now, &agent.scope(), &finished(&exec_id, &outcome))?;
             let outcome: JobResult =
-                outcome.and_then(|result| serde_json::to_value(result).map_err(AppError::internal));
-            Ok::<_, AppError>(tx.finish(&job, Some(&outcome))?)
+                outcome.clone().and_then(|result| serde_json::to_value(result).map_err(AppError::internal));
+            Ok(tx.finish(&job, Some(&outcome))?)
         });
         match stored.await {
             Ok(_) => Done::Finished,
@@ -248,7 +250,7 @@ impl Engine {
             if !self.app.store.read(|view| Ok::<_, AppError>(view.is_pending(&job_id)?))? {
                 return Ok(None);
             }
-            commits.changed().await.map_err(|_| AppError::internal("the store was closed"))?;
+            commits.changed().await.map_err(|_| StoreError::Closed)?;
         }
     }
 }

@@ -145,33 +145,26 @@ impl Engine {
     }
 
     /// Takes a run up again that failed.
-    pub(super) async fn retry_run(&self, tenant: &Tenant, run_id: &str) {
+    pub(super) async fn retry_run(&self, tenant: &Tenant, run_id: &str) -> AppResult<()> {
         let (owner, run_id, clock) = (tenant.clone(), RunId::from(run_id), self.app.clock.clone());
         let retried = self.app.store.write(move |tx| {
             // Paused, it goes on when its agent does.
             if find_run(tx, &owner, &run_id)?.data.status == RunStatus::Queued {
                 tx.enqueue(&owner, &run_job(&run_id, clock.now()))?;
             }
-            Ok::<_, AppError>(())
+            Ok(())
         });
-        if let Err(error) = retried.await {
-            tracing::error!(%error, "a run could not be tried again");
-        }
+        retried.await
     }
 
     /// Lets an agent rest that has had nothing to do for as long as it was made to wait: it is paused, or it hibernates.
-    pub(super) async fn rest_idle(&self, tenant: &Tenant, agent_id: &str) {
+    pub(super) async fn rest_idle(&self, tenant: &Tenant, agent_id: &str) -> AppResult<()> {
         let id = AgentId::from(agent_id);
         let (owner, agent_id, clock) = (tenant.clone(), id.clone(), self.app.clock.clone());
-        let rest = self.app.store.write(move |tx| begin_rest(tx, &owner, &agent_id, clock.now()));
-        let rested = match rest.await {
-            Ok(Rest::None) => Ok(()),
-            Ok(Rest::Pause) => self.put_to_sleep(tenant, &id).await.map(drop),
-            Ok(Rest::Hibernate) => self.hibernate(tenant, &id).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = rested {
-            tracing::error!(agent = %id, %error, "an idle agent could not be paused");
+        match self.app.store.write(move |tx| begin_rest(tx, &owner, &agent_id, clock.now())).await? {
+            Rest::None => Ok(()),
+            Rest::Pause => self.put_to_sleep(tenant, &id).await.map(drop),
+            Rest::Hibernate => self.hibernate(tenant, &id).await,
         }
     }
 

@@ -104,7 +104,7 @@ fn renewal_job(session_id: &SessionId, due_at: Timestamp) -> NewJob {
 
 impl Engine {
     /// Lets the agents of a session go on that stand at a limit whose period is over. If another one holds they pause again.
-    pub(super) async fn renew_session(&self, tenant: &Tenant, session_id: &str) {
+    pub(super) async fn renew_session(&self, tenant: &Tenant, session_id: &str) -> AppResult<()> {
         let (clock, tenant, session_id) = (self.app.clock.clone(), tenant.clone(), SessionId::from(session_id));
         let renewed = self.app.store.write(move |tx| {
             let session = find_session(tx, &tenant, &session_id)?;
@@ -112,11 +112,9 @@ impl Engine {
             if session.data.status == SessionStatus::Active {
                 resume_after_limit(tx, &tenant, &session, clock.now())?;
             }
-            Ok::<_, AppError>(())
+            Ok(())
         });
-        if let Err(error) = renewed.await {
-            tracing::error!(%error, "a session could not go on after a limit");
-        }
+        renewed.await
     }
 
     /// Stops the sandboxes of agents that reached a limit, and returns the error that tells of it.
@@ -130,11 +128,8 @@ impl Engine {
     }
 
     /// Pauses the sessions that the alert of a budget is to pause, one by one: an account may have many.
-    pub(super) async fn pause_for_budget(&self, job: &Job) {
-        let whose = match serde_json::from_value(job.payload.clone()) {
-            Ok(whose) => whose,
-            Err(error) => return tracing::error!(%error, "an alert does not say which sessions it pauses"),
-        };
+    pub(super) async fn pause_for_budget(&self, job: &Job) -> AppResult<()> {
+        let whose = serde_json::from_value(job.payload.clone()).map_err(AppError::internal)?;
         let active = |user_id| Filter { user_id, statuses: vec!["active".to_owned()], ..Filter::default() };
         let list = |filter: Filter| {
             let found = self.app.store.read(|view| view.list::<SessionRecord>(&job.tenant, &filter));
@@ -145,12 +140,8 @@ impl Engine {
             PauseForBudget::User(user_id) => list(active(Some(user_id))),
             PauseForBudget::Session(id) => Ok(vec![SessionId::from(id)]),
         };
-        let session_ids = listed.unwrap_or_else(|error| {
-            tracing::error!(%error, "the sessions cannot be listed that an alert pauses");
-            Vec::new()
-        });
-        for id in session_ids {
-            let (clock, tenant, session_id) = (self.app.clock.clone(), job.tenant.clone(), id.clone());
+        for session_id in listed? {
+            let (clock, tenant) = (self.app.clock.clone(), job.tenant.clone());
             let paused = self.app.store.write(move |tx| {
                 // It may have ended since.
                 let session = find_session(tx, &tenant, &session_id)?;
@@ -159,9 +150,8 @@ impl Engine {
                 }
                 Ok::<_, AppError>(())
             });
-            if let Err(error) = paused.await {
-                tracing::error!(session = %id, %error, "a session cannot be paused as an alert asks for");
-            }
+            paused.await?;
         }
+        Ok(())
     }
 }

@@ -42,6 +42,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use theazo_api::AgentId;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -159,86 +160,34 @@ impl Engine {
 
     async fn work(self: Arc<Self>, job: Job) {
         let tenant = job.tenant.clone();
-        let result = match job.kind.as_str() {
-            "run" => match self.run_job(&job).await {
-                Ok(()) => None,
-                Err(error) => {
-                    tracing::error!(run = job.subject, %error, "a run's outcome cannot be stored");
-                    return self.postpone(&job).await;
-                }
-            },
+        let done = match job.kind.as_str() {
+            "run" => self.run_job(&job).await,
             AgentCommand::WORK | AgentCommand::CONTROL => match self.command(&job).await {
                 commands::Done::Finished => return,
-                commands::Done::Outcome(outcome) => Some(outcome),
+                // Nobody is told that the plane's own disk failed as long as it can be done later.
+                commands::Done::Outcome(Err(error)) if error.is_outage => Err(error),
+                commands::Done::Outcome(outcome) => return self.finish(&job, Some(outcome)).await,
             },
-            PauseForBudget::JOB => {
-                self.pause_for_budget(&job).await;
-                None
-            }
-            "plane.maintain" => {
-                self.maintain(&tenant).await;
-                self.prune_events().await;
-                None
-            }
-            "agent.meter" => {
-                self.tick_meter(&tenant, &job.subject).await;
-                None
-            }
-            STORAGE_TIMER => match self.charge_storage(&tenant).await {
-                Ok(()) => None,
-                Err(error) => {
-                    tracing::error!(%error, "storage cannot be charged");
-                    return self.postpone(&job).await;
-                }
-            },
-            "session.remove_snapshots" => {
-                if let Err(error) = self.remove_session_snapshots(&tenant, &job.subject).await {
-                    tracing::error!(session = job.subject, %error, "the snapshots of a session cannot be removed");
-                    return self.postpone(&job).await;
-                }
-                None
-            }
-            "session.expire" => {
-                self.expire_session(&tenant, &job.subject).await;
-                None
-            }
-            "session.renew" => {
-                self.renew_session(&tenant, &job.subject).await;
-                None
-            }
-            "session.tasks" => {
-                self.start_tasks(&tenant, &job.subject).await;
-                None
-            }
-            "run.retry" => {
-                self.retry_run(&tenant, &job.subject).await;
-                None
-            }
-            "agent.checkpoint" => {
-                self.checkpoint_in_time(&tenant, &job.subject).await;
-                None
-            }
-            "agent.expire" => {
-                if let Err(error) = self.terminate(&tenant, &theazo_api::AgentId::from(job.subject.as_str())).await {
-                    tracing::error!(agent = job.subject, %error, "an agent whose time is over could not be ended");
-                    return self.postpone(&job).await;
-                }
-                None
-            }
-            "agent.idle" => {
-                self.rest_idle(&tenant, &job.subject).await;
-                None
-            }
-            "run.timeout" => {
-                self.time_out_run(&tenant, &job.subject, &job.payload).await;
-                None
-            }
-            kind => {
-                tracing::error!(kind, "a job of an unknown kind");
-                None
-            }
+            PauseForBudget::JOB => self.pause_for_budget(&job).await,
+            "plane.maintain" => self.maintain_and_prune(&tenant).await,
+            "agent.meter" => self.tick_meter(&tenant, &job.subject).await,
+            STORAGE_TIMER => self.charge_storage(&tenant).await,
+            "session.remove_snapshots" => self.remove_session_snapshots(&tenant, &job.subject).await,
+            "session.expire" => self.expire_session(&tenant, &job.subject).await,
+            "session.renew" => self.renew_session(&tenant, &job.subject).await,
+            "session.tasks" => self.start_tasks(&tenant, &job.subject).await,
+            "run.retry" => self.retry_run(&tenant, &job.subject).await,
+            "agent.checkpoint" => self.checkpoint_in_time(&tenant, &job.subject).await,
+            "agent.expire" => self.terminate(&tenant, &AgentId::from(job.subject.as_str())).await.map(drop),
+            "agent.idle" => self.rest_idle(&tenant, &job.subject).await,
+            "run.timeout" => self.time_out_run(&tenant, &job.subject, &job.payload).await,
+            kind => Err(AppError::internal(format!("there are no jobs of the kind `{kind}`"))),
         };
-        self.finish(&job, result).await;
+        let Err(error) = done else { return self.finish(&job, None).await };
+        tracing::error!(job = %job.id, kind = job.kind, subject = job.subject, %error, "a job could not be done");
+        // What is lost with these is money, work or room, so they are not given up whatever the reason.
+        let is_kept = matches!(job.kind.as_str(), "run" | STORAGE_TIMER | "session.remove_snapshots" | "agent.expire");
+        if error.is_outage || is_kept { self.postpone(&job).await } else { self.finish(&job, None).await }
     }
 
     /// Stops the work on runs that somebody ended. `seen` is the place in the log after which it looks.
@@ -262,7 +211,12 @@ impl Engine {
                         }
                     }
                 }
-                Err(error) => tracing::error!(%error, "cannot read the event log"),
+                Err(error) => {
+                    tracing::error!(%error, "cannot read the event log");
+                    // The end that it has not seen may be the last commit for a long time.
+                    queue::pause().await;
+                    continue;
+                }
             }
             if commits.changed().await.is_err() {
                 return;

@@ -10,7 +10,7 @@ use super::{Engine, places::Places};
 use crate::{
     app::AgentCommand,
     error::{AppError, AppResult},
-    store::{Job, JobResult, Lane},
+    store::{Job, JobResult, Lane, Tx},
 };
 
 /// How many runs and programs a worker works on at once, beside those that wait for a program or a model to end. The rest
@@ -20,8 +20,14 @@ const WORK_PLACES: usize = 512;
 /// How many short jobs a worker does at once.
 const CONTROL_PLACES: usize = 64;
 
-/// How long a job waits that the store refused to take further.
-const POSTPONE: Duration = Duration::from_secs(1);
+/// How long what the store refused waits until it is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Lets some time pass while the store does not work. It is the machine's own: a disk that fills up and empties does not
+/// follow a test's clock.
+pub(super) async fn pause() {
+    tokio::time::sleep(PAUSE).await;
+}
 
 fn places_of(lane: Lane) -> usize {
     match lane {
@@ -45,7 +51,9 @@ impl Engine {
                 Ok(leased) => leased,
                 Err(error) => {
                     tracing::error!(%error, "cannot lease jobs");
-                    (Vec::new(), None)
+                    // What is due stays due, and there may be no commit that tells of it again.
+                    stop.run_until_cancelled(pause()).await;
+                    continue;
                 }
             };
             let idle = jobs.is_empty();
@@ -84,7 +92,7 @@ impl Engine {
         match next_due {
             Some(time) if time <= now => {
                 let owner = self.owner.clone();
-                let lease = move |tx: &crate::store::Tx<'_>| Ok::<_, AppError>(tx.lease_due(lane, &owner, now, limit)?);
+                let lease = move |tx: &Tx<'_>| Ok::<_, AppError>(tx.lease_due(lane, &owner, now, limit)?);
                 Ok((self.app.store.write(lease).await?, None))
             }
             next_due => Ok((Vec::new(), next_due)),
@@ -110,10 +118,11 @@ impl Engine {
         self.finish(&job, AgentCommand::is_job(&job.kind).then_some(Err(error))).await;
     }
 
+    /// Stores that a job is done, and what came of it, as soon as the store takes it: who did it is the only one who knows.
     pub(super) async fn finish(&self, job: &Job, result: Option<JobResult>) {
-        let ended = job.clone();
-        let finished = self.app.store.write(move |tx| Ok::<_, AppError>(tx.finish(&ended, result.as_ref())?)).await;
-        match finished {
+        let (ended, result) = (job.clone(), Arc::new(result));
+        let finish = move |tx: &Tx<'_>| Ok(tx.finish(&ended, result.as_ref().as_ref())?);
+        match self.write_at_last(finish).await {
             Ok(true) => {}
             Ok(false) => tracing::warn!(job = %job.id, "another worker has a job that this one did"),
             Err(error) => {
@@ -123,15 +132,25 @@ impl Engine {
         }
     }
 
-    /// Gives back a job that the store refused to take further, for example because the disk is full.
-    pub(super) async fn postpone(&self, job: &Job) {
+    /// Writes what nobody else could write again, however long the store does not work.
+    pub(super) async fn write_at_last<T: Send + 'static>(
+        &self,
+        change: impl Fn(&Tx<'_>) -> AppResult<T> + Clone + Send + 'static,
+    ) -> AppResult<T> {
         loop {
-            // The machine's own time: a disk that fills up and empties does not follow a test's clock.
-            tokio::time::sleep(POSTPONE).await;
-            let (job, now) = (job.clone(), self.app.clock.now());
-            if self.app.store.write(move |tx| Ok::<_, AppError>(tx.postpone(&job, now)?)).await.is_ok() {
-                return;
+            match self.app.store.write(change.clone()).await {
+                Err(error) if error.is_outage => pause().await,
+                outcome => return outcome,
             }
+        }
+    }
+
+    /// Gives a job back, to be done at another time.
+    pub(super) async fn postpone(&self, job: &Job) {
+        pause().await;
+        let (given_back, now) = (job.clone(), self.app.clock.now());
+        if let Err(error) = self.write_at_last(move |tx| Ok(tx.postpone(&given_back, now)?)).await {
+            tracing::error!(job = %job.id, %error, "a job cannot be given back; the next process takes it over");
         }
     }
 }

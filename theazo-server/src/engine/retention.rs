@@ -5,17 +5,11 @@ use crate::{error::AppResult, store::Retention};
 
 impl Engine {
     /// Removes what is not to be kept of everyone's log, a little at a time.
-    pub(super) async fn prune_events(&self) {
+    pub(super) async fn prune_events(&self) -> AppResult<()> {
         let retention = self.app.retention;
         if retention == Retention::default() {
-            return;
+            return Ok(());
         }
-        if let Err(error) = self.prune_all(retention).await {
-            tracing::error!(%error, "old events could not be removed");
-        }
-    }
-
-    async fn prune_all(&self, retention: Retention) -> AppResult<()> {
         for tenant in self.app.store.scan(|view| view.tenants()).await? {
             loop {
                 let (tenant, now) = (tenant.clone(), self.app.clock.now());

@@ -40,6 +40,8 @@ impl Engine {
             // Ended from outside: what it holds is free before its job is asked for again, which may wait its turn.
             None => self.begin(job, &run_id).await.map(drop),
             Some(Ok(())) => Ok(()),
+            // The run has not failed: it goes on from its journal when the disk does.
+            Some(Err(error)) if error.is_outage => Err(error),
             Some(Err(error)) => self.fail_run(job, &run_id, error).await,
         }
     }
@@ -99,7 +101,9 @@ impl Engine {
                 let now = clock.now();
                 let mut run = find_run(tx, &owner, &id)?;
                 let mut agent = find_agent(tx, &owner, &run.data.agent_id)?;
-                let is_due = matches!(run.data.status, RunStatus::Queued | RunStatus::Running);
+                // After a limit was raised a run is queued before its agent goes on. That will ask for its job again.
+                let is_due = matches!(run.data.status, RunStatus::Queued | RunStatus::Running)
+                    && agent.data.status != AgentStatus::Paused;
                 if !is_due || !tx.is_held(&held)? {
                     return Ok::<_, AppError>((run, agent, false));
                 }
@@ -151,18 +155,26 @@ impl Engine {
         run: &RunRecord,
         change: impl FnOnce(&Tx<'_>, RunRecord) -> AppResult<T> + Send + 'static,
     ) -> AppResult<Option<T>> {
-        let (tenant, run_id, lease) = (tenant.clone(), run.data.id.clone(), run.lease);
-        let written = self.app.store.write(move |tx| {
-            let run = find_run(tx, &tenant, &run_id)?;
-            if run.lease == lease { change(tx, run).map(Some) } else { Ok(None) }
-        });
-        written.await
+        let (tenant, known) = (tenant.clone(), Lease::of(run));
+        self.app.store.write(move |tx| known.find(tx, &tenant)?.map(|run| change(tx, run)).transpose()).await
     }
 
+    /// As [`Engine::write_held`], for what was paid for or cannot be done again: however long the store does not work.
+    pub(super) async fn write_held_at_last<T: Send + 'static>(
+        &self,
+        tenant: &Tenant,
+        run: &RunRecord,
+        change: impl Fn(&Tx<'_>, RunRecord) -> AppResult<T> + Clone + Send + 'static,
+    ) -> AppResult<Option<T>> {
+        let (tenant, known) = (tenant.clone(), Lease::of(run));
+        self.write_at_last(move |tx| known.find(tx, &tenant)?.map(|run| change(tx, run)).transpose()).await
+    }
+
+    /// Appends what was done.
     pub(super) async fn append(&self, tenant: &Tenant, run: &RunRecord, event: Event) -> AppResult<()> {
         let (owner, now) = (tenant.clone(), self.app.clock.now());
         let append = move |tx: &Tx<'_>, run: RunRecord| Ok(tx.append(&owner, now, &run.scope(), &event).map(drop)?);
-        self.write_held(tenant, run, append).await.map(drop)
+        self.write_held_at_last(tenant, run, append).await.map(drop)
     }
 
     /// Appends what is about to begin, unless the run was paused or ended since.
@@ -185,6 +197,25 @@ impl Engine {
     }
 }
 
+/// A run as the worker has it that works on it.
+#[derive(Clone)]
+struct Lease {
+    run_id: RunId,
+    number: i64,
+}
+
+impl Lease {
+    fn of(run: &RunRecord) -> Self {
+        Self { run_id: run.data.id.clone(), number: run.lease }
+    }
+
+    /// The run, unless another worker has taken it over.
+    fn find(&self, tx: &Tx<'_>, tenant: &Tenant) -> AppResult<Option<RunRecord>> {
+        let run = find_run(tx, tenant, &self.run_id)?;
+        Ok((run.lease == self.number).then_some(run))
+    }
+}
+
 /// Whether an error says that a limit was reached, which has stopped the run already.
 pub(super) fn is_limit(error: &AppError) -> bool {
     error.detail.code == theazo_api::ErrorCode::SessionLimitExceeded
@@ -200,11 +231,45 @@ mod tests {
 
     use super::*;
     use crate::{
-        app::{Context, run_job},
+        app::{Context, continue_run, run_job},
         config::PlaneConfig,
         plane::ControlPlane,
         store::World,
     };
+
+    /// As after a crash between the two: its job is there, and its agent still stands at the limit.
+    #[tokio::test]
+    async fn a_run_whose_agent_has_not_been_told_yet_that_a_limit_was_raised_waits_for_it() {
+        let plane = ControlPlane::start(PlaneConfig::test()).await.expect("it starts");
+        let tenant = Tenant::new("acct_runs", World::Live);
+        let app = plane.app().clone();
+        let context = Context::of(&app, &tenant);
+        let max_cost = Some(CostLimit::cents(0, Period::Day));
+        let limits = Some(SessionLimits { max_cost, ..SessionLimits::default() });
+        let session = context.create_session(SessionCreateOpts { limits, ..SessionCreateOpts::default() });
+        let session = session.await.expect("it is made");
+        let opts = SessionRunOpts { agent: "writer".to_owned(), task: "write".to_owned(), ..SessionRunOpts::default() };
+        let stopped = context.run_in_session(session.id.clone(), opts).await.expect_err("there is nothing to spend");
+        let run_id = RunId::from(stopped.detail.details["runId"].as_str().expect("it says which run"));
+
+        let (owner, id, now) = (tenant.clone(), run_id.clone(), app.clock.now());
+        let mut commits = app.store.commits();
+        let asked = app.store.write(move |tx| {
+            continue_run(tx, &owner, &id, now)?;
+            Ok::<_, AppError>(tx.enqueue(&owner, &run_job(&id, now))?)
+        });
+        asked.await.expect("the store works");
+        while app.store.read(|view| view.is_pending(&run_job(&run_id, now).id)).expect("it is read") {
+            commits.changed().await.expect("the store is open");
+        }
+        let run = app.store.read(|view| find_run(view, &tenant, &run_id)).expect("it is kept");
+        assert_eq!((run.data.status, run.data.error), (RunStatus::Queued, None));
+
+        let raised = SessionLimitsUpdate { max_cost: theazo_api::Patch::Clear, ..SessionLimitsUpdate::default() };
+        context.update_session_limits(session.id, raised).await.expect("it is raised");
+        context.wait_for_run(&run_id).await.expect("it goes on");
+        plane.shutdown().await;
+    }
 
     #[tokio::test]
     async fn a_run_that_waited_longer_than_its_job_is_remembered_goes_on() {

@@ -176,7 +176,8 @@ impl Engine {
         match created {
             Ok(sandbox) => {
                 let isolation = sandbox.isolation();
-                self.app
+                let noted = self
+                    .app
                     .store
                     .write(move |tx| {
                         let mut agent = find_agent(tx, &owner, &id)?;
@@ -190,8 +191,15 @@ impl Engine {
                         }
                         Ok::<_, AppError>(tx.update(&owner, &agent)?)
                     })
-                    .await?;
-                Ok(sandbox)
+                    .await;
+                if noted.is_err() {
+                    // The next one is made anew, and two must not have the same files.
+                    self.close_bridge(agent_id).await;
+                    if let Err(error) = sandbox.destroy().await {
+                        tracing::warn!(agent = %agent_id, %error, "a sandbox could not be ended");
+                    }
+                }
+                noted.map(|()| sandbox)
             }
             Err(error) => {
                 self.app

@@ -162,7 +162,7 @@ impl Engine {
 
     fn snapshot_place(&self, id: &SnapshotId) -> AppResult<SnapshotPlace> {
         let parent = self.snapshots_directory();
-        make_private(&parent).map_err(AppError::internal)?;
+        make_private(&parent).map_err(|error| AppError::of_disk(&error))?;
         Ok(SnapshotPlace { id: id.to_string(), directory: parent.join(id.as_str()), limit: u64::MAX })
     }
 }

@@ -107,18 +107,19 @@ impl Engine {
         let (owner, now, step) = (tenant.clone(), self.app.clock.now(), call.journal.step);
         let Call { run, reservation, chosen: ChosenModel { model, price, .. }, .. } = call;
         let (provider, price) = (model.provider().to_owned(), *price);
-        let written = self.write_held(tenant, run, move |tx, run| {
-            settle(tx, &owner, &run, step, (&reservation, answer.tokens, price), &provider, now)?;
-            let Answer { text, tool_calls, reasoning, tokens, stop } = answer;
+        let answer = Arc::new(answer);
+        let written = self.write_held_at_last(tenant, run, move |tx, run| {
+            let Answer { text, tool_calls, reasoning, tokens, stop } = &*answer;
+            settle(tx, &owner, &run, step, (&reservation, *tokens, price), &provider, now)?;
             let event = Event::ModelResponded {
                 step,
-                text,
-                tool_calls,
+                text: text.clone(),
+                tool_calls: tool_calls.clone(),
                 tokens: tokens.usage(),
                 cached_tokens: tokens.cache_read,
                 reasoning_tokens: tokens.reasoning,
-                reasoning,
-                stop,
+                reasoning: reasoning.clone(),
+                stop: *stop,
             };
             Ok(tx.append(&owner, now, &run.scope(), &event)?)
         });
@@ -133,9 +134,9 @@ impl Engine {
         let retry_at = next_attempt(&error, failures, now);
         let (provider, price) = (model.provider().to_owned(), *price);
         let failed = failure(&error, failures, &provider, &agent.data.model);
-        let written = self.write_held(tenant, run, move |tx, run| {
+        let written = self.write_held_at_last(tenant, run, move |tx, run| {
             settle(tx, &owner, &run, step, (&reservation, error.tokens, price), &provider, now)?;
-            let ModelError { kind, message, .. } = error;
+            let ModelError { kind, message, .. } = error.clone();
             let event = Event::ModelFailed { step, message, reason: kind, retry_at };
             Ok(tx.append(&owner, now, &run.scope(), &event)?)
         });

@@ -76,8 +76,14 @@ pub(super) fn timeout_job(run: &RunRecord, started_at: Timestamp) -> Option<NewJ
 }
 
 impl Engine {
+    /// Tidies the store up.
+    pub(super) async fn maintain_and_prune(&self, tenant: &Tenant) -> AppResult<()> {
+        self.maintain(tenant).await?;
+        self.prune_events().await
+    }
+
     /// Returns what dead holders reserved, and forgets what nobody will ask for again.
-    pub(super) async fn maintain(&self, tenant: &Tenant) {
+    async fn maintain(&self, tenant: &Tenant) -> AppResult<()> {
         let (tenant, now) = (tenant.clone(), self.app.clock.now());
         let maintained = self.app.store.write(move |tx| {
             let released = tx.release_expired(now)?;
@@ -88,13 +94,12 @@ impl Engine {
             tx.enqueue(&tenant, &maintenance_job(now.plus(MAINTAIN_EVERY)))?;
             Ok::<_, AppError>((released, claims, jobs))
         });
-        match maintained.await {
-            Ok((released, claims, jobs)) => tracing::debug!(released, claims, jobs, "the store was tidied up"),
-            Err(error) => tracing::error!(%error, "the store could not be tidied up"),
-        }
+        let (released, claims, jobs) = maintained.await?;
+        tracing::debug!(released, claims, jobs, "the store was tidied up");
+        Ok(())
     }
 
-    pub(super) async fn tick_meter(&self, tenant: &Tenant, agent_id: &str) {
+    pub(super) async fn tick_meter(&self, tenant: &Tenant, agent_id: &str) -> AppResult<()> {
         let (owner, agent_id) = (tenant.clone(), AgentId::from(agent_id));
         let (clock, rates) = (self.app.clock.clone(), self.app.rates);
         let ticked = self.app.store.write(move |tx| {
@@ -120,13 +125,10 @@ impl Engine {
                 }
             }
         });
-        match ticked.await {
-            Ok(None) => {}
-            Ok(Some(stopped)) => {
-                self.freeze(tenant, stopped).await;
-            }
-            Err(error) => tracing::error!(%error, "a meter could not be read"),
+        if let Some(stopped) = ticked.await? {
+            self.freeze(tenant, stopped).await;
         }
+        Ok(())
     }
 
     /// Charges what a tenant keeps in snapshots and files.
@@ -143,7 +145,7 @@ impl Engine {
         }
     }
 
-    pub(super) async fn expire_session(&self, tenant: &Tenant, session_id: &str) {
+    pub(super) async fn expire_session(&self, tenant: &Tenant, session_id: &str) -> AppResult<()> {
         let (owner, session_id) = (tenant.clone(), SessionId::from(session_id));
         let clock = self.app.clock.clone();
         let expired = self.app.store.write(move |tx| {
@@ -171,22 +173,17 @@ impl Engine {
                 }
             }
             look_at_tasks(tx, &owner, &session_id, now)?;
-            Ok::<_, AppError>(())
+            Ok(())
         });
-        if let Err(error) = expired.await {
-            tracing::error!(%error, "a session could not be ended");
-        }
+        expired.await
     }
 
-    pub(super) async fn start_tasks(&self, tenant: &Tenant, session_id: &str) {
+    pub(super) async fn start_tasks(&self, tenant: &Tenant, session_id: &str) -> AppResult<()> {
         let (owner, session_id, clock) = (tenant.clone(), SessionId::from(session_id), self.app.clock.clone());
-        let started = self.app.store.write(move |tx| start_tasks(tx, &owner, &session_id, clock.now()));
-        if let Err(error) = started.await {
-            tracing::error!(%error, "the tasks of a session could not begin");
-        }
+        self.app.store.write(move |tx| start_tasks(tx, &owner, &session_id, clock.now())).await
     }
 
-    pub(super) async fn time_out_run(&self, tenant: &Tenant, run_id: &str, payload: &Value) {
+    pub(super) async fn time_out_run(&self, tenant: &Tenant, run_id: &str, payload: &Value) -> AppResult<()> {
         let (owner, run_id) = (tenant.clone(), RunId::from(run_id));
         let clock = self.app.clock.clone();
         let timeout = Duration::from_millis(payload["timeoutMs"].as_u64().unwrap_or(0));
@@ -196,9 +193,7 @@ impl Engine {
             let error = AppError::new(ErrorCode::Timeout, message).into_detail();
             end_run(tx, &owner, &mut run, RunEnd::Failed(error), clock.now())
         });
-        if let Err(error) = timed_out.await {
-            tracing::error!(%error, "a run could not be timed out");
-        }
+        timed_out.await.map(drop)
     }
 }
 

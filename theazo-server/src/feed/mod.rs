@@ -10,7 +10,7 @@ mod reader;
 use std::{
     collections::HashMap,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     error::{AppError, AppResult},
+    locks::lock,
     store::{EventFilter, Store, StoreError, StoredEvent, Tenant},
 };
 
@@ -200,7 +201,7 @@ impl Feed {
 
 impl Shared {
     fn registry(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.registry)
     }
 }
 
@@ -260,5 +261,7 @@ impl Drop for Place {
     }
 }
 
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;

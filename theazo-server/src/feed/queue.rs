@@ -2,14 +2,14 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
 use super::FeedItem;
-use crate::store::EventFilter;
+use crate::{locks::lock, store::EventFilter};
 
 /// How many bytes of events wait at most. One event that is larger waits alone.
 pub const MAX_BYTES: usize = 256 << 10;
@@ -132,7 +132,7 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

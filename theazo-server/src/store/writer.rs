@@ -1,8 +1,10 @@
 //! The writer thread of a data directory: it runs many changes in one SQLite transaction and syncs once for all.
 
+mod outage;
+
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Mutex, MutexGuard, mpsc},
     thread::JoinHandle,
 };
 
@@ -10,13 +12,16 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use super::{StoreError, Tx, View};
+use crate::locks::lock;
+use outage::Lost;
 
 /// How many changes one transaction takes at most. It bounds how long the first of them waits for its sync.
 const MAX_GROUP: usize = 256;
 
 /// Told whether the transaction was committed.
 type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-type Change = Box<dyn FnOnce(&Connection) -> Finish + Send>;
+/// Given the connection inside a transaction, or nothing if none could be begun: then it changes nothing.
+type Change = Box<dyn FnOnce(Option<&Connection>) -> Finish + Send>;
 
 pub(super) struct Writer {
     /// Empty once it is stopped.
@@ -40,16 +45,18 @@ impl Writer {
     {
         let (answer, outcome) = oneshot::channel();
         let change: Change = Box::new(move |connection| {
-            // A panic undoes its own change alone; its caller is told that the store closed the call.
-            let Ok(outcome) = std::panic::catch_unwind(AssertUnwindSafe(|| in_savepoint(connection, change))) else {
-                return Box::new(|_| ());
-            };
+            let changed = connection
+                .map(|connection| std::panic::catch_unwind(AssertUnwindSafe(|| in_savepoint(connection, change))));
             Box::new(move |committed| {
+                let outcome = match (changed, committed) {
+                    // A panic undoes its own change alone; its caller is told that the store closed the call.
+                    (Some(Err(_)), _) => return,
+                    (Some(Ok(outcome)), Ok(())) => outcome,
+                    (Some(Ok(outcome)), Err(error)) => outcome.and(Err(error.into())),
+                    (None, committed) => Err(committed.err().unwrap_or(StoreError::Closed).into()),
+                };
                 // The caller may have stopped waiting; what was committed stays.
-                let _ = answer.send(match committed {
-                    Ok(()) => outcome,
-                    Err(error) => outcome.and(Err(error.into())),
-                });
+                let _ = answer.send(outcome);
             })
         });
         match &*self.running() {
@@ -62,12 +69,14 @@ impl Writer {
 
 impl Writer {
     fn running(&self) -> MutexGuard<'_, Option<(mpsc::Sender<Change>, JoinHandle<()>)>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.running)
     }
 
     /// Commits what was given to it and ends.
     pub(super) fn stop(&self) {
-        if let Some((changes, thread)) = self.running().take() {
+        // Whoever writes meanwhile is refused at once: the lock is not held until the thread has ended.
+        let running = self.running().take();
+        if let Some((changes, thread)) = running {
             drop(changes);
             // A panic of the thread has ended it already; there is nobody left to tell.
             let _ = thread.join();
@@ -85,36 +94,37 @@ fn run_writer(connection: &Connection, queue: &mpsc::Receiver<Change>, committed
     while let Ok(first) = queue.recv() {
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             tracing::error!(%error, "the store cannot begin a transaction");
-            // The change must run for its caller to be told; without a transaction its writes must not stay.
-            drop(first);
+            first(None)(Err(error.into()));
             continue;
         }
-        let mut finishes = vec![first(connection)];
+        let mut finishes = vec![first(Some(connection))];
         // A full disk makes SQLite roll the whole group back; what came after would be committed by itself.
         while finishes.len() < MAX_GROUP && !connection.is_autocommit() {
             let Ok(change) = queue.try_recv() else { break };
-            finishes.push(change(connection));
+            finishes.push(change(Some(connection)));
         }
-        let outcome = connection.execute_batch("COMMIT");
-        if let Err(error) = &outcome {
-            tracing::error!(%error, "the store cannot commit");
-            if !connection.is_autocommit() {
-                let _ = connection.execute_batch("ROLLBACK");
-            }
-        } else {
-            committed.send_modify(|count| *count += 1);
+        let outcome = commit(connection);
+        match &outcome {
+            Ok(()) => committed.send_modify(|count| *count += 1),
+            Err(lost) => tracing::error!(?lost, changes = finishes.len(), "the store cannot commit"),
         }
-        let failure = outcome.err().map(|error| error.to_string());
         for finish in finishes {
-            finish(match &failure {
-                None => Ok(()),
-                Some(reason) => Err(StoreError::Database(rusqlite::Error::SqliteFailure(
-                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR),
-                    Some(reason.clone()),
-                ))),
-            });
+            finish(outcome.as_ref().map(drop).map_err(Lost::to_error));
         }
     }
+}
+
+/// Commits what a group of changes wrote, or nothing of it.
+fn commit(connection: &Connection) -> Result<(), Lost> {
+    if connection.is_autocommit() {
+        return Err(Lost::undone());
+    }
+    let committed = connection.execute_batch("COMMIT");
+    if committed.is_err() && !connection.is_autocommit() {
+        // It fails only if SQLite has undone the group by itself already.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    Ok(committed?)
 }
 
 /// Runs one change in a transaction of its own.
@@ -132,10 +142,13 @@ fn in_savepoint<T, E: From<StoreError>>(
     execute(connection, "SAVEPOINT change")?;
     let tx = Tx { view: View { connection } };
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| change(&tx)));
-    if !matches!(outcome, Ok(Ok(_))) {
-        execute(connection, "ROLLBACK TO change")?;
+    // Where the disk failed, SQLite has undone the savepoint with everything around it.
+    if !connection.is_autocommit() {
+        if !matches!(outcome, Ok(Ok(_))) {
+            execute(connection, "ROLLBACK TO change")?;
+        }
+        execute(connection, "RELEASE change")?;
     }
-    execute(connection, "RELEASE change")?;
     match outcome {
         Ok(outcome) => outcome,
         Err(panic) => std::panic::resume_unwind(panic),
@@ -146,4 +159,59 @@ fn in_savepoint<T, E: From<StoreError>>(
 fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use theazo_api::{JobId, Timestamp};
+
+    use super::*;
+    use crate::store::{NewJob, Store, Tenant, World};
+
+    fn job(name: &str) -> NewJob {
+        let (id, due_at) = (JobId::from_suffix(name), Timestamp::EPOCH);
+        NewJob { id, kind: "test", subject: String::new(), payload: serde_json::Value::Null, due_at }
+    }
+
+    /// Closed in the middle of many writes, again and again: each writer has an answer, and each that was told that it
+    /// has written has.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn row_49_whenever_the_store_is_closed_each_write_is_answered_and_kept_or_refused() {
+        let (directory, tenant) = (tempfile::tempdir().expect("a folder is made"), Tenant::new("acct_1", World::Live));
+        for round in 0..40 {
+            let store = Store::open(directory.path()).expect("it opens");
+            let writers = (0..8).map(|writer| {
+                let (store, tenant) = (store.clone(), tenant.clone());
+                tokio::spawn(async move {
+                    let mut kept = Vec::new();
+                    loop {
+                        let name = format!("{round}-{writer}-{}", kept.len());
+                        let (tenant, new) = (tenant.clone(), job(&name));
+                        match store.write(move |tx| tx.enqueue(&tenant, &new)).await {
+                            Ok(()) => kept.push(JobId::from_suffix(name)),
+                            Err(error) => {
+                                assert!(matches!(error, StoreError::Closed), "{error}");
+                                return kept;
+                            }
+                        }
+                    }
+                })
+            });
+            let writers: Vec<_> = writers.collect();
+            let mut commits = store.commits();
+            for _ in 0..round % 8 {
+                commits.changed().await.expect("it is open");
+            }
+            let closing = store.clone();
+            tokio::task::spawn_blocking(move || closing.close()).await.expect("it is closed");
+            let all = tokio::time::timeout(std::time::Duration::from_secs(60), futures_util::future::join_all(writers));
+            let all = all.await.expect("everybody has an answer");
+
+            let reopened = Store::open(directory.path()).expect("it opens again");
+            for id in all.into_iter().flat_map(|kept| kept.expect("the writer lives")) {
+                assert!(reopened.read(|view| view.is_pending(&id)).expect("it is read"), "{id} was acknowledged");
+            }
+            reopened.close();
+        }
+    }
 }

@@ -63,7 +63,10 @@ pub enum VaultError {
 
 impl From<VaultError> for AppError {
     fn from(error: VaultError) -> Self {
-        Self::internal(error)
+        match error {
+            VaultError::Store(error) => error.into(),
+            error => Self::internal(error),
+        }
     }
 }
 

@@ -36,7 +36,8 @@ const SKIPS: &[(&str, &[&str])] = &[
 const MAY_SLEEP: &[(&str, &str)] = &[
     ("theazo-py/tests/test_waiting.py", "asks again and again whether another process has sent its request"),
     ("theazo/tests/support/memory.rs", "answers late, by the stopped clock of the tests that use it"),
-    ("tests/src/crash.rs", "kills a server after a random time, which is what it is for"),
+    ("tests/src/crash/mod.rs", "kills a server after a random time, which is what it is for"),
+    ("tests/src/crash/caller.rs", "waits for others to raise limits while the server comes and goes"),
     ("theazo-sandbox/tests/life.rs", "that a paused program does nothing shows only while time passes"),
     ("theazo-sandbox/tests/common/mod.rs", "asks again and again whether a process is there, which nothing announces"),
 ];
