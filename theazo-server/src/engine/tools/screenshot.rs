@@ -8,7 +8,10 @@ use tokio::sync::Semaphore;
 
 use super::{Call, Failure, Outcome, Tool, schema};
 use crate::{
-    engine::browser::{Browser, Page, PageSource, Picture},
+    engine::{
+        browser::{Browser, Page, PageSource, Picture},
+        places::without_place,
+    },
     error::AppError,
     model::ToolSpec,
     outbound::Guard,
@@ -90,10 +93,12 @@ impl Tool for Screenshot {
             let Input { source, path, width, height } = call.input()?;
             let (width, height) = size(width, height).map_err(Failure::Told)?;
             let page = Page { source: self.page_source(call, source).await?, width, height };
-            let place = self.at_once.acquire().await;
             let agent_id = AgentId::from(call.scope.agent_id.as_str());
-            let taken = call.engine.take_picture(&self.browser, call.tenant, &agent_id, page).await;
-            drop(place);
+            let taken = without_place(async {
+                let _turn = self.at_once.acquire().await;
+                call.engine.take_picture(&self.browser, call.tenant, &agent_id, page).await
+            });
+            let taken = taken.await;
             let Picture { png, missed } =
                 taken.map_err(|error| Failure::Told(AppError::from(error).into_detail().message))?;
             let path = path.unwrap_or_else(|| {
