@@ -21,7 +21,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -38,6 +38,7 @@ pub use resources::{Document, Filter, Owner};
 pub use retention::Retention;
 pub use usage::{Totals, UsageOf};
 
+use crate::locks::lock;
 use writer::Writer;
 
 /// How many long reads there are at a time. It leaves the processors and the threads for blocking work to others.
@@ -300,11 +301,6 @@ fn add_column(connection: &Connection, table: &str, column: &str) -> Result<(), 
         connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} INTEGER"))?;
     }
     Ok(())
-}
-
-/// A panic in a closure leaves no half-made state behind: its transaction was rolled back.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What can be read.
