@@ -146,7 +146,7 @@ impl Check for ScriptedTurn {
             problems.require((0..=86_400).contains(&seconds), "retryAfter", "must be from 0 to 86400 seconds");
         }
         if let Some(times) = self.times {
-            problems.require((1..=1_000_000).contains(&times), "times", "must be a whole number of at least 1");
+            problems.require((1..=1_000_000).contains(&times), "times", "must be a whole number from 1 to 1,000,000");
         }
     }
 }
@@ -371,7 +371,7 @@ impl Check for SandboxFault {
         let known = !matches!(self.action, SandboxAction::Other(_));
         problems.require(known, "action", "must be `create`, `pause`, `resume` or `lose`");
         let possible = self.times.is_none_or(|times| (1..=1_000_000).contains(&times));
-        problems.require(possible, "times", "must be a whole number of at least 1");
+        problems.require(possible, "times", "must be a whole number from 1 to 1,000,000");
     }
 }
 
@@ -495,7 +495,7 @@ impl Check for Fault {
             );
         }
         if let Some(times) = self.times {
-            problems.require((1..=1_000_000).contains(&times), "times", "must be a whole number of at least 1");
+            problems.require((1..=1_000_000).contains(&times), "times", "must be a whole number from 1 to 1,000,000");
         }
     }
 }

@@ -138,6 +138,8 @@ impl Store {
         let connection = Connection::open_with_flags("file:store?vfs=memdb", flags)?;
         connection.pragma_update(None, "journal_mode", "MEMORY")?;
         connection.pragma_update(None, "synchronous", "OFF")?;
+        // Nobody else has it: what is cached stays true from one transaction to the next.
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         prepare(&connection)?;
         Ok(Self::over(Access::Shared(Mutex::new(connection)), watch::channel(0).0))
     }
