@@ -2,6 +2,7 @@
 
 use futures_util::{StreamExt, stream::BoxStream};
 use serde_json::Value;
+use theazo_api::Timestamp;
 
 use super::Engine;
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     event::{Event, RequestedCall},
     model::{ModelChunk, ModelError, ModelErrorKind, StopReason, TokenCount},
     records::RunRecord,
-    store::Tenant,
+    store::{Tenant, Tx},
 };
 
 /// How many pieces of an answer are stored together at most, where a model is faster than the store.
@@ -26,6 +27,8 @@ pub(super) struct Answer {
     pub reasoning: Vec<Value>,
     pub tokens: TokenCount,
     pub stop: StopReason,
+    /// Its last pieces, which are not stored yet: they came together with its end, and are stored with it.
+    pub last_pieces: Vec<String>,
 }
 
 impl Engine {
@@ -41,6 +44,7 @@ impl Engine {
         let mut seen = Seen(shown);
         let (mut text, mut tool_calls, mut reasoning) = (String::new(), Vec::new(), Vec::new());
         let mut end = None;
+        let mut last_pieces = Vec::new();
         let mut batches = chunks.ready_chunks(PIECES_TOGETHER);
         while let Some(batch) = batches.next().await {
             let mut fresh: Vec<String> = Vec::new();
@@ -67,13 +71,17 @@ impl Engine {
                     Err(error) => failed = Some(error),
                 }
             }
-            self.show(tenant, run, step, fresh).await?;
+            if end.is_none() {
+                self.show(tenant, run, step, fresh).await?;
+            } else {
+                last_pieces.extend(fresh);
+            }
             if let Some(error) = failed {
                 return Ok(Err(error));
             }
         }
         Ok(match end {
-            Some((tokens, stop)) => Ok(Answer { text, tool_calls, reasoning, tokens, stop }),
+            Some((tokens, stop)) => Ok(Answer { text, tool_calls, reasoning, tokens, stop, last_pieces }),
             None => Err(ModelError::new(ModelErrorKind::ConnectionCut, "the answer ended before it was whole")),
         })
     }
@@ -83,14 +91,24 @@ impl Engine {
             return Ok(());
         }
         let (owner, now) = (tenant.clone(), self.app.clock.now());
-        let written = self.write_held(tenant, run, move |tx, run| {
-            for text in pieces {
-                tx.append(&owner, now, &run.scope(), &Event::ModelText { step, text })?;
-            }
-            Ok(())
-        });
+        let written = self.write_held(tenant, run, move |tx, run| append_pieces(tx, &owner, &run, step, &pieces, now));
         written.await.map(drop)
     }
+}
+
+/// Stores pieces of an answer.
+pub(super) fn append_pieces(
+    tx: &Tx<'_>,
+    tenant: &Tenant,
+    run: &RunRecord,
+    step: u32,
+    pieces: &[String],
+    now: Timestamp,
+) -> AppResult<()> {
+    for text in pieces {
+        tx.append(tenant, now, &run.scope(), &Event::ModelText { step, text: text.clone() })?;
+    }
+    Ok(())
 }
 
 /// What a stream has shown of an answer and that the repeated answer has not said again. Where the two part, the rest of

@@ -9,7 +9,7 @@ use theazo_api::{ErrorCode, ReservationId, RunStatus, Timestamp, testing::Charge
 
 use super::{
     Engine,
-    answer::Answer,
+    answer::{Answer, append_pieces},
     guardrails::allows_calls,
     journal::{CallInFlight, Journal, has_new_input},
     limits::Stopped,
@@ -109,7 +109,8 @@ impl Engine {
         let (provider, price) = (model.provider().to_owned(), *price);
         let answer = Arc::new(answer);
         let written = self.write_held_at_last(tenant, run, move |tx, run| {
-            let Answer { text, tool_calls, reasoning, tokens, stop } = &*answer;
+            let Answer { text, tool_calls, reasoning, tokens, stop, last_pieces } = &*answer;
+            append_pieces(tx, &owner, &run, step, last_pieces, now)?;
             settle(tx, &owner, &run, step, (&reservation, *tokens, price), &provider, now)?;
             let event = Event::ModelResponded {
                 step,

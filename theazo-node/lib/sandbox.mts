@@ -1,0 +1,3 @@
+// `theazo/sandbox` for `import`.
+
+export * from './sandbox.js';
