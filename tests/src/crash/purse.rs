@@ -67,6 +67,14 @@ impl Purse {
         Ok(true)
     }
 
+    /// Raises every limit beyond what anybody reaches.
+    pub async fn open(&self) -> Result<(), Error> {
+        for (level, _) in LEVELS {
+            persist(|| self.set(level, 1_000_000)).await?;
+        }
+        Ok(())
+    }
+
     async fn set(&self, level: &str, cents: i64) -> Result<(), Error> {
         let most = Some(Cost::cents(cents));
         match level {
