@@ -9,7 +9,7 @@ use theazo::{
     },
 };
 use theazo_server::FilesConfig;
-use theazo_tests::{ScriptedPlane, Worlds, minutes};
+use theazo_tests::{ScriptedPlane, Worlds, minutes, script};
 
 /// A turn that writes files.
 fn writes(files: &[(&str, &str)]) -> ScriptedTurn {
@@ -95,15 +95,7 @@ async fn what_has_no_room_is_left_out_and_the_run_does_not_fail_for_it() {
 async fn the_files_of_an_agent_that_goes_on_stay_with_it_and_nobody_else_sees_those_that_are_kept() {
     let Worlds { ours, theirs, test, plane } = Worlds::start().await;
     let (writes, done) = (writes(&[("a.txt", "a")]), ScriptedTurn::text("done"));
-    let body = json!({ "agent": "writer", "turns": [writes, done, writes, done] });
-    let call = theazo::transport::Call {
-        operation: <theazo_api::testing::ScriptAgent as theazo_api::Endpoint>::OPERATION,
-        path: Vec::new(),
-        query: Vec::new(),
-        body: Some(body.to_string().into()),
-        options: Default::default(),
-    };
-    ours.transport().call(call).await.expect("it is scripted");
+    script(&ours, "writer", &[writes.clone(), done.clone(), writes, done]).await;
     let session = ours.sessions().for_user("ada").await.expect("it is made");
     let agent = session.agents().create().name("writer").await.expect("it is made");
 

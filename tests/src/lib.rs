@@ -96,16 +96,21 @@ impl ScriptedPlane {
 
     /// Says what an agent's model answers.
     pub async fn script(&self, agent: &str, turns: &[theazo::types::testing::ScriptedTurn]) {
-        let body = serde_json::json!({ "agent": agent, "turns": turns });
-        let call = theazo::transport::Call {
-            operation: <theazo_api::testing::ScriptAgent as theazo_api::Endpoint>::OPERATION,
-            path: Vec::new(),
-            query: Vec::new(),
-            body: Some(body.to_string().into()),
-            options: Default::default(),
-        };
-        self.theazo.transport().call(call).await.expect("it is scripted");
+        script(&self.theazo, agent, turns).await;
     }
+}
+
+/// Says what an agent's model answers, in a plane that a client of any kind reaches.
+pub async fn script(theazo: &theazo::Theazo, agent: &str, turns: &[theazo::types::testing::ScriptedTurn]) {
+    let body = serde_json::json!({ "agent": agent, "turns": turns });
+    let call = theazo::transport::Call {
+        operation: <theazo_api::testing::ScriptAgent as theazo_api::Endpoint>::OPERATION,
+        path: Vec::new(),
+        query: Vec::new(),
+        body: Some(body.to_string().into()),
+        options: Default::default(),
+    };
+    theazo.transport().call(call).await.expect("it is scripted");
 }
 
 /// A server in a process of its own.

@@ -205,7 +205,8 @@ class _Sender:
                 continue
             problem = _send(*item, attempts=1 if self.lost else _ATTEMPTS)
             if problem is not None:
-                self.lost += 1
+                with self._lock:
+                    self.lost += 1
                 _warn_once(f"a report of this program could not be sent: {problem}")
 
 

@@ -1,8 +1,7 @@
 //! Checkpoints: points in an agent's work from which it can go on. Each is a snapshot that says how far the agent was.
 
-use serde_json::json;
 use theazo_api::{
-    AgentId, CheckpointCreateOpts, CheckpointData, CheckpointId, CheckpointListOpts, JobId, Page, SnapshotId, Timestamp,
+    AgentId, CheckpointCreateOpts, CheckpointData, CheckpointId, CheckpointListOpts, Page, SnapshotId, Timestamp,
 };
 
 use super::{
@@ -75,9 +74,7 @@ pub(super) fn begin_long_run(tx: &Tx<'_>, tenant: &Tenant, agent: &AgentRecord) 
         tx.enqueue(tenant, &checkpoint_job(&agent.data.id, began.plus(interval)))?;
     }
     if let Some(life) = agent.long_running.as_ref().and_then(|opts| opts.max_duration) {
-        let id = JobId::from_suffix(format!("agent-expire-{}", agent.data.id));
-        let subject = agent.data.id.to_string();
-        let job = NewJob { id, kind: "agent.expire", subject, payload: json!({}), due_at: began.plus(life.0) };
+        let job = NewJob::about("agent-expire", "agent.expire", &agent.data.id, began.plus(life.0));
         tx.enqueue(tenant, &job)?;
     }
     Ok(())
@@ -85,11 +82,5 @@ pub(super) fn begin_long_run(tx: &Tx<'_>, tenant: &Tenant, agent: &AgentRecord) 
 
 /// The next time that an agent makes a checkpoint by itself.
 pub fn checkpoint_job(agent_id: &AgentId, due_at: Timestamp) -> NewJob {
-    NewJob {
-        id: JobId::from_suffix(format!("checkpoint-{agent_id}")),
-        kind: "agent.checkpoint",
-        subject: agent_id.to_string(),
-        payload: json!({}),
-        due_at,
-    }
+    NewJob::about("checkpoint", "agent.checkpoint", agent_id, due_at)
 }

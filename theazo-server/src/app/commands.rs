@@ -165,10 +165,10 @@ impl AgentCommand {
         self.enqueue_as(JobId::from_suffix(random::id_suffix(now)), tx, tenant, agent, now)
     }
 
-    /// Asks for the command, unless it waits to be done already.
-    pub fn enqueue_once(&self, tx: &Tx<'_>, tenant: &Tenant, agent: &AgentRecord, now: Timestamp) -> AppResult<()> {
+    /// Asks for an agent to recover, unless that waits to be done already: several tools find out that a sandbox is lost.
+    pub fn enqueue_recovery(tx: &Tx<'_>, tenant: &Tenant, agent: &AgentRecord, now: Timestamp) -> AppResult<()> {
         let id = JobId::from_suffix(format!("recover-{}", agent.data.id));
-        if tx.is_pending(&id)? { Ok(()) } else { self.enqueue_as(id, tx, tenant, agent, now).map(drop) }
+        if tx.is_pending(&id)? { Ok(()) } else { Self::Recover.enqueue_as(id, tx, tenant, agent, now).map(drop) }
     }
 
     fn enqueue_as(

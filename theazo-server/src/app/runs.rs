@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use theazo_api::{
-    AgentCreateOpts, AgentId, AgentStatus, Cost, ErrorCode, ErrorDetail, JobId, ModelChoice, Page, RunData, RunId,
+    AgentCreateOpts, AgentId, AgentStatus, Cost, ErrorCode, ErrorDetail, ModelChoice, Page, RunData, RunId,
     RunListFilters, RunResult, RunStatus, SessionId, SessionRunOpts, StreamEvent, TaskId, Timestamp,
 };
 
@@ -349,13 +348,7 @@ pub(super) fn add_run(
 
 /// The job that does a run. There is one for each, however often it is asked for.
 pub fn run_job(run_id: &RunId, now: Timestamp) -> NewJob {
-    NewJob {
-        id: JobId::from_suffix(format!("run-{run_id}")),
-        kind: "run",
-        subject: run_id.to_string(),
-        payload: json!({}),
-        due_at: now,
-    }
+    NewJob::about("run", "run", run_id, now)
 }
 
 /// Finds a run or says that there is none.

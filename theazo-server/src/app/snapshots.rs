@@ -1,8 +1,7 @@
 //! Snapshots of agents' files, and agents that begin with one.
 
-use serde_json::json;
 use theazo_api::{
-    AgentData, AgentId, AgentStatus, JobId, Page, SessionId, Snapshot, SnapshotForkOpts, SnapshotId, SnapshotListOpts,
+    AgentData, AgentId, AgentStatus, Page, SessionId, Snapshot, SnapshotForkOpts, SnapshotId, SnapshotListOpts,
     Timestamp,
 };
 
@@ -134,11 +133,5 @@ fn no_snapshot(id: &SnapshotId) -> AppError {
 
 /// The job that removes the snapshots of a session when it has ended.
 pub fn remove_snapshots_job(session_id: &SessionId, now: Timestamp) -> NewJob {
-    NewJob {
-        id: JobId::from_suffix(format!("snapshots-{session_id}")),
-        kind: "session.remove_snapshots",
-        subject: session_id.to_string(),
-        payload: json!({}),
-        due_at: now,
-    }
+    NewJob::about("snapshots", "session.remove_snapshots", session_id, now)
 }

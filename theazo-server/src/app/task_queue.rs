@@ -4,8 +4,7 @@
 //! session's queue.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use theazo_api::{ErrorCode, JobId, RunStatus, SessionId, SessionStatus, Task, TaskPriority, TaskStatus, Timestamp};
+use theazo_api::{ErrorCode, RunStatus, SessionId, SessionStatus, Task, TaskPriority, TaskStatus, Timestamp};
 
 use super::{
     agents::{NewAgent, add_agent, check_room, check_session},
@@ -144,13 +143,7 @@ pub fn look_at_tasks(tx: &Tx<'_>, tenant: &Tenant, session_id: &SessionId, now: 
         ..Filter::default()
     };
     if tx.count::<TaskRecord>(tenant, &filter)? > 0 {
-        let job = NewJob {
-            id: JobId::from_suffix(format!("tasks-{session_id}")),
-            kind: "session.tasks",
-            subject: session_id.to_string(),
-            payload: json!({}),
-            due_at: now,
-        };
+        let job = NewJob::about("tasks", "session.tasks", session_id, now);
         tx.enqueue(tenant, &job)?;
     }
     Ok(())

@@ -155,7 +155,7 @@ impl Engine {
             let agent = find_agent(tx, &owner, &id)?;
             let is_asked = agent.resumes_when_lost() && last_checkpoint(tx, &owner, &id)?.is_some();
             if is_asked {
-                AgentCommand::Recover.enqueue_once(tx, &owner, &agent, clock.now())?;
+                AgentCommand::enqueue_recovery(tx, &owner, &agent, clock.now())?;
             }
             Ok::<_, AppError>(is_asked)
         });

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-use theazo_api::{
-    AgentFailureAction, AgentId, AgentStatus, ErrorCode, ErrorDetail, JobId, RunId, RunStatus, Timestamp,
-};
+use theazo_api::{AgentFailureAction, AgentId, AgentStatus, ErrorCode, ErrorDetail, RunId, RunStatus, Timestamp};
 
 use super::{Engine, limits::pause_agent};
 use crate::{
@@ -69,13 +66,7 @@ fn can_help(error: &AppError) -> bool {
 }
 
 fn retry_job(run_id: &RunId, due_at: Timestamp) -> NewJob {
-    NewJob {
-        id: JobId::from_suffix(format!("retry-{run_id}")),
-        kind: "run.retry",
-        subject: run_id.to_string(),
-        payload: json!({}),
-        due_at,
-    }
+    NewJob::about("retry", "run.retry", run_id, due_at)
 }
 
 /// Does with an agent whose run failed what it is made to do. Says whether it may go on to the next.
@@ -120,13 +111,7 @@ pub(super) fn idle_again(tx: &Tx<'_>, tenant: &Tenant, agent: &mut AgentRecord, 
 }
 
 fn idle_job(agent_id: &AgentId, due_at: Timestamp) -> NewJob {
-    NewJob {
-        id: JobId::from_suffix(format!("idle-{agent_id}")),
-        kind: "agent.idle",
-        subject: agent_id.to_string(),
-        payload: json!({}),
-        due_at,
-    }
+    NewJob::about("idle", "agent.idle", agent_id, due_at)
 }
 
 impl Engine {

@@ -1,7 +1,6 @@
 //! What happens when a limit is reached: the session's agents stand still, and their runs wait.
 
-use serde_json::json;
-use theazo_api::{AgentId, AgentStatus, JobId, RunStatus, SessionId, SessionStatus, Timestamp};
+use theazo_api::{AgentId, AgentStatus, RunStatus, SessionId, SessionStatus, Timestamp};
 
 use super::Engine;
 use crate::{
@@ -93,13 +92,7 @@ pub(super) fn pause_agent(
 
 /// The time at which what stands at a limit goes on, because the budget begins anew.
 fn renewal_job(session_id: &SessionId, due_at: Timestamp) -> NewJob {
-    NewJob {
-        id: JobId::from_suffix(format!("renew-{session_id}")),
-        kind: "session.renew",
-        subject: session_id.to_string(),
-        payload: json!({}),
-        due_at,
-    }
+    NewJob::about("renew", "session.renew", session_id, due_at)
 }
 
 impl Engine {

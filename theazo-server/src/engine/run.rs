@@ -227,7 +227,9 @@ fn ignore_limit(error: AppError) -> AppResult<()> {
 
 #[cfg(test)]
 mod tests {
-    use theazo_api::{CostLimit, Period, SessionCreateOpts, SessionLimits, SessionLimitsUpdate, SessionRunOpts};
+    use theazo_api::{
+        CostLimit, Period, SessionCreateOpts, SessionId, SessionLimits, SessionLimitsUpdate, SessionRunOpts,
+    };
 
     use super::*;
     use crate::{
@@ -237,20 +239,25 @@ mod tests {
         store::World,
     };
 
+    /// A run that stands at the limit of its session, which allows nothing.
+    async fn run_at_its_limit(plane: &ControlPlane) -> (Context, SessionId, RunId) {
+        let context = Context::of(plane.app(), &Tenant::new("acct_runs", World::Live));
+        let max_cost = Some(CostLimit::cents(0, Period::Day));
+        let limits = Some(SessionLimits { max_cost, ..SessionLimits::default() });
+        let session = context.create_session(SessionCreateOpts { limits, ..SessionCreateOpts::default() });
+        let session_id = session.await.expect("it is made").id;
+        let opts = SessionRunOpts { agent: "writer".to_owned(), task: "write".to_owned(), ..SessionRunOpts::default() };
+        let stopped = context.run_in_session(session_id.clone(), opts).await.expect_err("there is nothing to spend");
+        let run_id = RunId::from(stopped.detail.details["runId"].as_str().expect("it says which run"));
+        (context, session_id, run_id)
+    }
+
     /// As after a crash between the two: its job is there, and its agent still stands at the limit.
     #[tokio::test]
     async fn a_run_whose_agent_has_not_been_told_yet_that_a_limit_was_raised_waits_for_it() {
         let plane = ControlPlane::start(PlaneConfig::test()).await.expect("it starts");
-        let tenant = Tenant::new("acct_runs", World::Live);
-        let app = plane.app().clone();
-        let context = Context::of(&app, &tenant);
-        let max_cost = Some(CostLimit::cents(0, Period::Day));
-        let limits = Some(SessionLimits { max_cost, ..SessionLimits::default() });
-        let session = context.create_session(SessionCreateOpts { limits, ..SessionCreateOpts::default() });
-        let session = session.await.expect("it is made");
-        let opts = SessionRunOpts { agent: "writer".to_owned(), task: "write".to_owned(), ..SessionRunOpts::default() };
-        let stopped = context.run_in_session(session.id.clone(), opts).await.expect_err("there is nothing to spend");
-        let run_id = RunId::from(stopped.detail.details["runId"].as_str().expect("it says which run"));
+        let (context, session_id, run_id) = run_at_its_limit(&plane).await;
+        let (app, tenant) = (context.app.clone(), context.tenant.clone());
 
         let (owner, id, now) = (tenant.clone(), run_id.clone(), app.clock.now());
         let mut commits = app.store.commits();
@@ -266,7 +273,7 @@ mod tests {
         assert_eq!((run.data.status, run.data.error), (RunStatus::Queued, None));
 
         let raised = SessionLimitsUpdate { max_cost: theazo_api::Patch::Clear, ..SessionLimitsUpdate::default() };
-        context.update_session_limits(session.id, raised).await.expect("it is raised");
+        context.update_session_limits(session_id, raised).await.expect("it is raised");
         context.wait_for_run(&run_id).await.expect("it goes on");
         plane.shutdown().await;
     }
@@ -274,16 +281,8 @@ mod tests {
     #[tokio::test]
     async fn a_run_that_waited_longer_than_its_job_is_remembered_goes_on() {
         let plane = ControlPlane::start(PlaneConfig::test()).await.expect("it starts");
-        let tenant = Tenant::new("acct_runs", World::Live);
-        let app = plane.app().clone();
-        let context = Context::of(&app, &tenant);
-        let max_cost = Some(CostLimit::cents(0, Period::Day));
-        let limits = Some(SessionLimits { max_cost, ..SessionLimits::default() });
-        let session = context.create_session(SessionCreateOpts { limits, ..SessionCreateOpts::default() });
-        let session = session.await.expect("it is made");
-        let opts = SessionRunOpts { agent: "writer".to_owned(), task: "write".to_owned(), ..SessionRunOpts::default() };
-        let stopped = context.run_in_session(session.id.clone(), opts).await.expect_err("there is nothing to spend");
-        let run_id = RunId::from(stopped.detail.details["runId"].as_str().expect("it says which run"));
+        let (context, session_id, run_id) = run_at_its_limit(&plane).await;
+        let (app, tenant) = (context.app.clone(), context.tenant.clone());
 
         let (owner, id, now) = (tenant.clone(), run_id.clone(), app.clock.now());
         let forgotten = app.store.write(move |tx| {
@@ -294,7 +293,7 @@ mod tests {
         });
         forgotten.await.expect("the store works");
         let raised = SessionLimitsUpdate { max_cost: theazo_api::Patch::Clear, ..SessionLimitsUpdate::default() };
-        context.update_session_limits(session.id, raised).await.expect("it is raised");
+        context.update_session_limits(session_id, raised).await.expect("it is raised");
 
         context.wait_for_run(&run_id).await.expect("it goes on");
         let run = app.store.read(|view| find_run(view, &tenant, &run_id)).expect("it is kept");

@@ -53,13 +53,7 @@ pub(super) fn maintenance_job(due_at: Timestamp) -> NewJob {
 
 /// The next tick of an agent's meter.
 pub(super) fn meter_job(agent: &AgentRecord, now: Timestamp) -> NewJob {
-    NewJob {
-        id: JobId::from_suffix(format!("meter-{}", agent.data.id)),
-        kind: "agent.meter",
-        subject: agent.data.id.to_string(),
-        payload: json!({}),
-        due_at: now.plus(TICK),
-    }
+    NewJob::about("meter", "agent.meter", &agent.data.id, now.plus(TICK))
 }
 
 /// The timeout of a run.

@@ -1,7 +1,9 @@
 //! Jobs: a durable queue with due times and leases. Every timer is a job, too.
 
+use std::fmt;
+
 use rusqlite::{OptionalExtension, Row};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use theazo_api::{JobId, Timestamp};
 
 use super::{StoreError, Tenant, Tx, View};
@@ -23,6 +25,15 @@ pub struct NewJob {
     pub payload: Value,
     /// When it is due.
     pub due_at: Timestamp,
+}
+
+impl NewJob {
+    /// The one job of a kind about one subject: asked for again, it is that one. `name` tells it from the subject's others.
+    pub fn about(name: &str, kind: &'static str, subject: impl fmt::Display, due_at: Timestamp) -> Self {
+        let subject = subject.to_string();
+        let id = JobId::from_suffix(format!("{name}-{subject}"));
+        Self { id, kind, subject, payload: Value::Object(Map::new()), due_at }
+    }
 }
 
 /// Which jobs a worker takes. Each lane has places of its own, so that however many programs run, somebody can still be
