@@ -95,6 +95,12 @@ error_codes! {
     Timeout = "timeout", 504;
     /// The client could not reach the server, or the connection ended before the answer.
     ConnectionError = "connection_error", 0;
+    /// The client is not set up correctly; nothing was sent.
+    Configuration = "configuration", 0;
+    /// The server answered with something that is not what the API describes.
+    UnreadableAnswer = "unreadable_answer", 0;
+    /// A webhook delivery is not what it says, or cannot be shown to be.
+    WebhookUnverified = "webhook_unverified", 0;
 }
 
 /// The body of an error answer.

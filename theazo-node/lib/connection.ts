@@ -1,6 +1,6 @@
 // What a client holds: its native client, and the control plane that it started, if it did.
 
-import { TheazoError, toTheazoError } from './errors.js';
+import { misconfigured, toTheazoError } from './errors.js';
 import type { DurationInput } from './generated/types.js';
 import { encode } from './input.js';
 import { type NativeClient, type NativePlane, native } from './native.js';
@@ -31,7 +31,7 @@ export class Connection {
 
   /** Throws what a user reads if the connection was closed. */
   assertOpen(message: string): void {
-    if (this.#isClosed) throw new TheazoError({ code: 'configuration', kind: 'configuration', message });
+    if (this.#isClosed) throw misconfigured(message);
   }
 
   /** Waits until the native client is there. */
@@ -68,7 +68,7 @@ export async function startPlane(options: PlaneOptions): Promise<NativePlane> {
   if (NativePlane === undefined) {
     const message = 'this build of theazo has no control plane';
     const hint = 'give the client a `baseUrl`, or build the native part with the feature `embedded`';
-    throw new TheazoError({ code: 'configuration', kind: 'configuration', message, hint });
+    throw misconfigured(message, hint);
   }
   try {
     return await NativePlane.start(encode(options) as string);

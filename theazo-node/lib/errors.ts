@@ -1,104 +1,35 @@
-// The one error of the SDK: what failed, how far the call came, and what to do next.
+// Makes errors: of the class of their code, with a stack that begins where the caller is.
 
-import type { ErrorCode } from './generated/types.js';
+import { TheazoError, type TheazoErrorParts } from './error.js';
+import * as classes from './generated/errors.js';
 
-/** What went wrong, as a code that programs branch on. */
-export type TheazoErrorCode = ErrorCode | 'configuration' | 'unreadable_answer';
+export * from './error.js';
 
-/**
- * How far a call came before it failed.
- *
- * - `not_sent`: it provably never reached the server, so it had no effect.
- * - `maybe_received`: it may have reached the server, but no answer came back.
- * - `answered`: the server answered with an error.
- * - `unreadable`: the server answered with something that is not what the API describes.
- * - `invalid_input`: an argument is wrong; nothing was sent.
- * - `configuration`: the client is not set up correctly; nothing was sent.
- */
-export type TheazoErrorKind =
-  | 'not_sent'
-  | 'maybe_received'
-  | 'answered'
-  | 'unreadable'
-  | 'invalid_input'
-  | 'configuration'
-  | (string & {});
+const CLASSES: ReadonlyMap<string, typeof TheazoError> = new Map(
+  Object.values(classes).map((made) => [made.code, made]),
+);
 
-/** What one attempt of a call came to. */
-export interface Attempt {
-  /** 1 for the first. */
-  number: number;
-  /** The HTTP status; null if there was no answer. */
-  status: number | null;
-  /** The id of the request, if the server gave one. */
-  requestId: string | null;
-  /** What went wrong. */
-  problem: string | null;
-  /** How long the client paused before it, in milliseconds. */
-  waitedMs: number;
-  /** How long it took, in milliseconds. */
-  tookMs: number;
+/** Where the modules of this package are; empty where there are no folders, as on edge runtimes. */
+const HERE = typeof __dirname === 'string' ? __dirname : '';
+
+/** An error of the class of its code. */
+export function errorOf(parts: TheazoErrorParts, options?: ErrorOptions): TheazoError {
+  return fromCaller(new (CLASSES.get(parts.code) ?? TheazoError)(parts, options));
 }
 
-/** Everything that an error carries. */
-export interface TheazoErrorParts {
-  code: TheazoErrorCode;
-  message: string;
-  status?: number;
-  requestId?: string;
-  details?: Record<string, unknown>;
-  hint?: string | null;
-  kind?: TheazoErrorKind;
-  parameter?: string | null;
-  attempts?: Attempt[];
-  retryable?: boolean;
-  retryAfter?: number | null;
-}
-
-/** A call that failed for good, after its retries. The API key never appears in it. */
-export class TheazoError extends Error {
-  override readonly name = 'TheazoError';
-  /** What went wrong, as a code that programs branch on. */
-  readonly code: TheazoErrorCode;
-  /** The HTTP status of the answer; 0 if there was none. */
-  readonly status: number;
-  /** The id of the request, to quote to support; empty if the server never answered. */
-  readonly requestId: string;
-  /** More about what went wrong, depending on the code; `fields` names those that a check refused. */
-  readonly details: Record<string, unknown>;
-  /** What to do about it, where that is known. */
-  readonly hint: string | undefined;
-  /** How far the call came. */
-  readonly kind: TheazoErrorKind;
-  /** The path of the argument that is wrong, for `invalid_input`. */
-  readonly parameter: string | undefined;
-  /** What each attempt came to, the first one first; empty if nothing was sent. */
-  readonly attempts: Attempt[];
-  /** Whether the same call may succeed later. */
-  readonly retryable: boolean;
-  /** How many seconds the server asks to wait before the next try. */
-  readonly retryAfter: number | undefined;
-
-  constructor(parts: TheazoErrorParts, options?: ErrorOptions) {
-    super(parts.message, options);
-    this.code = parts.code;
-    this.status = parts.status ?? 0;
-    this.requestId = parts.requestId ?? '';
-    this.details = parts.details ?? {};
-    this.hint = parts.hint ?? undefined;
-    this.kind = parts.kind ?? 'answered';
-    this.parameter = parts.parameter ?? undefined;
-    this.attempts = parts.attempts ?? [];
-    this.retryable = parts.retryable ?? false;
-    this.retryAfter = parts.retryAfter ?? undefined;
-  }
+/** The error with a stack whose first line is the caller's, if there is one; how it came about in here helps nobody. */
+export function fromCaller<E extends Error>(error: E): E {
+  const [head, ...frames] = error.stack?.split(/\n(?= {4}at )/) ?? [];
+  const theirs = frames.filter((frame) => HERE === '' || !frame.includes(HERE));
+  if (theirs.length > 0 && theirs.length < frames.length) error.stack = [head, ...theirs].join('\n');
+  return error;
 }
 
 /** The error that the native part threw, as what users catch. */
 export function toTheazoError(error: unknown): unknown {
   if (!(error instanceof Error) || !error.message.startsWith('{"')) return error;
   try {
-    return new TheazoError(JSON.parse(error.message));
+    return errorOf(JSON.parse(error.message));
   } catch {
     return error;
   }
@@ -113,7 +44,12 @@ export function thrown<T>(action: () => T): T {
   }
 }
 
+/** The client is not set up correctly. */
+export function misconfigured(message: string, hint?: string): TheazoError {
+  return errorOf({ code: 'configuration', kind: 'configuration', message, hint: hint ?? null });
+}
+
 /** What came from the server is not what the API describes. */
 export function unreadable(message: string, cause: unknown): TheazoError {
-  return new TheazoError({ code: 'unreadable_answer', kind: 'unreadable', message }, { cause });
+  return errorOf({ code: 'unreadable_answer', kind: 'unreadable', message }, { cause });
 }

@@ -3,14 +3,14 @@
 // `JSON.stringify` makes null of NaN and drops functions, and null is "no limit"; a Map becomes `{}`. What the API says of
 // the values that are left is for the server to check.
 
-import { TheazoError } from './errors.js';
+import { errorOf, fromCaller, type TheazoError } from './errors.js';
 
 /** Deeper than any input of the API; the parser on the other side stops a little later. */
 const DEEPEST = 100;
 
 /** An argument is wrong. Its value is not shown, since it may be a secret in the wrong place. */
 export function invalid(parameter: string, problem: string): TheazoError {
-  return new TheazoError({
+  return errorOf({
     code: 'invalid_request',
     kind: 'invalid_input',
     message: `\`${parameter}\` ${problem}`,
@@ -85,7 +85,7 @@ function refuse(value: unknown, path: string): void {
     check(value, path, 0);
   } catch (error) {
     if (error instanceof Error) Error.captureStackTrace(error, refuse);
-    throw error;
+    throw error instanceof Error ? fromCaller(error) : error;
   }
 }
 

@@ -122,7 +122,7 @@ impl Error {
 
     /// An error in how the client is set up.
     pub(crate) fn configuration(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Configuration, ErrorCode::Other("configuration".to_owned()), message)
+        Self::new(ErrorKind::Configuration, ErrorCode::Configuration, message)
     }
 
     /// An error in one argument.
@@ -155,7 +155,7 @@ impl Error {
 
     /// An answer that is not what the API describes.
     pub(crate) fn unreadable(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Unreadable, ErrorCode::Other("unreadable_answer".to_owned()), message)
+        Self::new(ErrorKind::Unreadable, ErrorCode::UnreadableAnswer, message)
     }
 
     pub(crate) fn parts(&mut self) -> &mut Parts {
@@ -222,10 +222,15 @@ impl Error {
         self.0.retryable
     }
 
+    fn causes(&self) -> Vec<String> {
+        std::iter::successors(self.source(), |cause| cause.source()).map(ToString::to_string).collect()
+    }
+
     /// The error as JSON, the form in which it crosses into other languages.
     ///
     /// Members: `code`, `message`, `status`, `requestId`, `traceId`, `details`, `hint` (or null), `kind`, `parameter` (or
-    /// null), `attempts`, `retryable`, `retryAfter` (seconds, or null).
+    /// null), `attempts`, `retryable`, `retryAfter` (seconds, or null),
+    /// `causes` (the messages of what it was caused by, the nearest first).
     pub fn to_json(&self) -> String {
         let parameter = match &self.0.kind {
             ErrorKind::InvalidInput { parameter } => Some(parameter.as_str()),
@@ -244,6 +249,7 @@ impl Error {
             "attempts": self.0.attempts,
             "retryable": self.0.retryable,
             "retryAfter": self.0.retry_after.map(|wait| wait.as_secs_f64()),
+            "causes": self.causes(),
         })
         .to_string()
     }
@@ -329,6 +335,7 @@ mod tests {
                 "attempts": [],
                 "retryable": false,
                 "retryAfter": null,
+                "causes": [],
             })
         );
     }

@@ -311,5 +311,5 @@ fn key_bytes(secret: &Secret) -> Result<Vec<u8>, Error> {
 }
 
 fn unverified(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unverified, ErrorCode::Other("webhook_unverified".to_owned()), message)
+    Error::new(ErrorKind::Unverified, ErrorCode::WebhookUnverified, message)
 }

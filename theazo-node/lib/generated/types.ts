@@ -1022,6 +1022,9 @@ export interface ErrorDetail {
  * - `unavailable`: The server cannot do it for the moment: its store does not answer, or it is stopping.
  * - `timeout`: Something took longer than it may: a program its timeout (504), or a call the client's own.
  * - `connection_error`: The client could not reach the server, or the connection ended before the answer.
+ * - `configuration`: The client is not set up correctly; nothing was sent.
+ * - `unreadable_answer`: The server answered with something that is not what the API describes.
+ * - `webhook_unverified`: A webhook delivery is not what it says, or cannot be shown to be.
  */
 export type ErrorCode =
   | "unauthorized"
@@ -1057,6 +1060,9 @@ export type ErrorCode =
   | "unavailable"
   | "timeout"
   | "connection_error"
+  | "configuration"
+  | "unreadable_answer"
+  | "webhook_unverified"
   | (string & {});
 
 /** The state of an agent. */

@@ -938,6 +938,9 @@ ErrorCodeValue = Union[
         "unavailable",
         "timeout",
         "connection_error",
+        "configuration",
+        "unreadable_answer",
+        "webhook_unverified",
     ],
     str,
 ]
@@ -1870,6 +1873,12 @@ class ErrorCode:
     """
     CONNECTION_ERROR: Final = "connection_error"
     """The client could not reach the server, or the connection ended before the answer."""
+    CONFIGURATION: Final = "configuration"
+    """The client is not set up correctly; nothing was sent."""
+    UNREADABLE_ANSWER: Final = "unreadable_answer"
+    """The server answered with something that is not what the API describes."""
+    WEBHOOK_UNVERIFIED: Final = "webhook_unverified"
+    """A webhook delivery is not what it says, or cannot be shown to be."""
 
 
 class AgentProgressStatus:

@@ -10,6 +10,8 @@ use serde_json::Value;
 pub struct Ir {
     /// The named types, each after its first mention in the order of the operations.
     pub types: Vec<TypeDefinition>,
+    /// The class of each error code, in the order of the codes.
+    pub errors: Vec<ErrorClass>,
     /// The operations, in the order of the reference; those of the test plane come last.
     pub operations: Vec<Operation>,
     /// The parts of the client and of its handles: what a receiver is for, by its name.
@@ -54,6 +56,18 @@ pub struct Part {
     /// `sessions`, `session.agents`.
     pub receiver: String,
     pub doc: String,
+}
+
+/// The errors with one code, in the languages where each code has a class.
+#[derive(Debug, Serialize)]
+pub struct ErrorClass {
+    /// As in JSON: `not_found`.
+    pub code: String,
+    /// `NotFoundError`.
+    pub name: String,
+    pub doc: String,
+    /// The HTTP status of an answer with it; 0 if only clients make it.
+    pub status: u16,
 }
 
 /// The definition of a named type.

@@ -45,6 +45,12 @@ pub fn screaming(name: &str) -> String {
     snake(name).to_ascii_uppercase()
 }
 
+/// The class of errors with this code, the same in every language that has classes: `NotFoundError` for `not_found`, and
+/// `ProviderError` for `provider_error`.
+pub fn error_class(code: &str) -> String {
+    pascal(code.strip_suffix("_error").unwrap_or(code)) + "Error"
+}
+
 /// Documentation without the space that `///` leaves before each line, and without blank lines around it.
 pub fn clean_doc(doc: &str) -> String {
     doc.lines()
@@ -145,6 +151,8 @@ mod tests {
         assert_eq!(pascal("tool_call"), "ToolCall");
         assert_eq!(pascal("updateLimits"), "UpdateLimits");
         assert_eq!(screaming("ResetBefore"), "RESET_BEFORE");
+        assert_eq!(error_class("not_found"), "NotFoundError");
+        assert_eq!(error_class("provider_error"), "ProviderError");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use theazo_api::endpoint::Description;
 
 use super::{
     ir::{
-        Access, Argument, Choice, Field, Handle, Ir, Operation, Part, Place, Plane, Repeat, Reply, Role, Struct,
-        TaggedUnion, TimeClass, Type, TypeDefinition,
+        Access, Argument, Choice, EnumValue, ErrorClass, Field, Handle, Ir, Operation, Part, Place, Plane, Repeat,
+        Reply, Role, Struct, TaggedUnion, TimeClass, Type, TypeDefinition,
     },
     naming, schema,
 };
@@ -29,8 +29,10 @@ pub fn contract() -> Result<Ir> {
     for (name, schema) in &definitions {
         types.extend(schema::definition(name, schema, &definitions)?);
     }
+    let errors = errors(&types);
     let mut ir = Ir {
         types,
+        errors,
         operations: Vec::new(),
         parts: theazo_api::PARTS
             .iter()
@@ -47,6 +49,21 @@ pub fn contract() -> Result<Ir> {
     parts(&ir)?;
     assign_roles(&mut ir);
     Ok(ir)
+}
+
+/// The class of each error code.
+fn errors(types: &[TypeDefinition]) -> Vec<ErrorClass> {
+    let codes = types.iter().find_map(|definition| match definition {
+        TypeDefinition::OpenEnum(codes) if codes.name == "ErrorCode" => Some(&codes.values),
+        _ => None,
+    });
+    let class = |code: &EnumValue| ErrorClass {
+        code: code.value.clone(),
+        name: naming::error_class(&code.value),
+        doc: code.doc.clone(),
+        status: theazo_api::ErrorCode::from(code.value.as_str()).status(),
+    };
+    codes.into_iter().flatten().map(class).collect()
 }
 
 fn operation(description: &Description, ir: &Ir, definitions: &Map<String, Value>) -> Result<Operation> {

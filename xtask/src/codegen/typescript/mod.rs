@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{
     GeneratedFile,
     examples::{self, Example},
-    ir::{Field, Ir, Plane, Type, TypeDefinition},
+    ir::{ErrorClass, Field, Ir, Plane, Type, TypeDefinition},
     naming, template,
 };
 
@@ -37,6 +37,7 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
     let testing = surface::Surface { words: &words, examples: &examples, operations: test }.classes(ir)?;
     Ok(vec![
         file("types", "types.ts.j2", context! { types })?,
+        file("errors", "errors.ts.j2", context! { errors => errors(ir) })?,
         file("read", "read.ts.j2", context! { readers })?,
         file(
             "surface",
@@ -57,6 +58,22 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
             content: template::render("typescript/examples.ts.j2", context! { examples => checked(ir)? })?,
         },
     ])
+}
+
+/// A class of errors, with its code and status in its documentation.
+#[derive(Serialize)]
+struct Error<'a> {
+    name: &'a str,
+    code: &'a str,
+    doc: String,
+}
+
+fn errors(ir: &Ir) -> Vec<Error<'_>> {
+    let doc = |error: &ErrorClass| match error.status {
+        0 => format!("{} The code is `{}`; only the client makes it.", error.doc, error.code),
+        status => format!("{} The code is `{}`, the status {status}.", error.doc, error.code),
+    };
+    ir.errors.iter().map(|error| Error { name: &error.name, code: &error.code, doc: doc(error) }).collect()
 }
 
 /// The lines of the example of each operation that has a method, by the id of the operation.
