@@ -223,7 +223,7 @@ impl Error {
     }
 
     fn causes(&self) -> Vec<String> {
-        std::iter::successors(self.source(), |cause| cause.source()).map(ToString::to_string).collect()
+        std::iter::successors(self.source(), |&cause| cause.source()).map(ToString::to_string).collect()
     }
 
     /// The error as JSON, the form in which it crosses into other languages.
