@@ -1,5 +1,6 @@
 // Makes the calls that the generated methods name: JSON in, JSON out, and an AbortSignal on the way.
 
+import { type Answer, Wish } from './answer.js';
 import type { Connection } from './connection.js';
 import { toTheazoError, unreadable } from './errors.js';
 import type { DurationInput } from './generated/types.js';
@@ -44,27 +45,59 @@ export function asItIs<T>(value: T): T {
   return value;
 }
 
+/** What a method was given besides its path: members of the request and options of the call. */
+type Given = CallOptions & Record<string, unknown>;
+
 /**
- * Takes the options of the call out of the options of a method. What is left goes to the server, so that a member which
- * this version does not know is refused or ignored there and never dropped here.
+ * What a method was given as one object: its arguments by their names beside its options, or that object if it was given
+ * instead. Arguments win over options, so that none can take their place.
  *
- * A method with a `timeout` of its own has none of the call.
+ * An object in the place of the first argument is all of it, unless the first argument is itself an object: then it must have
+ * a member with the name of the first argument.
  */
-export function splitOptions<T extends CallOptions>(options: T): [rest: Omit<T, keyof CallOptions>, call: CallOptions];
-export function splitOptions<T extends CallOptionsOfRun>(
-  options: T,
-  ownTimeout: true,
-): [rest: Omit<T, keyof CallOptionsOfRun>, call: CallOptions];
-export function splitOptions(options: CallOptions, ownTimeout = false): [rest: object, call: CallOptions] {
+export function inOne(given: unknown[], names: string[], firstIsObject = false): Given {
+  const [first] = given;
+  if (isObject(first) && (!firstIsObject || (names[0] as string) in first)) return first as Given;
+  const options = given[names.length] ?? {};
   checkOptions(options);
-  const { signal, deadline, maxRetries, idempotencyKey, headers, ...rest } = options;
-  const call: CallOptions = { signal, deadline, maxRetries, idempotencyKey, headers };
-  if (!ownTimeout) {
-    call.timeout = rest.timeout;
-    delete rest.timeout;
+  const all: Record<string, unknown> = { ...(options as object) };
+  names.forEach((name, index) => {
+    all[name] = given[index];
+  });
+  return all;
+}
+
+function isObject(value: unknown): value is object {
+  const isOther = Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof Date;
+  return typeof value === 'object' && value !== null && !isOther && !(Symbol.iterator in value);
+}
+
+/**
+ * Takes the options of the call out of what a method was given. What is left goes to the server, so that a member which this
+ * version does not know is refused or ignored there and never dropped here.
+ *
+ * A method with a `timeout` or `headers` of its own has none of the call.
+ */
+export function splitOptions(given: object, ...own: string[]): [rest: Record<string, unknown>, call: CallOptions] {
+  checkOptions(given);
+  const { signal, timeout, deadline, maxRetries, idempotencyKey, headers, ...rest } = given as Given;
+  const call: CallOptions = { signal, timeout, deadline, maxRetries, idempotencyKey, headers };
+  for (const name of own as ('timeout' | 'headers')[]) {
+    if (call[name] !== undefined) rest[name] = call[name];
+    call[name] = undefined;
   }
   return [rest, call];
 }
+
+/** Makes one call of an operation. @internal */
+export type MakeCall = <T>(
+  operation: string,
+  path: Path,
+  query: Query | undefined,
+  body: unknown,
+  options: CallOptions | undefined,
+  read: Read<T>,
+) => Promise<T>;
 
 let lastCancelId = 0;
 
@@ -76,8 +109,20 @@ export class Caller {
     this.#connection = connection;
   }
 
+  /** The address of the API; none for a control plane inside this process. */
+  get baseUrl(): string | undefined {
+    return this.#connection.baseUrl;
+  }
+
+  /** Runs the code of a method, whose answer can be asked for its meta. */
+  answer<T>(method: (call: MakeCall) => Promise<T>): Answer<T> {
+    const wish = new Wish();
+    return wish.grant(method((...call) => this.#call(wish, ...call))) as Answer<T>;
+  }
+
   /** Makes a call whose answer is JSON or empty. */
-  async call<T>(
+  async #call<T>(
+    wish: Wish,
     operation: string,
     path: Path,
     query: Query | undefined,
@@ -87,15 +132,18 @@ export class Caller {
   ): Promise<T> {
     const signal = signalOf(options);
     signal?.throwIfAborted();
-    const encoded = [encodePath(path), encodeQuery(query), encode(body), encodeOptions(options)] as const;
+    const request = [encodePath(path), encodeQuery(query), encode(body)] as const;
+    let callOptions = encodeOptions(options);
     const cancelId = signal ? ++lastCancelId : undefined;
     const abort = () => this.#connection.ready?.cancel(cancelId as number);
     signal?.addEventListener('abort', abort, { once: true });
     let text: string;
     try {
-      const native = this.#connection.ready ?? (await this.#connection.started());
+      // Also where the client is there already: until the caller goes on, it can ask for the meta.
+      const native = await (this.#connection.ready ?? this.#connection.started());
       signal?.throwIfAborted();
-      text = await native.call(operation, ...encoded, cancelId);
+      if (wish.isWanted) callOptions = `{"meta":true${callOptions ? `,${callOptions.slice(1)}` : '}'}`;
+      text = await native.call(operation, ...request, callOptions, cancelId);
       // The answer may have been on its way here already; an aborted call has none, whichever was faster.
       signal?.throwIfAborted();
     } catch (error) {
@@ -106,7 +154,8 @@ export class Caller {
       signal?.removeEventListener('abort', abort);
     }
     try {
-      return read((text === '' ? undefined : JSON.parse(text)) as never);
+      const body = wish.isWanted ? wish.take(text) : text;
+      return read((body === '' ? undefined : JSON.parse(body)) as never);
     } catch (cause) {
       throw unreadable(`the answer to ${operation} is not what the API describes`, cause);
     }

@@ -1,10 +1,10 @@
 // The client: where everything starts.
 
 import { Caller } from './caller.js';
-import { Connection, startPlane } from './connection.js';
+import { Connection, PUBLIC_API, startPlane } from './connection.js';
 import { thrown } from './errors.js';
 import { TheazoOperations } from './generated/surface.js';
-import type { DurationInput } from './generated/types.js';
+import type { ComputeProviderConfig, ComputeProviders, DurationInput, ModelProviderConfig } from './generated/types.js';
 import { checkOptions, encode, invalid } from './input.js';
 import { type NativeConfig, native } from './native.js';
 import { Recorder, Replayer } from './recording.js';
@@ -24,6 +24,13 @@ export interface TheazoOptions {
   maxRetries?: number | undefined;
   /** Headers that every request carries. */
   headers?: Record<string, string> | undefined;
+  /**
+   * Your own compute providers (bring your own), one or several. They are sealed into each session that this client creates,
+   * are sent with no other call, and are never shown.
+   */
+  compute?: ComputeProviderConfig | ComputeProviders | undefined;
+  /** Your own model provider (bring your own), sealed into each session in the same way. */
+  models?: ModelProviderConfig | undefined;
   /** Records every request and its answer, to be played back later; see `theazo/testing`. */
   record?: Recorder | undefined;
   /** Answers every request from a recording; no connection is made, and any API key will do. */
@@ -40,7 +47,7 @@ export interface EmbeddedOptions extends Omit<TheazoOptions, 'apiKey' | 'baseUrl
   offlinePace?: DurationInput | undefined;
 }
 
-const CLIENT_OPTIONS = ['timeout', 'maxRetries', 'headers', 'record'];
+const CLIENT_OPTIONS = ['timeout', 'maxRetries', 'headers', 'compute', 'models', 'record'];
 const SERVER_OPTIONS = ['apiKey', 'baseUrl', ...CLIENT_OPTIONS, 'replay'];
 const EMBEDDED_OPTIONS = ['dataDir', 'defaultProvider', 'offlinePace', ...CLIENT_OPTIONS];
 
@@ -73,7 +80,7 @@ export class Theazo extends TheazoOperations {
     return Theazo.over(
       new Connection(
         thrown(() => plane.client(...config)),
-        plane,
+        { plane },
       ),
     );
   }
@@ -108,14 +115,15 @@ function connect(options: TheazoOptions): Connection {
   const baseUrl: unknown = options.baseUrl ?? process.env.THEAZO_BASE_URL;
   // One that is not text is for the native part to name.
   if (typeof baseUrl !== 'string' || baseUrl.trim() !== 'local') {
-    return new Connection(thrown(() => new (native().NativeClient)(...config)));
+    const made = thrown(() => new (native().NativeClient)(...config));
+    return new Connection(made, { baseUrl: baseUrl === undefined || baseUrl === '' ? PUBLIC_API : String(baseUrl) });
   }
   const { baseUrl: _, ...client } = options;
   const clientConfig = configOf(client);
   const plane = startPlane({});
   return new Connection(
     plane.then((plane) => plane.client(...clientConfig)),
-    plane,
+    { plane },
   );
 }
 

@@ -5,14 +5,23 @@ import type { DurationInput } from './generated/types.js';
 import { encode } from './input.js';
 import { type NativeClient, type NativePlane, native } from './native.js';
 
+/** Where the API is unless the client is told otherwise. */
+export const PUBLIC_API = 'https://api.theazo.com';
+
 /** A native client that is there, or will be as soon as its control plane has started. */
 export class Connection {
   #client: NativeClient | undefined;
   readonly #starting: Promise<NativeClient> | undefined;
   readonly #plane: NativePlane | Promise<NativePlane> | undefined;
+  /** The address of the API; none for a control plane inside this process. */
+  readonly baseUrl: string | undefined;
   #isClosed = false;
 
-  constructor(client: NativeClient | Promise<NativeClient>, plane?: NativePlane | Promise<NativePlane>) {
+  constructor(
+    client: NativeClient | Promise<NativeClient>,
+    { plane, baseUrl }: { plane?: NativePlane | Promise<NativePlane>; baseUrl?: string } = {},
+  ) {
+    if (baseUrl !== undefined) this.baseUrl = baseUrl.trim().replace(/\/+$/, '');
     if (client instanceof Promise) {
       this.#starting = client;
       // Whoever calls is told why it did not start; if nobody calls, nobody needs to know.

@@ -9,12 +9,26 @@ const CLASSES: ReadonlyMap<string, typeof TheazoError> = new Map(
   Object.values(classes).map((made) => [made.code, made]),
 );
 
+/** More than ever stand on the stack between a caller and an error. */
+const OWN_FRAMES = 20;
+
 /** Where the modules of this package are; empty where there are no folders, as on edge runtimes. */
 const HERE = typeof __dirname === 'string' ? __dirname : '';
 
 /** An error of the class of its code. */
 export function errorOf(parts: TheazoErrorParts, options?: ErrorOptions): TheazoError {
-  return fromCaller(new (CLASSES.get(parts.code) ?? TheazoError)(parts, options));
+  return withRoom(() => fromCaller(new (CLASSES.get(parts.code) ?? TheazoError)(parts, options)));
+}
+
+/** Runs what captures a stack, with room on it for the caller beside our own functions. */
+export function withRoom<T>(capture: () => T): T {
+  const limit = Error.stackTraceLimit;
+  if (limit > 0) Error.stackTraceLimit = limit + OWN_FRAMES;
+  try {
+    return capture();
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
 }
 
 /** The error with a stack whose first line is the caller's, if there is one; how it came about in here helps nobody. */

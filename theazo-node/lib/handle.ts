@@ -32,6 +32,12 @@ export abstract class Handle<Data extends { id: string }> {
     return this;
   }
 
+  /** @internal Takes in the part of its data that an answer has, and gives the answer. */
+  protected note<Answer>(answer: Answer, part: Partial<Data>): Answer {
+    this.#data = { ...this.#data, ...part };
+    return answer;
+  }
+
   [inspect.custom](_depth: number, options: InspectOptions): string {
     return `${this.constructor.name} ${inspect(this.#data, options)}`;
   }

@@ -1,11 +1,14 @@
 // The package `theazo`.
 
+export type { Answer, ResponseMeta, WithMeta } from './answer.js';
 export type { CallOptions, CallOptionsOfRun } from './caller.js';
 export { type EmbeddedOptions, Theazo, type TheazoOptions } from './client.js';
 export { type Attempt, TheazoError, type TheazoErrorCode, type TheazoErrorKind } from './error.js';
+export type { FileInput } from './files.js';
 export * from './generated/errors.js';
 export type * from './generated/surface.js';
-export { Agent, Fleet, Run, Session, Team } from './generated/surface.js';
+export { Agent, Fleet, Fleet as FleetInstance, Run, Session, Team, Team as TeamInstance } from './generated/surface.js';
 export type * from './generated/types.js';
-export { Page, type PagePromise } from './pages.js';
+export { type ListPage, type ListPromise, Page, type PagePromise } from './pages.js';
+export type * from './published.js';
 export { EventStream } from './stream.js';

@@ -3,7 +3,7 @@
 // `JSON.stringify` makes null of NaN and drops functions, and null is "no limit"; a Map becomes `{}`. What the API says of
 // the values that are left is for the server to check.
 
-import { errorOf, fromCaller, type TheazoError } from './errors.js';
+import { errorOf, fromCaller, type TheazoError, withRoom } from './errors.js';
 
 /** Deeper than any input of the API; the parser on the other side stops a little later. */
 const DEEPEST = 100;
@@ -84,8 +84,11 @@ function refuse(value: unknown, path: string): void {
   try {
     check(value, path, 0);
   } catch (error) {
-    if (error instanceof Error) Error.captureStackTrace(error, refuse);
-    throw error instanceof Error ? fromCaller(error) : error;
+    if (error instanceof Error) {
+      withRoom(() => Error.captureStackTrace(error, refuse));
+      fromCaller(error);
+    }
+    throw error;
   }
 }
 

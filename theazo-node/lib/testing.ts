@@ -37,7 +37,7 @@ export class TestPlane extends TestPlaneOperations {
   static async start(): Promise<TestPlane> {
     const plane = await startPlane({ test: true });
     // The plane's own calls are not to be retried: a test that injects faults means the client's.
-    return new TestPlane(plane, new Connection(plane.client('{"maxRetries":0}'), plane));
+    return new TestPlane(plane, new Connection(plane.client('{"maxRetries":0}'), { plane }));
   }
 
   /** The live key of the plane; its charges are counted. */

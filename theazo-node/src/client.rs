@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use napi::bindgen_prelude::{ClassInstance, Env, PromiseRaw};
 use napi_derive::napi;
-use theazo::Transport;
+use theazo::{ResponseMeta, Transport};
 
 use crate::{
     cancel::Cancels,
@@ -35,7 +35,8 @@ impl NativeClient {
         Transport::new(config).map(Self::over).map_err(crate::thrown)
     }
 
-    /// Makes a call and resolves to its answer as JSON, or to an empty text where there is none.
+    /// Makes a call and resolves to its answer as JSON, or to an empty text where there is none. With the option `meta` a line
+    /// of JSON stands before it, with the rest of what is known of the answer.
     #[napi(catch_unwind)]
     // napi copies the attribute to code of its own, where an `expect` would not be fulfilled.
     #[allow(clippy::too_many_arguments, reason = "an object would cost a property lookup for each on every call")]
@@ -49,12 +50,13 @@ impl NativeClient {
         options: Option<String>,
         cancel_id: Option<u32>,
     ) -> napi::Result<PromiseRaw<'env, String>> {
-        let call = input::call(&operation, path, query, body, options)?;
+        let (call, with_meta) = input::call(&operation, path, query, body, options)?;
         let (transport, registration) = (self.transport()?, self.cancels.register(cancel_id));
         env.spawn_future(async move {
             let answer = registration.run(transport.call(call)).await?;
-            String::from_utf8(answer.body.into())
-                .map_err(|_| napi::Error::from_reason("the answer is not text, so it is not JSON"))
+            let body = String::from_utf8(answer.body.into())
+                .map_err(|_| napi::Error::from_reason("the answer is not text, so it is not JSON"))?;
+            Ok(if with_meta { format!("{}\n{body}", meta(&answer.meta)) } else { body })
         })
     }
 
@@ -71,7 +73,7 @@ impl NativeClient {
         options: Option<String>,
         cancel_id: Option<u32>,
     ) -> napi::Result<PromiseRaw<'env, NativeStream>> {
-        let call = input::call(&operation, path, query, body, options)?;
+        let (call, _) = input::call(&operation, path, query, body, options)?;
         let (transport, registration) = (self.transport()?, self.cancels.register(cancel_id));
         env.spawn_future(async move { registration.run(transport.open(call)).await.map(NativeStream::over) })
     }
@@ -99,4 +101,26 @@ impl NativeClient {
         let transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner);
         transport.clone().ok_or_else(|| napi::Error::from_reason("the client is closed"))
     }
+}
+
+/// What is known of an answer besides its body, as `ResponseMeta` of `lib/answer.ts` has it.
+fn meta(meta: &ResponseMeta) -> serde_json::Value {
+    // A header may hold bytes that are no text; JavaScript's are text.
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let headers = meta.headers.iter().map(|(name, value)| (name.as_str(), text(value.as_bytes())));
+    let milliseconds = |duration: std::time::Duration| duration.as_secs_f64() * 1000.0;
+    serde_json::json!({
+        "status": meta.status,
+        "requestId": meta.request_id,
+        "traceId": meta.trace_id,
+        "replayed": meta.replayed,
+        "headers": headers.collect::<Vec<_>>(),
+        "attempts": meta.attempts,
+        "timings": {
+            "totalMs": milliseconds(meta.timings.total),
+            "waitedMs": milliseconds(meta.timings.waited),
+            "toFirstByteMs": milliseconds(meta.timings.to_first_byte),
+            "bodyMs": milliseconds(meta.timings.body),
+        },
+    })
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use theazo::{
     Config,
     transport::{self, Call, CallOptions},
-    types::DurationInput,
+    types::{ComputeProviders, DurationInput, ModelProviderConfig},
 };
 
 /// The options of a client. What is absent comes from the environment, then from the defaults.
@@ -19,6 +19,8 @@ struct ClientInput {
     connect_timeout: Option<DurationInput>,
     max_retries: Option<u32>,
     headers: BTreeMap<String, String>,
+    compute: Option<ComputeProviders>,
+    models: Option<ModelProviderConfig>,
 }
 
 /// The options of one call.
@@ -30,6 +32,8 @@ struct CallInput {
     max_retries: Option<u32>,
     idempotency_key: Option<String>,
     headers: BTreeMap<String, String>,
+    /// Whether what is known of the answer besides its body comes with it.
+    meta: bool,
 }
 
 /// Reads the options of a client.
@@ -51,20 +55,27 @@ pub fn config(json: &str) -> napi::Result<Config> {
     if let Some(max_retries) = input.max_retries {
         config = config.max_retries(max_retries);
     }
+    if let Some(compute) = input.compute {
+        config = config.compute(compute);
+    }
+    if let Some(models) = input.models {
+        config = config.models(models);
+    }
     for (name, value) in input.headers {
         config = config.header(name, value);
     }
     Ok(config)
 }
 
-/// Puts a call together. The query is a flat list: each name and its value in turn.
+/// Puts a call together, and says whether its answer is to come with its meta. The query is a flat list: each name and its
+/// value in turn.
 pub fn call(
     operation: &str,
     path: Vec<String>,
     query: Option<Vec<String>>,
     body: Option<String>,
     options: Option<String>,
-) -> napi::Result<Call> {
+) -> napi::Result<(Call, bool)> {
     let operation = transport::operation(operation)
         .ok_or_else(|| napi::Error::from_reason(format!("there is no operation `{operation}`")))?;
     let mut names_and_values = query.unwrap_or_default().into_iter();
@@ -73,7 +84,7 @@ pub fn call(
         query.push((name, value));
     }
     let options = options.map(|json| read::<CallInput>(&json)).transpose()?.unwrap_or_default();
-    Ok(Call {
+    let call = Call {
         operation,
         path,
         query,
@@ -85,7 +96,8 @@ pub fn call(
             idempotency_key: options.idempotency_key,
             headers: options.headers.into_iter().collect(),
         },
-    })
+    };
+    Ok((call, options.meta))
 }
 
 /// Reads options, every one of which may be absent. One that is wrong is named, for the person who wrote it.

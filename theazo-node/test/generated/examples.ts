@@ -288,7 +288,7 @@ export async function streamExec(agent: Agent): Promise<void> {
 }
 
 export async function writeToExec(agent: Agent): Promise<void> {
-  await agent.execs.write('exec_0c9d3b7e12f8', 'eWVzCg==', { close: true });
+  await agent.execs.write('exec_0c9d3b7e12f8', 'yes\n', { close: true });
 }
 
 export async function killExec(agent: Agent): Promise<void> {
@@ -302,8 +302,8 @@ export async function listProcesses(agent: Agent): Promise<void> {
 }
 
 export async function exposePort(agent: Agent): Promise<void> {
-  const port = await agent.ports.expose(8080);
-  console.log(port.url);
+  const url = await agent.ports.expose(8080);
+  console.log(url);
 }
 
 export async function listPorts(agent: Agent): Promise<void> {
@@ -686,7 +686,7 @@ export async function searchChat(session: Session): Promise<void> {
 export async function uploadKnowledge(session: Session): Promise<void> {
   const upload = await session.knowledge.upload(
     [
-      { filename: 'handbook.md', data: 'IyBIYW5kYm9vawo=', mimeType: 'text/markdown' },
+      { filename: 'handbook.md', data: '# Handbook\n', mimeType: 'text/markdown' },
       { filename: 'terms.pdf', url: 'https://example.com/terms.pdf' },
     ],
     { scope: 'session', collection: 'handbook' },
@@ -1175,7 +1175,7 @@ export async function listGuardrailViolations(theazo: Theazo): Promise<void> {
 }
 
 export async function uploadFile(theazo: Theazo): Promise<void> {
-  const file = await theazo.files.upload('handbook.md', 'IyBIYW5kYm9vawo=', 'knowledge', 'user_4812', {
+  const file = await theazo.files.upload('handbook.md', '# Handbook\n', 'knowledge', 'user_4812', {
     mimeType: 'text/markdown',
     autoIngest: true,
   });
@@ -1195,12 +1195,12 @@ export async function listStoredFiles(theazo: Theazo): Promise<void> {
 
 export async function getFileUrl(theazo: Theazo): Promise<void> {
   const url = await theazo.files.getUrl('file_2ac97d40b1e6', { expiresIn: '10m' });
-  console.log(url.url);
+  console.log(url);
 }
 
 export async function downloadFile(theazo: Theazo): Promise<void> {
-  const content = await theazo.files.download('file_2ac97d40b1e6');
-  console.log(content.data);
+  const bytes = await theazo.files.download('file_2ac97d40b1e6');
+  console.log(bytes.length);
 }
 
 export async function deleteStoredFile(theazo: Theazo): Promise<void> {
@@ -1385,7 +1385,7 @@ export async function listLedger(theazo: Theazo): Promise<void> {
 
 export async function getSubscription(theazo: Theazo): Promise<void> {
   const subscription = await theazo.billing.getSubscription();
-  console.log(subscription.status);
+  console.log(subscription?.status);
 }
 
 export async function createCheckout(theazo: Theazo): Promise<void> {

@@ -1,10 +1,14 @@
 //! The examples in the documentation of TypeScript methods. `tsc` checks them all, in a file of their own.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::super::{
-    examples::{Example, Given, Kind, Layout, Outcome, Shown, Width, plural},
-    naming,
+use super::{
+    super::{
+        examples::{Example, Given, Kind, Layout, Outcome, Shown, Width, plural},
+        naming,
+    },
+    published,
 };
 
 /// How long the lines of an example are: those of the package, without the indentation that they have in a comment.
@@ -24,6 +28,17 @@ pub fn lines(example: &Example<'_>) -> Vec<String> {
     let print = |value: &str, shown: &Shown, indent: &str| format!("{indent}console.log({});", shown_of(value, shown));
 
     let mut lines;
+    let operation = example.operation;
+    if published::returned_member(operation).is_some() {
+        lines = call_lines("const url = await ", ";");
+        lines.push("console.log(url);".to_owned());
+        return lines;
+    }
+    if super::method::reads_file(operation) {
+        lines = call_lines("const bytes = await ", ";");
+        lines.push("console.log(bytes.length);".to_owned());
+        return lines;
+    }
     match &example.outcome {
         Outcome::Nothing => lines = call_lines("await ", ";"),
         Outcome::Refreshed => {
@@ -37,7 +52,9 @@ pub fn lines(example: &Example<'_>) -> Vec<String> {
         Outcome::One { name, shown } => {
             let name = naming::camel(name);
             lines = call_lines(&format!("const {name} = await "), ";");
-            lines.push(print(&name, shown, ""));
+            let line = print(&name, shown, "");
+            let is_nullable = published::is_nullable(operation);
+            lines.push(if is_nullable { line.replace(&format!("{name}."), &format!("{name}?.")) } else { line });
         }
         Outcome::Items { item, shown } => {
             let items = plural(item);
@@ -59,13 +76,34 @@ pub fn lines(example: &Example<'_>) -> Vec<String> {
 /// The arguments of the call: the positional ones, and an object with the options.
 fn arguments(example: &Example<'_>) -> Layout {
     let mut items: Vec<(String, Layout)> =
-        example.arguments.iter().map(|given| (String::new(), literal(&given.value))).collect();
+        example.arguments.iter().map(|given| (String::new(), literal(&shown_content(example, given)))).collect();
     if !example.options.is_empty() {
         let member = |given: &Given<'_>| (format!("{}: ", given.field.camel_name), literal(&given.value));
         let members = example.options.iter().map(member).collect();
         items.push((String::new(), Layout::Group { open: "{", close: "}", kind: Kind::Spaced, items: members }));
     }
     Layout::Group { open: "(", close: ")", kind: Kind::Hugging, items }
+}
+
+/// An argument with the content of files as the text that it is; methods take text and bytes as they are.
+fn shown_content(example: &Example<'_>, given: &Given<'_>) -> Value {
+    let decoded = |value: &Value| {
+        let bytes = STANDARD.decode(value.as_str()?).ok()?;
+        String::from_utf8(bytes).ok().map(Value::from)
+    };
+    match (example.operation.id.as_str(), given.field.wire_name.as_str()) {
+        ("WriteToExec" | "UploadFile", "data") => decoded(&given.value).unwrap_or_else(|| given.value.clone()),
+        ("UploadKnowledge", "files") => {
+            let mut files = given.value.clone();
+            for file in files.as_array_mut().into_iter().flatten() {
+                if let Some(data) = file.get("data").and_then(decoded) {
+                    file["data"] = data;
+                }
+            }
+            files
+        }
+        _ => given.value.clone(),
+    }
 }
 
 fn literal(value: &Value) -> Layout {

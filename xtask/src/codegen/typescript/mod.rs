@@ -5,6 +5,7 @@
 
 mod example;
 mod method;
+mod published;
 mod surface;
 mod types;
 
@@ -211,6 +212,11 @@ impl Words {
             Type::Named(name) if self.two_forms.contains(name) => format!("{prefix}{name}Input"),
             other => self.answer(other, prefix),
         }
+    }
+
+    /// The type of a field as a request may have it: content of a file in every form that it can be read from.
+    fn request_field(&self, field: &Field, prefix: &str) -> String {
+        if field.base64 { "FileInput".to_owned() } else { self.request(&field.ty, prefix) }
     }
 
     /// The function that reads a value of this type, if it needs one.

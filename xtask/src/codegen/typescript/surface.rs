@@ -25,6 +25,8 @@ pub struct Class {
     owner: Option<&'static str>,
     /// Whether any of its methods needs that data.
     uses_owner: bool,
+    /// The hand-written class that it extends, with methods of its own.
+    shortcuts: Option<&'static str>,
     /// Whether it is what a hand-written class extends.
     base: bool,
     parts: Vec<Part>,
@@ -115,7 +117,7 @@ impl Surface<'_> {
             .iter()
             .map(|operation| {
                 let example = self.examples.get(&operation.id).map(Vec::as_slice).unwrap_or_default();
-                Method::of(operation, caller, owner, example, self.words)
+                Method::of(operation, caller, owner, example, self.words, ir)
             })
             .collect::<Result<Vec<_>>>()?;
         Ok(Class {
@@ -124,11 +126,22 @@ impl Surface<'_> {
             handle: handle.map(Handle::data),
             owner: root.map(Handle::data),
             uses_owner: methods.iter().any(|method| method.lines.iter().any(|line| line.contains("this.#owner"))),
+            shortcuts: shortcuts(receiver),
             base,
             parts,
             getters,
             methods,
         })
+    }
+}
+
+/// The hand-written class with further methods of a part of the client.
+fn shortcuts(receiver: &str) -> Option<&'static str> {
+    match receiver {
+        "channels" => Some("ChannelShortcuts"),
+        "mcp" => Some("McpShortcuts"),
+        "triggers" => Some("TriggerShortcuts"),
+        _ => None,
     }
 }
 
@@ -145,7 +158,10 @@ pub fn imports(classes: &[Class]) -> Vec<String> {
     let text: String = classes
         .iter()
         .flat_map(|class| &class.methods)
-        .flat_map(|method| method.lines.iter().chain(&method.parameters).chain([&method.returns]))
+        .flat_map(|method| {
+            let signatures = method.signatures.iter();
+            method.lines.iter().chain(signatures.flat_map(|one| one.parameters.iter().chain([&one.returns])))
+        })
         .map(|line| format!("{line}\n"))
         .collect();
     let words: BTreeSet<&str> = text.split(|letter: char| !letter.is_ascii_alphanumeric()).collect();
@@ -157,16 +173,28 @@ pub fn imports(classes: &[Class]) -> Vec<String> {
             .collect()
     };
     let mut call = vec!["type Caller".to_owned()];
-    call.extend(used(&["type CallOptions", "type CallOptionsOfRun", "asItIs", "splitOptions"]));
-    let mut lines = vec![import(call, "../caller.js")];
-    let readers: Vec<String> =
-        words.iter().filter(|word| word.starts_with("read")).map(|&word| word.to_owned()).collect();
-    lines.push(import(used(&["decodeFile", "encodeFile"]), "../files.js"));
+    call.extend(used(&["type CallOptions", "type CallOptionsOfRun", "asItIs", "inOne", "splitOptions"]));
+    let mut lines = vec![import(used(&["type Answer"]), "../answer.js"), import(call, "../caller.js")];
+    let readers: Vec<String> = words
+        .iter()
+        .filter(|word| word.starts_with("read") && **word != "readPage")
+        .map(|&word| word.to_owned())
+        .collect();
+    lines.push(import(
+        used(&["type FileInput", "decodeFile", "encodeFile", "withContent", "withContents"]),
+        "../files.js",
+    ));
     if classes.iter().any(|class| class.handle.is_some()) {
         lines.push(import(vec!["Handle".to_owned()], "../handle.js"));
     }
     lines.push(import(used(&["durationsAsText"]), "../input.js"));
-    lines.push(import(used(&["type PagePromise", "paginate"]), "../pages.js"));
+    lines.push(import(used(&["type ListPromise", "type PagePromise", "list", "paginate", "readPage"]), "../pages.js"));
+    lines.push(import(used(&["asList", "orNull"]), "../published.js"));
+    if words.contains("published") {
+        lines.push("import type * as published from '../published.js';".to_owned());
+    }
+    let shortcuts = classes.iter().filter_map(|class| class.shortcuts).map(str::to_owned).collect();
+    lines.push(import(shortcuts, "../shortcuts.js"));
     lines.push(import(used(&["type EventStream"]), "../stream.js"));
     lines.push(import(readers.into_iter().filter(|name| *name != "read").collect(), "./read.js"));
     lines.push("import type * as types from './types.js';".to_owned());

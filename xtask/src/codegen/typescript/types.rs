@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     super::ir::{Choice, Field, Ir, Role, Struct, TaggedUnion, Type, TypeDefinition, Variant},
-    Words,
+    Words, published,
 };
 
 /// A type as `types.ts` has it.
@@ -27,6 +27,29 @@ pub struct Member {
 }
 
 pub fn types_of(definition: &TypeDefinition, words: &Words) -> Vec<TypeText> {
+    let mut types = plain_types_of(definition, words);
+    // Names of other versions, for whoever is used to them.
+    for other in published::OTHER_MEMBERS {
+        for ty in &mut types {
+            if let TypeText::Interface { name, members, .. } = ty
+                && name.strip_suffix("Input").unwrap_or(name) == other.owner
+            {
+                members.push(Member {
+                    name: other.name.to_owned(),
+                    doc: format!(
+                        "`{}`, as published clients call it.\n\n@deprecated Use `{}`.",
+                        other.ours, other.ours
+                    ),
+                    ty: if other.optional { format!("{} | undefined", other.ty) } else { other.ty.to_owned() },
+                    optional: other.optional,
+                });
+            }
+        }
+    }
+    types
+}
+
+fn plain_types_of(definition: &TypeDefinition, words: &Words) -> Vec<TypeText> {
     match definition {
         TypeDefinition::Id(id) => vec![TypeText::Alias {
             name: id.name.clone(),
@@ -139,10 +162,15 @@ fn struct_forms(definition: &Struct, words: &Words) -> Vec<TypeText> {
 
 fn request_member(field: &Field, words: &Words) -> Member {
     let optional = !field.required;
-    let ty = words.request(&field.ty, "");
+    let ty = words.request_field(field, "");
     let ty = if field.patch { format!("{ty} | null") } else { ty };
     let ty = if optional && field.ty != Type::Any { format!("{ty} | undefined") } else { ty };
-    Member { name: field.camel_name.clone(), doc: field.doc.clone(), ty, optional }
+    let doc = if field.base64 {
+        field.doc.replace("as base64", "as text, bytes or a stream of them")
+    } else {
+        field.doc.clone()
+    };
+    Member { name: field.camel_name.clone(), doc, ty, optional }
 }
 
 /// A member as an answer has it: always there, and null where there is nothing. What is in requests too stays optional, so
