@@ -12,3 +12,13 @@ export type * from './generated/types.js';
 export { type ListPage, type ListPromise, Page, type PagePromise } from './pages.js';
 export type * from './published.js';
 export { EventStream } from './stream.js';
+export {
+  type AgentStepOptions,
+  type Branch,
+  type ConditionOptions,
+  finish as finishWorkflow,
+  type MapOptions,
+  type StepOptions,
+  WorkflowBuilder,
+  workflow,
+} from './workflow/builder.js';

@@ -18,6 +18,7 @@ mod rust;
 mod schema;
 mod template;
 mod typescript;
+mod workflow_cases;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -51,6 +52,7 @@ const RENDERERS: &[(&str, Renderer)] = &[
     ("rust", rust::render),
     ("typescript", typescript::render),
     ("fixture tests", fixture_tests::render),
+    ("workflow cases", workflow_cases::render),
 ];
 
 /// Writes every generated file that differs and removes those that are not generated any more.

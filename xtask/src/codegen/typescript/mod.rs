@@ -39,6 +39,7 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
     Ok(vec![
         file("types", "types.ts.j2", context! { types })?,
         file("errors", "errors.ts.j2", context! { errors => errors(ir) })?,
+        file("known", "known.ts.j2", context! { sets => known(ir) })?,
         file("read", "read.ts.j2", context! { readers })?,
         file(
             "surface",
@@ -59,6 +60,42 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
             content: template::render("typescript/examples.ts.j2", context! { examples => checked(ir)? })?,
         },
     ])
+}
+
+/// The known values of an open enumeration, or the known kinds of a tagged union.
+#[derive(Serialize)]
+struct Known<'a> {
+    name: &'a str,
+    values: Vec<&'a str>,
+}
+
+/// Those that the check of a workflow needs.
+const CHECKED: &[&str] = &[
+    "ApprovalDefault",
+    "ItemFailurePolicy",
+    "RetryBackoff",
+    "StepAuth",
+    "StepFailurePolicy",
+    "StepHttpMethod",
+    "ValidationFailurePolicy",
+    "WaitTimeout",
+    "WorkflowFailurePolicy",
+    "WorkflowStepType",
+];
+
+fn known(ir: &Ir) -> Vec<Known<'_>> {
+    fn values(definition: &TypeDefinition) -> Vec<&str> {
+        match definition {
+            TypeDefinition::OpenEnum(open) => open.values.iter().map(|value| value.value.as_str()).collect(),
+            TypeDefinition::TaggedUnion(union) => {
+                union.variants.iter().map(|variant| variant.tag_value.as_str()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+    let definition =
+        |name: &&'static str| ir.named(name).map(|found| Known { name: found.name(), values: values(found) });
+    CHECKED.iter().filter_map(definition).collect()
 }
 
 /// A class of errors, with its code and status in its documentation.
