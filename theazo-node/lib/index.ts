@@ -13,6 +13,15 @@ export { type ListPage, type ListPromise, Page, type PagePromise } from './pages
 export type * from './published.js';
 export { EventStream } from './stream.js';
 export {
+  type Delivery,
+  signTrigger,
+  signWebhookForTest,
+  type VerifierOptions,
+  type WebhookBody,
+  type WebhookHeaders,
+  WebhookVerifier,
+} from './webhooks.js';
+export {
   type AgentStepOptions,
   type Branch,
   type ConditionOptions,

@@ -2,6 +2,12 @@
 
 import type { FileInput } from '../files.js';
 
+/**
+ * What kind of id a text is, for the type checker alone: any text is taken where an id is wanted, but not the id of something
+ * else.
+ */
+declare const kind: unique symbol;
+
 /** A point in time in a request: ISO 8601, or a `Date`. In answers it is always ISO 8601 in UTC. */
 export type TimestampInput = string | Date;
 
@@ -185,7 +191,7 @@ export interface SessionData {
 }
 
 /** A session: the isolated container of one end user. Its id starts with `ses_`. */
-export type SessionId = string;
+export type SessionId = string & { readonly [kind]?: 'SessionId' };
 
 /**
  * The state of a session. One of these; a later version may know more:
@@ -329,7 +335,7 @@ export interface RunResult {
 }
 
 /** A run of an agent. The published prefix `run_` belongs to workflow runs. Its id starts with `arun_`. */
-export type RunId = string;
+export type RunId = string & { readonly [kind]?: 'RunId' };
 
 /** What became of an artifact whose sandbox is gone. */
 export interface KeptArtifact {
@@ -344,7 +350,7 @@ export interface KeptArtifact {
 }
 
 /** A file of the account. Its id starts with `file_`. */
-export type FileId = string;
+export type FileId = string & { readonly [kind]?: 'FileId' };
 
 /** A call of a tool. */
 export interface ToolCall {
@@ -740,7 +746,7 @@ export interface NetworkAccess {
 }
 
 /** An agent definition. Its id starts with `adef_`. */
-export type AgentDefinitionId = string;
+export type AgentDefinitionId = string & { readonly [kind]?: 'AgentDefinitionId' };
 
 /** What goes over the definition that an agent is made from. */
 export interface AgentOverrides {
@@ -823,7 +829,7 @@ export interface AgentData {
 }
 
 /** An agent. Its id starts with `agt_`. */
-export type AgentId = string;
+export type AgentId = string & { readonly [kind]?: 'AgentId' };
 
 /**
  * The state of an agent. One of these; a later version may know more:
@@ -1104,7 +1110,7 @@ export interface Snapshot {
 }
 
 /** A snapshot of a sandbox. Its id starts with `snap_`. */
-export type SnapshotId = string;
+export type SnapshotId = string & { readonly [kind]?: 'SnapshotId' };
 
 /** How to resume an agent. */
 export interface ResumeOpts {
@@ -1117,7 +1123,7 @@ export interface ResumeOpts {
 }
 
 /** A checkpoint of an agent's work. Its id starts with `ckpt_`. */
-export type CheckpointId = string;
+export type CheckpointId = string & { readonly [kind]?: 'CheckpointId' };
 
 /** Something to say to an agent while it works. */
 export interface SendInputOpts {
@@ -1329,7 +1335,7 @@ export interface CustomizationAttachOpts {
 }
 
 /** A customization: an instruction, a prompt, a skill or a hook. Its id starts with `cust_`. */
-export type CustomizationId = string;
+export type CustomizationId = string & { readonly [kind]?: 'CustomizationId' };
 
 /** A customization that is attached to an agent definition. */
 export interface CustomizationAttachment {
@@ -1413,7 +1419,7 @@ export interface PromptVariable {
 }
 
 /** A tool that was registered. Its id starts with `tool_`. */
-export type ToolId = string;
+export type ToolId = string & { readonly [kind]?: 'ToolId' };
 
 /**
  * What must happen in a run for a hook to do something. One of these; a later version may know more:
@@ -1771,7 +1777,7 @@ export interface ErrorExecEvent {
 export type ExecEvent = StartedExecEvent | StdoutExecEvent | StderrExecEvent | ExitExecEvent | ErrorExecEvent;
 
 /** One execution of a program in a sandbox. Its id starts with `exec_`. */
-export type ExecId = string;
+export type ExecId = string & { readonly [kind]?: 'ExecId' };
 
 /** Something for the standard input of a program. */
 export interface ExecInputOpts {
@@ -2051,7 +2057,7 @@ export interface Task {
 }
 
 /** A task. Its id starts with `task_`. */
-export type TaskId = string;
+export type TaskId = string & { readonly [kind]?: 'TaskId' };
 
 /**
  * The state of a task. One of these; a later version may know more:
@@ -2142,7 +2148,7 @@ export interface FleetData {
 }
 
 /** A fleet. Its id starts with `flt_`. */
-export type FleetId = string;
+export type FleetId = string & { readonly [kind]?: 'FleetId' };
 
 /**
  * The state of a fleet. One of these; a later version may know more:
@@ -2293,7 +2299,7 @@ export interface FleetItemResult {
 }
 
 /** An item of a fleet. Its id starts with `item_`. */
-export type FleetItemId = string;
+export type FleetItemId = string & { readonly [kind]?: 'FleetItemId' };
 
 /** The stream is open. What happened before follows. */
 export interface ConnectedFleetStreamEvent {
@@ -2426,7 +2432,7 @@ export interface TeamData {
 }
 
 /** A team. Its id starts with `team_`. */
-export type TeamId = string;
+export type TeamId = string & { readonly [kind]?: 'TeamId' };
 
 /** Which teams to list. */
 export interface TeamListFilters {
@@ -2473,7 +2479,7 @@ export interface TeamRun {
 }
 
 /** A run of a team. Its id starts with `trun_`. */
-export type TeamRunId = string;
+export type TeamRunId = string & { readonly [kind]?: 'TeamRunId' };
 
 /**
  * The state of a run of a team. One of these; a later version may know more:
@@ -2703,7 +2709,7 @@ export interface ChatConversation {
 }
 
 /** A conversation. Its id starts with `conv_`. */
-export type ConversationId = string;
+export type ConversationId = string & { readonly [kind]?: 'ConversationId' };
 
 /**
  * The state of a conversation. One of these; a later version may know more:
@@ -2823,7 +2829,7 @@ export interface ChatHandoff {
 }
 
 /** A handoff of a conversation. Its id starts with `ho_`. */
-export type HandoffId = string;
+export type HandoffId = string & { readonly [kind]?: 'HandoffId' };
 
 /**
  * The state of a handoff. One of these; a later version may know more:
@@ -2873,10 +2879,10 @@ export interface ChatMessage {
 }
 
 /** A message of a conversation. Its id starts with `msg_`. */
-export type MessageId = string;
+export type MessageId = string & { readonly [kind]?: 'MessageId' };
 
 /** A thread of a conversation. Its id starts with `thread_`. */
-export type ThreadId = string;
+export type ThreadId = string & { readonly [kind]?: 'ThreadId' };
 
 /**
  * Who says a message. One of these; a later version may know more:
@@ -3122,7 +3128,7 @@ export interface KnowledgeFileResult {
 }
 
 /** A source of knowledge. Its id starts with `src_`. */
-export type KnowledgeSourceId = string;
+export type KnowledgeSourceId = string & { readonly [kind]?: 'KnowledgeSourceId' };
 
 /** What to find. */
 export interface KnowledgeQueryOpts {
@@ -4172,7 +4178,7 @@ export interface Workflow {
 }
 
 /** A workflow. Its id starts with `wf_`. */
-export type WorkflowId = string;
+export type WorkflowId = string & { readonly [kind]?: 'WorkflowId' };
 
 /** Which workflows to list. */
 export interface WorkflowListOpts {
@@ -4300,7 +4306,7 @@ export interface Schedule {
 }
 
 /** A schedule. Its id starts with `sch_`. */
-export type ScheduleId = string;
+export type ScheduleId = string & { readonly [kind]?: 'ScheduleId' };
 
 /** What one run of a workflow is made of. */
 export interface WorkflowRunOpts {
@@ -4369,7 +4375,7 @@ export interface WorkflowRun {
 }
 
 /** A run of a workflow. Its id starts with `run_`. */
-export type WorkflowRunId = string;
+export type WorkflowRunId = string & { readonly [kind]?: 'WorkflowRunId' };
 
 /**
  * The state of a run of a workflow. One of these; a later version may know more:
@@ -4444,7 +4450,7 @@ export type WorkflowStepStatus =
   | (string & {});
 
 /** An approval. Its id starts with `apr_`. */
-export type ApprovalId = string;
+export type ApprovalId = string & { readonly [kind]?: 'ApprovalId' };
 
 /** The run began. */
 export interface RunStartedWorkflowStreamEvent {
@@ -4826,7 +4832,7 @@ export interface ScheduleExecution {
 }
 
 /** One execution of a schedule. Its id starts with `sexe_`. */
-export type ScheduleExecutionId = string;
+export type ScheduleExecutionId = string & { readonly [kind]?: 'ScheduleExecutionId' };
 
 /**
  * The state of one execution of a schedule. One of these; a later version may know more:
@@ -4903,7 +4909,7 @@ export interface Trigger {
 }
 
 /** A trigger. Its id starts with `trg_`. */
-export type TriggerId = string;
+export type TriggerId = string & { readonly [kind]?: 'TriggerId' };
 
 /** Which triggers to list. */
 export interface TriggerListOpts {
@@ -4922,7 +4928,7 @@ export interface TriggerFiring {
 }
 
 /** An event that was emitted to triggers and waiting workflows. Its id starts with `evt_`. */
-export type EventId = string;
+export type EventId = string & { readonly [kind]?: 'EventId' };
 
 /** What an event is made of. */
 export interface EventEmitOpts {
@@ -5145,7 +5151,7 @@ export interface McpConnection {
 }
 
 /** A connection to an MCP server. Its id starts with `mcp_`. */
-export type McpConnectionId = string;
+export type McpConnectionId = string & { readonly [kind]?: 'McpConnectionId' };
 
 /**
  * The state of a connection. One of these; a later version may know more:
@@ -5357,7 +5363,7 @@ export interface Channel {
 }
 
 /** A channel. Its id starts with `ch_`. */
-export type ChannelId = string;
+export type ChannelId = string & { readonly [kind]?: 'ChannelId' };
 
 /** Which channels to list. */
 export interface ChannelListOpts {
@@ -5567,7 +5573,7 @@ export interface GuardrailViolation {
 }
 
 /** A violation of a guardrail. Its id starts with `vio_`. */
-export type ViolationId = string;
+export type ViolationId = string & { readonly [kind]?: 'ViolationId' };
 
 /**
  * What was done about a violation. One of these; a later version may know more:
@@ -5865,7 +5871,7 @@ export interface LogEntry {
 }
 
 /** A log entry. Its id starts with `log_`. */
-export type LogId = string;
+export type LogId = string & { readonly [kind]?: 'LogId' };
 
 /**
  * Where a log entry comes from. One of these; a later version may know more:
@@ -5883,7 +5889,7 @@ export type LogSource =
   | (string & {});
 
 /** A trace. Its id starts with `tr_`. */
-export type TraceId = string;
+export type TraceId = string & { readonly [kind]?: 'TraceId' };
 
 /** Which log entries to stream. */
 export interface LogStreamFilters {
@@ -6109,7 +6115,7 @@ export interface TraceSpan {
 }
 
 /** A span of a trace. Its id starts with `span_`. */
-export type SpanId = string;
+export type SpanId = string & { readonly [kind]?: 'SpanId' };
 
 /**
  * What a span is of. One of these; a later version may know more:
@@ -6492,7 +6498,7 @@ export type LedgerKind =
   | (string & {});
 
 /** A reservation in the ledger. Its id starts with `rsv_`. */
-export type ReservationId = string;
+export type ReservationId = string & { readonly [kind]?: 'ReservationId' };
 
 /** The account's subscription. */
 export interface BillingSubscription {
@@ -6511,7 +6517,7 @@ export interface BillingSubscription {
 }
 
 /** A subscription. Its id starts with `sub_`. */
-export type SubscriptionId = string;
+export type SubscriptionId = string & { readonly [kind]?: 'SubscriptionId' };
 
 /**
  * A plan. One of these; a later version may know more:
@@ -6725,7 +6731,7 @@ export interface ApiKeyCreated {
 }
 
 /** A record of an API key. Its id starts with `key_`. */
-export type ApiKeyId = string;
+export type ApiKeyId = string & { readonly [kind]?: 'ApiKeyId' };
 
 /** Which API keys to list. */
 export interface ApiKeyListOpts {
@@ -6780,7 +6786,7 @@ export interface Webhook {
 }
 
 /** A webhook. Its id starts with `wh_`. */
-export type WebhookId = string;
+export type WebhookId = string & { readonly [kind]?: 'WebhookId' };
 
 /** Which webhooks to list. */
 export interface WebhookListOpts {

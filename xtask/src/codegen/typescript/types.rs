@@ -54,7 +54,7 @@ fn plain_types_of(definition: &TypeDefinition, words: &Words) -> Vec<TypeText> {
         TypeDefinition::Id(id) => vec![TypeText::Alias {
             name: id.name.clone(),
             doc: format!("{} Its id starts with `{}`.", id.doc, id.prefix),
-            definition: "string".to_owned(),
+            definition: format!("string & {{ readonly [kind]?: '{}' }}", id.name),
         }],
         TypeDefinition::OpenEnum(open) => {
             let values: Vec<String> = open
