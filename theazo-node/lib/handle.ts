@@ -4,8 +4,13 @@ import { type InspectOptions, inspect } from 'node:util';
 
 import type { Caller } from './caller.js';
 
+/** What has an id. */
+interface Identified {
+  id: string;
+}
+
 /** A resource with methods. Its members are what the server said last; calls that return it bring them up to date. */
-export abstract class Handle<Data extends { id: string }> {
+export abstract class Handle<Data extends Identified> {
   /** @internal */
   protected readonly caller: Caller;
   #data: Data;
