@@ -2,7 +2,7 @@
 
 export type { Answer, ResponseMeta, WithMeta } from './answer.js';
 export type { CallOptions, CallOptionsOfRun } from './caller.js';
-export { type EmbeddedOptions, Theazo, type TheazoOptions } from './client.js';
+export { type EmbeddedOptions, Theazo, type TheazoOptions, type TheazoOptions as TheazoConfig } from './client.js';
 export { type Attempt, TheazoError, type TheazoErrorCode, type TheazoErrorKind } from './error.js';
 export type { FileInput } from './files.js';
 export * from './generated/errors.js';

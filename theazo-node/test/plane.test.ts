@@ -155,6 +155,8 @@ test('a budget holds until its period is over', async (context) => {
 
   const error = await rejected(session.run('spender', 'spend'));
   const spent = await session.limits();
+  // It would go on, and spend, as soon as the next period begins.
+  await (await plane.client().runs.get(String(error.details.runId))).cancel();
   await plane.advance({ hours: 24 });
   const renewed = await session.limits();
 

@@ -1196,6 +1196,12 @@ export interface AgentDefinitionOpts {
   timeout?: DurationInput | undefined;
   /** How the model is asked, and what runs may cost. */
   config?: AgentDefinitionConfigInput | undefined;
+  /**
+   * `systemPrompt`, as published clients call it.
+   *
+   * @deprecated Use `systemPrompt`.
+   */
+  instructions?: string | undefined;
 }
 
 /** How a model is asked, and what runs may cost. */
@@ -1260,6 +1266,12 @@ export interface AgentDefinition {
   createdAt: string;
   /** When this version was made; absent where that is not known. */
   updatedAt: string | null;
+  /**
+   * `systemPrompt`, as published clients call it.
+   *
+   * @deprecated Use `systemPrompt`.
+   */
+  instructions: string;
 }
 
 /** Which agent definitions, or which versions of one, to list. */
@@ -1302,6 +1314,12 @@ export interface AgentDefinitionUpdate {
   config?: AgentDefinitionConfigInput | undefined;
   /** What changes and why, for people; empty by default. */
   changelog?: string | undefined;
+  /**
+   * `systemPrompt`, as published clients call it.
+   *
+   * @deprecated Use `systemPrompt`.
+   */
+  instructions?: string | undefined;
 }
 
 /** The version to go back to. */
