@@ -79,6 +79,14 @@ impl NativePlane {
         plane.transport_with(config).map(NativeClient::over).map_err(crate::thrown)
     }
 
+    /// Listens on a free port of this machine and resolves to the address.
+    #[napi(catch_unwind)]
+    pub fn listen<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, String>> {
+        let plane = self.plane.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let plane = plane.ok_or_else(|| napi::Error::from_reason("the control plane has ended"))?;
+        env.spawn_future(async move { plane.listen().await.map_err(crate::thrown) })
+    }
+
     /// Stops the plane; resolves when its data is on disk.
     #[napi(catch_unwind)]
     pub fn shutdown<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {

@@ -21,7 +21,7 @@ use std::{
 
 use theazo_api::Secret;
 use theazo_server::{ControlPlane, ModelKeys, PlaneConfig, StartError};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 
 use crate::{config::Config, error::Error, surface::Theazo, transport::Transport};
 
@@ -96,6 +96,8 @@ struct Running {
     router: axum::Router,
     keys: PlaneKeys,
     runtime: Handle,
+    /// Says to whoever listens that the plane is stopping.
+    stopped: watch::Sender<bool>,
 }
 
 impl Plane {
@@ -124,7 +126,8 @@ impl Plane {
         let plane = ControlPlane::start(config).await.map_err(cannot_start)?;
         let keys = keys_of(&plane).await.map_err(cannot_start)?;
         let router = plane.router();
-        let running = Running { plane: Mutex::new(Some(plane)), router, keys, runtime: Handle::current() };
+        let (runtime, stopped) = (Handle::current(), watch::Sender::new(false));
+        let running = Running { plane: Mutex::new(Some(plane)), router, keys, runtime, stopped };
         let plane = Self { running: Arc::new(running) };
         // Shows that the live key makes a transport, so that later ones cannot fail.
         plane.transport_with(Config::new())?;
@@ -158,9 +161,33 @@ impl Plane {
         Theazo::over(self.transport())
     }
 
+    /// Listens on a free port of this machine alone and gives the address, for clients in other processes: browsers, other
+    /// languages, programs under test. It ends with the plane.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), theazo::Error> {
+    /// use theazo::{Plane, PlaneOptions, Theazo};
+    ///
+    /// let plane = Plane::start(PlaneOptions::default()).await?;
+    /// let address = plane.listen().await?;
+    /// let elsewhere = Theazo::builder().base_url(&address).api_key(&plane.keys().live).build().await?;
+    /// elsewhere.sessions().for_user("user_123").await?;
+    /// plane.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If no port can be had.
+    pub async fn listen(&self) -> Result<String, Error> {
+        crate::listening::listen(self.running.router.clone(), self.running.stopped.subscribe()).await
+    }
+
     /// Stops the plane: what is under way is stopped where it can go on later, and data is on disk when this returns.
     /// Calls that come afterwards fail.
     pub async fn shutdown(&self) {
+        self.running.stopped.send_replace(true);
         let plane = self.running.plane.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(plane) = plane {
             plane.shutdown().await;

@@ -7,6 +7,8 @@ pub mod embedded;
 mod error;
 mod generated;
 pub mod hooks;
+#[cfg(feature = "embedded")]
+mod listening;
 mod log;
 pub mod recording;
 pub mod sandbox;
