@@ -6,7 +6,7 @@ import { thrown } from './errors.js';
 import { TheazoOperations } from './generated/surface.js';
 import type { ComputeProviderConfig, ComputeProviders, DurationInput, ModelProviderConfig } from './generated/types.js';
 import { checkOptions, encode, invalid } from './input.js';
-import { type NativeConfig, native } from './native.js';
+import { clientPart, type NativeConfig, planePart, variable } from './native.js';
 import { Recorder, Replayer } from './recording.js';
 
 /** How a client is set up. What is left out comes from the environment, then from the defaults. */
@@ -90,7 +90,7 @@ export class Theazo extends TheazoOperations {
    * is set.
    */
   static async connect(): Promise<Theazo> {
-    const isNamed = [process.env.THEAZO_BASE_URL, process.env.THEAZO_API_KEY].some((value) => value?.trim());
+    const isNamed = ['THEAZO_BASE_URL', 'THEAZO_API_KEY'].some((name) => variable(name)?.trim());
     return isNamed ? new Theazo() : await Theazo.embedded();
   }
 
@@ -112,10 +112,12 @@ export class Theazo extends TheazoOperations {
 
 function connect(options: TheazoOptions): Connection {
   const config = configOf(options);
-  const baseUrl: unknown = options.baseUrl ?? process.env.THEAZO_BASE_URL;
+  const baseUrl: unknown = options.baseUrl ?? variable('THEAZO_BASE_URL');
   // One that is not text is for the native part to name.
   if (typeof baseUrl !== 'string' || baseUrl.trim() !== 'local') {
-    const made = thrown(() => new (native().NativeClient)(...config));
+    // What records and plays back is in the part with the control plane, and works with clients of that part alone.
+    const part = config[1] || config[2] ? planePart() : clientPart();
+    const made = thrown(() => new part.NativeClient(...config));
     return new Connection(made, { baseUrl: baseUrl === undefined || baseUrl === '' ? PUBLIC_API : String(baseUrl) });
   }
   const { baseUrl: _, ...client } = options;

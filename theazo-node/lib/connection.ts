@@ -3,7 +3,7 @@
 import { misconfigured, toTheazoError } from './errors.js';
 import type { DurationInput } from './generated/types.js';
 import { encode } from './input.js';
-import { type NativeClient, type NativePlane, native } from './native.js';
+import { type NativeClient, type NativePlane, planePart } from './native.js';
 
 /** Where the API is unless the client is told otherwise. */
 export const PUBLIC_API = 'https://api.theazo.com';
@@ -73,12 +73,7 @@ export interface PlaneOptions {
 
 /** Starts a control plane inside this process. */
 export async function startPlane(options: PlaneOptions): Promise<NativePlane> {
-  const { NativePlane } = native();
-  if (NativePlane === undefined) {
-    const message = 'this build of theazo has no control plane';
-    const hint = 'give the client a `baseUrl`, or build the native part with the feature `embedded`';
-    throw misconfigured(message, hint);
-  }
+  const { NativePlane } = planePart();
   try {
     return await NativePlane.start(encode(options) as string);
   } catch (error) {

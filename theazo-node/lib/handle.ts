@@ -1,7 +1,5 @@
 // What sessions, agents and runs have in common: data as it last came from the server, and the way to call.
 
-import { type InspectOptions, inspect } from 'node:util';
-
 import type { Caller } from './caller.js';
 
 /** What has an id. */
@@ -42,8 +40,14 @@ export abstract class Handle<Data extends Identified> {
     this.#data = { ...this.#data, ...part };
     return answer;
   }
-
-  [inspect.custom](_depth: number, options: InspectOptions): string {
-    return `${this.constructor.name} ${inspect(this.#data, options)}`;
-  }
 }
+
+type Inspect = (value: unknown, options: object) => string;
+
+// How Node shows a handle. The symbol is one for all modules, so that edge runtimes need nothing of Node's; it is no member that
+// anybody calls, so it stands in no declaration.
+Object.defineProperty(Handle.prototype, Symbol.for('nodejs.util.inspect.custom'), {
+  value(this: Handle<Identified>, _depth: number, options: object, inspect: Inspect): string {
+    return `${this.constructor.name} ${inspect(this.data, options)}`;
+  },
+});

@@ -1,8 +1,4 @@
-// Finds and loads the native part, and says what it offers.
-
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
+// What carries out calls: a native part, or `fetch` where there is none. Which of them, the platform says.
 
 /** The native client. Values cross as JSON text; a failed call is rejected with `theazo::Error` as JSON. @internal */
 export interface NativeClient {
@@ -55,57 +51,49 @@ export interface NativePlane {
   readonly testKey: string;
   /** A client of the plane; with its live key unless the configuration has another. */
   client(...config: NativeConfig): NativeClient;
+  /** Listens on a free port of this machine and gives the address. */
+  listen(): Promise<string>;
   shutdown(): Promise<void>;
 }
 
-/** What the native part exports. @internal */
-export interface Native {
+/** What makes clients. @internal */
+export interface ClientPart {
   NativeClient: new (...config: NativeConfig) => NativeClient;
+}
+
+/** What starts control planes inside this process and keeps recordings, besides making clients. @internal */
+export interface PlanePart extends ClientPart {
   NativeRecorder: new (path: string) => NativeRecorder;
   NativeReplayer: new (path: string, isLenient: boolean, atRecordedPace: boolean) => NativeReplayer;
-  /** Absent in a build without the control plane. */
-  NativePlane?: { start(options: string): Promise<NativePlane> };
+  NativePlane: { start(options: string): Promise<NativePlane> };
 }
 
-let loaded: Native | undefined;
-
-/** The native part, loaded when it is first needed. */
-export function native(): Native {
-  loaded ??= load();
-  return loaded;
+/** What the place where the package runs has. @internal */
+export interface Platform {
+  clientPart(): ClientPart;
+  planePart(): PlanePart;
+  /** A variable of the environment. */
+  variable(name: string): string | undefined;
 }
 
-function load(): Native {
-  const require = createRequire(__filename);
-  const tried: string[] = [];
-  for (const file of candidates()) {
-    if (existsSync(file)) return require(file);
-    tried.push(file);
-  }
-  throw new Error(
-    `theazo has no native part for ${platform()} (Node ${process.version}): none of ${tried.join(', ')} exists. ` +
-      'Build it with `npm run build:native` in theazo-node, or set THEAZO_NATIVE_PATH to a build for this platform.',
-  );
+let platform: Platform;
+
+/** Says what the place has; each entry of the package does. @internal */
+export function providePlatform(provided: Platform): void {
+  platform = provided;
 }
 
-function* candidates(): Generator<string> {
-  if (process.env.THEAZO_NATIVE_PATH) {
-    yield process.env.THEAZO_NATIVE_PATH;
-    return;
-  }
-  const folder = join(__dirname, '..');
-  yield join(folder, 'theazo.node');
-  // Last, because asking for the platform's C library takes longer than loading.
-  yield join(folder, `theazo.${platform()}.node`);
+/** What makes clients. @internal */
+export function clientPart(): ClientPart {
+  return platform.clientPart();
 }
 
-function platform(): string {
-  const libc = process.platform === 'linux' ? (isMusl() ? '-musl' : '-gnu') : '';
-  return `${process.platform}-${process.arch}${libc}`;
+/** What starts control planes and keeps recordings, or an error that says why there is none. @internal */
+export function planePart(): PlanePart {
+  return platform.planePart();
 }
 
-/** Node says which glibc it runs on; on musl it says nothing. */
-function isMusl(): boolean {
-  const { header } = process.report.getReport() as unknown as { header?: { glibcVersionRuntime?: string } };
-  return !header?.glibcVersionRuntime;
+/** A variable of the environment. @internal */
+export function variable(name: string): string | undefined {
+  return platform.variable(name);
 }

@@ -2,7 +2,7 @@
 
 import { thrown } from './errors.js';
 import { checkOptions, invalid } from './input.js';
-import { type NativeRecorder, type NativeReplayer, native } from './native.js';
+import { type NativeRecorder, type NativeReplayer, planePart } from './native.js';
 
 /**
  * Records what clients and their control planes say to each other, to a file with one line of JSON for each request. It holds
@@ -22,7 +22,7 @@ export class Recorder {
   /** Records to a file, which is made anew. */
   constructor(path: string) {
     if (typeof path !== 'string') throw invalid('path', 'must be text');
-    this.native = thrown(() => new (native().NativeRecorder)(path));
+    this.native = thrown(() => new (planePart().NativeRecorder)(path));
   }
 }
 
@@ -55,7 +55,7 @@ export class Replayer {
     checkOptions(options, ['matching', 'atRecordedPace']);
     const { matching = 'strict', atRecordedPace = false } = options;
     if (matching !== 'strict' && matching !== 'lenient') throw invalid('matching', 'must be `strict` or `lenient`');
-    this.native = thrown(() => new (native().NativeReplayer)(path, matching === 'lenient', atRecordedPace));
+    this.native = thrown(() => new (planePart().NativeReplayer)(path, matching === 'lenient', atRecordedPace));
   }
 
   /** How many recorded requests nobody made yet. */

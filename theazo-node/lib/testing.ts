@@ -1,9 +1,11 @@
 // `theazo/testing`: the real control plane inside this process, with fakes at its edges only.
 
+import './load.js';
+
 import { Caller } from './caller.js';
 import { configOf, Theazo, type TheazoOptions } from './client.js';
 import { Connection, startPlane } from './connection.js';
-import { thrown } from './errors.js';
+import { thrown, toTheazoError } from './errors.js';
 import { TestPlaneOperations } from './generated/testing.js';
 import type { NativePlane } from './native.js';
 
@@ -54,6 +56,19 @@ export class TestPlane extends TestPlaneOperations {
   client(options: TestClientOptions = {}): Theazo {
     this.#connection.assertOpen('the test plane is closed');
     return Theazo.over(new Connection(thrown(() => this.#plane.client(...configOf(options)))));
+  }
+
+  /**
+   * Listens on a free port of this machine alone and gives the address, for what is in another process or has no native part: a
+   * browser, a program under test. It ends with the plane.
+   */
+  async listen(): Promise<string> {
+    this.#connection.assertOpen('the test plane is closed');
+    try {
+      return await this.#plane.listen();
+    } catch (error) {
+      throw toTheazoError(error);
+    }
   }
 
   /** Ends the plane. */

@@ -1,28 +1,83 @@
-// Builds the native part with cargo and copies it to `theazo.node`. Arguments go on to cargo, for example `--release`.
+// Builds the two native parts with cargo into `native/`: `theazo.node`, the client, and `theazo-plane.node`, the same with the
+// control plane. Arguments go on to cargo, for example `--release`; `--only=client` and `--only=plane` build one of them.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, renameSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const folder = dirname(dirname(fileURLToPath(import.meta.url)));
-const build = spawnSync(
-  'cargo',
-  ['build', '--package', 'theazo-node', '--message-format=json-render-diagnostics', ...process.argv.slice(2)],
-  { cwd: folder, stdio: ['inherit', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 },
-);
-if (build.status !== 0) process.exit(build.status ?? 1);
+const FOLDER = dirname(dirname(fileURLToPath(import.meta.url)));
 
-const library = build.stdout
-  .split('\n')
-  .filter((line) => line.startsWith('{'))
-  .map((line) => JSON.parse(line))
-  .filter((message) => message.reason === 'compiler-artifact' && message.target.name === 'theazo_node')
-  .flatMap((message) => message.filenames)
-  .find((file) => /\.(so|dylib|dll)$/.test(file));
-if (!library) throw new Error('cargo built no library of theazo-node');
+// The client is built beside the server, which it does not have in it: so both parts are made of the same builds of all
+// crates that they share, and the second one takes seconds.
+const PARTS = {
+  plane: { file: 'theazo-plane.node', arguments: ['--package', 'theazo-node'] },
+  client: {
+    file: 'theazo.node',
+    arguments: ['--package', 'theazo-node', '--package', 'theazo-server', '--no-default-features'],
+  },
+};
 
-// Put in place at once: a process that has the old file loaded keeps it.
-const target = join(folder, 'theazo.node');
-copyFileSync(library, `${target}.new`);
-renameSync(`${target}.new`, target);
+const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length);
+const more = process.argv.slice(2).filter((argument) => !argument.startsWith('--only='));
+for (const name of only ? [only] : Object.keys(PARTS)) build(name);
+
+function build(name) {
+  const part = PARTS[name];
+  if (!part) throw new Error(`there is no native part \`${name}\`; there are ${Object.keys(PARTS).join(', ')}`);
+  forgetOther(name);
+  const library = cargo(part.arguments);
+  writeFileSync(`${library}.part`, name);
+  // Put in place at once: a process that has the old file loaded keeps it.
+  const target = join(FOLDER, 'native', part.file);
+  mkdirSync(dirname(target), { recursive: true });
+  copyFileSync(library, `${target}.new`);
+  renameSync(`${target}.new`, target);
+}
+
+/** Runs cargo and gives the library that it made. */
+function cargo(packages) {
+  const build = spawnSync(
+    'cargo',
+    ['build', '--lib', ...packages, '--message-format=json-render-diagnostics', ...more],
+    { cwd: FOLDER, stdio: ['inherit', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 },
+  );
+  if (build.status !== 0) process.exit(build.status ?? 1);
+  const library = build.stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line))
+    .filter((message) => message.reason === 'compiler-artifact' && message.target.name === 'theazo_node')
+    .flatMap((message) => message.filenames)
+    .find((file) => /\.(so|dylib|dll)$/.test(file));
+  if (!library) throw new Error('cargo built no library of theazo-node');
+  return library;
+}
+
+/**
+ * Removes the library of the other part. Both have one name in cargo's folder, and cargo takes whichever is there for the one
+ * that it built last with the same features.
+ */
+function forgetOther(name) {
+  const metadata = spawnSync('cargo', ['metadata', '--no-deps', '--format-version', '1'], {
+    cwd: FOLDER,
+    encoding: 'utf8',
+    maxBuffer: 256 * 1024 * 1024,
+  });
+  const target = JSON.parse(metadata.stdout).target_directory;
+  const profile = more.includes('--release') ? 'release' : (valueAfter('--profile') ?? 'debug');
+  const triple = valueAfter('--target') ?? '';
+  const file = { linux: 'libtheazo_node.so', darwin: 'libtheazo_node.dylib', win32: 'theazo_node.dll' }[
+    process.platform
+  ];
+  const library = join(target, triple, profile, file);
+  const marker = `${library}.part`;
+  const last = existsSync(marker) ? readFileSync(marker, 'utf8') : undefined;
+  if (last === name) return;
+  for (const stale of [library, join(target, triple, profile, 'deps', file)]) rmSync(stale, { force: true });
+}
+
+function valueAfter(option) {
+  const index = more.indexOf(option);
+  return index === -1 ? undefined : more[index + 1];
+}

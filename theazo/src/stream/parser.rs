@@ -282,6 +282,37 @@ mod tests {
         }
     }
 
+    /// The client over `fetch` in `theazo-node` is held to the same cases.
+    #[test]
+    fn events_are_read_as_the_cases_say_wherever_they_are_cut() {
+        #[derive(serde::Deserialize)]
+        struct Case {
+            bytes: String,
+            events: Vec<Event>,
+            retry: Option<u64>,
+        }
+
+        #[derive(serde::Deserialize)]
+        struct Event {
+            id: Option<String>,
+            data: String,
+        }
+
+        let cases: Vec<Case> = serde_json::from_str(include_str!("../../cases/events.json")).unwrap();
+        for case in cases {
+            let digits = case.bytes.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+            let bytes: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+            let expected: Vec<_> = case.events.into_iter().map(|event| (event.id, event.data)).collect();
+            for at in 0..=bytes.len() {
+                let (before, after) = bytes.split_at(at);
+                assert_eq!(parse(&[before, after]), expected, "{bytes:?} at {at}");
+            }
+            let mut parser = Parser::default();
+            feed(&mut parser, &bytes).unwrap();
+            assert_eq!(parser.retry(), case.retry.map(Duration::from_millis));
+        }
+    }
+
     #[test]
     fn row_24_the_rules_hold_in_plain_words() {
         let events = |text: &[u8]| parse(&[text]);

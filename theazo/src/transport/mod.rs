@@ -35,6 +35,8 @@ mod attempt;
 mod backoff;
 mod budget;
 mod call;
+#[cfg(test)]
+mod cases;
 mod classify;
 mod connection;
 mod exchange;

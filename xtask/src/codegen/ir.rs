@@ -377,6 +377,10 @@ pub struct Operation {
     pub repeat: Repeat,
     /// Whether leaving it ends the work on the server.
     pub ends_with_caller: bool,
+    /// The operation that ends that work; empty where there is none.
+    pub farewell: String,
+    /// The values of `type` or `event` after which nothing follows in a stream.
+    pub last_events: Vec<String>,
     /// Whether it is added to the published API.
     pub ours: bool,
     /// Whether this version does not serve it yet.

@@ -178,6 +178,8 @@ fn operation(description: &Description, ir: &Ir, definitions: &Map<String, Value
         time: time(declared.time),
         repeat: repeat(declared.repeat),
         ends_with_caller: declared.ends_with_caller,
+        farewell: declared.farewell.to_owned(),
+        last_events: declared.last_events.iter().map(|&event| event.to_owned()).collect(),
         ours: declared.ours,
         planned: declared.planned,
         access: access(declared.access),

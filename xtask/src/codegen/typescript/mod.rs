@@ -5,6 +5,7 @@
 
 mod example;
 mod method;
+mod operations;
 mod published;
 mod surface;
 mod types;
@@ -54,6 +55,11 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
             "testing",
             "surface.ts.j2",
             context! { purpose => "What tests do to a test plane.", imports => surface::imports(&testing), classes => testing },
+        )?,
+        file(
+            "operations",
+            "operations.ts.j2",
+            context! { version => env!("CARGO_PKG_VERSION"), operations => operations::table(ir), prefixes => operations::prefixes() },
         )?,
         GeneratedFile {
             path: "theazo-node/test/generated/examples.ts".to_owned(),

@@ -1,3 +1,3 @@
 // The package `theazo` for `import`: the same one instance that `require` gives, so that `instanceof` holds across both.
 
-export * from './index.js';
+export * from './node.js';

@@ -1,0 +1,5 @@
+// The package `theazo` for Node.
+
+import './load.js';
+
+export * from './index.js';
