@@ -1,0 +1,3 @@
+// `theazo/testing/node` for `import`.
+
+export * from './node.js';
