@@ -86,6 +86,7 @@ pub mod stored_files;
 pub mod tasks;
 pub mod teams;
 pub mod testing;
+mod testing_conversation;
 mod testing_records;
 pub mod tools;
 pub mod traces;

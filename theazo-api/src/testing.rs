@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::testing_records::{RecordedEvent, RecordedEventFilters, RecordedRequest};
 use crate::{
     check::{Check, Problems},
     endpoint::{Plane, Reply, endpoints},
     money::Cost,
     open_enum::open_enum,
     time::{DurationInput, Timestamp},
+};
+pub use crate::{
+    testing_conversation::{Conversation, ConversationMessage},
+    testing_records::{RecordedEvent, RecordedEventFilters, RecordedRequest},
 };
 
 endpoints! {

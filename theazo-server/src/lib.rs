@@ -48,7 +48,7 @@ pub use config::{PlaneConfig, RateLimit, TestConfig};
 pub use diagnosis::{Finding, FindingState, diagnose};
 pub use feed::StreamLimits;
 pub use http::{ConnectionReset, ServeConfig, serve};
-pub use model::ModelKeys;
+pub use model::{ModelFunction, ModelKeys};
 pub use payments::StripeConfig;
 pub use plane::{ControlPlane, StartError};
 pub use service_config::{BrowserConfig, FilesConfig, MailConfig, SearchConfig, ToolsConfig};

@@ -12,7 +12,7 @@ use crate::{
     feed::Feed,
     gateway::PlaneGateway,
     http,
-    model::{Model, ModelChoiceError, Models, OfflineModel, ScriptedModel, Table, TableError},
+    model::{Model, ModelChoiceError, ModelFunction, Models, OfflineModel, ScriptedModel, Table, TableError},
     outbound::{AddressRules, Guard, OutboundClient},
     payments::Stripe,
     service_config::BrowserConfig,
@@ -63,6 +63,8 @@ pub struct ControlPlane {
     router: Router,
     worker: Worker,
     keys: Option<FirstKeys>,
+    /// The model of a test plane.
+    scripted: Option<Arc<ScriptedModel>>,
     /// Where sandboxes have their files if the plane lives in memory; it goes with the plane.
     temporary: Option<TemporaryDirectory>,
     /// Ends the feed with the plane.
@@ -150,7 +152,8 @@ impl ControlPlane {
             require_definitions: config.require_definitions,
             files,
         });
-        let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted, simulation)));
+        let test = config.test.as_ref().map(|_| Arc::new(TestPlaneState::new(scripted.clone(), simulation)));
+        let scripted = test.is_some().then_some(scripted);
         let browser = browser(&config.tools.browser, config.test.is_some(), &known, &providers);
         let toolbox = Toolbox::new(&outbound, browser.map(|browser| (browser, guard.clone())), config.tools);
         let throttle = http::Throttle::new(config.rate_limit, config.wrong_keys_per_minute);
@@ -158,7 +161,7 @@ impl ControlPlane {
         let gateway = Arc::new(PlaneGateway::new(router.clone(), guard));
         let engine = Engine::new(app.clone(), providers, toolbox, gateway, directory.join("agents"));
         let worker = engine.start().await?;
-        Ok(Self { app, router, worker, keys, temporary, _following: following })
+        Ok(Self { app, router, worker, keys, scripted, temporary, _following: following })
     }
 
     /// The routes. They work until the plane is stopped.
@@ -174,6 +177,14 @@ impl ControlPlane {
     /// The test key that was made when the store was; on a store that had keys already there is none to tell.
     pub fn test_key(&self) -> Option<&str> {
         self.keys.as_ref().map(|keys| keys.test.as_str())
+    }
+
+    /// Lets a function answer for the model of an agent, `*` for every agent, whenever no scripted turn fits. Only a test
+    /// plane does; says whether this is one.
+    pub fn script_with(&self, agent: &str, function: ModelFunction) -> bool {
+        let Some(scripted) = &self.scripted else { return false };
+        scripted.script_with(agent, function);
+        true
     }
 
     /// Makes another key of the plane's first account. It is told once and only its hash is kept.

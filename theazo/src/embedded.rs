@@ -19,7 +19,10 @@ use std::{
     time::Duration,
 };
 
-use theazo_api::Secret;
+use theazo_api::{
+    Secret,
+    testing::{Conversation, ScriptedTurn},
+};
 use theazo_server::{ControlPlane, ModelKeys, PlaneConfig, StartError};
 use tokio::{runtime::Handle, sync::watch};
 
@@ -45,6 +48,12 @@ pub struct PlaneOptions {
     pub default_provider: Option<String>,
     /// How long the offline model waits before each word; not at all by default.
     pub offline_pace: Duration,
+    /// The interpreter of Python in local sandboxes, that of a virtual environment for example; `/usr/bin/python3` by
+    /// default.
+    pub sandbox_python: Option<PathBuf>,
+    /// Directories outside of `/usr` that the interpreters need, a virtual environment for example: every local sandbox
+    /// sees them at the same path and cannot write there.
+    pub sandbox_read_only: Vec<PathBuf>,
 }
 
 /// The API keys of an embedded control plane.
@@ -123,6 +132,10 @@ impl Plane {
         if let Some(provider) = options.default_provider {
             config = config.default_provider(provider);
         }
+        if let Some(python) = options.sandbox_python {
+            config.runtimes.python = python;
+        }
+        config.runtimes.read_only.extend(options.sandbox_read_only);
         let plane = ControlPlane::start(config).await.map_err(cannot_start)?;
         let keys = keys_of(&plane).await.map_err(cannot_start)?;
         let router = plane.router();
@@ -182,6 +195,26 @@ impl Plane {
     /// If no port can be had.
     pub async fn listen(&self) -> Result<String, Error> {
         crate::listening::listen(self.running.router.clone(), self.running.stopped.subscribe()).await
+    }
+
+    /// Lets a function answer for the model of an agent of a test plane: see
+    /// [`TestPlane::script_with`](crate::testing::TestPlane::script_with).
+    ///
+    /// # Errors
+    ///
+    /// If this is no test plane, or it is stopped.
+    pub fn script_with<F, A>(&self, agent: impl AsRef<str>, function: F) -> Result<(), Error>
+    where
+        F: Fn(Conversation) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<ScriptedTurn, String>> + Send + 'static,
+    {
+        let running = self.running.plane.lock().unwrap_or_else(PoisonError::into_inner);
+        let plane = running.as_ref().ok_or_else(|| Error::configuration("the embedded control plane is stopped"))?;
+        if plane.script_with(agent.as_ref(), Arc::new(move |conversation| Box::pin(function(conversation)))) {
+            Ok(())
+        } else {
+            Err(Error::configuration("only the models of a test plane are scripted"))
+        }
     }
 
     /// Stops the plane: what is under way is stopped where it can go on later, and data is on disk when this returns.

@@ -19,8 +19,8 @@
 //! ```
 
 pub use theazo_api::testing::{
-    Charge, ChargeKind, ClockState, ExecFailure, FaultKind, ModelFailureKind, RecordedRequest, SandboxAction,
-    ScriptedExec, ScriptedToolCall, ScriptedTurn,
+    Charge, ChargeKind, ClockState, Conversation, ConversationMessage, ExecFailure, FaultKind, ModelFailureKind,
+    RecordedRequest, SandboxAction, ScriptedExec, ScriptedToolCall, ScriptedTurn,
 };
 
 use crate::{
@@ -51,6 +51,38 @@ impl TestPlane {
     /// A client of the plane with a live key, so that a test can look at charges.
     pub fn client(&self) -> Theazo {
         Theazo::over(self.transport.clone())
+    }
+
+    /// Lets a function answer for the model of an agent, `*` for every agent, whenever no scripted turn fits. Its error is
+    /// the message with which the model fails; a turn with an `error` says how.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), theazo::Error> {
+    /// use theazo::testing::{ConversationMessage, ScriptedTurn, TestPlane};
+    ///
+    /// let plane = TestPlane::start().await?;
+    /// plane.script_with("parrot", |conversation| async move {
+    ///     match conversation.messages.last() {
+    ///         Some(ConversationMessage::User { text }) => Ok(ScriptedTurn::text(format!("you said: {text}"))),
+    ///         _ => Err("there is nothing to repeat".to_owned()),
+    ///     }
+    /// })?;
+    ///
+    /// let session = plane.client().sessions().for_user("user_1").await?;
+    /// assert_eq!(session.run("parrot", "hello").await?.output, "you said: hello");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the plane is stopped.
+    pub fn script_with<F, A>(&self, agent: impl AsRef<str>, function: F) -> Result<(), Error>
+    where
+        F: Fn(Conversation) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<ScriptedTurn, String>> + Send + 'static,
+    {
+        self.plane.script_with(agent, function)
     }
 
     /// The plane itself.
