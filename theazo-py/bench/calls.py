@@ -1,77 +1,47 @@
-"""Calls per second through this package and through the usual HTTP clients of Python, side by side.
+"""Calls and events per second through this package and through the usual HTTP clients of Python, side by side.
 
-All do the same: `GET /v1/sessions/{id}` of one server, decoded into a typed object. The server is another process that
-answers every request with the same bytes, so that clients are measured and not a control plane; with `THEAZO_BASE_URL`
-and `THEAZO_API_KEY` it is that one. Each pair is measured in turns, and the ratio is the median of the turns. Prints
-one JSON line for each measure.
+All do the same: `GET /v1/sessions/{id}` of one server, or a stream of a run, decoded into typed objects. Each pair is
+measured in turns, and the ratio is the median of the turns. Then what importing costs, and what a million calls leave
+in memory. Prints one JSON line for each measure.
 """
 
 from __future__ import annotations
 
 import asyncio
-import http.client
+import gc
 import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
+import httpx
+import pyqwest
+import pyreqwest.client
+from rivals import HEADERS, KEY, PlainSession, stream_by_httpx
+from server import EVENTS, server
 
 from theazo import AsyncTheazo, Theazo
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
 SECONDS = float(os.environ.get("THEAZO_BENCH_SECONDS", "0.5"))
 TURNS = int(os.environ.get("THEAZO_BENCH_TURNS", "7"))
-
-
-@dataclass(slots=True, frozen=True)
-class PlainSession:
-    """What a careful user of an HTTP client would decode a session into."""
-
-    id: str
-    user_id: str
-    status: str
-    environment: str
-    metadata: dict[str, str]
-    limits: dict[str, Any]
-    created_at: datetime
-    paused_at: datetime | None
-    terminated_at: datetime | None
-
-    @classmethod
-    def from_json(cls, text: bytes) -> PlainSession:
-        data = json.loads(text)
-        return cls(
-            id=data["id"],
-            user_id=data["userId"],
-            status=data["status"],
-            environment=data["environment"],
-            metadata=data["metadata"],
-            limits=data["limits"],
-            created_at=_time(data["createdAt"]),
-            paused_at=_time(data["pausedAt"]) if data.get("pausedAt") else None,
-            terminated_at=_time(data["terminatedAt"]) if data.get("terminatedAt") else None,
-        )
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+CALLS = int(os.environ.get("THEAZO_BENCH_CALLS", "1000000"))
+SESSION_ID = "ses_a1b2c3"
 
 
 @dataclass(slots=True, frozen=True)
 class Rate:
-    """Calls per second, and the processor time of one."""
+    """How much a second, and the processor time of one."""
 
-    calls: float
+    count: float
     micros: float
 
     @classmethod
@@ -96,140 +66,160 @@ async def rate_async(call: Callable[[], Awaitable[object]], in_flight: int) -> R
     return Rate.since(start, processor, count)
 
 
-def rate_sync(call: Callable[[], object]) -> Rate:
-    """The rate of calls that are made one after the other."""
+def rate_sync(call: Callable[[], object], each: int = 1) -> Rate:
+    """The rate of calls that are made one after the other, where each does so much."""
     count = 0
     start, processor = time.perf_counter(), time.process_time()
     end = start + SECONDS
     while time.perf_counter() < end:
         call()
-        count += 1
+        count += each
     return Rate.since(start, processor, count)
 
 
 def report(name: str, bar: float, pairs: list[tuple[Rate, Rate]]) -> None:
     """Prints the median ratio of pairs of ours and theirs."""
-    ratio = statistics.median(ours.calls / theirs.calls for ours, theirs in pairs)
-    rates = " against ".join(f"{statistics.median(pair[side].calls for pair in pairs):.0f}/s" for side in (0, 1))
-    processor = " against ".join(f"{statistics.median(pair[side].micros for pair in pairs):.0f}" for side in (0, 1))
-    detail = f"{rates}; processor time of a call {processor} us; median of {len(pairs)} pairs"
-    print(
-        json.dumps({"name": name, "ratio": round(ratio, 2), "bar": bar, "better": "higher", "detail": detail}),
-        flush=True,
-    )
+    ratio = statistics.median(ours.count / theirs.count for ours, theirs in pairs)
+    rates = " against ".join(f"{statistics.median(pair[side].count for pair in pairs):.0f}/s" for side in (0, 1))
+    processor = " against ".join(f"{statistics.median(pair[side].micros for pair in pairs):.1f}" for side in (0, 1))
+    show(name, ratio, bar, "higher", f"{rates}; processor time of one {processor} us; median of {len(pairs)} pairs")
 
 
-async def bench_async(url: str, key: str, session_id: str) -> None:
+def show(name: str, ratio: float, bar: float, better: str, detail: str) -> None:
+    line = {"name": f"python {name}", "ratio": round(ratio, 2), "bar": bar, "better": better, "detail": detail}
+    print(json.dumps(line), flush=True)
+
+
+async def bench_async(url: str) -> None:
+    address = f"{url}/v1/sessions/{SESSION_ID}"
     async with (
-        AsyncTheazo(key, url) as theazo,
-        aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {key}"}, connector=aiohttp.TCPConnector(limit=256)
-        ) as rival,
+        AsyncTheazo(KEY, url) as theazo,
+        aiohttp.ClientSession(headers=HEADERS, connector=aiohttp.TCPConnector(limit=256)) as by_aiohttp,
+        pyreqwest.client.ClientBuilder().build() as by_pyreqwest,
+        pyqwest.HTTPTransport() as transport,
     ):
-        address = f"{url.rstrip('/')}/v1/sessions/{session_id}"
+        by_pyqwest = pyqwest.Client(transport)
 
         async def ours() -> object:
-            return (await theazo.sessions.get(session_id)).created_at
+            return (await theazo.sessions.get(SESSION_ID)).created_at
 
-        async def theirs() -> object:
-            async with rival.get(address) as response:
+        async def aiohttp_call() -> object:
+            async with by_aiohttp.get(address) as response:
                 response.raise_for_status()
                 return PlainSession.from_json(await response.read()).created_at
 
-        # With one in flight, the time to wake another thread rules, and it differs between machines.
-        for in_flight, bar in ((64, 1.5), (1, 0.8)):
-            await rate_async(ours, in_flight)
-            await rate_async(theirs, in_flight)
-            pairs = [(await rate_async(ours, in_flight), await rate_async(theirs, in_flight)) for _ in range(TURNS)]
-            name = f"python async calls/s at {in_flight} in flight, over aiohttp"
-            report(name, bar, pairs)
+        async def pyreqwest_call() -> object:
+            response = await by_pyreqwest.get(address).headers(HEADERS).build().send()
+            return PlainSession.from_json(bytes(await response.bytes())).created_at
+
+        async def pyqwest_call() -> object:
+            response = await by_pyqwest.get(address, headers=HEADERS)
+            return PlainSession.from_json(bytes(response.content)).created_at
+
+        rivals: list[tuple[str, Callable[[], Awaitable[object]], float, float]] = [
+            ("aiohttp", aiohttp_call, 2.5, 1.5),
+            ("pyreqwest", pyreqwest_call, 1.0, 1.0),
+            ("pyqwest", pyqwest_call, 1.0, 1.0),
+        ]
+        for name, theirs, bar_of_many, bar_of_one in rivals:
+            for in_flight, bar in ((64, bar_of_many), (1, bar_of_one)):
+                await rate_async(ours, in_flight)
+                await rate_async(theirs, in_flight)
+                pairs = [(await rate_async(ours, in_flight), await rate_async(theirs, in_flight)) for _ in range(TURNS)]
+                report(f"async calls/s at {in_flight} in flight, over {name}", bar, pairs)
 
 
-def bench_sync(url: str, key: str, session_id: str) -> None:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80)
-    headers = {"Authorization": f"Bearer {key}"}
-    path = f"/v1/sessions/{session_id}"
-
-    with Theazo(key, url) as theazo:
+def bench_sync(url: str) -> None:
+    address = f"{url}/v1/sessions/{SESSION_ID}"
+    with Theazo(KEY, url) as theazo, httpx.Client(headers=HEADERS) as rival:
 
         def ours() -> object:
-            return theazo.sessions.get(session_id).created_at
+            return theazo.sessions.get(SESSION_ID).created_at
 
         def theirs() -> object:
-            connection.request("GET", path, headers=headers)
-            response = connection.getresponse()
-            text = response.read()
-            if response.status != 200:
-                raise RuntimeError(f"HTTP {response.status}")
-            return PlainSession.from_json(text).created_at
+            response = rival.get(address)
+            response.raise_for_status()
+            return PlainSession.from_json(response.content).created_at
 
         rate_sync(ours)
         rate_sync(theirs)
         pairs = [(rate_sync(ours), rate_sync(theirs)) for _ in range(TURNS)]
-        # A lower bar: a blocking socket needs no second thread, and what waking one costs differs between machines.
-        report("python sync calls/s, over http.client", 0.7, pairs)
+        report("sync calls/s, over httpx", 8, pairs)
 
 
-SESSION: dict[str, Any] = {
-    "id": "ses_a1b2c3",
-    "userId": "user_123",
-    "status": "active",
-    "environment": "production",
-    "metadata": {"plan": "pro", "region": "eu"},
-    "limits": {"maxCost": {"amount": 500, "currency": "usd", "period": "day"}, "maxAgents": 3},
-    "createdAt": "2026-11-24T09:00:00.000Z",
-    "pausedAt": None,
-    "terminatedAt": None,
-}
+def bench_streams(url: str) -> None:
+    with Theazo(KEY, url) as theazo, httpx.Client(headers=HEADERS) as rival:
+        agent = theazo.agents.get("agt_a1b2c3")
+
+        def ours() -> None:
+            with agent.stream("go") as events:
+                found = sum(1 for event in events if event.type)
+            assert found == EVENTS, found
+
+        def theirs() -> None:
+            assert stream_by_httpx(rival, url) == EVENTS
+
+        ours()
+        theirs()
+        pairs = [(rate_sync(ours, EVENTS), rate_sync(theirs, EVENTS)) for _ in range(TURNS)]
+        report("events/s of a stream, over httpx line by line", 3, pairs)
 
 
-class SameAnswer(asyncio.Protocol):
-    """Answers every request without a body with the same session."""
+def bench_import() -> None:
+    """What `from theazo import Theazo` adds to the start of an interpreter, each time in a new process."""
 
-    BODY = json.dumps(SESSION).encode()
-    ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(BODY), BODY)
+    def start(code: str) -> float:
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        return (time.perf_counter() - begin) * 1e3
 
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        *requests, self._rest = (self._rest + data).split(b"\r\n\r\n")
-        self._transport.write(self.ANSWER * len(requests))
+    for what, code in (("import theazo", "import theazo"), ("both clients", "from theazo import AsyncTheazo, Theazo")):
+        start(code)
+        times = [start(code) - start("pass") for _ in range(15)]
+        size = (Path(__import__("theazo").__file__ or "").parent / "_native.abi3.so").stat().st_size
+        detail = f"median of {len(times)} new processes; the native part has {size / 1e6:.1f} MB"
+        show(f"ms to import, {what}", statistics.median(times), 60, "lower", detail)
 
 
-async def serve() -> None:
-    server = await asyncio.get_running_loop().create_server(SameAnswer, "127.0.0.1", 0)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await server.serve_forever()
+async def bench_memory(url: str) -> None:
+    """How many bytes of the process a thousand calls leave behind, after the first tenth of them."""
+    theazo = AsyncTheazo(KEY, url)
+
+    async def calls(count: int) -> None:
+        async def worker() -> None:
+            for _ in range(count // 64):
+                await theazo.sessions.get(SESSION_ID)
+
+        await asyncio.gather(*(worker() for _ in range(64)))
+
+    await calls(CALLS // 10)
+    gc.collect()
+    before = resident()
+    await calls(CALLS)
+    gc.collect()
+    grown = resident() - before
+    show(
+        "bytes that 1,000 calls leave",
+        grown / (CALLS / 1000),
+        1024,
+        "lower",
+        f"{grown / 1024:.0f} KiB in {CALLS} calls",
+    )
 
 
-@contextmanager
-def server() -> Iterator[tuple[str, str, str]]:
-    """The address of a server, a key and the id of a session."""
-    url, key = os.environ.get("THEAZO_BASE_URL"), os.environ.get("THEAZO_API_KEY")
-    if url and key:
-        yield url, key, Theazo(key, url).sessions.for_user("bench").id
-        return
-    with subprocess.Popen([sys.executable, __file__, "serve"], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip(), "th_test_bench", SESSION["id"]
-        finally:
-            process.terminate()
+def resident() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))) * 1024
 
 
 def main() -> None:
-    if sys.argv[1:] == ["serve"]:
-        asyncio.run(serve())
-        return
-    with server() as (url, key, session_id):
-        asyncio.run(bench_async(url, key, session_id))
-        bench_sync(url, key, session_id)
+    with server() as url:
+        asyncio.run(bench_async(url))
+        bench_sync(url)
+        bench_streams(url)
+        bench_import()
+        if Path("/proc/self/status").exists():
+            asyncio.run(bench_memory(url))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ use crate::{
     error::Failure,
     generated::calls::ENTRIES,
     shape::{self, Kind, Shape},
+    unknown::Unknown,
     value::ToPython,
     wakeup::{Ready, nothing},
 };
@@ -76,13 +77,13 @@ impl Entry {
         BY_ID.get(id).copied().ok_or_else(|| PyTypeError::new_err(format!("there is no operation `{id}`")))
     }
 
-    /// The call with what the caller gives.
+    /// The call with what the caller gives, and the list that wants its meta data, if one does.
     pub fn call(
         &self,
         path: &Bound<'_, PyTuple>,
         inputs: Option<&Bound<'_, PyDict>>,
         options: &Bound<'_, PyDict>,
-    ) -> PyResult<Call> {
+    ) -> PyResult<(Call, Option<Py<PyAny>>)> {
         let py = path.py();
         let mut parameters = Vec::with_capacity(self.path.len());
         for (name, value) in self.path.iter().zip(path.iter()) {
@@ -104,13 +105,9 @@ impl Entry {
                 None => return Err(Failure::invalid_input(name, "must be given").into_python(py)),
             },
         };
-        Ok(Call {
-            operation: self.operation,
-            path: parameters,
-            query,
-            body: body.map(Into::into),
-            options: call_options(options)?,
-        })
+        let (options, collector) = call_options(options)?;
+        let body = body.map(Into::into);
+        Ok((Call { operation: self.operation, path: parameters, query, body, options }, collector))
     }
 
     /// What an answer becomes.
@@ -128,15 +125,16 @@ impl Entry {
 
 /// Reads a value without the GIL; only its class is made with it.
 fn decode<T: DeserializeOwned + ToPython + Send + 'static>(json: &[u8]) -> Result<Ready, serde_json::Error> {
-    let value: T = serde_json::from_slice(json)?;
-    Ok(Box::new(move |py| value.into_python(py).map(Bound::unbind)))
+    let (value, unknown) = Unknown::read::<T>(json)?;
+    Ok(Box::new(move |py| value.into_python(py, unknown).map(Bound::unbind)))
 }
 
-/// The options of one call; an unknown one is refused as Python refuses an unknown argument.
-fn call_options(given: &Bound<'_, PyDict>) -> PyResult<CallOptions> {
-    let mut options = CallOptions::default();
+/// The options of one call, and the list that `with_meta` gives to be told of the answer; an unknown option is refused as
+/// Python refuses an unknown argument.
+pub fn call_options(given: &Bound<'_, PyDict>) -> PyResult<(CallOptions, Option<Py<PyAny>>)> {
+    let (mut options, mut collector) = (CallOptions::default(), None);
     if given.is_empty() {
-        return Ok(options);
+        return Ok((options, collector));
     }
     for (name, value) in given {
         let name: String = name.extract()?;
@@ -148,11 +146,12 @@ fn call_options(given: &Bound<'_, PyDict>) -> PyResult<CallOptions> {
             "deadline" => options.deadline = Some(duration(&name, &value)?),
             "max_retries" => options.max_retries = Some(retries(&name, &value)?),
             "idempotency_key" => options.idempotency_key = Some(text(&name, &value)?),
-            "headers" => options.headers = headers(&value)?,
+            "extra_headers" => options.headers = headers(&name, &value)?,
+            "_meta" => collector = Some(value.unbind()),
             _ => return Err(PyTypeError::new_err(format!("got an unexpected keyword argument '{name}'"))),
         }
     }
-    Ok(options)
+    Ok((options, collector))
 }
 
 /// A duration as the SDK takes it everywhere: a timedelta, a whole number of milliseconds or text.
@@ -175,8 +174,8 @@ fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
 }
 
 /// Headers from a mapping.
-pub fn headers(value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
-    let wrong = || Failure::invalid_input("headers", "must be a dict of text by text").into_python(value.py());
+pub fn headers(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
+    let wrong = || Failure::invalid_input(name, "must be a dict of text by text").into_python(value.py());
     let mapping = value.cast::<PyMapping>().map_err(|_| wrong())?;
     mapping.items()?.iter().map(|pair| pair.extract().map_err(|_| wrong())).collect()
 }

@@ -1,18 +1,26 @@
 //! The client: one transport, usable from every thread and every event loop.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use pyo3::{
     prelude::*,
     types::{PyDict, PyTuple},
 };
-use theazo::{Config, Transport, transport::Call};
+use theazo::{
+    CallOptions, Config, Transport,
+    transport::{Answer, Call},
+};
 
 use crate::{
     call::{self, Entry},
+    config::{Settings, configured},
     error::Failure,
-    plane::Plane,
-    recording::{Recorder, Replayer, with_recording},
+    meta,
+    plane::{Places, Plane},
+    recording::{Recorder, Replayer},
     runtime::{Pool, runtime, wait},
     stream::EventStream,
     wakeup::{Outcome, Pending, Ready, nothing},
@@ -21,7 +29,9 @@ use crate::{
 /// A client. The classes of the package are around it.
 #[pyclass(frozen, module = "theazo._native")]
 pub struct Client {
-    source: Source,
+    source: Arc<Source>,
+    /// What `with_options` changed, the oldest first.
+    changes: Vec<CallOptions>,
 }
 
 enum Source {
@@ -35,17 +45,26 @@ enum Source {
 impl Client {
     /// A client of a plane inside this process.
     pub fn of_plane(plane: Arc<Plane>) -> Self {
-        Self { source: Source::Plane { plane, recorded: None } }
+        Self::new_of(Source::Plane { plane, recorded: None })
     }
 
     /// A client of a plane inside this process whose calls are recorded.
     pub fn recorded(py: Python<'_>, plane: Arc<Plane>, config: Config) -> PyResult<Self> {
         let recorded = Some(plane.transport_with(py, config)?);
-        Ok(Self { source: Source::Plane { plane, recorded } })
+        Ok(Self::new_of(Source::Plane { plane, recorded }))
+    }
+
+    fn new_of(source: Source) -> Self {
+        Self { source: Arc::new(source), changes: Vec::new() }
     }
 
     fn transport(&self, py: Python<'_>) -> PyResult<Transport> {
-        match &self.source {
+        let shared = self.shared_transport(py)?;
+        Ok(self.changes.iter().fold(shared, |transport, changed| transport.with(changed.clone())))
+    }
+
+    fn shared_transport(&self, py: Python<'_>) -> PyResult<Transport> {
+        match &*self.source {
             Source::Plane { plane, recorded } => {
                 let usual = plane.transport(py)?;
                 Ok(recorded.clone().unwrap_or(usual))
@@ -64,7 +83,7 @@ impl Client {
     }
 
     fn pool(&self) -> Pool {
-        match self.source {
+        match *self.source {
             Source::Http { .. } => Pool::Calls,
             Source::Plane { .. } => Pool::Planes,
         }
@@ -76,10 +95,10 @@ impl Client {
         path: &Bound<'_, PyTuple>,
         inputs: Option<&Bound<'_, PyDict>>,
         options: &Bound<'_, PyDict>,
-    ) -> PyResult<(&'static Entry, Transport, Call)> {
+    ) -> PyResult<Prepared> {
         let entry = Entry::find(operation)?;
-        let call = entry.call(path, inputs, options)?;
-        Ok((entry, self.transport(path.py())?, call))
+        let (call, collector) = entry.call(path, inputs, options)?;
+        Ok(Prepared { entry, transport: self.transport(path.py())?, call, collector })
     }
 }
 
@@ -88,21 +107,34 @@ fn new_transport(py: Python<'_>, config: &Config) -> PyResult<Transport> {
     Transport::new(config.clone()).map_err(|error| Failure::from(error).into_python(py))
 }
 
-async fn answer(entry: &'static Entry, transport: Transport, call: Call) -> Outcome {
-    let answer = transport.call(call).await?;
-    entry.ready(&answer.body, answer.meta.status, &answer.meta.request_id)
+/// A call that is ready to be made.
+struct Prepared {
+    entry: &'static Entry,
+    transport: Transport,
+    call: Call,
+    /// The list that wants to know of the answer.
+    collector: Option<Py<PyAny>>,
 }
 
-async fn opened(entry: &'static Entry, pool: Pool, transport: Transport, call: Call) -> Result<EventStream, Failure> {
-    let stream = transport.open(call).await?;
-    Ok(EventStream::new(entry, pool, stream))
+impl Prepared {
+    async fn answer(self) -> Outcome {
+        let Answer { body, meta, .. } = self.transport.call(self.call).await?;
+        let ready = self.entry.ready(&body, meta.status, &meta.request_id)?;
+        Ok(meta::telling(ready, meta, self.collector))
+    }
+
+    async fn opened(self, pool: Pool) -> Result<EventStream, Failure> {
+        let stream = self.transport.open(self.call).await?;
+        Ok(EventStream::new(self.entry, pool, stream))
+    }
 }
 
 #[pymethods]
 impl Client {
     #[new]
     #[pyo3(signature = (
-        api_key=None, base_url=None, timeout=None, max_retries=None, headers=None, record=None, replay=None,
+        api_key=None, base_url=None, timeout=None, max_retries=None, headers=None, compute=None, models=None,
+        record=None, replay=None,
     ))]
     #[expect(clippy::too_many_arguments, reason = "each is an argument of the class in Python")]
     fn new(
@@ -112,6 +144,8 @@ impl Client {
         timeout: Option<&Bound<'_, PyAny>>,
         max_retries: Option<&Bound<'_, PyAny>>,
         headers: Option<&Bound<'_, PyAny>>,
+        compute: Option<&Bound<'_, PyAny>>,
+        models: Option<&Bound<'_, PyAny>>,
         record: Option<&Recorder>,
         replay: Option<&Replayer>,
     ) -> PyResult<Self> {
@@ -119,31 +153,50 @@ impl Client {
         if let Some(base_url) = base_url {
             config = config.base_url(base_url);
         }
-        let config = with_recording(py, configured(config, timeout, max_retries, headers)?, record, replay)?
+        let settings = Settings { timeout, max_retries, headers, compute, models, record, replay };
+        let config = configured(py, config, &settings)?
             .or_environment()
             .map_err(|error| Failure::from(error).into_python(py))?;
         if config.is_local() {
-            return Plane::start(py, None, config);
+            return Plane::start(py, Places::default(), config);
         }
         let transport = new_transport(py, &config)?;
-        Ok(Self {
-            source: Source::Http { config: Box::new(config), transport: Mutex::new((std::process::id(), transport)) },
-        })
+        Ok(Self::new_of(Source::Http {
+            config: Box::new(config),
+            transport: Mutex::new((std::process::id(), transport)),
+        }))
     }
 
     /// A client of a new control plane inside this process.
     #[staticmethod]
-    #[pyo3(signature = (data_dir=None, timeout=None, max_retries=None, headers=None, record=None))]
+    #[pyo3(signature = (
+        data_dir=None, sandbox_python=None, sandbox_read_only=Vec::new(), timeout=None, max_retries=None, headers=None,
+        compute=None, models=None, record=None,
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of the method in Python")]
     fn embedded(
         py: Python<'_>,
-        data_dir: Option<std::path::PathBuf>,
+        data_dir: Option<PathBuf>,
+        sandbox_python: Option<PathBuf>,
+        sandbox_read_only: Vec<PathBuf>,
         timeout: Option<&Bound<'_, PyAny>>,
         max_retries: Option<&Bound<'_, PyAny>>,
         headers: Option<&Bound<'_, PyAny>>,
+        compute: Option<&Bound<'_, PyAny>>,
+        models: Option<&Bound<'_, PyAny>>,
         record: Option<&Recorder>,
     ) -> PyResult<Self> {
-        let config = configured(Config::new(), timeout, max_retries, headers)?;
-        Plane::start(py, data_dir, with_recording(py, config, record, None)?)
+        let settings = Settings { timeout, max_retries, headers, compute, models, record, replay: None };
+        let config = configured(py, Config::new(), &settings)?;
+        Plane::start(py, Places { data_dir, sandbox_python, sandbox_read_only }, config)
+    }
+
+    /// A client with other options for all its calls, which shares the connections of this one.
+    fn with_options(&self, options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let (changed, _) = call::call_options(options)?;
+        let mut changes = self.changes.clone();
+        changes.push(changed);
+        Ok(Self { source: self.source.clone(), changes })
     }
 
     /// Makes a call and waits for the answer.
@@ -155,8 +208,7 @@ impl Client {
         inputs: Option<&Bound<'_, PyDict>>,
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Py<PyAny>> {
-        let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
-        wait(py, self.pool(), answer(entry, transport, call))?(py)
+        wait(py, self.pool(), self.prepare(operation, path, inputs, options)?.answer())?(py)
     }
 
     /// Makes a call for the running event loop.
@@ -168,8 +220,7 @@ impl Client {
         inputs: Option<&Bound<'_, PyDict>>,
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Pending> {
-        let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
-        Pending::start(py, self.pool(), answer(entry, transport, call))
+        Pending::start(py, self.pool(), self.prepare(operation, path, inputs, options)?.answer())
     }
 
     /// Opens a stream and waits until it is open.
@@ -181,9 +232,8 @@ impl Client {
         inputs: Option<&Bound<'_, PyDict>>,
         options: &Bound<'_, PyDict>,
     ) -> PyResult<EventStream> {
-        let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
         let pool = self.pool();
-        wait(py, pool, opened(entry, pool, transport, call))
+        wait(py, pool, self.prepare(operation, path, inputs, options)?.opened(pool))
     }
 
     /// Opens a stream for the running event loop.
@@ -195,17 +245,17 @@ impl Client {
         inputs: Option<&Bound<'_, PyDict>>,
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Pending> {
-        let (entry, transport, call) = self.prepare(operation, path, inputs, options)?;
         let pool = self.pool();
+        let prepared = self.prepare(operation, path, inputs, options)?;
         Pending::start(py, pool, async move {
-            let stream = opened(entry, pool, transport, call).await?;
+            let stream = prepared.opened(pool).await?;
             Ok(Box::new(move |py: Python<'_>| Ok(Py::new(py, stream)?.into_any())) as Ready)
         })
     }
 
     /// Ends the control plane inside this process, if there is one, and waits until it has ended.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        match &self.source {
+        match &*self.source {
             Source::Http { .. } => Ok(()),
             Source::Plane { plane, .. } => plane.close(py),
         }
@@ -213,27 +263,9 @@ impl Client {
 
     /// The same for the running event loop.
     fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
-        match &self.source {
+        match &*self.source {
             Source::Http { .. } => Pending::start(py, Pool::Calls, async { Ok(nothing()) }),
             Source::Plane { plane, .. } => plane.close_soon(py),
         }
     }
-}
-
-fn configured(
-    mut config: Config,
-    timeout: Option<&Bound<'_, PyAny>>,
-    max_retries: Option<&Bound<'_, PyAny>>,
-    headers: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Config> {
-    if let Some(value) = timeout {
-        config = config.timeout(call::duration("timeout", value)?);
-    }
-    if let Some(value) = max_retries {
-        config = config.max_retries(call::retries("max_retries", value)?);
-    }
-    for (name, value) in headers.map_or_else(|| Ok(Vec::new()), call::headers)? {
-        config = config.header(name, value);
-    }
-    Ok(config.language("python"))
 }

@@ -3,6 +3,8 @@
 use pyo3::{prelude::*, sync::PyOnceLock};
 use serde_json::json;
 
+use crate::value::ToPython;
+
 /// Why a call failed, before it is an exception.
 pub enum Failure {
     /// The core says why.
@@ -46,16 +48,17 @@ impl Failure {
 
     /// The exception.
     pub fn into_python(self, py: Python<'_>) -> PyErr {
-        static FROM_JSON: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let json = match self {
-            Self::Core(error) => error.to_json(),
-            Self::Binding(value) => value.to_string(),
+        self.exception(py).map_or_else(|error| error, PyErr::from_value)
+    }
+
+    fn exception(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        static FROM_NATIVE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let parts = match self {
+            Self::Core(error) => serde_json::from_str(&error.to_json()).expect("an error is JSON"),
+            Self::Binding(value) => value,
         };
-        let made = FROM_JSON.import(py, "theazo.errors", "from_json").and_then(|from_json| from_json.call1((json,)));
-        match made {
-            Ok(exception) => PyErr::from_value(exception),
-            Err(error) => error,
-        }
+        let from_native = FROM_NATIVE.import(py, "theazo.errors", "_from_native")?;
+        from_native.call1((parts.to_python(py)?,))
     }
 }
 

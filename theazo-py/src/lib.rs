@@ -7,19 +7,27 @@
 mod api;
 mod call;
 mod client;
+mod config;
 mod error;
 mod generated;
+mod meta;
+#[cfg(feature = "embedded")]
+mod model_function;
 mod plane;
 mod recording;
 mod runtime;
 mod shape;
 mod stream;
+mod unknown;
 mod value;
 mod wakeup;
+mod webhooks;
+mod workflow;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+// The locks of this crate are held only with the GIL held, which is what makes them safe across a fork.
+#[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("has_embedded", cfg!(feature = "embedded"))?;
@@ -31,6 +39,16 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<recording::Replayer>()?;
     module.add_class::<stream::EventStream>()?;
     module.add_class::<wakeup::Pending>()?;
+    module.add_class::<meta::ResponseMeta>()?;
+    module.add_class::<webhooks::Verifier>()?;
+    module.add_class::<webhooks::Delivery>()?;
+    module.add_function(wrap_pyfunction!(webhooks::sign_for_test, module)?)?;
+    module.add_function(wrap_pyfunction!(webhooks::sign_trigger, module)?)?;
+    module.add_function(wrap_pyfunction!(workflow::finish_workflow, module)?)?;
     plane::register(module)?;
-    generated::values::register(module)
+    generated::values::register(module)?;
+    // What values are made of, so that no call has to import it.
+    module.py().import("datetime")?;
+    // Only names in the stub are meant for others, and nobody imports them all.
+    module.delattr("__all__")
 }

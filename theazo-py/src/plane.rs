@@ -16,17 +16,25 @@ use absent::Plane as Running;
 #[cfg(feature = "embedded")]
 use embedded::Plane as Running;
 
+/// Where a plane keeps its data and finds what its sandboxes need.
+#[derive(Default)]
+pub struct Places {
+    pub data_dir: Option<PathBuf>,
+    pub sandbox_python: Option<PathBuf>,
+    pub sandbox_read_only: Vec<PathBuf>,
+}
+
 /// A control plane of this process. It ends when it is closed, with its last client, or with the interpreter.
 pub struct Plane(Running);
 
 impl Plane {
     /// Starts a plane, and makes a client of it.
-    pub fn start(py: Python<'_>, data_dir: Option<PathBuf>, config: Config) -> PyResult<Client> {
-        Self::launch(py, data_dir, false, config).map(Client::of_plane)
+    pub fn start(py: Python<'_>, places: Places, config: Config) -> PyResult<Client> {
+        Self::launch(py, places, false, config).map(Client::of_plane)
     }
 
-    fn launch(py: Python<'_>, data_dir: Option<PathBuf>, test: bool, config: Config) -> PyResult<Arc<Self>> {
-        Ok(Arc::new(Self(Running::launch(py, data_dir, test, config)?)))
+    fn launch(py: Python<'_>, places: Places, test: bool, config: Config) -> PyResult<Arc<Self>> {
+        Ok(Arc::new(Self(Running::launch(py, places, test, config)?)))
     }
 
     /// The way to the plane. Fails once it is closed, and in a child made by `fork`, where it is not.
@@ -37,6 +45,11 @@ impl Plane {
     /// Another way to the plane, set up in a way of its own.
     pub fn transport_with(&self, py: Python<'_>, config: Config) -> PyResult<Transport> {
         self.0.transport_with(py, config)
+    }
+
+    /// Lets a function answer for the model of an agent.
+    pub fn script_with(&self, py: Python<'_>, agent: &str, function: Py<PyAny>) -> PyResult<()> {
+        self.0.script_with(py, agent, function)
     }
 
     /// Ends the plane and waits until it has ended.
@@ -61,7 +74,7 @@ impl TestPlane {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
         let config = Config::new().language("python");
-        Ok(Self { plane: Plane::launch(py, None, true, config)? })
+        Ok(Self { plane: Plane::launch(py, Places::default(), true, config)? })
     }
 
     /// A client with a live key of the plane, whose calls may be recorded.
@@ -72,6 +85,11 @@ impl TestPlane {
             None => Ok(Client::of_plane(self.plane.clone())),
             Some(_) => Client::recorded(py, self.plane.clone(), with_recording(py, config, record, None)?),
         }
+    }
+
+    /// Lets a function answer for the model of an agent: it is given a conversation as JSON text, and gives an answer.
+    fn script_with(&self, py: Python<'_>, agent: &str, function: Py<PyAny>) -> PyResult<()> {
+        self.plane.script_with(py, agent, function)
     }
 
     /// Ends the plane and waits until it has ended.
@@ -94,6 +112,7 @@ mod embedded {
     use super::*;
     use crate::{
         error::Failure,
+        model_function,
         runtime::{Pool, wait},
         wakeup::nothing,
     };
@@ -111,9 +130,11 @@ mod embedded {
     }
 
     impl Plane {
-        pub fn launch(py: Python<'_>, data_dir: Option<PathBuf>, test: bool, config: Config) -> PyResult<Self> {
+        pub fn launch(py: Python<'_>, places: Places, test: bool, config: Config) -> PyResult<Self> {
+            let Places { data_dir, sandbox_python, sandbox_read_only } = places;
+            let options = PlaneOptions { data_dir, test, sandbox_python, sandbox_read_only, ..PlaneOptions::default() };
             let started = wait(py, Pool::Planes, async move {
-                let core = Core::start(PlaneOptions { data_dir, test, ..PlaneOptions::default() }).await?;
+                let core = Core::start(options).await?;
                 let transport = core.transport_with(config)?;
                 Ok((core, transport))
             })?;
@@ -131,6 +152,14 @@ mod embedded {
         pub fn transport_with(&self, py: Python<'_>, config: Config) -> PyResult<Transport> {
             self.with_running(py, |core, _| {
                 core.transport_with(config).map_err(|error| Failure::from(error).into_python(py))
+            })
+        }
+
+        pub fn script_with(&self, py: Python<'_>, agent: &str, function: Py<PyAny>) -> PyResult<()> {
+            self.with_running(py, |core, _| {
+                let function = Arc::new(function);
+                let answer = move |conversation| model_function::answer(function.clone(), conversation);
+                core.script_with(agent, answer).map_err(|error| Failure::from(error).into_python(py))
             })
         }
 
@@ -207,7 +236,7 @@ mod absent {
     pub enum Plane {}
 
     impl Plane {
-        pub fn launch(py: Python<'_>, _: Option<PathBuf>, _: bool, _: Config) -> PyResult<Self> {
+        pub fn launch(py: Python<'_>, _: Places, _: bool, _: Config) -> PyResult<Self> {
             let message = "this build of theazo has no control plane in it; give `base_url`, or install one that has";
             Err(Failure::configuration(message).into_python(py))
         }
@@ -217,6 +246,10 @@ mod absent {
         }
 
         pub fn transport_with(&self, _: Python<'_>, _: Config) -> PyResult<Transport> {
+            match *self {}
+        }
+
+        pub fn script_with(&self, _: Python<'_>, _: &str, _: Py<PyAny>) -> PyResult<()> {
             match *self {}
         }
 

@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     error::Failure,
-    shape::{self, Shape},
+    shape::{self, Kind, Shape},
+    unknown::Unknown,
 };
 
 /// A value that Python can have.
@@ -20,9 +21,15 @@ pub trait ToPython: Sized {
     /// The value in Python.
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
 
-    /// The value in Python, without a copy where that can be.
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    /// The value in Python, with what is not known of it. What has no members has nothing of the kind.
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        let _ = unknown;
         self.to_python(py)
+    }
+
+    /// The same, without a copy where that can be.
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
+        self.to_python_with(py, &unknown)
     }
 }
 
@@ -84,31 +91,43 @@ impl ToPython for theazo_api::Timestamp {
 
 impl<T: ToPython> ToPython for Option<T> {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.as_ref().map_or_else(|| Ok(py.None().into_bound(py)), |value| value.to_python(py))
+        self.to_python_with(py, &Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        self.map_or_else(|| Ok(py.None().into_bound(py)), |value| value.into_python(py))
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.as_ref().map_or_else(|| Ok(py.None().into_bound(py)), |value| value.to_python_with(py, unknown))
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
+        self.map_or_else(|| Ok(py.None().into_bound(py)), |value| value.into_python(py, unknown))
     }
 }
 
 impl<T: ToPython> ToPython for Vec<T> {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let items = self.iter().map(|item| item.to_python(py)).collect::<PyResult<Vec<_>>>()?;
-        Ok(PyList::new(py, items)?.into_any())
+        self.to_python_with(py, &Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        let items = self.into_iter().map(|item| item.into_python(py)).collect::<PyResult<Vec<_>>>()?;
-        Ok(PyList::new(py, items)?.into_any())
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        let items = self.iter().enumerate().map(|(index, item)| item.to_python_with(py, &unknown.item(index)));
+        Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
+        let items = self.into_iter().enumerate().map(|(index, item)| item.into_python(py, unknown.item(index)));
+        Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
     }
 }
 
 impl<T: ToPython> ToPython for BTreeMap<String, T> {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.to_python_with(py, &Unknown::default())
+    }
+
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
         let dict = PyDict::new(py);
         for (name, value) in self {
-            dict.set_item(name, value.to_python(py)?)?;
+            dict.set_item(name, value.to_python_with(py, &unknown.part(name))?)?;
         }
         Ok(dict.into_any())
     }
@@ -120,8 +139,9 @@ impl<T: ToPython> ToPython for theazo_api::Page<T> {
         Ok((self.data.to_python(py)?, self.has_more, &self.cursor).into_pyobject(py)?.into_any())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        Ok((self.data.into_python(py)?, self.has_more, self.cursor).into_pyobject(py)?.into_any())
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
+        let items = self.data.into_python(py, unknown.part("data"))?;
+        Ok((items, self.has_more, self.cursor).into_pyobject(py)?.into_any())
     }
 }
 
@@ -210,22 +230,36 @@ pub fn hidden(py: Python<'_>) -> Bound<'_, PyAny> {
 }
 
 /// Reads a value from JSON text.
-pub fn parse<T: DeserializeOwned>(py: Python<'_>, text: &str) -> PyResult<T> {
-    parse_json(py, text.as_bytes())
+pub fn parse<T: DeserializeOwned>(py: Python<'_>, text: &str) -> PyResult<(T, Unknown)> {
+    Unknown::read(text.as_bytes()).map_err(|error| Failure::invalid_input("", &error.to_string()).into_python(py))
 }
 
-fn parse_json<T: DeserializeOwned>(py: Python<'_>, json: &[u8]) -> PyResult<T> {
+/// Reads a value from a dict with the names of the wire.
+pub fn from_dict<T: DeserializeOwned>(members: &Bound<'_, PyAny>) -> PyResult<(T, Unknown)> {
+    let json = shape::whole(&Kind::Object, "members", members)?;
+    let read = Unknown::read(&json);
+    read.map_err(|error| Failure::invalid_input("", &error.to_string()).into_python(members.py()))
+}
+
+/// Reads a value from JSON.
+pub fn parse_json<T: DeserializeOwned>(py: Python<'_>, json: &[u8]) -> PyResult<T> {
     serde_json::from_slice(json).map_err(|error| Failure::invalid_input("", &error.to_string()).into_python(py))
 }
 
+fn whole(value: &impl Serialize, unknown: &Unknown) -> Value {
+    let mut whole = serde_json::to_value(value).expect("values of the wire are JSON");
+    unknown.put_into(&mut whole);
+    whole
+}
+
 /// The value as JSON text.
-pub fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("values of the wire are JSON")
+pub fn to_json(value: &impl Serialize, unknown: &Unknown) -> String {
+    whole(value, unknown).to_string()
 }
 
 /// The value as a dict, with the names of the wire.
-pub fn to_dict<'py>(py: Python<'py>, value: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
-    serde_json::to_value(value).expect("values of the wire are JSON").to_python(py)
+pub fn to_dict<'py>(py: Python<'py>, value: &impl Serialize, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+    whole(value, unknown).to_python(py)
 }
 
 /// How `pickle` and `copy` make the value again.

@@ -6,7 +6,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pyo3::{exceptions::PyNotImplementedError, intern, prelude::*, sync::PyOnceLock, types::PyWeakrefReference};
+use pyo3::{
+    exceptions::{PyNotImplementedError, PyRuntimeError},
+    intern,
+    prelude::*,
+    sync::PyOnceLock,
+    types::PyWeakrefReference,
+};
 
 use crate::{
     error::Failure,
@@ -41,7 +47,13 @@ impl Mailbox {
     /// The mailbox of the running loop; the first call on a loop makes it.
     pub fn of_running_loop(py: Python<'_>) -> PyResult<(Arc<Self>, Bound<'_, PyAny>)> {
         static GET_RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let event_loop = GET_RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
+        let event_loop = GET_RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0();
+        let event_loop = event_loop.map_err(|_| {
+            PyRuntimeError::new_err(
+                "AsyncTheazo needs a running event loop of asyncio; elsewhere use Theazo in a thread, under trio for \
+                 example `await trio.to_thread.run_sync(session.run, \"researcher\", \"prices\")`",
+            )
+        })?;
 
         // Locked only with the GIL held and without running Python code inside, so neither a fork nor a switch of
         // threads ever finds it locked.

@@ -29,10 +29,10 @@ def test_what_belongs_to_another_account_is_not_found(theazo_plane: TestPlane) -
     theirs = {"authorization": f"Bearer {theazo_plane.create_account().api_key}"}
 
     with pytest.raises(NotFoundError):
-        theazo_plane.client().sessions.get(session.id, headers=theirs)
+        theazo_plane.client().sessions.get(session.id, extra_headers=theirs)
     with pytest.raises(NotFoundError):
-        theazo_plane.client().agents.get(agent.id, headers=theirs)
-    same_user = theazo_plane.client().sessions.for_user("ada", headers=theirs)
+        theazo_plane.client().agents.get(agent.id, extra_headers=theirs)
+    same_user = theazo_plane.client().sessions.for_user("ada", extra_headers=theirs)
 
     assert same_user.id != session.id
 

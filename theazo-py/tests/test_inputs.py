@@ -147,7 +147,7 @@ def test_files_cross_as_text_or_base64(stub: Stub) -> None:
 def test_options_of_one_call_reach_it(stub: Stub) -> None:
     theazo = Theazo("th_test_1", stub.says(SESSION).url)
 
-    theazo.sessions.create(idempotency_key="mine", headers={"x-tag": "t"})
+    theazo.sessions.create(idempotency_key="mine", extra_headers={"x-tag": "t"})
 
     assert stub.requests[0].headers["idempotency-key"] == "mine"
     assert stub.requests[0].headers["x-tag"] == "t"

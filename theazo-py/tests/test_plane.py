@@ -211,7 +211,7 @@ def test_no_key_is_a_typed_error() -> None:
 
 def test_a_wrong_key_is_a_typed_error(theazo_plane: TestPlane) -> None:
     with pytest.raises(AuthenticationError) as caught:
-        theazo_plane.client().sessions.list(headers={"authorization": "Bearer th_live_wrong"})
+        theazo_plane.client().sessions.list(extra_headers={"authorization": "Bearer th_live_wrong"})
 
     assert (caught.value.code, caught.value.status) == ("unauthorized", 401)
     assert caught.value.request_id

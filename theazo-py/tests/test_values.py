@@ -83,6 +83,61 @@ def test_unknown_fields_and_texts_of_a_newer_server_are_no_error(stub: Stub) -> 
     assert session.status == "hibernating"
 
 
+def test_what_a_newer_server_says_is_kept_wherever_it_stands(stub: Stub) -> None:
+    newer = {**SESSION, "colour": {"deep": [1, None]}, "limits": {"maxAgents": 3, "moods": ["calm"]}}
+    stub.says(newer).says({"data": [SESSION, newer], "hasMore": False, "cursor": ""})
+
+    data = client(stub).sessions.get("ses_1").data
+
+    assert data.unknown_fields == {"colour": {"deep": [1, None]}}
+    assert data.limits.unknown_fields == {"moods": ["calm"]}
+    assert data.limits.max_agents == 3
+    assert data.to_dict()["limits"] == {"maxAgents": 3, "moods": ["calm"]}
+    for again in (pickle.loads(pickle.dumps(data)), copy.copy(data), SessionData.from_dict(data.to_dict())):
+        assert again == data
+        assert again.limits.unknown_fields == {"moods": ["calm"]}
+    known, unknown = client(stub).sessions.list().data
+    assert (known.data.unknown_fields, unknown.data.limits.unknown_fields) == ({}, {"moods": ["calm"]})
+    assert known.data != unknown.data
+
+
+def test_events_keep_what_is_not_known_of_them(stub: Stub) -> None:
+    stub.says(AGENT).streams({"type": "text", "text": "one", "tone": "warm"})
+
+    event = next(client(stub).agents.get("agt_1").stream("go"))
+
+    assert isinstance(event, TextEvent)
+    assert event.unknown_fields == {"tone": "warm"}
+    assert event.to_dict() == {"type": "text", "text": "one", "tone": "warm"}
+
+
+def test_values_are_matched_by_their_class_and_their_fields() -> None:
+    event = TextEvent.from_dict({"type": "text", "text": "hello"})
+
+    match event:
+        case TextEvent("hello"):
+            found = "by place"
+        case _:
+            found = "not at all"
+    assert found == "by place"
+    match CostLimit(amount=500, period="day"):
+        case CostLimit(amount=amount, period="day"):
+            assert amount == 500
+        case _:
+            pytest.fail("it did not match")
+    assert Cost.__match_args__[:2] == ("amount", "currency")
+
+
+def test_a_value_is_made_of_the_dict_that_it_was_made_to() -> None:
+    limits = SessionLimits(max_cost={"amount": 500, "period": "day"}, max_duration=timedelta(hours=1))
+
+    assert SessionLimits.from_dict(limits.to_dict()) == limits
+    with pytest.raises(InvalidRequestError, match="amount"):
+        CostLimit.from_dict({"period": "day"})
+    with pytest.raises(InvalidRequestError, match="dict"):
+        CostLimit.from_dict([])  # type: ignore[arg-type]
+
+
 def test_a_value_of_another_form_is_a_typed_error(stub: Stub) -> None:
     with pytest.raises(Exception, match="GetSession") as caught:
         client(stub.says({"id": 5})).sessions.get("ses_1")

@@ -333,9 +333,3 @@ def test_a_page_goes_on_through_all_that_follow(stub: Stub) -> None:
     assert [session.id for session in Theazo("th_test_1", stub.url).sessions.list(limit=1)] == ["ses_1", "ses_2"]
     assert asyncio.run(ids()) == ["ses_1", "ses_2"]
     assert [request.path for request in stub.requests] == ["/v1/sessions?limit=1", "/v1/sessions?limit=1&cursor=c1"] * 2
-
-
-def test_importing_the_package_does_not_import_asyncio() -> None:
-    script = "import sys, theazo, theazo.testing; sys.exit('asyncio' in sys.modules or 'http' in sys.modules)"
-
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from theazo._core import CallOptions, CallOptionsOfRun, CallOptionsWithoutHeaders
+    from theazo._core import CallOptions, CallOptionsOfRun
     from theazo._native import Client
     from theazo.types import (
         ActivityEvent,
@@ -5567,7 +5567,7 @@ class AsyncMcp:
         connection_id: str,
         user_id: str,
         headers: Mapping[str, str],
-        **options: Unpack[CallOptionsWithoutHeaders],
+        **options: Unpack[CallOptions],
     ) -> None:
         """Sets the credentials that one end user has at a server whose `credentials_type` is `per_user`.
 
@@ -7381,67 +7381,67 @@ class AsyncClientMethods:
 
     def _connect(self, client: Client) -> None:
         self._client = client
-        self.sessions = AsyncSessions(client)
+        self.sessions: AsyncSessions = AsyncSessions(client)
         """The sessions of the account."""
-        self.agents = AsyncAgents(client)
+        self.agents: AsyncAgents = AsyncAgents(client)
         """The agents of all sessions, and the definitions that agents are made from."""
-        self.customizations = AsyncCustomizations(client)
+        self.customizations: AsyncCustomizations = AsyncCustomizations(client)
         """Instructions, prompts, skills and hooks that are attached to agent definitions."""
-        self.runs = AsyncRuns(client)
+        self.runs: AsyncRuns = AsyncRuns(client)
         """The runs of all sessions."""
-        self.tasks = AsyncTasks(client)
+        self.tasks: AsyncTasks = AsyncTasks(client)
         """The tasks of all sessions."""
-        self.fleets = AsyncFleets(client)
+        self.fleets: AsyncFleets = AsyncFleets(client)
         """The fleets of all sessions."""
-        self.teams = AsyncTeams(client)
+        self.teams: AsyncTeams = AsyncTeams(client)
         """The teams of all sessions."""
-        self.team_runs = AsyncTeamRuns(client)
+        self.team_runs: AsyncTeamRuns = AsyncTeamRuns(client)
         """The runs of all teams."""
-        self.workflows = AsyncWorkflows(client)
+        self.workflows: AsyncWorkflows = AsyncWorkflows(client)
         """Workflows: steps of agents and other work, and the runs of them."""
-        self.approvals = AsyncApprovals(client)
+        self.approvals: AsyncApprovals = AsyncApprovals(client)
         """What agents and workflows do only when somebody allows it."""
-        self.schedules = AsyncSchedules(client)
+        self.schedules: AsyncSchedules = AsyncSchedules(client)
         """Agents and workflows that run again and again, as a cron expression says."""
-        self.triggers = AsyncTriggers(client)
+        self.triggers: AsyncTriggers = AsyncTriggers(client)
         """Agents and workflows that run when an address is called or an event is emitted."""
-        self.events = AsyncEvents(client)
+        self.events: AsyncEvents = AsyncEvents(client)
         """What your own system reports, so that triggers fire and waiting workflows go on."""
-        self.tools = AsyncTools(client)
+        self.tools: AsyncTools = AsyncTools(client)
         """What agents can call: built-in tools, and those that are signed HTTP calls to your
         server.
         """
-        self.mcp = AsyncMcp(client)
+        self.mcp: AsyncMcp = AsyncMcp(client)
         """The MCP servers whose tools agents can use, and the one that offers your own tools."""
-        self.channels = AsyncChannels(client)
+        self.channels: AsyncChannels = AsyncChannels(client)
         """Where people reach an agent: a chat on a website, Slack, mail, the telephone."""
-        self.guardrails = AsyncGuardrails(client)
+        self.guardrails: AsyncGuardrails = AsyncGuardrails(client)
         """What may go into models and come out of them."""
-        self.files = AsyncFiles(client)
+        self.files: AsyncFiles = AsyncFiles(client)
         """The files of the account: from users, from agents, and for knowledge."""
-        self.secrets = AsyncSecrets(client)
+        self.secrets: AsyncSecrets = AsyncSecrets(client)
         """The secrets of the account, which agents and providers use by their names."""
-        self.providers = AsyncProviders(client)
+        self.providers: AsyncProviders = AsyncProviders(client)
         """The account's own providers of sandboxes and models."""
-        self.models = AsyncModels(client)
+        self.models: AsyncModels = AsyncModels(client)
         """The models that agents can use, with what they can do and what they cost."""
-        self.logs = AsyncLogs(client)
+        self.logs: AsyncLogs = AsyncLogs(client)
         """What happened, as people read it."""
-        self.metrics = AsyncMetrics(client)
+        self.metrics: AsyncMetrics = AsyncMetrics(client)
         """Numbers about the account, now and over time."""
-        self.traces = AsyncTraces(client)
+        self.traces: AsyncTraces = AsyncTraces(client)
         """What each run did, as a tree of spans with their times."""
-        self.activity = AsyncActivity(client)
+        self.activity: AsyncActivity = AsyncActivity(client)
         """Everything that happens: log entries, spans, metrics and changes of state."""
-        self.usage = AsyncUsage(client)
+        self.usage: AsyncUsage = AsyncUsage(client)
         """What was used and what it cost."""
-        self.billing = AsyncBilling(client)
+        self.billing: AsyncBilling = AsyncBilling(client)
         """The plan, the payment pages, the credits, and the budgets of the account and of its
         users.
         """
-        self.api_keys = AsyncApiKeys(client)
+        self.api_keys: AsyncApiKeys = AsyncApiKeys(client)
         """The keys with which programs act for the account."""
-        self.webhooks = AsyncWebhooks(client)
+        self.webhooks: AsyncWebhooks = AsyncWebhooks(client)
         """Where the control plane reports what happens: signed HTTP calls to your server."""
 
     async def health(self, **options: Unpack[CallOptions]) -> Health:

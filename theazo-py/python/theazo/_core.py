@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, overload
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
 
-    from theazo._native import Client, Pending
+    from theazo._native import Client, Pending, ResponseMeta
     from theazo._native import EventStream as NativeStream
     from theazo.types import Duration
 
 Item = TypeVar("Item")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
-class CallOptionsOfEvery(TypedDict, total=False):
-    """The options that every call has."""
+class CallOptionsOfRun(TypedDict, total=False):
+    """The options of a call whose `timeout` is that of the work itself; `deadline` limits the call."""
 
     deadline: Duration | None
     """How long the call may take in all, with every attempt and the pauses between them."""
@@ -26,19 +29,7 @@ class CallOptionsOfEvery(TypedDict, total=False):
     """How often the call is tried again after a failure that may pass."""
     idempotency_key: str | None
     """Makes a repeated call act once, even from another process; generated if there is none."""
-
-
-class CallOptionsWithoutHeaders(CallOptionsOfEvery, total=False):
-    """The options of a call that takes headers for another purpose."""
-
-    timeout: Duration | None
-    """How long one attempt may take."""
-
-
-class CallOptionsOfRun(CallOptionsOfEvery, total=False):
-    """The options of a call whose `timeout` is that of the work itself; `deadline` limits the call."""
-
-    headers: Mapping[str, str] | None
+    extra_headers: Mapping[str, str] | None
     """Headers besides those of the client."""
 
 
@@ -56,6 +47,52 @@ async def finish(pending: Pending) -> Any:
     except BaseException:
         pending.cancel()
         raise
+
+
+@overload
+def with_meta(  # type: ignore[overload-overlap]  # A coroutine is a result too, and the first overload that fits counts.
+    method: Callable[Parameters, Coroutine[Any, Any, Result]],
+) -> Callable[Parameters, Coroutine[Any, Any, tuple[Result, ResponseMeta]]]: ...
+
+
+@overload
+def with_meta(method: Callable[Parameters, Result]) -> Callable[Parameters, tuple[Result, ResponseMeta]]: ...
+
+
+def with_meta(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The same method with more to tell: it returns what it returns, and a `ResponseMeta` with the status, the headers,
+    the id of the request and what each attempt came to.
+
+    Streams and the lists of the asyncio face have no answer when they are made, so they have none of it.
+
+    Args:
+        method: A method of a client, of a part of it or of a handle.
+
+    Example:
+        ```python
+        session, meta = with_meta(theazo.sessions.get)("ses_9f86d081884c")
+        print(meta.request_id, session.status)
+        ```
+    """
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        collected: list[ResponseMeta] = []
+        answer = method(*arguments, **options, _meta=collected)
+        if isinstance(answer, CoroutineType):
+            return _awaited(answer, collected)
+        return answer, _only(collected)
+
+    return call
+
+
+async def _awaited(answer: Coroutine[Any, Any, Any], collected: list[ResponseMeta]) -> tuple[Any, ResponseMeta]:
+    return await answer, _only(collected)
+
+
+def _only(collected: list[ResponseMeta]) -> ResponseMeta:
+    if not collected:
+        raise TypeError("with_meta takes methods that answer at once; streams have no such answer")
+    return collected[0]
 
 
 class Page(Generic[Item]):

@@ -2,11 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, final
 
 from theazo.types import (
+    Compute,
     Duration,
     EnvironmentValue,
     PeriodValue,
@@ -207,17 +208,24 @@ class Client:
         timeout: Duration | None = None,
         max_retries: int | None = None,
         headers: Mapping[str, str] | None = None,
+        compute: Compute | None = None,
+        models: ModelProviderConfig | ModelProviderConfigDict | None = None,
         record: Recorder | None = None,
         replay: Replayer | None = None,
     ) -> Client: ...
     @staticmethod
     def embedded(
         data_dir: str | None = None,
+        sandbox_python: str | None = None,
+        sandbox_read_only: Sequence[str] = ...,
         timeout: Duration | None = None,
         max_retries: int | None = None,
         headers: Mapping[str, str] | None = None,
+        compute: Compute | None = None,
+        models: ModelProviderConfig | ModelProviderConfigDict | None = None,
         record: Recorder | None = None,
     ) -> Client: ...
+    def with_options(self, options: Mapping[str, Any]) -> Client: ...
     def call(
         self, operation: str, path: tuple[str, ...], inputs: dict[str, Any] | None, options: Mapping[str, Any]
     ) -> Any: ...
@@ -232,6 +240,93 @@ class Client:
     ) -> Pending: ...
     def close(self) -> None: ...
     def close_soon(self) -> Pending: ...
+
+
+@final
+class ResponseMeta:
+    """Everything about an answer that is not its body."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+    @property
+    def request_id(self) -> str:
+        """The id of the request, to quote to support; empty if the server gave none."""
+    @property
+    def trace_id(self) -> str:
+        """The trace that the call belongs to, 32 hexadecimal digits."""
+    @property
+    def replayed(self) -> bool:
+        """Whether the answer is that of an earlier call with the same idempotency key."""
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the answer, by their names in small letters."""
+    @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """What each attempt came to, the successful one last."""
+    @property
+    def total(self) -> timedelta:
+        """How long the call took in all, with every attempt and the pauses between them."""
+
+
+@final
+class Verifier:
+    """Verifies deliveries with one secret, or with several while a secret is being changed.
+
+    Args:
+        secret: The secret that `webhooks.create` gave.
+        others: Secrets that are accepted too.
+        tolerance: How far a delivery's time may be from now, before or after; five minutes by default.
+    """
+
+    def __new__(cls, secret: str, *others: str, tolerance: Duration | None = None) -> Verifier: ...
+    def verify(
+        self,
+        body: bytes | bytearray | memoryview | str,
+        headers: Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]],
+        *,
+        now: datetime | None = None,
+    ) -> Delivery:
+        """Verifies a delivery and reads its event.
+
+        Args:
+            body: The body as it came, before anything parsed it.
+            headers: The headers; the case of their names does not count.
+            now: Another time than now.
+
+        Raises:
+            WebhookUnverifiedError: If a header is missing or stands twice, if the time is too far from now, or if no
+                signature is right. The message says which.
+            UnreadableAnswerError: If it is signed, but is no event.
+        """
+
+
+@final
+class Delivery:
+    """A delivery that was verified."""
+
+    @property
+    def id(self) -> str:
+        """The id of the event. It stays the same when the event is delivered again, so remember it to act only once."""
+    @property
+    def signed_at(self) -> datetime:
+        """When this delivery was signed."""
+    @property
+    def event(self) -> WebhookEvent:
+        """What happened."""
+
+
+def sign_for_test(
+    secret: str, id: str, body: bytes | bytearray | memoryview | str, *, at: datetime | None = None
+) -> dict[str, str]:
+    """The headers of a delivery that is signed now, or at another time, for a test of your own endpoint."""
+
+
+def sign_trigger(secret: str, body: bytes | bytearray | memoryview | str) -> str:
+    """The value of the header `X-Trigger-Signature` for a call of a trigger's address."""
+
+
+def finish_workflow(definition: WorkflowCreateOpts | WorkflowCreateOptsDict) -> WorkflowCreateOpts: ...
 
 
 @final
@@ -276,6 +371,7 @@ class Replayer:
 class TestPlane:
     def __new__(cls) -> TestPlane: ...
     def client(self, record: Recorder | None = None) -> Client: ...
+    def script_with(self, agent: str, function: Callable[[dict[str, Any]], Any]) -> None: ...
     def close(self) -> None: ...
     def close_soon(self) -> Pending: ...
 
@@ -308,10 +404,20 @@ class SessionLimits:
     @property
     def max_duration(self) -> timedelta | None:
         """How long the session may live; then it is terminated."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("max_cost", "max_agents", "max_compute_minutes", "max_duration", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> SessionLimits: ...
+    def from_dict(members: Mapping[str, Any]) -> SessionLimits:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> SessionLimits:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -334,10 +440,20 @@ class CostLimit:
     @property
     def period(self) -> PeriodValue:
         """The period, by the UTC calendar."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("amount", "currency", "period", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> CostLimit: ...
+    def from_dict(members: Mapping[str, Any]) -> CostLimit:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> CostLimit:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -354,10 +470,20 @@ class ComputeProviders:
         """The providers. One that fails is left out for a while, and the next one takes its
         place.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("providers", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ComputeProviders: ...
+    def from_dict(members: Mapping[str, Any]) -> ComputeProviders:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ComputeProviders:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -396,10 +522,20 @@ class ComputeProviderConfig:
     @property
     def limits(self) -> ComputeProviderLimits | None:
         """What the provider may be used for; no limits by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("provider", "credentials", "credential_ref", "endpoint", "priority", "limits", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ComputeProviderConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> ComputeProviderConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ComputeProviderConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -414,10 +550,20 @@ class ComputeProviderLimits:
     @property
     def max_concurrent(self) -> int | None:
         """How many sandboxes it may run at once."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("max_concurrent", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ComputeProviderLimits: ...
+    def from_dict(members: Mapping[str, Any]) -> ComputeProviderLimits:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ComputeProviderLimits:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -446,10 +592,20 @@ class ModelProviderConfig:
     @property
     def credential_ref(self) -> str | None:
         """The name of the account's secret that has the key, in the place of `credentials`."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("provider", "credentials", "base_url", "credential_ref", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ModelProviderConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> ModelProviderConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ModelProviderConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -488,10 +644,20 @@ class SessionData:
     @property
     def terminated_at(self) -> datetime | None:
         """When it ended."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "user_id", "status", "environment", "metadata", "limits", "providers_digest", "created_at", "paused_at", "terminated_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> SessionData: ...
+    def from_dict(members: Mapping[str, Any]) -> SessionData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> SessionData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -516,10 +682,20 @@ class Cost:
         """The exact amount in millionths of a cent. Sums are taken here; absent means that
         `amount` is exact.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("amount", "currency", "micro_cents", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Cost: ...
+    def from_dict(members: Mapping[str, Any]) -> Cost:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Cost:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -558,10 +734,20 @@ class RunResult:
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The tools that the model called, in order."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "output", "artifacts", "files", "cost", "duration", "duration_ms", "provider", "tool_calls", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RunResult: ...
+    def from_dict(members: Mapping[str, Any]) -> RunResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RunResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -582,10 +768,20 @@ class KeptArtifact:
     @property
     def left_out(self) -> str | None:
         """Why it was left out; absent if it was kept."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("path", "file_id", "size", "left_out", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> KeptArtifact: ...
+    def from_dict(members: Mapping[str, Any]) -> KeptArtifact:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> KeptArtifact:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -601,10 +797,20 @@ class ToolCall:
     @property
     def output(self) -> str:
         """What it returned."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("tool", "input", "output", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ToolCall: ...
+    def from_dict(members: Mapping[str, Any]) -> ToolCall:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ToolCall:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -641,10 +847,20 @@ class UsageReport:
     @property
     def total_agents_created(self) -> int:
         """Agents that were ever created."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("cost", "compute_cost", "model_cost", "orchestration_cost", "storage_cost", "gb_hours", "compute_minutes", "model_calls", "active_agents", "total_agents_created", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> UsageReport: ...
+    def from_dict(members: Mapping[str, Any]) -> UsageReport:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> UsageReport:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -663,10 +879,20 @@ class LimitsStatus:
     @property
     def max_duration(self) -> DurationLimitStatus | None:
         """Time since the session was created."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("max_cost", "max_agents", "max_compute_minutes", "max_duration", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> LimitsStatus: ...
+    def from_dict(members: Mapping[str, Any]) -> LimitsStatus:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> LimitsStatus:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -694,10 +920,20 @@ class CostLimitStatus:
     @property
     def reserved_micro_cents(self) -> int:
         """What steps in flight have reserved, in millionths of a cent."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("limit", "used", "remaining", "percentage", "currency", "used_micro_cents", "reserved_micro_cents", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> CostLimitStatus: ...
+    def from_dict(members: Mapping[str, Any]) -> CostLimitStatus:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> CostLimitStatus:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -716,10 +952,20 @@ class LimitStatus:
     @property
     def percentage(self) -> float:
         """How much of the limit is used, 0 to 100."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("limit", "used", "remaining", "percentage", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> LimitStatus: ...
+    def from_dict(members: Mapping[str, Any]) -> LimitStatus:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> LimitStatus:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -738,10 +984,20 @@ class MinutesLimitStatus:
     @property
     def percentage(self) -> float:
         """How much of the limit is used, 0 to 100."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("limit", "used", "remaining", "percentage", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> MinutesLimitStatus: ...
+    def from_dict(members: Mapping[str, Any]) -> MinutesLimitStatus:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> MinutesLimitStatus:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -760,10 +1016,20 @@ class DurationLimitStatus:
     @property
     def percentage(self) -> float:
         """How much of the limit is used, 0 to 100."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("limit_ms", "used_ms", "remaining_ms", "percentage", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> DurationLimitStatus: ...
+    def from_dict(members: Mapping[str, Any]) -> DurationLimitStatus:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> DurationLimitStatus:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -796,10 +1062,20 @@ class SessionLimitsUpdate:
     @property
     def max_duration(self) -> timedelta | None:
         """How long the session may live; then it is terminated."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("max_cost", "max_agents", "max_compute_minutes", "max_duration", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> SessionLimitsUpdate: ...
+    def from_dict(members: Mapping[str, Any]) -> SessionLimitsUpdate:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> SessionLimitsUpdate:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -838,10 +1114,20 @@ class ComputeConfig:
     @property
     def endpoint(self) -> str | None:
         """The address that is called, where the provider is `webhook`."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("provider", "runtime", "region", "credential_ref", "credentials", "endpoint", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ComputeConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> ComputeConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ComputeConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -870,10 +1156,20 @@ class AgentModelConfig:
     @property
     def name(self) -> str | None:
         """The id of the model there; the plane's default if it is left out."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("provider", "base_url", "credential_ref", "name", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentModelConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentModelConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentModelConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -903,10 +1199,20 @@ class ApprovalConfig:
     @property
     def default_action(self) -> ApprovalDefaultActionValue | None:
         """What applies where nobody decides in time; `deny` by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("require", "notify_via", "timeout", "default_action", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ApprovalConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> ApprovalConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ApprovalConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -925,10 +1231,20 @@ class MetadataExtraction:
     @property
     def custom(self) -> dict[str, str] | None:
         """What else to read out of it: by its name, what it is, in your own words."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("extract", "custom", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> MetadataExtraction: ...
+    def from_dict(members: Mapping[str, Any]) -> MetadataExtraction:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> MetadataExtraction:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -982,10 +1298,20 @@ class GuardrailConfig:
     @property
     def max_tool_calls(self) -> int | None:
         """How many calls of tools one run may make; no limit by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("content_filter", "block_pii", "prompt_injection", "allowed_domains", "blocked_domains", "max_output_tokens", "max_tool_calls", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> GuardrailConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> GuardrailConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> GuardrailConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1014,10 +1340,20 @@ class LifecycleConfig:
     @property
     def retry_delay(self) -> timedelta | None:
         """How long to wait before a run is tried again; 30 seconds by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("auto_pause", "on_failure", "max_retries", "retry_delay", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> LifecycleConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> LifecycleConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> LifecycleConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1032,10 +1368,20 @@ class AutoPause:
     @property
     def after_idle(self) -> timedelta:
         """How long it had nothing to do."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("after_idle", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AutoPause: ...
+    def from_dict(members: Mapping[str, Any]) -> AutoPause:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AutoPause:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1074,10 +1420,20 @@ class LongRunningOpts:
         """Whether a run goes on from the last checkpoint by itself when its sandbox is lost
         under it; true by default.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("long_running", "checkpoint_interval", "max_duration", "hibernate_after_idle", "auto_resume", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> LongRunningOpts: ...
+    def from_dict(members: Mapping[str, Any]) -> LongRunningOpts:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> LongRunningOpts:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1099,10 +1455,20 @@ class NetworkAccess:
         """The domains, for example `api.github.com`; `*.github.com` is all domains under
         `github.com` but not that one itself, and `*` is all.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("allow", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> NetworkAccess: ...
+    def from_dict(members: Mapping[str, Any]) -> NetworkAccess:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> NetworkAccess:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1201,10 +1567,20 @@ class AgentOverrides:
     @property
     def network(self) -> NetworkAccess | None:
         """What the programs of the sandbox may reach of the network."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("name", "compute", "browser", "storage", "gpu", "model", "instructions", "tools", "mcp", "knowledge", "timeout", "cost_cap", "provider", "provider_fallback", "region", "approvals", "metadata", "guardrails", "lifecycle", "long_running", "secrets", "network", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentOverrides: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentOverrides:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentOverrides:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1253,10 +1629,20 @@ class AgentData:
     @property
     def created_at(self) -> datetime:
         """When it was created."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "session_id", "user_id", "name", "definition_id", "definition_version", "status", "provider", "compute", "model", "browser", "region", "isolation", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentData: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1271,10 +1657,20 @@ class Isolation:
         """The limits that are enforced: of `memory`, `cpu`, `processes`, `paths`, `network`,
         `syscalls`, `time`.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("level", "enforced", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Isolation: ...
+    def from_dict(members: Mapping[str, Any]) -> Isolation:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Isolation:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1290,10 +1686,20 @@ class ErrorDetail:
     @property
     def details(self) -> dict[str, Any]:
         """More, depending on the code."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("code", "message", "details", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ErrorDetail: ...
+    def from_dict(members: Mapping[str, Any]) -> ErrorDetail:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ErrorDetail:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1318,10 +1724,20 @@ class AgentStatusInfo:
     @property
     def region(self) -> str:
         """The region."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("status", "duration", "cost", "task", "provider", "region", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentStatusInfo: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentStatusInfo:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentStatusInfo:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1343,10 +1759,20 @@ class Snapshot:
     @property
     def created_at(self) -> datetime | None:
         """When it was made; absent where that is not known."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "size", "provider", "size_bytes", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Snapshot: ...
+    def from_dict(members: Mapping[str, Any]) -> Snapshot:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Snapshot:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1387,10 +1813,20 @@ class AgentProgressData:
     @property
     def last_checkpoint_at(self) -> datetime | None:
         """When it made its last checkpoint."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("phase", "percentage", "message", "checkpoints", "total_duration", "total_duration_ms", "active_duration", "active_duration_ms", "status", "last_checkpoint_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentProgressData: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentProgressData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentProgressData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1417,10 +1853,20 @@ class AgentDefinitionConfig:
     @property
     def cost_cap(self) -> Cost | None:
         """What each run of an agent may cost; no limit by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("temperature", "max_tokens", "max_retries", "cost_cap", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentDefinitionConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentDefinitionConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentDefinitionConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1475,10 +1921,20 @@ class AgentDefinition:
     @property
     def updated_at(self) -> datetime | None:
         """When this version was made; absent where that is not known."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "description", "version", "model", "system_prompt", "compute", "provider", "region", "tools", "browser", "timeout", "timeout_ms", "config", "created_at", "updated_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentDefinition: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentDefinition:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentDefinition:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1494,10 +1950,20 @@ class AgentDefinitionVersion:
     @property
     def created_at(self) -> datetime:
         """When it was made."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("version", "changelog", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentDefinitionVersion: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentDefinitionVersion:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentDefinitionVersion:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1519,10 +1985,20 @@ class CustomizationAttachment:
     @property
     def created_at(self) -> datetime:
         """When it was attached."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("customization_id", "kind", "name", "order", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> CustomizationAttachment: ...
+    def from_dict(members: Mapping[str, Any]) -> CustomizationAttachment:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> CustomizationAttachment:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1549,10 +2025,20 @@ class PromptVariable:
     @property
     def default_value(self) -> str | None:
         """Its value where none is given; nothing by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("name", "description", "required", "default_value", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> PromptVariable: ...
+    def from_dict(members: Mapping[str, Any]) -> PromptVariable:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> PromptVariable:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1562,10 +2048,20 @@ class RenderedCustomization:
     @property
     def text(self) -> str:
         """The text."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("text", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RenderedCustomization: ...
+    def from_dict(members: Mapping[str, Any]) -> RenderedCustomization:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RenderedCustomization:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1578,10 +2074,20 @@ class FileContent:
     @property
     def encoding(self) -> FileEncodingValue:
         """How the content stands in `data`: `utf-8` where it is text, `base64` otherwise."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", "encoding", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FileContent: ...
+    def from_dict(members: Mapping[str, Any]) -> FileContent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FileContent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1600,10 +2106,20 @@ class FileEntry:
     @property
     def directory(self) -> bool:
         """Whether it is a folder."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("name", "size", "modified", "directory", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FileEntry: ...
+    def from_dict(members: Mapping[str, Any]) -> FileEntry:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FileEntry:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1630,10 +2146,20 @@ class ExecResult:
         """The limit of its sandbox that ended it, or something that it started: `memory`; absent
         if none did.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("stdout", "stderr", "exit_code", "truncated", "duration_ms", "limit", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ExecResult: ...
+    def from_dict(members: Mapping[str, Any]) -> ExecResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ExecResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1661,10 +2187,20 @@ class ProcessInfo:
     @property
     def started_at(self) -> datetime:
         """When it started."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("pid", "parent_pid", "exec_id", "command", "cpu_ms", "memory_bytes", "started_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ProcessInfo: ...
+    def from_dict(members: Mapping[str, Any]) -> ProcessInfo:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ProcessInfo:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1680,10 +2216,20 @@ class ExposedPort:
     @property
     def created_at(self) -> datetime | None:
         """Since when it is reachable; absent where that is not known."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("port", "url", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ExposedPort: ...
+    def from_dict(members: Mapping[str, Any]) -> ExposedPort:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ExposedPort:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1711,10 +2257,20 @@ class CheckpointData:
     @property
     def created_at(self) -> datetime:
         """When it was made."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "agent_id", "snapshot_id", "phase", "progress", "metadata", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> CheckpointData: ...
+    def from_dict(members: Mapping[str, Any]) -> CheckpointData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> CheckpointData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1760,10 +2316,20 @@ class RunData:
     @property
     def completed_at(self) -> datetime | None:
         """When it was over."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "session_id", "agent_id", "user_id", "agent", "task", "status", "cost", "result", "error", "created_at", "started_at", "completed_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RunData: ...
+    def from_dict(members: Mapping[str, Any]) -> RunData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RunData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1821,10 +2387,20 @@ class Task:
     @property
     def completed_at(self) -> datetime | None:
         """When it was over."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "session_id", "agent", "input", "status", "priority", "webhook", "run_id", "position", "progress", "progress_message", "output", "cost", "error", "queued_at", "started_at", "completed_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Task: ...
+    def from_dict(members: Mapping[str, Any]) -> Task:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Task:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1864,10 +2440,20 @@ class FleetData:
     @property
     def completed_at(self) -> datetime | None:
         """When nothing was left to do."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "session_id", "user_id", "agent", "total_items", "status", "concurrency", "failure_policy", "max_cost", "created_at", "completed_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FleetData: ...
+    def from_dict(members: Mapping[str, Any]) -> FleetData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FleetData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1898,10 +2484,20 @@ class FleetStatus:
     @property
     def completed_at(self) -> datetime | None:
         """When nothing was left to do."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "status", "agent", "progress", "cost", "concurrency", "created_at", "completed_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FleetStatus: ...
+    def from_dict(members: Mapping[str, Any]) -> FleetStatus:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FleetStatus:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1926,10 +2522,20 @@ class FleetProgress:
     @property
     def cancelled(self) -> int:
         """Items that were cancelled before they had a result."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("total", "completed", "failed", "running", "pending", "cancelled", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FleetProgress: ...
+    def from_dict(members: Mapping[str, Any]) -> FleetProgress:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FleetProgress:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1966,10 +2572,20 @@ class FleetItemResult:
     @property
     def error(self) -> ErrorDetail | None:
         """Why it failed."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "item_index", "agent_id", "input", "output", "status", "cost", "duration", "duration_ms", "error", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FleetItemResult: ...
+    def from_dict(members: Mapping[str, Any]) -> FleetItemResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FleetItemResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -1992,10 +2608,20 @@ class TeamAgentConfig:
     @property
     def instructions(self) -> str | None:
         """What the member is told beside the task."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("role", "agent", "instructions", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TeamAgentConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> TeamAgentConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TeamAgentConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2029,10 +2655,20 @@ class TeamData:
     @property
     def created_at(self) -> datetime:
         """When it was created."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "session_id", "user_id", "name", "agents", "coordination", "shared_context", "max_rounds", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TeamData: ...
+    def from_dict(members: Mapping[str, Any]) -> TeamData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TeamData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2080,10 +2716,20 @@ class TeamRun:
     @property
     def error(self) -> ErrorDetail | None:
         """Why it failed, or why it is paused."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "team_id", "task", "status", "output", "agent_outputs", "messages", "cost", "duration", "duration_ms", "started_at", "completed_at", "error", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TeamRun: ...
+    def from_dict(members: Mapping[str, Any]) -> TeamRun:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TeamRun:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2107,10 +2753,20 @@ class TeamMessage:
     @property
     def created_at(self) -> datetime | None:
         """When."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("role", "to", "content", "round", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TeamMessage: ...
+    def from_dict(members: Mapping[str, Any]) -> TeamMessage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TeamMessage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2123,10 +2779,20 @@ class TeamRunStarted:
     @property
     def status(self) -> TeamRunStatusValue:
         """The state."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "status", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TeamRunStarted: ...
+    def from_dict(members: Mapping[str, Any]) -> TeamRunStarted:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TeamRunStarted:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2136,10 +2802,20 @@ class TeamCancellation:
     @property
     def cancelled(self) -> list[str]:
         """The runs that were cancelled; empty if all were over."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("cancelled", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TeamCancellation: ...
+    def from_dict(members: Mapping[str, Any]) -> TeamCancellation:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TeamCancellation:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2164,10 +2840,20 @@ class ChatContextConfig:
         """After how many messages older ones are summarised; 20 by default, where the strategy
         is `summarize`.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("strategy", "max_tokens", "summarize_after", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ChatContextConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> ChatContextConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ChatContextConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2221,10 +2907,20 @@ class ChatConversation:
     @property
     def created_at(self) -> datetime:
         """When it began."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "session_id", "user_id", "agent", "agent_id", "title", "status", "system_prompt", "knowledge", "context", "metadata", "message_count", "total_cost", "last_message_at", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ChatConversation: ...
+    def from_dict(members: Mapping[str, Any]) -> ChatConversation:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ChatConversation:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2246,10 +2942,20 @@ class ChatContextState:
     @property
     def strategy(self) -> ChatContextStrategyValue:
         """How it is chosen."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("total_messages", "context_messages", "context_tokens", "summary", "strategy", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ChatContextState: ...
+    def from_dict(members: Mapping[str, Any]) -> ChatContextState:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ChatContextState:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2280,10 +2986,20 @@ class ChatHandoff:
     @property
     def resolved_at(self) -> datetime | None:
         """When it was over."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "conversation_id", "reason", "to", "metadata", "status", "requested_at", "resolved_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ChatHandoff: ...
+    def from_dict(members: Mapping[str, Any]) -> ChatHandoff:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ChatHandoff:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2320,10 +3036,20 @@ class ChatMessage:
     @property
     def created_at(self) -> datetime:
         """When it was written."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "conversation_id", "thread_id", "role", "content", "tool_calls", "attachments", "cost", "token_count", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ChatMessage: ...
+    def from_dict(members: Mapping[str, Any]) -> ChatMessage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ChatMessage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2342,10 +3068,20 @@ class ChatToolCall:
     @property
     def output(self) -> str | None:
         """What it returned; absent if it did not return."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("tool_call_id", "tool", "input", "output", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ChatToolCall: ...
+    def from_dict(members: Mapping[str, Any]) -> ChatToolCall:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ChatToolCall:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2370,10 +3106,20 @@ class ChatThread:
     @property
     def created_at(self) -> datetime:
         """When it began."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "conversation_id", "parent_message_id", "title", "message_count", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ChatThread: ...
+    def from_dict(members: Mapping[str, Any]) -> ChatThread:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ChatThread:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2395,10 +3141,20 @@ class ChatSearchResult:
     @property
     def created_at(self) -> datetime:
         """When it was written."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("conversation_id", "message_id", "content", "score", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ChatSearchResult: ...
+    def from_dict(members: Mapping[str, Any]) -> ChatSearchResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ChatSearchResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2429,10 +3185,20 @@ class KnowledgeFile:
         """What kind of file it is, for example `text/markdown`; told from the name if it is left
         out.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("filename", "data", "url", "mime_type", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> KnowledgeFile: ...
+    def from_dict(members: Mapping[str, Any]) -> KnowledgeFile:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> KnowledgeFile:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2451,10 +3217,20 @@ class KnowledgeUpload:
     @property
     def files(self) -> list[KnowledgeFileResult]:
         """What became of each file, in the order of the upload."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("collection", "chunks", "sources", "files", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> KnowledgeUpload: ...
+    def from_dict(members: Mapping[str, Any]) -> KnowledgeUpload:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> KnowledgeUpload:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2473,10 +3249,20 @@ class KnowledgeFileResult:
     @property
     def error(self) -> str | None:
         """Why it could not be read, for people."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("filename", "source_id", "chunks", "error", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> KnowledgeFileResult: ...
+    def from_dict(members: Mapping[str, Any]) -> KnowledgeFileResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> KnowledgeFileResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2504,10 +3290,20 @@ class KnowledgeResult:
     @property
     def metadata(self) -> KnowledgeMetadata:
         """Where in the document it is, as far as that is known."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("content", "score", "source", "chunk", "source_id", "collection", "metadata", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> KnowledgeResult: ...
+    def from_dict(members: Mapping[str, Any]) -> KnowledgeResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> KnowledgeResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2529,10 +3325,20 @@ class KnowledgeMetadata:
     @property
     def content_hash(self) -> str | None:
         """A hash of the document's content, which changes with it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("filename", "page", "section", "url", "content_hash", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> KnowledgeMetadata: ...
+    def from_dict(members: Mapping[str, Any]) -> KnowledgeMetadata:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> KnowledgeMetadata:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2551,10 +3357,20 @@ class KnowledgeStats:
     @property
     def storage_gb(self) -> float:
         """How much storage they take, in gigabytes."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("collections", "total_chunks", "total_tokens", "storage_gb", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> KnowledgeStats: ...
+    def from_dict(members: Mapping[str, Any]) -> KnowledgeStats:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> KnowledgeStats:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2575,10 +3391,20 @@ class KnowledgeSyncSource:
         """What is needed to read it, depending on its type. Name the secret that has a
         credential, as `credential_ref`.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("type", "config", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> KnowledgeSyncSource: ...
+    def from_dict(members: Mapping[str, Any]) -> KnowledgeSyncSource:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> KnowledgeSyncSource:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2615,10 +3441,20 @@ class KnowledgeSourceData:
     @property
     def created_at(self) -> datetime:
         """When it was added."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "source", "filename", "status", "collection", "sync_schedule", "chunk_count", "synced_at", "error", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> KnowledgeSourceData: ...
+    def from_dict(members: Mapping[str, Any]) -> KnowledgeSourceData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> KnowledgeSourceData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2685,10 +3521,20 @@ class WorkflowCreateOpts:
     @property
     def planner_policy(self) -> PlannerPolicy | None:
         """What planner steps may do at most, whatever they say themselves; no limits by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("steps", "name", "description", "timeout", "input_schema", "output_schema", "policy", "on_failure", "retries", "concurrency", "planner_policy", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> WorkflowCreateOpts: ...
+    def from_dict(members: Mapping[str, Any]) -> WorkflowCreateOpts:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> WorkflowCreateOpts:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2703,10 +3549,20 @@ class SecretReference:
     @property
     def secret_ref(self) -> str:
         """The name of a secret of the session or of the account."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("secret_ref", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> SecretReference: ...
+    def from_dict(members: Mapping[str, Any]) -> SecretReference:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> SecretReference:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2731,10 +3587,20 @@ class BranchOpts:
     @property
     def next(self) -> str | None:
         """The id of the step that it goes on with."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("agent", "delay", "next", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BranchOpts: ...
+    def from_dict(members: Mapping[str, Any]) -> BranchOpts:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BranchOpts:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2775,10 +3641,20 @@ class WorkflowPolicy:
     @property
     def max_parallel(self) -> int | None:
         """How many steps of a run work at once."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("allow_tools", "deny_tools", "require_approval_for", "max_cost_per_step", "max_total_cost", "max_steps_total", "max_parallel", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> WorkflowPolicy: ...
+    def from_dict(members: Mapping[str, Any]) -> WorkflowPolicy:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> WorkflowPolicy:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2801,10 +3677,20 @@ class RetryConfig:
     @property
     def backoff(self) -> RetryBackoffValue | None:
         """How the delay grows; `fixed` by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("max_attempts", "delay", "backoff", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RetryConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> RetryConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RetryConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2837,10 +3723,20 @@ class PlannerPolicy:
     @property
     def max_spawned_cost(self) -> Cost | None:
         """What the steps of a planner may cost together."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("max_steps", "allowed_step_types", "require_approval", "require_approval_after_steps", "max_spawned_cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> PlannerPolicy: ...
+    def from_dict(members: Mapping[str, Any]) -> PlannerPolicy:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> PlannerPolicy:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2892,10 +3788,20 @@ class Workflow:
     @property
     def updated_at(self) -> datetime:
         """When it was last changed."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "version", "steps", "on_failure", "description", "timeout", "input_schema", "output_schema", "policy", "retries", "concurrency", "planner_policy", "created_at", "updated_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Workflow: ...
+    def from_dict(members: Mapping[str, Any]) -> Workflow:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Workflow:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2914,10 +3820,20 @@ class WorkflowEstimate:
     @property
     def based_on(self) -> int:
         """How many runs of the past it is based on."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("estimated", "confidence", "breakdown", "based_on", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> WorkflowEstimate: ...
+    def from_dict(members: Mapping[str, Any]) -> WorkflowEstimate:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> WorkflowEstimate:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2933,10 +3849,20 @@ class CostRange:
     @property
     def currency(self) -> str:
         """The currency, `usd`."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("min", "max", "currency", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> CostRange: ...
+    def from_dict(members: Mapping[str, Any]) -> CostRange:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> CostRange:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2952,10 +3878,20 @@ class StepEstimate:
     @property
     def estimated(self) -> CostRange:
         """What it would cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("step_id", "type", "estimated", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StepEstimate: ...
+    def from_dict(members: Mapping[str, Any]) -> StepEstimate:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StepEstimate:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -2998,10 +3934,20 @@ class Schedule:
     @property
     def created_at(self) -> datetime:
         """When it was created."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "agent", "workflow_id", "user_id", "cron", "timezone", "input", "enabled", "last_run_at", "next_run_at", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Schedule: ...
+    def from_dict(members: Mapping[str, Any]) -> Schedule:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Schedule:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3064,10 +4010,20 @@ class WorkflowRun:
     @property
     def completed_at(self) -> datetime | None:
         """When it was over."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "workflow_id", "workflow_version", "user_id", "session_id", "status", "input", "output", "error", "current_step_id", "step_results", "shared_state", "total_cost", "can_retry_from", "run_key", "created_at", "started_at", "completed_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> WorkflowRun: ...
+    def from_dict(members: Mapping[str, Any]) -> WorkflowRun:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> WorkflowRun:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3110,10 +4066,20 @@ class WorkflowRunStepResult:
     @property
     def completed_at(self) -> datetime | None:
         """When it was over."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("status", "output", "cost", "micro_cents", "duration_ms", "attempts", "agent_id", "approval_id", "error", "error_code", "started_at", "completed_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> WorkflowRunStepResult: ...
+    def from_dict(members: Mapping[str, Any]) -> WorkflowRunStepResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> WorkflowRunStepResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3171,10 +4137,20 @@ class Approval:
     @property
     def reason(self) -> str | None:
         """Why it was denied."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "agent_id", "session_id", "run_id", "workflow_run_id", "step_id", "action", "params", "status", "timeout", "default_action", "requested_at", "expires_at", "decided_at", "decided_by", "modifications", "reason", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Approval: ...
+    def from_dict(members: Mapping[str, Any]) -> Approval:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Approval:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3190,10 +4166,20 @@ class BulkApprovalResult:
     @property
     def failed(self) -> int:
         """How many were not."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("results", "succeeded", "failed", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BulkApprovalResult: ...
+    def from_dict(members: Mapping[str, Any]) -> BulkApprovalResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BulkApprovalResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3209,10 +4195,20 @@ class ApprovalResult:
     @property
     def error(self) -> ErrorDetail | None:
         """Why it is not."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "approval", "error", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ApprovalResult: ...
+    def from_dict(members: Mapping[str, Any]) -> ApprovalResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ApprovalResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3252,10 +4248,20 @@ class ScheduleExecution:
     @property
     def completed_at(self) -> datetime | None:
         """When it was over."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "schedule_id", "session_id", "agent_id", "run_id", "workflow_run_id", "status", "cost", "error", "started_at", "completed_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ScheduleExecution: ...
+    def from_dict(members: Mapping[str, Any]) -> ScheduleExecution:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ScheduleExecution:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3303,10 +4309,20 @@ class Trigger:
     @property
     def created_at(self) -> datetime | None:
         """When it was created; null where a server does not say."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "type", "agent", "workflow_id", "user_id", "url", "secret", "event", "filter", "enabled", "last_fired_at", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Trigger: ...
+    def from_dict(members: Mapping[str, Any]) -> Trigger:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Trigger:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3319,10 +4335,20 @@ class TriggerFiring:
     @property
     def event_id(self) -> str:
         """The id of the event, which the runs that begin and the logs name."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("accepted", "event_id", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TriggerFiring: ...
+    def from_dict(members: Mapping[str, Any]) -> TriggerFiring:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TriggerFiring:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3347,10 +4373,20 @@ class EmittedEvent:
     @property
     def emitted_at(self) -> datetime:
         """When it was emitted."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "event", "user_id", "triggers", "resumed_runs", "emitted_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> EmittedEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> EmittedEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> EmittedEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3389,10 +4425,20 @@ class Tool:
     @property
     def updated_at(self) -> datetime | None:
         """When it was last changed; absent for a built-in tool."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "description", "builtin", "parameters", "handler", "requires_approval", "signing_secret", "created_at", "updated_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Tool: ...
+    def from_dict(members: Mapping[str, Any]) -> Tool:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Tool:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3417,10 +4463,20 @@ class ToolResult:
     @property
     def duration_ms(self) -> int:
         """How long it took, in milliseconds."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("tool", "input", "output", "success", "error", "duration_ms", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ToolResult: ...
+    def from_dict(members: Mapping[str, Any]) -> ToolResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ToolResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3473,10 +4529,20 @@ class McpConnectOpts:
     @property
     def credentials_type(self) -> McpCredentialsTypeValue | None:
         """Whose credentials the server is called with; `platform` by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("name", "transport", "url", "headers", "command", "args", "tool_filter", "requires_approval", "credentials_type", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> McpConnectOpts: ...
+    def from_dict(members: Mapping[str, Any]) -> McpConnectOpts:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> McpConnectOpts:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3534,10 +4600,20 @@ class McpConnection:
     @property
     def updated_at(self) -> datetime:
         """When it was last changed."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "transport", "url", "command", "args", "tool_filter", "requires_approval", "credentials_type", "status", "error", "tool_count", "discovered_tools", "last_health_check", "auth_url", "created_at", "updated_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> McpConnection: ...
+    def from_dict(members: Mapping[str, Any]) -> McpConnection:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> McpConnection:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3561,10 +4637,20 @@ class McpTool:
     @property
     def server_name(self) -> str:
         """The name of the connection."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("name", "description", "input_schema", "server_id", "server_name", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> McpTool: ...
+    def from_dict(members: Mapping[str, Any]) -> McpTool:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> McpTool:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3580,10 +4666,20 @@ class McpRefreshResult:
     @property
     def removed(self) -> list[str]:
         """The names of those that are gone."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("tools", "added", "removed", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> McpRefreshResult: ...
+    def from_dict(members: Mapping[str, Any]) -> McpRefreshResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> McpRefreshResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3608,10 +4704,20 @@ class McpUpdateOpts:
         """The server's own names of the tools of which a person must approve each call, in place
         of those before.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("headers", "tool_filter", "requires_approval", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> McpUpdateOpts: ...
+    def from_dict(members: Mapping[str, Any]) -> McpUpdateOpts:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> McpUpdateOpts:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3632,10 +4738,20 @@ class McpHealth:
     @property
     def error(self) -> str | None:
         """Why it did not answer; absent if it did."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("status", "latency_ms", "last_ping_at", "error", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> McpHealth: ...
+    def from_dict(members: Mapping[str, Any]) -> McpHealth:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> McpHealth:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3653,10 +4769,20 @@ class McpServerConfigResponse:
     @property
     def url(self) -> str:
         """The address of the account's MCP server, for streamable HTTP."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("expose", "auth", "url", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> McpServerConfigResponse: ...
+    def from_dict(members: Mapping[str, Any]) -> McpServerConfigResponse:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> McpServerConfigResponse:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3683,10 +4809,20 @@ class ChannelTheme:
     @property
     def placeholder(self) -> str | None:
         """What stands in the field for a message while it is empty."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("primary_color", "title", "position", "placeholder", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ChannelTheme: ...
+    def from_dict(members: Mapping[str, Any]) -> ChannelTheme:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ChannelTheme:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3722,10 +4858,20 @@ class Channel:
     @property
     def updated_at(self) -> datetime:
         """When it was last changed."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "agent", "type", "config", "enabled", "conversation_count", "script_tag", "created_at", "updated_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Channel: ...
+    def from_dict(members: Mapping[str, Any]) -> Channel:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Channel:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3755,10 +4901,20 @@ class ChannelConversation:
     @property
     def last_message_at(self) -> datetime:
         """When the newest message was written."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "channel_id", "user_id", "agent_id", "message_count", "started_at", "last_message_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ChannelConversation: ...
+    def from_dict(members: Mapping[str, Any]) -> ChannelConversation:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ChannelConversation:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3771,10 +4927,20 @@ class ChannelTestResult:
     @property
     def message(self) -> str:
         """What was found, for people."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("ok", "message", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ChannelTestResult: ...
+    def from_dict(members: Mapping[str, Any]) -> ChannelTestResult:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ChannelTestResult:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3784,10 +4950,20 @@ class VisitorMessageSent:
     @property
     def message_id(self) -> str:
         """The message."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("message_id", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> VisitorMessageSent: ...
+    def from_dict(members: Mapping[str, Any]) -> VisitorMessageSent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> VisitorMessageSent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3806,10 +4982,20 @@ class VisitorMessage:
     @property
     def created_at(self) -> datetime:
         """When it was written."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "role", "content", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> VisitorMessage: ...
+    def from_dict(members: Mapping[str, Any]) -> VisitorMessage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> VisitorMessage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3843,10 +5029,20 @@ class GuardrailViolation:
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "agent_id", "session_id", "run_id", "type", "severity", "action", "message", "timestamp", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> GuardrailViolation: ...
+    def from_dict(members: Mapping[str, Any]) -> GuardrailViolation:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> GuardrailViolation:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3880,10 +5076,20 @@ class StoredFile:
     @property
     def created_at(self) -> datetime:
         """When it was stored."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "filename", "mime_type", "size", "purpose", "user_id", "agent_id", "session_id", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StoredFile: ...
+    def from_dict(members: Mapping[str, Any]) -> StoredFile:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StoredFile:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3896,10 +5102,20 @@ class FileUrl:
     @property
     def expires_at(self) -> datetime | None:
         """When it stops working; null if that is not known."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("url", "expires_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FileUrl: ...
+    def from_dict(members: Mapping[str, Any]) -> FileUrl:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FileUrl:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3915,10 +5131,20 @@ class SecretInfo:
     @property
     def updated_at(self) -> datetime | None:
         """When it was last set; absent where that is not known."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("name", "created_at", "updated_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> SecretInfo: ...
+    def from_dict(members: Mapping[str, Any]) -> SecretInfo:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> SecretInfo:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3937,10 +5163,20 @@ class ProviderConfig:
     @property
     def endpoint(self) -> str | None:
         """The address that is called for sandboxes, where the provider is `webhook`."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("base_url", "endpoint", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ProviderConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> ProviderConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ProviderConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3965,10 +5201,20 @@ class ProviderData:
     @property
     def updated_at(self) -> datetime:
         """When it was last set."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("name", "kind", "credential_ref", "config", "created_at", "updated_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ProviderData: ...
+    def from_dict(members: Mapping[str, Any]) -> ProviderData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ProviderData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -3998,10 +5244,20 @@ class Model:
         """What a million tokens that come out cost, in cents, without the margin of managed
         models.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "provider", "max_tokens", "capabilities", "input_cost_per1_m", "output_cost_per1_m", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Model: ...
+    def from_dict(members: Mapping[str, Any]) -> Model:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Model:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4011,10 +5267,20 @@ class ModelEstimate:
     @property
     def estimated_cost(self) -> ModelCost:
         """What it costs, part by part."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("estimated_cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ModelEstimate: ...
+    def from_dict(members: Mapping[str, Any]) -> ModelEstimate:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ModelEstimate:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4032,10 +5298,20 @@ class ModelCost:
     @property
     def total(self) -> Cost:
         """Both together."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("model_cost", "theazo_margin", "total", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ModelCost: ...
+    def from_dict(members: Mapping[str, Any]) -> ModelCost:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ModelCost:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4075,10 +5351,20 @@ class LogEntry:
     @property
     def trace_id(self) -> str | None:
         """The trace that it belongs to; absent where there is none."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "timestamp", "level", "source", "message", "agent_id", "session_id", "user_id", "provider", "metadata", "trace_id", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> LogEntry: ...
+    def from_dict(members: Mapping[str, Any]) -> LogEntry:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> LogEntry:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4100,10 +5386,20 @@ class MetricsSummary:
     @property
     def cost_today(self) -> Cost:
         """What was spent since midnight, UTC."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("active_agents", "active_sessions", "agents_created_today", "error_rate", "cost_today", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> MetricsSummary: ...
+    def from_dict(members: Mapping[str, Any]) -> MetricsSummary:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> MetricsSummary:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4129,10 +5425,20 @@ class MetricDataPoint:
     @property
     def p99(self) -> float | None:
         """What 99 percent of the measurements were at most; null as `p50` is."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "value", "p50", "p95", "p99", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> MetricDataPoint: ...
+    def from_dict(members: Mapping[str, Any]) -> MetricDataPoint:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> MetricDataPoint:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4163,10 +5469,20 @@ class Trace:
     @property
     def cost(self) -> Cost:
         """What it cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("trace_id", "agent_id", "session_id", "run_id", "status", "started_at", "duration_ms", "cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Trace: ...
+    def from_dict(members: Mapping[str, Any]) -> Trace:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Trace:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4202,10 +5518,20 @@ class TraceDetail:
         """The spans, by the times at which they began. A span comes after the one that it is
         part of.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("trace_id", "agent_id", "session_id", "run_id", "status", "started_at", "duration_ms", "cost", "spans", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TraceDetail: ...
+    def from_dict(members: Mapping[str, Any]) -> TraceDetail:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TraceDetail:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4242,10 +5568,20 @@ class TraceSpan:
     @property
     def attributes(self) -> dict[str, Any]:
         """More, by name: of a call of a model, for example, the tokens and what they cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("span_id", "parent_span_id", "name", "kind", "status", "error", "start_time", "end_time", "duration_ms", "attributes", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TraceSpan: ...
+    def from_dict(members: Mapping[str, Any]) -> TraceSpan:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TraceSpan:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4258,10 +5594,20 @@ class ActivityMessage:
     @property
     def event(self) -> ActivityEvent:
         """What happened."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "event", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ActivityMessage: ...
+    def from_dict(members: Mapping[str, Any]) -> ActivityMessage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ActivityMessage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4280,10 +5626,20 @@ class UsageSummary:
     @property
     def top_user(self) -> TopUser | None:
         """The user who cost most; absent if nobody cost anything."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("total_cost", "active_sessions", "running_agents", "top_user", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> UsageSummary: ...
+    def from_dict(members: Mapping[str, Any]) -> UsageSummary:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> UsageSummary:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4296,10 +5652,20 @@ class TopUser:
     @property
     def cost(self) -> Cost:
         """What this user cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("user_id", "cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TopUser: ...
+    def from_dict(members: Mapping[str, Any]) -> TopUser:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TopUser:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4324,10 +5690,20 @@ class UserUsage:
     @property
     def breakdown(self) -> list[UsageDay]:
         """The total day by day; days without use are left out."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("compute", "models", "orchestration", "storage", "total", "breakdown", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> UserUsage: ...
+    def from_dict(members: Mapping[str, Any]) -> UserUsage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> UserUsage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4340,10 +5716,20 @@ class ComputeUsage:
     @property
     def cost(self) -> Cost:
         """What they cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("minutes", "cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ComputeUsage: ...
+    def from_dict(members: Mapping[str, Any]) -> ComputeUsage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ComputeUsage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4359,10 +5745,20 @@ class ModelUsage:
     @property
     def cost(self) -> Cost:
         """What they cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("calls", "tokens", "cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ModelUsage: ...
+    def from_dict(members: Mapping[str, Any]) -> ModelUsage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ModelUsage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4375,10 +5771,20 @@ class TokenUsage:
     @property
     def output(self) -> int:
         """Tokens that came out."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("input", "output", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TokenUsage: ...
+    def from_dict(members: Mapping[str, Any]) -> TokenUsage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TokenUsage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4388,10 +5794,20 @@ class OrchestrationUsage:
     @property
     def cost(self) -> Cost:
         """What it cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OrchestrationUsage: ...
+    def from_dict(members: Mapping[str, Any]) -> OrchestrationUsage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OrchestrationUsage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4404,10 +5820,20 @@ class StorageUsage:
     @property
     def cost(self) -> Cost:
         """What they cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("gb_hours", "cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StorageUsage: ...
+    def from_dict(members: Mapping[str, Any]) -> StorageUsage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StorageUsage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4420,10 +5846,20 @@ class UsageDay:
     @property
     def total(self) -> Cost:
         """What it cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("date", "total", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> UsageDay: ...
+    def from_dict(members: Mapping[str, Any]) -> UsageDay:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> UsageDay:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4442,10 +5878,20 @@ class DailyUsage:
     @property
     def model_calls(self) -> int:
         """Calls of models."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("date", "cost", "compute_minutes", "model_calls", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> DailyUsage: ...
+    def from_dict(members: Mapping[str, Any]) -> DailyUsage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> DailyUsage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4464,10 +5910,20 @@ class UsageExport:
     @property
     def csv(self) -> str | None:
         """The text, for `csv`."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("format", "total", "records", "csv", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> UsageExport: ...
+    def from_dict(members: Mapping[str, Any]) -> UsageExport:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> UsageExport:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4521,10 +5977,20 @@ class LedgerEntry:
     @property
     def at(self) -> datetime:
         """When it was spent."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "kind", "cost", "user_id", "session_id", "agent_id", "run_id", "provider", "model", "tokens", "compute_minutes", "gb_hours", "reservation_id", "reserved", "at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> LedgerEntry: ...
+    def from_dict(members: Mapping[str, Any]) -> LedgerEntry:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> LedgerEntry:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4549,10 +6015,20 @@ class BillingSubscription:
     @property
     def cancel_at_period_end(self) -> bool:
         """Whether it ends with the present period."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "plan", "status", "current_period_start", "current_period_end", "cancel_at_period_end", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BillingSubscription: ...
+    def from_dict(members: Mapping[str, Any]) -> BillingSubscription:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BillingSubscription:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4562,10 +6038,20 @@ class BillingPage:
     @property
     def url(self) -> str:
         """Its address, for the person who pays; it works for a short while."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("url", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BillingPage: ...
+    def from_dict(members: Mapping[str, Any]) -> BillingPage:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BillingPage:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4595,10 +6081,20 @@ class CreditBalance:
         """Whether the account was never given credits, so that they do not limit it; `credits`
         is then as large as it can be.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("credits", "currency", "cost", "consumed_today", "unlimited", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> CreditBalance: ...
+    def from_dict(members: Mapping[str, Any]) -> CreditBalance:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> CreditBalance:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4621,10 +6117,20 @@ class BillingBudgetConfig:
     @property
     def alerts(self) -> list[BudgetAlert]:
         """What happens on the way to the limit; nothing by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("monthly", "daily", "alerts", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BillingBudgetConfig: ...
+    def from_dict(members: Mapping[str, Any]) -> BillingBudgetConfig:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BillingBudgetConfig:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4647,10 +6153,20 @@ class BudgetAlert:
     @property
     def action(self) -> BudgetAlertActionValue | None:
         """What it does beside reporting; nothing by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("threshold", "channel", "action", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BudgetAlert: ...
+    def from_dict(members: Mapping[str, Any]) -> BudgetAlert:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BudgetAlert:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4692,10 +6208,20 @@ class BillingBudgetStatus:
     @property
     def daily(self) -> DailyBudgetStatus | None:
         """The budget of the day, where both the month and the day have one."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("user_id", "is_default", "period", "budget", "spent", "remaining", "reserved_micro_cents", "percentage", "alerts", "resets_at", "daily", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BillingBudgetStatus: ...
+    def from_dict(members: Mapping[str, Any]) -> BillingBudgetStatus:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BillingBudgetStatus:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4708,10 +6234,20 @@ class BudgetAlertStatus:
     @property
     def fired(self) -> bool:
         """Whether it happened in this period."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("threshold", "fired", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BudgetAlertStatus: ...
+    def from_dict(members: Mapping[str, Any]) -> BudgetAlertStatus:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BudgetAlertStatus:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4736,10 +6272,20 @@ class DailyBudgetStatus:
     @property
     def resets_at(self) -> datetime:
         """When the day ends and the whole budget is there again."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("budget", "spent", "remaining", "percentage", "alerts", "resets_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> DailyBudgetStatus: ...
+    def from_dict(members: Mapping[str, Any]) -> DailyBudgetStatus:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> DailyBudgetStatus:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4773,10 +6319,20 @@ class ApiKeyCreated:
     @property
     def revoked_at(self) -> datetime | None:
         """When it was revoked: null, since it is new."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "key", "prefix", "environment", "created_at", "expires_at", "last_used_at", "revoked_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ApiKeyCreated: ...
+    def from_dict(members: Mapping[str, Any]) -> ApiKeyCreated:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ApiKeyCreated:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4807,10 +6363,20 @@ class ApiKey:
     @property
     def revoked_at(self) -> datetime | None:
         """When it was revoked; null if it is valid."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "prefix", "environment", "created_at", "expires_at", "last_used_at", "revoked_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ApiKey: ...
+    def from_dict(members: Mapping[str, Any]) -> ApiKey:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ApiKey:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4834,10 +6400,20 @@ class Webhook:
     @property
     def created_at(self) -> datetime:
         """When it was created."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "url", "events", "secret", "created_at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Webhook: ...
+    def from_dict(members: Mapping[str, Any]) -> Webhook:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Webhook:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4853,10 +6429,20 @@ class Health:
     @property
     def providers(self) -> list[ProviderHealth]:
         """The compute providers, available or not."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("status", "version", "providers", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Health: ...
+    def from_dict(members: Mapping[str, Any]) -> Health:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Health:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4875,10 +6461,20 @@ class ProviderHealth:
     @property
     def capabilities(self) -> ComputeCapabilities | None:
         """What its sandboxes can do; absent if it cannot be used."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("name", "available", "detail", "capabilities", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ProviderHealth: ...
+    def from_dict(members: Mapping[str, Any]) -> ProviderHealth:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ProviderHealth:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4917,10 +6513,20 @@ class ComputeCapabilities:
     @property
     def browser(self) -> bool:
         """Whether it can have a browser."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("languages", "programs", "input", "processes", "pause", "snapshots", "memory_snapshots", "ports", "network", "browser", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ComputeCapabilities: ...
+    def from_dict(members: Mapping[str, Any]) -> ComputeCapabilities:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ComputeCapabilities:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -4983,10 +6589,20 @@ class ScriptedTurn:
         """The part of the tokens that go in which the provider had in its cache; none by
         default.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("text", "tool_calls", "error", "input_tokens", "output_tokens", "error_kind", "retry_after", "when", "times", "delay", "cached_tokens", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ScriptedTurn: ...
+    def from_dict(members: Mapping[str, Any]) -> ScriptedTurn:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ScriptedTurn:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5005,10 +6621,20 @@ class ScriptedToolCall:
     @property
     def input(self) -> dict[str, Any]:
         """What it is given."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("tool", "input", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ScriptedToolCall: ...
+    def from_dict(members: Mapping[str, Any]) -> ScriptedToolCall:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ScriptedToolCall:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5049,10 +6675,20 @@ class ScriptedExec:
     @property
     def message(self) -> str | None:
         """What the provider says about a failure; something general by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("stdout", "stderr", "exit_code", "duration_ms", "files", "failure", "message", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ScriptedExec: ...
+    def from_dict(members: Mapping[str, Any]) -> ScriptedExec:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ScriptedExec:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5062,10 +6698,20 @@ class ClockState:
     @property
     def now(self) -> datetime:
         """The time."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("now", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ClockState: ...
+    def from_dict(members: Mapping[str, Any]) -> ClockState:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ClockState:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5075,10 +6721,20 @@ class TestAccount:
     @property
     def api_key(self) -> str:
         """A live key of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("api_key", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TestAccount: ...
+    def from_dict(members: Mapping[str, Any]) -> TestAccount:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TestAccount:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5106,10 +6762,20 @@ class RecordedRequest:
     @property
     def at(self) -> datetime:
         """When it came."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("operation", "method", "path", "status", "idempotency_key", "attempt", "at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RecordedRequest: ...
+    def from_dict(members: Mapping[str, Any]) -> RecordedRequest:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RecordedRequest:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5140,10 +6806,20 @@ class RecordedEvent:
     @property
     def data(self) -> dict[str, Any]:
         """The particulars, as the plane keeps them."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "kind", "at", "user_id", "session_id", "agent_id", "run_id", "data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RecordedEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> RecordedEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RecordedEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5177,10 +6853,20 @@ class Charge:
     @property
     def at(self) -> datetime:
         """When."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "kind", "cost", "user_id", "session_id", "agent_id", "run_id", "provider", "at", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> Charge: ...
+    def from_dict(members: Mapping[str, Any]) -> Charge:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> Charge:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5193,10 +6879,20 @@ class ErrorBody:
     @property
     def request_id(self) -> str:
         """The id of the request, as in the header `x-request-id`."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("error", "request_id", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ErrorBody: ...
+    def from_dict(members: Mapping[str, Any]) -> ErrorBody:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ErrorBody:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5209,10 +6905,20 @@ class FieldProblem:
     @property
     def message(self) -> str:
         """What is wrong with it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("field", "message", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FieldProblem: ...
+    def from_dict(members: Mapping[str, Any]) -> FieldProblem:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FieldProblem:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5240,10 +6946,20 @@ class AgentEventData:
     @property
     def error(self) -> ErrorDetail | None:
         """Why it failed."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("agent_id", "session_id", "user_id", "run_id", "output", "cost", "error", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentEventData: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentEventData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentEventData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5267,10 +6983,20 @@ class LimitEventData:
     @property
     def used(self) -> float:
         """How much is used, in the same unit."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("session_id", "user_id", "limit", "value", "used", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> LimitEventData: ...
+    def from_dict(members: Mapping[str, Any]) -> LimitEventData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> LimitEventData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5292,10 +7018,20 @@ class ApprovalEventData:
     @property
     def params(self) -> dict[str, Any]:
         """What the action is to be done with."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("approval_id", "agent_id", "session_id", "action", "params", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ApprovalEventData: ...
+    def from_dict(members: Mapping[str, Any]) -> ApprovalEventData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ApprovalEventData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5320,10 +7056,20 @@ class FleetEventData:
     @property
     def cost(self) -> Cost:
         """What it cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("fleet_id", "session_id", "total", "completed", "failed", "cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FleetEventData: ...
+    def from_dict(members: Mapping[str, Any]) -> FleetEventData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FleetEventData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5345,10 +7091,20 @@ class BudgetEventData:
     @property
     def spent(self) -> Cost:
         """What is spent."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("user_id", "period", "threshold", "budget", "spent", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BudgetEventData: ...
+    def from_dict(members: Mapping[str, Any]) -> BudgetEventData:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BudgetEventData:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5360,10 +7116,20 @@ class TextEvent:
     @property
     def text(self) -> str:
         """The piece."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("text", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TextEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> TextEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TextEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5383,10 +7149,20 @@ class ToolCallEvent:
     @property
     def input(self) -> dict[str, Any]:
         """What it is given."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("tool_call_id", "tool", "input", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ToolCallEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ToolCallEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ToolCallEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5406,10 +7182,20 @@ class ToolResultEvent:
     @property
     def output(self) -> str:
         """What it returned."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("tool_call_id", "tool", "output", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ToolResultEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ToolResultEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ToolResultEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5424,10 +7210,20 @@ class ProgressEvent:
     @property
     def percentage(self) -> float | None:
         """How far it is, 0 to 100."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("message", "percentage", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ProgressEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ProgressEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ProgressEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5461,10 +7257,20 @@ class DoneEvent:
         """What became of the artifacts of a one-shot agent, whose sandbox is gone. Absent where
         the sandbox still has them.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "output", "cost", "duration", "duration_ms", "artifacts", "files", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> DoneEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> DoneEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> DoneEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5479,10 +7285,20 @@ class ErrorEvent:
     @property
     def error(self) -> ErrorDetail:
         """Why."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "error", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ErrorEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ErrorEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ErrorEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5494,10 +7310,20 @@ class OtherEvent:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5514,10 +7340,20 @@ class BlockHookAction:
     @property
     def reason(self) -> str:
         """Why; the agent is told."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("reason", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BlockHookAction: ...
+    def from_dict(members: Mapping[str, Any]) -> BlockHookAction:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BlockHookAction:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5534,10 +7370,20 @@ class AskHookAction:
     @property
     def reason(self) -> str:
         """Why; whoever decides is told."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("reason", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AskHookAction: ...
+    def from_dict(members: Mapping[str, Any]) -> AskHookAction:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AskHookAction:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5554,10 +7400,20 @@ class InjectContextHookAction:
     @property
     def message(self) -> str:
         """What to tell it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("message", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> InjectContextHookAction: ...
+    def from_dict(members: Mapping[str, Any]) -> InjectContextHookAction:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> InjectContextHookAction:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5569,10 +7425,20 @@ class OtherHookAction:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherHookAction: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherHookAction:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherHookAction:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5602,10 +7468,20 @@ class InstructionCustomization:
     @property
     def priority(self) -> int:
         """Those with a higher priority come first."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "description", "created_at", "updated_at", "body", "priority", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> InstructionCustomization: ...
+    def from_dict(members: Mapping[str, Any]) -> InstructionCustomization:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> InstructionCustomization:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5635,10 +7511,20 @@ class PromptCustomization:
     @property
     def variables(self) -> list[PromptVariable]:
         """Its variables."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "description", "created_at", "updated_at", "template", "variables", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> PromptCustomization: ...
+    def from_dict(members: Mapping[str, Any]) -> PromptCustomization:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> PromptCustomization:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5668,10 +7554,20 @@ class SkillCustomization:
     @property
     def tool_ids(self) -> list[str]:
         """The tools that it needs."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "description", "created_at", "updated_at", "instructions", "tool_ids", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> SkillCustomization: ...
+    def from_dict(members: Mapping[str, Any]) -> SkillCustomization:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> SkillCustomization:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5701,10 +7597,20 @@ class HookCustomization:
     @property
     def action(self) -> HookAction:
         """What is done then."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "name", "description", "created_at", "updated_at", "event", "action", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> HookCustomization: ...
+    def from_dict(members: Mapping[str, Any]) -> HookCustomization:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> HookCustomization:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5716,10 +7622,20 @@ class OtherCustomization:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherCustomization: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherCustomization:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherCustomization:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5734,10 +7650,20 @@ class StartedExecEvent:
     @property
     def pid(self) -> int | None:
         """The number of its process in the sandbox; absent where the provider does not say it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("exec_id", "pid", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StartedExecEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> StartedExecEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StartedExecEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5749,10 +7675,20 @@ class StdoutExecEvent:
     @property
     def data(self) -> str:
         """What it printed; bytes that are not UTF-8 are replaced."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StdoutExecEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> StdoutExecEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StdoutExecEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5764,10 +7700,20 @@ class StderrExecEvent:
     @property
     def data(self) -> str:
         """What it printed; bytes that are not UTF-8 are replaced."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StderrExecEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> StderrExecEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StderrExecEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5790,10 +7736,20 @@ class ExitExecEvent:
         """The limit of its sandbox that ended it, or something that it started: `memory`; absent
         if none did.
         """
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("exit_code", "duration_ms", "truncated", "limit", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ExitExecEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ExitExecEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ExitExecEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5807,10 +7763,20 @@ class ErrorExecEvent:
     @property
     def error(self) -> ErrorDetail:
         """Why."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("error", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ErrorExecEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ErrorExecEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ErrorExecEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5822,10 +7788,20 @@ class OtherExecEvent:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherExecEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherExecEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherExecEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5837,10 +7813,20 @@ class ConnectedFleetEvent:
     @property
     def fleet_id(self) -> str:
         """The fleet."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("fleet_id", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ConnectedFleetEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ConnectedFleetEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ConnectedFleetEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5855,10 +7841,20 @@ class FleetProgressFleetEvent:
     @property
     def cost(self) -> Cost:
         """What the items cost so far."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("progress", "cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FleetProgressFleetEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> FleetProgressFleetEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FleetProgressFleetEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5870,10 +7866,20 @@ class ItemCompletedFleetEvent:
     @property
     def item(self) -> FleetItemResult:
         """The item."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("item", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ItemCompletedFleetEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ItemCompletedFleetEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ItemCompletedFleetEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5885,10 +7891,20 @@ class ItemFailedFleetEvent:
     @property
     def item(self) -> FleetItemResult:
         """The item."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("item", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ItemFailedFleetEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ItemFailedFleetEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ItemFailedFleetEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5900,10 +7916,20 @@ class FleetPausedFleetEvent:
     @property
     def reason(self) -> str:
         """Why, for people."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("reason", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FleetPausedFleetEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> FleetPausedFleetEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FleetPausedFleetEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5924,10 +7950,20 @@ class FleetCompletedFleetEvent:
     @property
     def duration_ms(self) -> int:
         """How long it took, in milliseconds."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("progress", "cost", "duration", "duration_ms", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FleetCompletedFleetEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> FleetCompletedFleetEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FleetCompletedFleetEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5945,10 +7981,20 @@ class FleetCancelledFleetEvent:
     @property
     def cost(self) -> Cost:
         """What the items cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("status", "progress", "cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FleetCancelledFleetEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> FleetCancelledFleetEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FleetCancelledFleetEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5960,10 +8006,20 @@ class OtherFleetEvent:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherFleetEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherFleetEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherFleetEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5978,10 +8034,20 @@ class MemberStartedTeamEvent:
     @property
     def round(self) -> int:
         """In which round, from 1."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("role", "round", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> MemberStartedTeamEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> MemberStartedTeamEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> MemberStartedTeamEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -5996,10 +8062,20 @@ class TextTeamEvent:
     @property
     def text(self) -> str:
         """The piece."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("role", "text", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TextTeamEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> TextTeamEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TextTeamEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6022,10 +8098,20 @@ class ToolCallTeamEvent:
     @property
     def input(self) -> dict[str, Any]:
         """What it is given."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("role", "tool_call_id", "tool", "input", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ToolCallTeamEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ToolCallTeamEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ToolCallTeamEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6048,10 +8134,20 @@ class ToolResultTeamEvent:
     @property
     def output(self) -> str:
         """What it returned."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("role", "tool_call_id", "tool", "output", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ToolResultTeamEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ToolResultTeamEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ToolResultTeamEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6063,10 +8159,20 @@ class MessageTeamEvent:
     @property
     def message(self) -> TeamMessage:
         """What it said."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("message", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> MessageTeamEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> MessageTeamEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> MessageTeamEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6087,10 +8193,20 @@ class MemberCompletedTeamEvent:
     @property
     def cost(self) -> Cost:
         """What its answer cost."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("role", "round", "output", "cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> MemberCompletedTeamEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> MemberCompletedTeamEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> MemberCompletedTeamEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6117,10 +8233,20 @@ class DoneTeamEvent:
     @property
     def duration_ms(self) -> int:
         """How long it took, in milliseconds."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "output", "agent_outputs", "cost", "duration", "duration_ms", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> DoneTeamEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> DoneTeamEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> DoneTeamEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6135,10 +8261,20 @@ class ErrorTeamEvent:
     @property
     def error(self) -> ErrorDetail:
         """Why."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "error", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ErrorTeamEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ErrorTeamEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ErrorTeamEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6150,10 +8286,20 @@ class OtherTeamEvent:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherTeamEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherTeamEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherTeamEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6165,10 +8311,20 @@ class TextChatEvent:
     @property
     def text(self) -> str:
         """The piece."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("text", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TextChatEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> TextChatEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TextChatEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6186,10 +8342,20 @@ class ToolCallChatEvent:
     @property
     def input(self) -> dict[str, Any]:
         """What it is given."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("tool_call_id", "tool", "input", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ToolCallChatEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ToolCallChatEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ToolCallChatEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6207,10 +8373,20 @@ class ToolResultChatEvent:
     @property
     def output(self) -> str:
         """What it returned."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("tool_call_id", "tool", "output", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ToolResultChatEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ToolResultChatEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ToolResultChatEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6228,10 +8404,20 @@ class DoneChatEvent:
     @property
     def token_count(self) -> int:
         """How many tokens it has."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("message_id", "cost", "token_count", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> DoneChatEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> DoneChatEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> DoneChatEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6243,10 +8429,20 @@ class ErrorChatEvent:
     @property
     def error(self) -> ErrorDetail:
         """Why."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("error", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ErrorChatEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ErrorChatEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ErrorChatEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6258,10 +8454,20 @@ class OtherChatEvent:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherChatEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherChatEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherChatEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6334,10 +8540,20 @@ class AgentWorkflowStep:
     @property
     def state_reads(self) -> list[str] | None:
         """The members of the run's shared state that the step may read; none by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "agent", "task", "input_map", "trigger", "timeout", "env", "state_writes", "state_reads", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentWorkflowStep: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentWorkflowStep:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentWorkflowStep:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6378,10 +8594,20 @@ class ParallelWorkflowStep:
     @property
     def branches(self) -> list[WorkflowStep]:
         """The steps."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "branches", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ParallelWorkflowStep: ...
+    def from_dict(members: Mapping[str, Any]) -> ParallelWorkflowStep:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ParallelWorkflowStep:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6430,10 +8656,20 @@ class ConditionWorkflowStep:
     @property
     def otherwise(self) -> BranchTarget | None:
         """How it goes on where the expression does not hold; nothing by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "expression", "then", "otherwise", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ConditionWorkflowStep: ...
+    def from_dict(members: Mapping[str, Any]) -> ConditionWorkflowStep:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ConditionWorkflowStep:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6474,10 +8710,20 @@ class TransformWorkflowStep:
     @property
     def expression(self) -> dict[str, str]:
         """The expressions of the values, by name."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "expression", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TransformWorkflowStep: ...
+    def from_dict(members: Mapping[str, Any]) -> TransformWorkflowStep:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TransformWorkflowStep:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6530,10 +8776,20 @@ class MapWorkflowStep:
     @property
     def on_item_failure(self) -> ItemFailurePolicyValue | None:
         """What happens when an item fails; `abort` by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "over", "step", "concurrency", "on_item_failure", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> MapWorkflowStep: ...
+    def from_dict(members: Mapping[str, Any]) -> MapWorkflowStep:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> MapWorkflowStep:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6572,10 +8828,20 @@ class DelayWorkflowStep:
     @property
     def duration(self) -> timedelta:
         """How long."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "duration", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> DelayWorkflowStep: ...
+    def from_dict(members: Mapping[str, Any]) -> DelayWorkflowStep:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> DelayWorkflowStep:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6626,10 +8892,20 @@ class ApprovalWorkflowStep:
     @property
     def default_action(self) -> ApprovalDefaultValue | None:
         """What counts when nobody decided in time; `deny` by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "action", "params", "timeout", "default_action", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ApprovalWorkflowStep: ...
+    def from_dict(members: Mapping[str, Any]) -> ApprovalWorkflowStep:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ApprovalWorkflowStep:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6688,10 +8964,20 @@ class WebhookWorkflowStep:
     @property
     def timeout(self) -> timedelta | None:
         """How long the call may take; 30 seconds by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "url", "method", "headers", "body", "auth", "timeout", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> WebhookWorkflowStep: ...
+    def from_dict(members: Mapping[str, Any]) -> WebhookWorkflowStep:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> WebhookWorkflowStep:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6756,10 +9042,20 @@ class PlannerWorkflowStep:
     @property
     def max_spawned_cost(self) -> Cost | None:
         """What its steps may cost together; no limit by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "agent", "description", "max_steps", "allowed_step_types", "require_approval", "require_approval_after_steps", "max_spawned_cost", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> PlannerWorkflowStep: ...
+    def from_dict(members: Mapping[str, Any]) -> PlannerWorkflowStep:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> PlannerWorkflowStep:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6806,10 +9102,20 @@ class WaitWorkflowStep:
     @property
     def on_timeout(self) -> WaitTimeoutValue | None:
         """What happens when the event did not come in time; `fail` by default."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "event", "timeout", "on_timeout", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> WaitWorkflowStep: ...
+    def from_dict(members: Mapping[str, Any]) -> WaitWorkflowStep:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> WaitWorkflowStep:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6821,10 +9127,20 @@ class OtherWorkflowStep:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherWorkflowStep: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherWorkflowStep:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherWorkflowStep:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6841,10 +9157,20 @@ class GotoStepFailurePolicy:
     @property
     def target(self) -> str:
         """The id of that step."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("target", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> GotoStepFailurePolicy: ...
+    def from_dict(members: Mapping[str, Any]) -> GotoStepFailurePolicy:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> GotoStepFailurePolicy:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6858,10 +9184,20 @@ class RetryStepFailurePolicy:
     ) -> RetryStepFailurePolicy: ...
     @property
     def action(self) -> Literal["retry"]: ...
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ()
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RetryStepFailurePolicy: ...
+    def from_dict(members: Mapping[str, Any]) -> RetryStepFailurePolicy:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RetryStepFailurePolicy:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6873,10 +9209,20 @@ class SkipStepFailurePolicy:
     ) -> SkipStepFailurePolicy: ...
     @property
     def action(self) -> Literal["skip"]: ...
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ()
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> SkipStepFailurePolicy: ...
+    def from_dict(members: Mapping[str, Any]) -> SkipStepFailurePolicy:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> SkipStepFailurePolicy:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6888,10 +9234,20 @@ class PauseStepFailurePolicy:
     ) -> PauseStepFailurePolicy: ...
     @property
     def action(self) -> Literal["pause"]: ...
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ()
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> PauseStepFailurePolicy: ...
+    def from_dict(members: Mapping[str, Any]) -> PauseStepFailurePolicy:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> PauseStepFailurePolicy:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6903,10 +9259,20 @@ class AbortStepFailurePolicy:
     ) -> AbortStepFailurePolicy: ...
     @property
     def action(self) -> Literal["abort"]: ...
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ()
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AbortStepFailurePolicy: ...
+    def from_dict(members: Mapping[str, Any]) -> AbortStepFailurePolicy:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AbortStepFailurePolicy:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6918,10 +9284,20 @@ class OtherStepFailurePolicy:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherStepFailurePolicy: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherStepFailurePolicy:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherStepFailurePolicy:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6938,10 +9314,20 @@ class BearerStepAuth:
     @property
     def secret_ref(self) -> str:
         """The name of a secret that has the token."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("secret_ref", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BearerStepAuth: ...
+    def from_dict(members: Mapping[str, Any]) -> BearerStepAuth:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BearerStepAuth:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6953,10 +9339,20 @@ class OtherStepAuth:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherStepAuth: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherStepAuth:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherStepAuth:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6971,10 +9367,20 @@ class RunStartedWorkflowEvent:
     @property
     def workflow_id(self) -> str:
         """The workflow."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "workflow_id", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RunStartedWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> RunStartedWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RunStartedWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -6992,10 +9398,20 @@ class StepStartedWorkflowEvent:
     @property
     def agent_id(self) -> str | None:
         """The agent that works on it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "step_id", "agent_id", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StepStartedWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> StepStartedWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StepStartedWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7022,10 +9438,20 @@ class StepCompletedWorkflowEvent:
     @property
     def duration_ms(self) -> int | None:
         """How long it took, in milliseconds."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "step_id", "output", "cost", "cost_micro_cents", "duration_ms", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StepCompletedWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> StepCompletedWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StepCompletedWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7055,10 +9481,20 @@ class StepFailedWorkflowEvent:
     @property
     def cost_micro_cents(self) -> int:
         """What it cost, exactly, in millionths of a cent."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "step_id", "error", "code", "will_retry", "cost", "cost_micro_cents", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StepFailedWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> StepFailedWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StepFailedWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7076,10 +9512,20 @@ class StepSkippedWorkflowEvent:
     @property
     def reason(self) -> str:
         """Why, for people."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "step_id", "reason", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StepSkippedWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> StepSkippedWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StepSkippedWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7103,10 +9549,20 @@ class StepWaitingWorkflowEvent:
     @property
     def until(self) -> datetime | None:
         """Until when it waits; absent where there is no end."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "step_id", "approval_id", "waits_for", "until", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StepWaitingWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> StepWaitingWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StepWaitingWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7124,10 +9580,20 @@ class RunSplicedWorkflowEvent:
     @property
     def steps(self) -> list[WorkflowStep]:
         """The steps that it added."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "step_id", "steps", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RunSplicedWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> RunSplicedWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RunSplicedWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7150,10 +9616,20 @@ class RunPausedWorkflowEvent:
     @property
     def error(self) -> ErrorDetail | None:
         """The error because of which it is paused."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "reason", "step_id", "error", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RunPausedWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> RunPausedWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RunPausedWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7177,10 +9653,20 @@ class RunCompletedWorkflowEvent:
     @property
     def total_cost_micro_cents(self) -> int:
         """What it cost, exactly, in millionths of a cent."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "output", "partial", "total_cost", "total_cost_micro_cents", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RunCompletedWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> RunCompletedWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RunCompletedWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7201,10 +9687,20 @@ class RunFailedWorkflowEvent:
     @property
     def total_cost_micro_cents(self) -> int:
         """What it cost, exactly, in millionths of a cent."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "error", "total_cost", "total_cost_micro_cents", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RunFailedWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> RunFailedWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RunFailedWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7222,10 +9718,20 @@ class RunCancelledWorkflowEvent:
     @property
     def total_cost_micro_cents(self) -> int:
         """What it cost, exactly, in millionths of a cent."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("run_id", "total_cost", "total_cost_micro_cents", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> RunCancelledWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> RunCancelledWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> RunCancelledWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7237,10 +9743,20 @@ class OtherWorkflowEvent:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherWorkflowEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherWorkflowEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherWorkflowEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7269,10 +9785,20 @@ class WebhookToolHandler:
     @property
     def timeout(self) -> timedelta | None:
         """How long a call may take: 30 seconds by default, 10 minutes at most."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("url", "headers", "timeout", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> WebhookToolHandler: ...
+    def from_dict(members: Mapping[str, Any]) -> WebhookToolHandler:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> WebhookToolHandler:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7284,10 +9810,20 @@ class OtherToolHandler:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherToolHandler: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherToolHandler:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherToolHandler:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7302,10 +9838,20 @@ class TextVisitorEvent:
     @property
     def text(self) -> str:
         """The piece."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("message_id", "text", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> TextVisitorEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> TextVisitorEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> TextVisitorEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7317,10 +9863,20 @@ class MessageVisitorEvent:
     @property
     def message(self) -> VisitorMessage:
         """The message."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("message", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> MessageVisitorEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> MessageVisitorEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> MessageVisitorEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7332,10 +9888,20 @@ class FailureVisitorEvent:
     @property
     def reason(self) -> str:
         """What the visitor may be told."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("reason", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FailureVisitorEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> FailureVisitorEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FailureVisitorEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7347,10 +9913,20 @@ class OtherVisitorEvent:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherVisitorEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherVisitorEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherVisitorEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7392,10 +9968,20 @@ class LogAgentLogEvent:
     @property
     def trace_id(self) -> str | None:
         """The trace that it belongs to; absent where there is none."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("id", "timestamp", "level", "source", "message", "agent_id", "session_id", "user_id", "provider", "metadata", "trace_id", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> LogAgentLogEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> LogAgentLogEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> LogAgentLogEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7407,10 +9993,20 @@ class HeartbeatAgentLogEvent:
     @property
     def t(self) -> int:
         """The time on the server, in milliseconds since the start of 1970."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("t", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> HeartbeatAgentLogEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> HeartbeatAgentLogEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> HeartbeatAgentLogEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7422,10 +10018,20 @@ class OtherAgentLogEvent:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherAgentLogEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherAgentLogEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherAgentLogEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7449,10 +10055,20 @@ class LogActivityEvent:
     @property
     def entry(self) -> LogEntry:
         """The entry."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "session_id", "agent_id", "user_id", "entry", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> LogActivityEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> LogActivityEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> LogActivityEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7481,10 +10097,20 @@ class SpanActivityEvent:
     @property
     def span(self) -> TraceSpan:
         """The span."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "session_id", "agent_id", "user_id", "trace_id", "span", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> SpanActivityEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> SpanActivityEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> SpanActivityEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7511,10 +10137,20 @@ class MetricActivityEvent:
     @property
     def value(self) -> float:
         """The value, in the unit of the metric."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "session_id", "agent_id", "user_id", "name", "value", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> MetricActivityEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> MetricActivityEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> MetricActivityEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7544,10 +10180,20 @@ class StateActivityEvent:
     @property
     def status(self) -> str:
         """Its new state."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "session_id", "agent_id", "user_id", "resource", "id", "status", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> StateActivityEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> StateActivityEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> StateActivityEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7559,10 +10205,20 @@ class OtherActivityEvent:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherActivityEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherActivityEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherActivityEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7577,10 +10233,20 @@ class AgentCompletedWebhookEvent:
     @property
     def data(self) -> AgentEventData:
         """The run and its outcome."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentCompletedWebhookEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentCompletedWebhookEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentCompletedWebhookEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7595,10 +10261,20 @@ class AgentFailedWebhookEvent:
     @property
     def data(self) -> AgentEventData:
         """The run and why it failed."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> AgentFailedWebhookEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> AgentFailedWebhookEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> AgentFailedWebhookEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7613,10 +10289,20 @@ class SessionLimitReachedWebhookEvent:
     @property
     def data(self) -> LimitEventData:
         """The limit."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> SessionLimitReachedWebhookEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> SessionLimitReachedWebhookEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> SessionLimitReachedWebhookEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7631,10 +10317,20 @@ class ApprovalRequestedWebhookEvent:
     @property
     def data(self) -> ApprovalEventData:
         """What is to be approved."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ApprovalRequestedWebhookEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ApprovalRequestedWebhookEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ApprovalRequestedWebhookEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7649,10 +10345,20 @@ class ApprovalApprovedWebhookEvent:
     @property
     def data(self) -> ApprovalEventData:
         """What was approved."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ApprovalApprovedWebhookEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ApprovalApprovedWebhookEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ApprovalApprovedWebhookEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7667,10 +10373,20 @@ class ApprovalDeniedWebhookEvent:
     @property
     def data(self) -> ApprovalEventData:
         """What was denied."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ApprovalDeniedWebhookEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ApprovalDeniedWebhookEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ApprovalDeniedWebhookEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7685,10 +10401,20 @@ class ApprovalExpiredWebhookEvent:
     @property
     def data(self) -> ApprovalEventData:
         """What nobody decided."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> ApprovalExpiredWebhookEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> ApprovalExpiredWebhookEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> ApprovalExpiredWebhookEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7703,10 +10429,20 @@ class FleetCompletedWebhookEvent:
     @property
     def data(self) -> FleetEventData:
         """The fleet and its counts."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> FleetCompletedWebhookEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> FleetCompletedWebhookEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> FleetCompletedWebhookEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7721,10 +10457,20 @@ class BudgetAlertWebhookEvent:
     @property
     def data(self) -> BudgetEventData:
         """The budget."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("timestamp", "data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> BudgetAlertWebhookEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> BudgetAlertWebhookEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> BudgetAlertWebhookEvent:
+        """Reads a value from the text that `to_json` makes."""
 
 
 @final
@@ -7736,7 +10482,17 @@ class OtherWebhookEvent:
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
-    def to_dict(self) -> dict[str, Any]: ...
-    def to_json(self) -> str: ...
+    __match_args__ = ("data", )
+    @property
+    def unknown_fields(self) -> dict[str, Any]:
+        """What a newer server said of it, with the names of the wire."""
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dict, with the names of the wire."""
     @staticmethod
-    def from_json(text: str) -> OtherWebhookEvent: ...
+    def from_dict(members: Mapping[str, Any]) -> OtherWebhookEvent:
+        """Reads a value from the dict that `to_dict` makes."""
+    def to_json(self) -> str:
+        """The value as JSON text."""
+    @staticmethod
+    def from_json(text: str) -> OtherWebhookEvent:
+        """Reads a value from the text that `to_json` makes."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from theazo._core import CallOptions, CallOptionsOfRun, CallOptionsWithoutHeaders
+    from theazo._core import CallOptions, CallOptionsOfRun
     from theazo._native import Client
     from theazo.types import (
         ActivityEvent,
@@ -5552,7 +5552,7 @@ class Mcp:
         connection_id: str,
         user_id: str,
         headers: Mapping[str, str],
-        **options: Unpack[CallOptionsWithoutHeaders],
+        **options: Unpack[CallOptions],
     ) -> None:
         """Sets the credentials that one end user has at a server whose `credentials_type` is `per_user`.
 
@@ -7358,67 +7358,67 @@ class ClientMethods:
 
     def _connect(self, client: Client) -> None:
         self._client = client
-        self.sessions = Sessions(client)
+        self.sessions: Sessions = Sessions(client)
         """The sessions of the account."""
-        self.agents = Agents(client)
+        self.agents: Agents = Agents(client)
         """The agents of all sessions, and the definitions that agents are made from."""
-        self.customizations = Customizations(client)
+        self.customizations: Customizations = Customizations(client)
         """Instructions, prompts, skills and hooks that are attached to agent definitions."""
-        self.runs = Runs(client)
+        self.runs: Runs = Runs(client)
         """The runs of all sessions."""
-        self.tasks = Tasks(client)
+        self.tasks: Tasks = Tasks(client)
         """The tasks of all sessions."""
-        self.fleets = Fleets(client)
+        self.fleets: Fleets = Fleets(client)
         """The fleets of all sessions."""
-        self.teams = Teams(client)
+        self.teams: Teams = Teams(client)
         """The teams of all sessions."""
-        self.team_runs = TeamRuns(client)
+        self.team_runs: TeamRuns = TeamRuns(client)
         """The runs of all teams."""
-        self.workflows = Workflows(client)
+        self.workflows: Workflows = Workflows(client)
         """Workflows: steps of agents and other work, and the runs of them."""
-        self.approvals = Approvals(client)
+        self.approvals: Approvals = Approvals(client)
         """What agents and workflows do only when somebody allows it."""
-        self.schedules = Schedules(client)
+        self.schedules: Schedules = Schedules(client)
         """Agents and workflows that run again and again, as a cron expression says."""
-        self.triggers = Triggers(client)
+        self.triggers: Triggers = Triggers(client)
         """Agents and workflows that run when an address is called or an event is emitted."""
-        self.events = Events(client)
+        self.events: Events = Events(client)
         """What your own system reports, so that triggers fire and waiting workflows go on."""
-        self.tools = Tools(client)
+        self.tools: Tools = Tools(client)
         """What agents can call: built-in tools, and those that are signed HTTP calls to your
         server.
         """
-        self.mcp = Mcp(client)
+        self.mcp: Mcp = Mcp(client)
         """The MCP servers whose tools agents can use, and the one that offers your own tools."""
-        self.channels = Channels(client)
+        self.channels: Channels = Channels(client)
         """Where people reach an agent: a chat on a website, Slack, mail, the telephone."""
-        self.guardrails = Guardrails(client)
+        self.guardrails: Guardrails = Guardrails(client)
         """What may go into models and come out of them."""
-        self.files = Files(client)
+        self.files: Files = Files(client)
         """The files of the account: from users, from agents, and for knowledge."""
-        self.secrets = Secrets(client)
+        self.secrets: Secrets = Secrets(client)
         """The secrets of the account, which agents and providers use by their names."""
-        self.providers = Providers(client)
+        self.providers: Providers = Providers(client)
         """The account's own providers of sandboxes and models."""
-        self.models = Models(client)
+        self.models: Models = Models(client)
         """The models that agents can use, with what they can do and what they cost."""
-        self.logs = Logs(client)
+        self.logs: Logs = Logs(client)
         """What happened, as people read it."""
-        self.metrics = Metrics(client)
+        self.metrics: Metrics = Metrics(client)
         """Numbers about the account, now and over time."""
-        self.traces = Traces(client)
+        self.traces: Traces = Traces(client)
         """What each run did, as a tree of spans with their times."""
-        self.activity = Activity(client)
+        self.activity: Activity = Activity(client)
         """Everything that happens: log entries, spans, metrics and changes of state."""
-        self.usage = Usage(client)
+        self.usage: Usage = Usage(client)
         """What was used and what it cost."""
-        self.billing = Billing(client)
+        self.billing: Billing = Billing(client)
         """The plan, the payment pages, the credits, and the budgets of the account and of its
         users.
         """
-        self.api_keys = ApiKeys(client)
+        self.api_keys: ApiKeys = ApiKeys(client)
         """The keys with which programs act for the account."""
-        self.webhooks = Webhooks(client)
+        self.webhooks: Webhooks = Webhooks(client)
         """Where the control plane reports what happens: signed HTTP calls to your server."""
 
     def health(self, **options: Unpack[CallOptions]) -> Health:

@@ -94,8 +94,8 @@ class _Model:
         _report("model", {**body, "timestamp": _now(), "traceId": _trace_id, "parentSpanId": _present.get()})
 
 
-log = _Log()
-model = _Model()
+log: _Log = _Log()
+model: _Model = _Model()
 
 
 @contextmanager

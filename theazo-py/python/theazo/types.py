@@ -402,6 +402,7 @@ __all__ = [
     "ChatToolCall",
     "CheckpointData",
     "ClockState",
+    "Compute",
     "ComputeCapabilities",
     "ComputeChoice",
     "ComputeChoiceInput",
@@ -3908,3 +3909,6 @@ BranchTargetInput = Union[str, BranchOpts, BranchOptsDict]
 
 McpExpose = Union[str, list[str]]
 McpExposeInput = Union[str, Sequence[str]]
+
+Compute = Union[ComputeProviders, ComputeProvidersDict, ComputeProviderConfig, ComputeProviderConfigDict]
+"""Your own compute providers, or one of them."""

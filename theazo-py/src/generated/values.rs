@@ -2,12 +2,16 @@
 //!
 //! The classes of values: frozen, each around the type of the wire. Fields become Python objects when they are read.
 
-use pyo3::{prelude::*, types::PyDict};
+use pyo3::{
+    prelude::*,
+    types::{PyDict, PyTuple},
+};
 
 use super::shapes;
 use crate::{
     api,
-    value::{ToPython, construct, construct_variant, hidden, parse, reduce, repr, to_dict, to_json},
+    unknown::Unknown,
+    value::{ToPython, construct, construct_variant, from_dict, hidden, parse, reduce, repr, to_dict, to_json},
 };
 
 /// Adds every class to the module.
@@ -415,11 +419,15 @@ macro_rules! class {
     ($($name:ident),+ $(,)?) => {$(
         impl ToPython for api::$name {
             fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                self.clone().into_python(py)
+                self.clone().into_python(py, Unknown::default())
             }
 
-            fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-                Ok(Bound::new(py, $name(self))?.into_any())
+            fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+                self.clone().into_python(py, unknown.clone())
+            }
+
+            fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
+                Ok(Bound::new(py, $name(self, unknown))?.into_any())
             }
         }
     )+};
@@ -596,20 +604,20 @@ class!(
 /// What a session may use. What is absent is not limited.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct SessionLimits(pub api::SessionLimits);
+pub struct SessionLimits(pub api::SessionLimits, pub Unknown);
 
 #[pymethods]
 impl SessionLimits {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, max_cost=None, max_agents=None, max_compute_minutes=None, max_duration=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::SESSION_LIMITS, fields).map(Self)
+        construct(py, &shapes::SESSION_LIMITS, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// What the user may spend in a period. It is held per user, so that a new session does not reset it.
     #[getter]
     fn max_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.max_cost.to_python(py)
+        self.0.max_cost.to_python_with(py, &self.1.part("maxCost"))
     }
 
     /// How many agents may exist at once that are neither paused nor ended, one-shot ones included.
@@ -632,18 +640,36 @@ impl SessionLimits {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["max_cost", "max_agents", "max_compute_minutes", "max_duration"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -667,14 +693,14 @@ impl SessionLimits {
 /// A cap on spending in a period.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct CostLimit(pub api::CostLimit);
+pub struct CostLimit(pub api::CostLimit, pub Unknown);
 
 #[pymethods]
 impl CostLimit {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, amount, period, currency=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::COST_LIMIT, fields).map(Self)
+        construct(py, &shapes::COST_LIMIT, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// Cents that may be spent in a period.
@@ -697,18 +723,36 @@ impl CostLimit {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["amount", "currency", "period"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -727,36 +771,54 @@ impl CostLimit {
 /// Whose machines a session's sandboxes run on: one or more providers of your own.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ComputeProviders(pub api::ComputeProviders);
+pub struct ComputeProviders(pub api::ComputeProviders, pub Unknown);
 
 #[pymethods]
 impl ComputeProviders {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, providers)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::COMPUTE_PROVIDERS, fields).map(Self)
+        construct(py, &shapes::COMPUTE_PROVIDERS, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The providers. One that fails is left out for a while, and the next one takes its place.
     #[getter]
     fn providers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.providers.to_python(py)
+        self.0.providers.to_python_with(py, &self.1.part("providers"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["providers"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -772,14 +834,14 @@ impl ComputeProviders {
 /// A provider of sandboxes with your own credentials.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ComputeProviderConfig(pub api::ComputeProviderConfig);
+pub struct ComputeProviderConfig(pub api::ComputeProviderConfig, pub Unknown);
 
 #[pymethods]
 impl ComputeProviderConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, provider, credentials=None, credential_ref=None, endpoint=None, priority=None, limits=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::COMPUTE_PROVIDER_CONFIG, fields).map(Self)
+        construct(py, &shapes::COMPUTE_PROVIDER_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The name of the provider, for example `e2b`.
@@ -816,23 +878,41 @@ impl ComputeProviderConfig {
     /// What the provider may be used for; no limits by default.
     #[getter]
     fn limits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.limits.to_python(py)
+        self.0.limits.to_python_with(py, &self.1.part("limits"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["provider", "credentials", "credential_ref", "endpoint", "priority", "limits"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -858,14 +938,14 @@ impl ComputeProviderConfig {
 /// What a provider of sandboxes may be used for. What is absent is not limited.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ComputeProviderLimits(pub api::ComputeProviderLimits);
+pub struct ComputeProviderLimits(pub api::ComputeProviderLimits, pub Unknown);
 
 #[pymethods]
 impl ComputeProviderLimits {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, max_concurrent=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::COMPUTE_PROVIDER_LIMITS, fields).map(Self)
+        construct(py, &shapes::COMPUTE_PROVIDER_LIMITS, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// How many sandboxes it may run at once.
@@ -876,18 +956,36 @@ impl ComputeProviderLimits {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["max_concurrent"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -903,14 +1001,14 @@ impl ComputeProviderLimits {
 /// Whose models a session's agents ask: a provider or a gateway of your own.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ModelProviderConfig(pub api::ModelProviderConfig);
+pub struct ModelProviderConfig(pub api::ModelProviderConfig, pub Unknown);
 
 #[pymethods]
 impl ModelProviderConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, provider=None, credentials=None, base_url=None, credential_ref=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::MODEL_PROVIDER_CONFIG, fields).map(Self)
+        construct(py, &shapes::MODEL_PROVIDER_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The name of the provider, for example `anthropic`; a gateway at `base_url` needs none.
@@ -940,18 +1038,36 @@ impl ModelProviderConfig {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["provider", "credentials", "base_url", "credential_ref"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -975,7 +1091,7 @@ impl ModelProviderConfig {
 /// A session.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct SessionData(pub api::SessionData);
+pub struct SessionData(pub api::SessionData, pub Unknown);
 
 #[pymethods]
 impl SessionData {
@@ -1012,7 +1128,7 @@ impl SessionData {
     /// What the session may use.
     #[getter]
     fn limits<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.limits.to_python(py)
+        self.0.limits.to_python_with(py, &self.1.part("limits"))
     }
 
     /// The providers of your own that were sealed into it, as the `providers_digest` that came with them; absent if
@@ -1042,18 +1158,50 @@ impl SessionData {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "user_id",
+                "status",
+                "environment",
+                "metadata",
+                "limits",
+                "providers_digest",
+                "created_at",
+                "paused_at",
+                "terminated_at",
+            ] as [&str; 10],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1083,14 +1231,14 @@ impl SessionData {
 /// An amount of money.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Cost(pub api::Cost);
+pub struct Cost(pub api::Cost, pub Unknown);
 
 #[pymethods]
 impl Cost {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, amount, currency=None, micro_cents=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::COST, fields).map(Self)
+        construct(py, &shapes::COST, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// Cents, rounded half up.
@@ -1113,18 +1261,36 @@ impl Cost {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["amount", "currency", "micro_cents"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1143,7 +1309,7 @@ impl Cost {
 /// What a run came to.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RunResult(pub api::RunResult);
+pub struct RunResult(pub api::RunResult, pub Unknown);
 
 #[pymethods]
 impl RunResult {
@@ -1170,13 +1336,13 @@ impl RunResult {
     /// was left out. Absent where the sandbox still has them, or there are none.
     #[getter]
     fn files<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.files.to_python(py)
+        self.0.files.to_python_with(py, &self.1.part("files"))
     }
 
     /// What the run cost: its model calls, its sandbox and its orchestration.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// How long it took, for people: `3m 12s`.
@@ -1200,23 +1366,45 @@ impl RunResult {
     /// The tools that the model called, in order.
     #[getter]
     fn tool_calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.tool_calls.to_python(py)
+        self.0.tool_calls.to_python_with(py, &self.1.part("toolCalls"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["run_id", "output", "artifacts", "files", "cost", "duration", "duration_ms", "provider", "tool_calls"]
+                as [&str; 9],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1245,7 +1433,7 @@ impl RunResult {
 /// What became of an artifact whose sandbox is gone.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct KeptArtifact(pub api::KeptArtifact);
+pub struct KeptArtifact(pub api::KeptArtifact, pub Unknown);
 
 #[pymethods]
 impl KeptArtifact {
@@ -1275,18 +1463,36 @@ impl KeptArtifact {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["path", "file_id", "size", "left_out"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1310,7 +1516,7 @@ impl KeptArtifact {
 /// A call of a tool.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ToolCall(pub api::ToolCall);
+pub struct ToolCall(pub api::ToolCall, pub Unknown);
 
 #[pymethods]
 impl ToolCall {
@@ -1334,18 +1540,36 @@ impl ToolCall {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["tool", "input", "output"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1361,38 +1585,38 @@ impl ToolCall {
 /// What a session used so far.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct UsageReport(pub api::UsageReport);
+pub struct UsageReport(pub api::UsageReport, pub Unknown);
 
 #[pymethods]
 impl UsageReport {
     /// What it cost in all.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The part that sandboxes cost.
     #[getter]
     fn compute_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.compute_cost.to_python(py)
+        self.0.compute_cost.to_python_with(py, &self.1.part("computeCost"))
     }
 
     /// The part that models cost.
     #[getter]
     fn model_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.model_cost.to_python(py)
+        self.0.model_cost.to_python_with(py, &self.1.part("modelCost"))
     }
 
     /// The part that orchestration cost.
     #[getter]
     fn orchestration_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.orchestration_cost.to_python(py)
+        self.0.orchestration_cost.to_python_with(py, &self.1.part("orchestrationCost"))
     }
 
     /// The part that storage cost.
     #[getter]
     fn storage_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.storage_cost.to_python(py)
+        self.0.storage_cost.to_python_with(py, &self.1.part("storageCost"))
     }
 
     /// Gigabytes times hours that snapshots and files of the session were kept.
@@ -1427,18 +1651,50 @@ impl UsageReport {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "cost",
+                "compute_cost",
+                "model_cost",
+                "orchestration_cost",
+                "storage_cost",
+                "gb_hours",
+                "compute_minutes",
+                "model_calls",
+                "active_agents",
+                "total_agents_created",
+            ] as [&str; 10],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1468,48 +1724,66 @@ impl UsageReport {
 /// The limits of a session and how far they are used; a limit that is not set is absent.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct LimitsStatus(pub api::LimitsStatus);
+pub struct LimitsStatus(pub api::LimitsStatus, pub Unknown);
 
 #[pymethods]
 impl LimitsStatus {
     /// Spending of the user in the present period.
     #[getter]
     fn max_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.max_cost.to_python(py)
+        self.0.max_cost.to_python_with(py, &self.1.part("maxCost"))
     }
 
     /// Agents that are neither paused nor ended.
     #[getter]
     fn max_agents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.max_agents.to_python(py)
+        self.0.max_agents.to_python_with(py, &self.1.part("maxAgents"))
     }
 
     /// Minutes that sandboxes of the session ran.
     #[getter]
     fn max_compute_minutes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.max_compute_minutes.to_python(py)
+        self.0.max_compute_minutes.to_python_with(py, &self.1.part("maxComputeMinutes"))
     }
 
     /// Time since the session was created.
     #[getter]
     fn max_duration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.max_duration.to_python(py)
+        self.0.max_duration.to_python_with(py, &self.1.part("maxDuration"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["max_cost", "max_agents", "max_compute_minutes", "max_duration"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1533,7 +1807,7 @@ impl LimitsStatus {
 /// A cap on spending and how far it is used, in cents.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct CostLimitStatus(pub api::CostLimitStatus);
+pub struct CostLimitStatus(pub api::CostLimitStatus, pub Unknown);
 
 #[pymethods]
 impl CostLimitStatus {
@@ -1581,18 +1855,40 @@ impl CostLimitStatus {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["limit", "used", "remaining", "percentage", "currency", "used_micro_cents", "reserved_micro_cents"]
+                as [&str; 7],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1619,7 +1915,7 @@ impl CostLimitStatus {
 /// A count and how far it is used.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct LimitStatus(pub api::LimitStatus);
+pub struct LimitStatus(pub api::LimitStatus, pub Unknown);
 
 #[pymethods]
 impl LimitStatus {
@@ -1649,18 +1945,36 @@ impl LimitStatus {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["limit", "used", "remaining", "percentage"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1684,7 +1998,7 @@ impl LimitStatus {
 /// Compute minutes and how far they are used.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct MinutesLimitStatus(pub api::MinutesLimitStatus);
+pub struct MinutesLimitStatus(pub api::MinutesLimitStatus, pub Unknown);
 
 #[pymethods]
 impl MinutesLimitStatus {
@@ -1714,18 +2028,36 @@ impl MinutesLimitStatus {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["limit", "used", "remaining", "percentage"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1749,7 +2081,7 @@ impl MinutesLimitStatus {
 /// How long a session may be there and how long it is.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct DurationLimitStatus(pub api::DurationLimitStatus);
+pub struct DurationLimitStatus(pub api::DurationLimitStatus, pub Unknown);
 
 #[pymethods]
 impl DurationLimitStatus {
@@ -1779,18 +2111,36 @@ impl DurationLimitStatus {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["limit_ms", "used_ms", "remaining_ms", "percentage"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1814,20 +2164,20 @@ impl DurationLimitStatus {
 /// A change to the limits of a session: what is absent stays, what is null is not limited any more.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct SessionLimitsUpdate(pub api::SessionLimitsUpdate);
+pub struct SessionLimitsUpdate(pub api::SessionLimitsUpdate, pub Unknown);
 
 #[pymethods]
 impl SessionLimitsUpdate {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, max_cost=None, max_agents=None, max_compute_minutes=None, max_duration=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::SESSION_LIMITS_UPDATE, fields).map(Self)
+        construct(py, &shapes::SESSION_LIMITS_UPDATE, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// What the user may spend in a period. It is held per user, so that a new session does not reset it.
     #[getter]
     fn max_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.max_cost.to_python(py)
+        self.0.max_cost.to_python_with(py, &self.1.part("maxCost"))
     }
 
     /// How many agents may exist at once that are neither paused nor ended, one-shot ones included.
@@ -1850,18 +2200,36 @@ impl SessionLimitsUpdate {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["max_cost", "max_agents", "max_compute_minutes", "max_duration"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1885,14 +2253,14 @@ impl SessionLimitsUpdate {
 /// Whose machine a sandbox is on.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ComputeConfig(pub api::ComputeConfig);
+pub struct ComputeConfig(pub api::ComputeConfig, pub Unknown);
 
 #[pymethods]
 impl ComputeConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, provider, runtime=None, region=None, credential_ref=None, credentials=None, endpoint=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::COMPUTE_CONFIG, fields).map(Self)
+        construct(py, &shapes::COMPUTE_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The name of the provider, for example `e2b`.
@@ -1934,18 +2302,36 @@ impl ComputeConfig {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["provider", "runtime", "region", "credential_ref", "credentials", "endpoint"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -1971,14 +2357,14 @@ impl ComputeConfig {
 /// A model at a provider or a gateway of your own.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentModelConfig(pub api::AgentModelConfig);
+pub struct AgentModelConfig(pub api::AgentModelConfig, pub Unknown);
 
 #[pymethods]
 impl AgentModelConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, provider=None, base_url=None, credential_ref=None, name=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::AGENT_MODEL_CONFIG, fields).map(Self)
+        construct(py, &shapes::AGENT_MODEL_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The name of the provider, for example `anthropic`; a gateway at `base_url` needs none.
@@ -2007,18 +2393,36 @@ impl AgentModelConfig {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["provider", "base_url", "credential_ref", "name"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2044,14 +2448,14 @@ impl AgentModelConfig {
 /// The agent waits, without its sandbox, until somebody decides.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ApprovalConfig(pub api::ApprovalConfig);
+pub struct ApprovalConfig(pub api::ApprovalConfig, pub Unknown);
 
 #[pymethods]
 impl ApprovalConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, require, notify_via=None, timeout=None, default_action=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::APPROVAL_CONFIG, fields).map(Self)
+        construct(py, &shapes::APPROVAL_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The names of the tools and actions that need an approval.
@@ -2080,18 +2484,36 @@ impl ApprovalConfig {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["require", "notify_via", "timeout", "default_action"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2115,14 +2537,14 @@ impl ApprovalConfig {
 /// What is read out of an agent's answers, as metadata of its runs.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct MetadataExtraction(pub api::MetadataExtraction);
+pub struct MetadataExtraction(pub api::MetadataExtraction, pub Unknown);
 
 #[pymethods]
 impl MetadataExtraction {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, extract=None, custom=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::METADATA_EXTRACTION, fields).map(Self)
+        construct(py, &shapes::METADATA_EXTRACTION, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// What to read out of an answer, by name, for example `sentiment`.
@@ -2139,18 +2561,36 @@ impl MetadataExtraction {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["extract", "custom"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2168,14 +2608,14 @@ impl MetadataExtraction {
 /// In the options of an agent, what is left out is as the account has it.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct GuardrailConfig(pub api::GuardrailConfig);
+pub struct GuardrailConfig(pub api::GuardrailConfig, pub Unknown);
 
 #[pymethods]
 impl GuardrailConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, content_filter=None, block_pii=None, prompt_injection=None, allowed_domains=None, blocked_domains=None, max_output_tokens=None, max_tool_calls=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::GUARDRAIL_CONFIG, fields).map(Self)
+        construct(py, &shapes::GUARDRAIL_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// How much content is filtered, of inputs as of outputs; `off` by default. A plane that does not filter refuses
@@ -2226,18 +2666,47 @@ impl GuardrailConfig {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "content_filter",
+                "block_pii",
+                "prompt_injection",
+                "allowed_domains",
+                "blocked_domains",
+                "max_output_tokens",
+                "max_tool_calls",
+            ] as [&str; 7],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2264,20 +2733,20 @@ impl GuardrailConfig {
 /// When an agent pauses by itself, and what happens when a run fails.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct LifecycleConfig(pub api::LifecycleConfig);
+pub struct LifecycleConfig(pub api::LifecycleConfig, pub Unknown);
 
 #[pymethods]
 impl LifecycleConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, auto_pause=None, on_failure=None, max_retries=None, retry_delay=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::LIFECYCLE_CONFIG, fields).map(Self)
+        construct(py, &shapes::LIFECYCLE_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// When the agent pauses by itself; never by default.
     #[getter]
     fn auto_pause<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.auto_pause.to_python(py)
+        self.0.auto_pause.to_python_with(py, &self.1.part("autoPause"))
     }
 
     /// What happens when a run fails; by default nothing: the agent waits for another task.
@@ -2300,18 +2769,36 @@ impl LifecycleConfig {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["auto_pause", "on_failure", "max_retries", "retry_delay"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2335,14 +2822,14 @@ impl LifecycleConfig {
 /// When an agent pauses by itself.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AutoPause(pub api::AutoPause);
+pub struct AutoPause(pub api::AutoPause, pub Unknown);
 
 #[pymethods]
 impl AutoPause {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, after_idle)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::AUTO_PAUSE, fields).map(Self)
+        construct(py, &shapes::AUTO_PAUSE, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// How long it had nothing to do.
@@ -2353,18 +2840,36 @@ impl AutoPause {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["after_idle"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2380,14 +2885,14 @@ impl AutoPause {
 /// How an agent works for hours or days.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct LongRunningOpts(pub api::LongRunningOpts);
+pub struct LongRunningOpts(pub api::LongRunningOpts, pub Unknown);
 
 #[pymethods]
 impl LongRunningOpts {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, long_running=None, checkpoint_interval=None, max_duration=None, hibernate_after_idle=None, auto_resume=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::LONG_RUNNING_OPTS, fields).map(Self)
+        construct(py, &shapes::LONG_RUNNING_OPTS, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// Whether the agent works for that long; true by default, and false leaves the other options without effect.
@@ -2423,18 +2928,39 @@ impl LongRunningOpts {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["long_running", "checkpoint_interval", "max_duration", "hibernate_after_idle", "auto_resume"] as [&str; 5],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2463,14 +2989,14 @@ impl LongRunningOpts {
 /// address is refused.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct NetworkAccess(pub api::NetworkAccess);
+pub struct NetworkAccess(pub api::NetworkAccess, pub Unknown);
 
 #[pymethods]
 impl NetworkAccess {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, allow)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::NETWORK_ACCESS, fields).map(Self)
+        construct(py, &shapes::NETWORK_ACCESS, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The domains, for example `api.github.com`; `*.github.com` is all domains under `github.com` but not that one
@@ -2482,18 +3008,36 @@ impl NetworkAccess {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["allow"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2509,14 +3053,14 @@ impl NetworkAccess {
 /// What goes over the definition that an agent is made from.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentOverrides(pub api::AgentOverrides);
+pub struct AgentOverrides(pub api::AgentOverrides, pub Unknown);
 
 #[pymethods]
 impl AgentOverrides {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, name=None, compute=None, browser=None, storage=None, gpu=None, model=None, instructions=None, tools=None, mcp=None, knowledge=None, timeout=None, cost_cap=None, provider=None, provider_fallback=None, region=None, approvals=None, metadata=None, guardrails=None, lifecycle=None, long_running=None, secrets=None, network=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::AGENT_OVERRIDES, fields).map(Self)
+        construct(py, &shapes::AGENT_OVERRIDES, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The name of the agent, used in logs and to pick its script on a test plane.
@@ -2528,7 +3072,7 @@ impl AgentOverrides {
     /// The language of the sandbox, or whose machine it is on as well.
     #[getter]
     fn compute<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.compute.to_python(py)
+        self.0.compute.to_python_with(py, &self.1.part("compute"))
     }
 
     /// Whether the agent needs a browser.
@@ -2552,7 +3096,7 @@ impl AgentOverrides {
     /// The model.
     #[getter]
     fn model<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.model.to_python(py)
+        self.0.model.to_python_with(py, &self.1.part("model"))
     }
 
     /// The system prompt.
@@ -2570,13 +3114,13 @@ impl AgentOverrides {
     /// The MCP servers whose tools the model may use.
     #[getter]
     fn mcp<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.mcp.to_python(py)
+        self.0.mcp.to_python_with(py, &self.1.part("mcp"))
     }
 
     /// The knowledge that the agent may search.
     #[getter]
     fn knowledge<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.knowledge.to_python(py)
+        self.0.knowledge.to_python_with(py, &self.1.part("knowledge"))
     }
 
     /// How long one run of the agent may take.
@@ -2588,7 +3132,7 @@ impl AgentOverrides {
     /// What each run of the agent may cost.
     #[getter]
     fn cost_cap<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost_cap.to_python(py)
+        self.0.cost_cap.to_python_with(py, &self.1.part("costCap"))
     }
 
     /// The provider of the sandbox.
@@ -2612,31 +3156,31 @@ impl AgentOverrides {
     /// What the agent must ask for before it does it.
     #[getter]
     fn approvals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.approvals.to_python(py)
+        self.0.approvals.to_python_with(py, &self.1.part("approvals"))
     }
 
     /// What is read out of the agent's answers.
     #[getter]
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.metadata.to_python(py)
+        self.0.metadata.to_python_with(py, &self.1.part("metadata"))
     }
 
     /// What may go into the model and come out of it; what is left out stays as it was.
     #[getter]
     fn guardrails<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.guardrails.to_python(py)
+        self.0.guardrails.to_python_with(py, &self.1.part("guardrails"))
     }
 
     /// When the agent pauses by itself, and what happens when a run fails.
     #[getter]
     fn lifecycle<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.lifecycle.to_python(py)
+        self.0.lifecycle.to_python_with(py, &self.1.part("lifecycle"))
     }
 
     /// How the agent works for hours or days.
     #[getter]
     fn long_running<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.long_running.to_python(py)
+        self.0.long_running.to_python_with(py, &self.1.part("longRunning"))
     }
 
     /// The names of the secrets that the sandbox finds in its environment.
@@ -2648,23 +3192,67 @@ impl AgentOverrides {
     /// What the programs of the sandbox may reach of the network.
     #[getter]
     fn network<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.network.to_python(py)
+        self.0.network.to_python_with(py, &self.1.part("network"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "name",
+                "compute",
+                "browser",
+                "storage",
+                "gpu",
+                "model",
+                "instructions",
+                "tools",
+                "mcp",
+                "knowledge",
+                "timeout",
+                "cost_cap",
+                "provider",
+                "provider_fallback",
+                "region",
+                "approvals",
+                "metadata",
+                "guardrails",
+                "lifecycle",
+                "long_running",
+                "secrets",
+                "network",
+            ] as [&str; 22],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2706,7 +3294,7 @@ impl AgentOverrides {
 /// An agent.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentData(pub api::AgentData);
+pub struct AgentData(pub api::AgentData, pub Unknown);
 
 #[pymethods]
 impl AgentData {
@@ -2785,7 +3373,7 @@ impl AgentData {
     /// How far its sandbox is kept apart from the host; absent until there is one.
     #[getter]
     fn isolation<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.isolation.to_python(py)
+        self.0.isolation.to_python_with(py, &self.1.part("isolation"))
     }
 
     /// When it was created.
@@ -2796,18 +3384,54 @@ impl AgentData {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "session_id",
+                "user_id",
+                "name",
+                "definition_id",
+                "definition_version",
+                "status",
+                "provider",
+                "compute",
+                "model",
+                "browser",
+                "region",
+                "isolation",
+                "created_at",
+            ] as [&str; 14],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2841,7 +3465,7 @@ impl AgentData {
 /// How far a sandbox is kept apart from its host, and which limits hold.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Isolation(pub api::Isolation);
+pub struct Isolation(pub api::Isolation, pub Unknown);
 
 #[pymethods]
 impl Isolation {
@@ -2859,18 +3483,36 @@ impl Isolation {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["level", "enforced"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2886,7 +3528,7 @@ impl Isolation {
 /// What went wrong.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ErrorDetail(pub api::ErrorDetail);
+pub struct ErrorDetail(pub api::ErrorDetail, pub Unknown);
 
 #[pymethods]
 impl ErrorDetail {
@@ -2910,18 +3552,36 @@ impl ErrorDetail {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["code", "message", "details"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -2937,7 +3597,7 @@ impl ErrorDetail {
 /// The state of an agent.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentStatusInfo(pub api::AgentStatusInfo);
+pub struct AgentStatusInfo(pub api::AgentStatusInfo, pub Unknown);
 
 #[pymethods]
 impl AgentStatusInfo {
@@ -2956,7 +3616,7 @@ impl AgentStatusInfo {
     /// What it cost so far.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// Its present or last task; empty if there was none.
@@ -2979,18 +3639,36 @@ impl AgentStatusInfo {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["status", "duration", "cost", "task", "provider", "region"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3016,7 +3694,7 @@ impl AgentStatusInfo {
 /// A snapshot of a sandbox.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Snapshot(pub api::Snapshot);
+pub struct Snapshot(pub api::Snapshot, pub Unknown);
 
 #[pymethods]
 impl Snapshot {
@@ -3052,18 +3730,36 @@ impl Snapshot {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["id", "size", "provider", "size_bytes", "created_at"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3088,7 +3784,7 @@ impl Snapshot {
 /// How far a long-running agent is.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentProgressData(pub api::AgentProgressData);
+pub struct AgentProgressData(pub api::AgentProgressData, pub Unknown);
 
 #[pymethods]
 impl AgentProgressData {
@@ -3154,18 +3850,50 @@ impl AgentProgressData {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "phase",
+                "percentage",
+                "message",
+                "checkpoints",
+                "total_duration",
+                "total_duration_ms",
+                "active_duration",
+                "active_duration_ms",
+                "status",
+                "last_checkpoint_at",
+            ] as [&str; 10],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3195,14 +3923,14 @@ impl AgentProgressData {
 /// How a model is asked, and what runs may cost.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentDefinitionConfig(pub api::AgentDefinitionConfig);
+pub struct AgentDefinitionConfig(pub api::AgentDefinitionConfig, pub Unknown);
 
 #[pymethods]
 impl AgentDefinitionConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, temperature=None, max_tokens=None, max_retries=None, cost_cap=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::AGENT_DEFINITION_CONFIG, fields).map(Self)
+        construct(py, &shapes::AGENT_DEFINITION_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// How freely the model chooses its words, 0 to 2; the model's default if it is left out.
@@ -3226,23 +3954,41 @@ impl AgentDefinitionConfig {
     /// What each run of an agent may cost; no limit by default.
     #[getter]
     fn cost_cap<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost_cap.to_python(py)
+        self.0.cost_cap.to_python_with(py, &self.1.part("costCap"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["temperature", "max_tokens", "max_retries", "cost_cap"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3266,7 +4012,7 @@ impl AgentDefinitionConfig {
 /// An agent definition in one of its versions.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentDefinition(pub api::AgentDefinition);
+pub struct AgentDefinition(pub api::AgentDefinition, pub Unknown);
 
 #[pymethods]
 impl AgentDefinition {
@@ -3351,7 +4097,7 @@ impl AgentDefinition {
     /// How the model is asked, and what runs may cost.
     #[getter]
     fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.config.to_python(py)
+        self.0.config.to_python_with(py, &self.1.part("config"))
     }
 
     /// When it was defined.
@@ -3368,18 +4114,56 @@ impl AgentDefinition {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "name",
+                "description",
+                "version",
+                "model",
+                "system_prompt",
+                "compute",
+                "provider",
+                "region",
+                "tools",
+                "browser",
+                "timeout",
+                "timeout_ms",
+                "config",
+                "created_at",
+                "updated_at",
+            ] as [&str; 16],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3415,7 +4199,7 @@ impl AgentDefinition {
 /// A version of an agent definition; `agents.get_definition` fetches what it says.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentDefinitionVersion(pub api::AgentDefinitionVersion);
+pub struct AgentDefinitionVersion(pub api::AgentDefinitionVersion, pub Unknown);
 
 #[pymethods]
 impl AgentDefinitionVersion {
@@ -3439,18 +4223,36 @@ impl AgentDefinitionVersion {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["version", "changelog", "created_at"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3469,7 +4271,7 @@ impl AgentDefinitionVersion {
 /// A customization that is attached to an agent definition.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct CustomizationAttachment(pub api::CustomizationAttachment);
+pub struct CustomizationAttachment(pub api::CustomizationAttachment, pub Unknown);
 
 #[pymethods]
 impl CustomizationAttachment {
@@ -3505,18 +4307,36 @@ impl CustomizationAttachment {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["customization_id", "kind", "name", "order", "created_at"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3541,14 +4361,14 @@ impl CustomizationAttachment {
 /// A variable of a prompt.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct PromptVariable(pub api::PromptVariable);
+pub struct PromptVariable(pub api::PromptVariable, pub Unknown);
 
 #[pymethods]
 impl PromptVariable {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, name, description=None, required=None, default_value=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::PROMPT_VARIABLE, fields).map(Self)
+        construct(py, &shapes::PROMPT_VARIABLE, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The name, as it stands in the template.
@@ -3577,18 +4397,36 @@ impl PromptVariable {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["name", "description", "required", "default_value"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3612,7 +4450,7 @@ impl PromptVariable {
 /// The text of a customization.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RenderedCustomization(pub api::RenderedCustomization);
+pub struct RenderedCustomization(pub api::RenderedCustomization, pub Unknown);
 
 #[pymethods]
 impl RenderedCustomization {
@@ -3624,18 +4462,36 @@ impl RenderedCustomization {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["text"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3651,7 +4507,7 @@ impl RenderedCustomization {
 /// The content of a file.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FileContent(pub api::FileContent);
+pub struct FileContent(pub api::FileContent, pub Unknown);
 
 #[pymethods]
 impl FileContent {
@@ -3669,18 +4525,36 @@ impl FileContent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data", "encoding"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3696,7 +4570,7 @@ impl FileContent {
 /// A file or folder in a sandbox.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FileEntry(pub api::FileEntry);
+pub struct FileEntry(pub api::FileEntry, pub Unknown);
 
 #[pymethods]
 impl FileEntry {
@@ -3726,18 +4600,36 @@ impl FileEntry {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["name", "size", "modified", "directory"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3761,7 +4653,7 @@ impl FileEntry {
 /// What a program did.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ExecResult(pub api::ExecResult);
+pub struct ExecResult(pub api::ExecResult, pub Unknown);
 
 #[pymethods]
 impl ExecResult {
@@ -3803,18 +4695,36 @@ impl ExecResult {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["stdout", "stderr", "exit_code", "truncated", "duration_ms", "limit"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3840,7 +4750,7 @@ impl ExecResult {
 /// A process in a sandbox.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ProcessInfo(pub api::ProcessInfo);
+pub struct ProcessInfo(pub api::ProcessInfo, pub Unknown);
 
 #[pymethods]
 impl ProcessInfo {
@@ -3888,18 +4798,39 @@ impl ProcessInfo {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["pid", "parent_pid", "exec_id", "command", "cpu_ms", "memory_bytes", "started_at"] as [&str; 7],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3926,7 +4857,7 @@ impl ProcessInfo {
 /// A port that is reachable from outside.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ExposedPort(pub api::ExposedPort);
+pub struct ExposedPort(pub api::ExposedPort, pub Unknown);
 
 #[pymethods]
 impl ExposedPort {
@@ -3950,18 +4881,36 @@ impl ExposedPort {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["port", "url", "created_at"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -3977,7 +4926,7 @@ impl ExposedPort {
 /// A checkpoint.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct CheckpointData(pub api::CheckpointData);
+pub struct CheckpointData(pub api::CheckpointData, pub Unknown);
 
 #[pymethods]
 impl CheckpointData {
@@ -4025,18 +4974,36 @@ impl CheckpointData {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["id", "agent_id", "snapshot_id", "phase", "progress", "metadata", "created_at"] as [&str; 7])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -4063,7 +5030,7 @@ impl CheckpointData {
 /// A run.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RunData(pub api::RunData);
+pub struct RunData(pub api::RunData, pub Unknown);
 
 #[pymethods]
 impl RunData {
@@ -4112,19 +5079,19 @@ impl RunData {
     /// What it cost so far.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The result, when it is completed.
     #[getter]
     fn result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.result.to_python(py)
+        self.0.result.to_python_with(py, &self.1.part("result"))
     }
 
     /// Why it failed, or why it is paused.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.error.to_python(py)
+        self.0.error.to_python_with(py, &self.1.part("error"))
     }
 
     /// When it was created.
@@ -4147,18 +5114,53 @@ impl RunData {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "session_id",
+                "agent_id",
+                "user_id",
+                "agent",
+                "task",
+                "status",
+                "cost",
+                "result",
+                "error",
+                "created_at",
+                "started_at",
+                "completed_at",
+            ] as [&str; 13],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -4191,7 +5193,7 @@ impl RunData {
 /// A task.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Task(pub api::Task);
+pub struct Task(pub api::Task, pub Unknown);
 
 #[pymethods]
 impl Task {
@@ -4270,13 +5272,13 @@ impl Task {
     /// What it cost so far; absent until it has begun.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// Why it failed.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.error.to_python(py)
+        self.0.error.to_python_with(py, &self.1.part("error"))
     }
 
     /// When it was handed in.
@@ -4299,18 +5301,57 @@ impl Task {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "session_id",
+                "agent",
+                "input",
+                "status",
+                "priority",
+                "webhook",
+                "run_id",
+                "position",
+                "progress",
+                "progress_message",
+                "output",
+                "cost",
+                "error",
+                "queued_at",
+                "started_at",
+                "completed_at",
+            ] as [&str; 17],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -4347,7 +5388,7 @@ impl Task {
 /// A fleet: one agent on many inputs.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FleetData(pub api::FleetData);
+pub struct FleetData(pub api::FleetData, pub Unknown);
 
 #[pymethods]
 impl FleetData {
@@ -4402,7 +5443,7 @@ impl FleetData {
     /// What all items may cost together; absent if that is not limited.
     #[getter]
     fn max_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.max_cost.to_python(py)
+        self.0.max_cost.to_python_with(py, &self.1.part("maxCost"))
     }
 
     /// When it was dispatched.
@@ -4419,18 +5460,51 @@ impl FleetData {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "session_id",
+                "user_id",
+                "agent",
+                "total_items",
+                "status",
+                "concurrency",
+                "failure_policy",
+                "max_cost",
+                "created_at",
+                "completed_at",
+            ] as [&str; 11],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -4461,7 +5535,7 @@ impl FleetData {
 /// How far a fleet is.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FleetStatus(pub api::FleetStatus);
+pub struct FleetStatus(pub api::FleetStatus, pub Unknown);
 
 #[pymethods]
 impl FleetStatus {
@@ -4486,13 +5560,13 @@ impl FleetStatus {
     /// How many items are in which state.
     #[getter]
     fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.progress.to_python(py)
+        self.0.progress.to_python_with(py, &self.1.part("progress"))
     }
 
     /// What the items cost so far.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// How many items are worked on at once.
@@ -4515,18 +5589,39 @@ impl FleetStatus {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "status", "agent", "progress", "cost", "concurrency", "created_at", "completed_at"] as [&str; 8],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -4554,7 +5649,7 @@ impl FleetStatus {
 /// How many items of a fleet are in which state.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FleetProgress(pub api::FleetProgress);
+pub struct FleetProgress(pub api::FleetProgress, pub Unknown);
 
 #[pymethods]
 impl FleetProgress {
@@ -4596,18 +5691,36 @@ impl FleetProgress {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["total", "completed", "failed", "running", "pending", "cancelled"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -4633,7 +5746,7 @@ impl FleetProgress {
 /// An item of a fleet and what came of it.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FleetItemResult(pub api::FleetItemResult);
+pub struct FleetItemResult(pub api::FleetItemResult, pub Unknown);
 
 #[pymethods]
 impl FleetItemResult {
@@ -4676,7 +5789,7 @@ impl FleetItemResult {
     /// What it cost so far.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// How long it was worked on, for people: `4.2s`.
@@ -4694,23 +5807,45 @@ impl FleetItemResult {
     /// Why it failed.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.error.to_python(py)
+        self.0.error.to_python_with(py, &self.1.part("error"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "item_index", "agent_id", "input", "output", "status", "cost", "duration", "duration_ms", "error"]
+                as [&str; 10],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -4740,14 +5875,14 @@ impl FleetItemResult {
 /// A member of a team.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TeamAgentConfig(pub api::TeamAgentConfig);
+pub struct TeamAgentConfig(pub api::TeamAgentConfig, pub Unknown);
 
 #[pymethods]
 impl TeamAgentConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, role, agent, instructions=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::TEAM_AGENT_CONFIG, fields).map(Self)
+        construct(py, &shapes::TEAM_AGENT_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The role: the name of the member in the team, which no other member has.
@@ -4770,18 +5905,36 @@ impl TeamAgentConfig {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["role", "agent", "instructions"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -4800,7 +5953,7 @@ impl TeamAgentConfig {
 /// A team: several agents that work on one task together.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TeamData(pub api::TeamData);
+pub struct TeamData(pub api::TeamData, pub Unknown);
 
 #[pymethods]
 impl TeamData {
@@ -4831,7 +5984,7 @@ impl TeamData {
     /// The members, in their order.
     #[getter]
     fn agents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.agents.to_python(py)
+        self.0.agents.to_python_with(py, &self.1.part("agents"))
     }
 
     /// How the members work together.
@@ -4860,18 +6013,49 @@ impl TeamData {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "session_id",
+                "user_id",
+                "name",
+                "agents",
+                "coordination",
+                "shared_context",
+                "max_rounds",
+                "created_at",
+            ] as [&str; 9],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -4900,7 +6084,7 @@ impl TeamData {
 /// A run of a team, and what it came to.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TeamRun(pub api::TeamRun);
+pub struct TeamRun(pub api::TeamRun, pub Unknown);
 
 #[pymethods]
 impl TeamRun {
@@ -4943,13 +6127,13 @@ impl TeamRun {
     /// What the members said to one another, in order.
     #[getter]
     fn messages<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.messages.to_python(py)
+        self.0.messages.to_python_with(py, &self.1.part("messages"))
     }
 
     /// What all members cost so far.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// How long it took, for people: `3m 12s`; until it is over, how long it has taken so far.
@@ -4979,23 +6163,58 @@ impl TeamRun {
     /// Why it failed, or why it is paused.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.error.to_python(py)
+        self.0.error.to_python_with(py, &self.1.part("error"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "team_id",
+                "task",
+                "status",
+                "output",
+                "agent_outputs",
+                "messages",
+                "cost",
+                "duration",
+                "duration_ms",
+                "started_at",
+                "completed_at",
+                "error",
+            ] as [&str; 13],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5028,7 +6247,7 @@ impl TeamRun {
 /// What a member of a team said.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TeamMessage(pub api::TeamMessage);
+pub struct TeamMessage(pub api::TeamMessage, pub Unknown);
 
 #[pymethods]
 impl TeamMessage {
@@ -5064,18 +6283,36 @@ impl TeamMessage {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["role", "to", "content", "round", "created_at"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5100,7 +6337,7 @@ impl TeamMessage {
 /// A run of a team that has begun.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TeamRunStarted(pub api::TeamRunStarted);
+pub struct TeamRunStarted(pub api::TeamRunStarted, pub Unknown);
 
 #[pymethods]
 impl TeamRunStarted {
@@ -5118,18 +6355,36 @@ impl TeamRunStarted {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "status"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5145,7 +6400,7 @@ impl TeamRunStarted {
 /// Which runs of a team were cancelled.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TeamCancellation(pub api::TeamCancellation);
+pub struct TeamCancellation(pub api::TeamCancellation, pub Unknown);
 
 #[pymethods]
 impl TeamCancellation {
@@ -5157,18 +6412,36 @@ impl TeamCancellation {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["cancelled"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5184,14 +6457,14 @@ impl TeamCancellation {
 /// What of a conversation the model has in view.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ChatContextConfig(pub api::ChatContextConfig);
+pub struct ChatContextConfig(pub api::ChatContextConfig, pub Unknown);
 
 #[pymethods]
 impl ChatContextConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, strategy=None, max_tokens=None, summarize_after=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::CHAT_CONTEXT_CONFIG, fields).map(Self)
+        construct(py, &shapes::CHAT_CONTEXT_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// How it is chosen; `full` by default.
@@ -5214,18 +6487,36 @@ impl ChatContextConfig {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["strategy", "max_tokens", "summarize_after"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5248,7 +6539,7 @@ impl ChatContextConfig {
 /// A conversation with an agent.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ChatConversation(pub api::ChatConversation);
+pub struct ChatConversation(pub api::ChatConversation, pub Unknown);
 
 #[pymethods]
 impl ChatConversation {
@@ -5309,7 +6600,7 @@ impl ChatConversation {
     /// What of the conversation the model has in view.
     #[getter]
     fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.context.to_python(py)
+        self.0.context.to_python_with(py, &self.1.part("context"))
     }
 
     /// Your own notes.
@@ -5327,7 +6618,7 @@ impl ChatConversation {
     /// What all answers cost.
     #[getter]
     fn total_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.total_cost.to_python(py)
+        self.0.total_cost.to_python_with(py, &self.1.part("totalCost"))
     }
 
     /// When the newest message was written.
@@ -5344,18 +6635,55 @@ impl ChatConversation {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "session_id",
+                "user_id",
+                "agent",
+                "agent_id",
+                "title",
+                "status",
+                "system_prompt",
+                "knowledge",
+                "context",
+                "metadata",
+                "message_count",
+                "total_cost",
+                "last_message_at",
+                "created_at",
+            ] as [&str; 15],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5390,7 +6718,7 @@ impl ChatConversation {
 /// What of a conversation the model has in view.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ChatContextState(pub api::ChatContextState);
+pub struct ChatContextState(pub api::ChatContextState, pub Unknown);
 
 #[pymethods]
 impl ChatContextState {
@@ -5426,18 +6754,36 @@ impl ChatContextState {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["total_messages", "context_messages", "context_tokens", "summary", "strategy"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5462,7 +6808,7 @@ impl ChatContextState {
 /// A handoff of a conversation.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ChatHandoff(pub api::ChatHandoff);
+pub struct ChatHandoff(pub api::ChatHandoff, pub Unknown);
 
 #[pymethods]
 impl ChatHandoff {
@@ -5516,18 +6862,39 @@ impl ChatHandoff {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "conversation_id", "reason", "to", "metadata", "status", "requested_at", "resolved_at"] as [&str; 8],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5555,7 +6922,7 @@ impl ChatHandoff {
 /// A message of a conversation.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ChatMessage(pub api::ChatMessage);
+pub struct ChatMessage(pub api::ChatMessage, pub Unknown);
 
 #[pymethods]
 impl ChatMessage {
@@ -5592,7 +6959,7 @@ impl ChatMessage {
     /// The tools that the model called for it, in order.
     #[getter]
     fn tool_calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.tool_calls.to_python(py)
+        self.0.tool_calls.to_python_with(py, &self.1.part("toolCalls"))
     }
 
     /// The files that came with it.
@@ -5604,7 +6971,7 @@ impl ChatMessage {
     /// What it cost; nothing for a message of the user.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// How many tokens it has; null where nobody counted.
@@ -5621,18 +6988,50 @@ impl ChatMessage {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "conversation_id",
+                "thread_id",
+                "role",
+                "content",
+                "tool_calls",
+                "attachments",
+                "cost",
+                "token_count",
+                "created_at",
+            ] as [&str; 10],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5662,7 +7061,7 @@ impl ChatMessage {
 /// A call of a tool behind a message.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ChatToolCall(pub api::ChatToolCall);
+pub struct ChatToolCall(pub api::ChatToolCall, pub Unknown);
 
 #[pymethods]
 impl ChatToolCall {
@@ -5692,18 +7091,36 @@ impl ChatToolCall {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["tool_call_id", "tool", "input", "output"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5727,7 +7144,7 @@ impl ChatToolCall {
 /// A thread below a message of a conversation.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ChatThread(pub api::ChatThread);
+pub struct ChatThread(pub api::ChatThread, pub Unknown);
 
 #[pymethods]
 impl ChatThread {
@@ -5769,18 +7186,39 @@ impl ChatThread {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "conversation_id", "parent_message_id", "title", "message_count", "created_at"] as [&str; 6],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5806,7 +7244,7 @@ impl ChatThread {
 /// A message that fits a search.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ChatSearchResult(pub api::ChatSearchResult);
+pub struct ChatSearchResult(pub api::ChatSearchResult, pub Unknown);
 
 #[pymethods]
 impl ChatSearchResult {
@@ -5842,18 +7280,36 @@ impl ChatSearchResult {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["conversation_id", "message_id", "content", "score", "created_at"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5878,14 +7334,14 @@ impl ChatSearchResult {
 /// A file of an upload: its content, or the address that has it.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct KnowledgeFile(pub api::KnowledgeFile);
+pub struct KnowledgeFile(pub api::KnowledgeFile, pub Unknown);
 
 #[pymethods]
 impl KnowledgeFile {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, filename, data=None, url=None, mime_type=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::KNOWLEDGE_FILE, fields).map(Self)
+        construct(py, &shapes::KNOWLEDGE_FILE, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The name, which results show as their source.
@@ -5914,18 +7370,36 @@ impl KnowledgeFile {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["filename", "data", "url", "mime_type"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -5949,7 +7423,7 @@ impl KnowledgeFile {
 /// What became of an upload.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct KnowledgeUpload(pub api::KnowledgeUpload);
+pub struct KnowledgeUpload(pub api::KnowledgeUpload, pub Unknown);
 
 #[pymethods]
 impl KnowledgeUpload {
@@ -5974,23 +7448,41 @@ impl KnowledgeUpload {
     /// What became of each file, in the order of the upload.
     #[getter]
     fn files<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.files.to_python(py)
+        self.0.files.to_python_with(py, &self.1.part("files"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["collection", "chunks", "sources", "files"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6014,7 +7506,7 @@ impl KnowledgeUpload {
 /// What became of a file of an upload.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct KnowledgeFileResult(pub api::KnowledgeFileResult);
+pub struct KnowledgeFileResult(pub api::KnowledgeFileResult, pub Unknown);
 
 #[pymethods]
 impl KnowledgeFileResult {
@@ -6044,18 +7536,36 @@ impl KnowledgeFileResult {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["filename", "source_id", "chunks", "error"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6079,7 +7589,7 @@ impl KnowledgeFileResult {
 /// A chunk of a document that fits a question.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct KnowledgeResult(pub api::KnowledgeResult);
+pub struct KnowledgeResult(pub api::KnowledgeResult, pub Unknown);
 
 #[pymethods]
 impl KnowledgeResult {
@@ -6122,23 +7632,41 @@ impl KnowledgeResult {
     /// Where in the document it is, as far as that is known.
     #[getter]
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.metadata.to_python(py)
+        self.0.metadata.to_python_with(py, &self.1.part("metadata"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["content", "score", "source", "chunk", "source_id", "collection", "metadata"] as [&str; 7])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6165,7 +7693,7 @@ impl KnowledgeResult {
 /// Where a chunk is from, as far as that is known.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct KnowledgeMetadata(pub api::KnowledgeMetadata);
+pub struct KnowledgeMetadata(pub api::KnowledgeMetadata, pub Unknown);
 
 #[pymethods]
 impl KnowledgeMetadata {
@@ -6201,18 +7729,36 @@ impl KnowledgeMetadata {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["filename", "page", "section", "url", "content_hash"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6237,7 +7783,7 @@ impl KnowledgeMetadata {
 /// How much knowledge there is.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct KnowledgeStats(pub api::KnowledgeStats);
+pub struct KnowledgeStats(pub api::KnowledgeStats, pub Unknown);
 
 #[pymethods]
 impl KnowledgeStats {
@@ -6267,18 +7813,36 @@ impl KnowledgeStats {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["collections", "total_chunks", "total_tokens", "storage_gb"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6302,14 +7866,14 @@ impl KnowledgeStats {
 /// A source elsewhere, and how it is read.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct KnowledgeSyncSource(pub api::KnowledgeSyncSource);
+pub struct KnowledgeSyncSource(pub api::KnowledgeSyncSource, pub Unknown);
 
 #[pymethods]
 impl KnowledgeSyncSource {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, type, config)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::KNOWLEDGE_SYNC_SOURCE, fields).map(Self)
+        construct(py, &shapes::KNOWLEDGE_SYNC_SOURCE, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// What kind of source it is: any but `upload`.
@@ -6326,18 +7890,36 @@ impl KnowledgeSyncSource {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["type", "config"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6353,7 +7935,7 @@ impl KnowledgeSyncSource {
 /// A source of knowledge: a file that was uploaded, or a sync.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct KnowledgeSourceData(pub api::KnowledgeSourceData);
+pub struct KnowledgeSourceData(pub api::KnowledgeSourceData, pub Unknown);
 
 #[pymethods]
 impl KnowledgeSourceData {
@@ -6408,7 +7990,7 @@ impl KnowledgeSourceData {
     /// Why it could not be read the last time.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.error.to_python(py)
+        self.0.error.to_python_with(py, &self.1.part("error"))
     }
 
     /// When it was added.
@@ -6419,18 +8001,50 @@ impl KnowledgeSourceData {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "source",
+                "filename",
+                "status",
+                "collection",
+                "sync_schedule",
+                "chunk_count",
+                "synced_at",
+                "error",
+                "created_at",
+            ] as [&str; 10],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6460,20 +8074,20 @@ impl KnowledgeSourceData {
 /// What a new workflow is made of.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct WorkflowCreateOpts(pub api::WorkflowCreateOpts);
+pub struct WorkflowCreateOpts(pub api::WorkflowCreateOpts, pub Unknown);
 
 #[pymethods]
 impl WorkflowCreateOpts {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, steps, name=None, description=None, timeout=None, input_schema=None, output_schema=None, policy=None, on_failure=None, retries=None, concurrency=None, planner_policy=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::WORKFLOW_CREATE_OPTS, fields).map(Self)
+        construct(py, &shapes::WORKFLOW_CREATE_OPTS, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The steps, at most 500 with those inside of others. They need not be in the order in which they run.
     #[getter]
     fn steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.steps.to_python(py)
+        self.0.steps.to_python_with(py, &self.1.part("steps"))
     }
 
     /// The name, for people; none by default.
@@ -6509,7 +8123,7 @@ impl WorkflowCreateOpts {
     /// What the steps may do, and what they may cost; no limits by default.
     #[getter]
     fn policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.policy.to_python(py)
+        self.0.policy.to_python_with(py, &self.1.part("policy"))
     }
 
     /// What happens when a step fails that does not say so itself; `abort` by default.
@@ -6521,7 +8135,7 @@ impl WorkflowCreateOpts {
     /// How often a failed step is tried again before it counts as failed; not at all by default.
     #[getter]
     fn retries<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.retries.to_python(py)
+        self.0.retries.to_python_with(py, &self.1.part("retries"))
     }
 
     /// How many runs of the workflow work at once; further ones stay `pending` until one is over. No limit by default.
@@ -6533,23 +8147,56 @@ impl WorkflowCreateOpts {
     /// What planner steps may do at most, whatever they say themselves; no limits by default.
     #[getter]
     fn planner_policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.planner_policy.to_python(py)
+        self.0.planner_policy.to_python_with(py, &self.1.part("plannerPolicy"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "steps",
+                "name",
+                "description",
+                "timeout",
+                "input_schema",
+                "output_schema",
+                "policy",
+                "on_failure",
+                "retries",
+                "concurrency",
+                "planner_policy",
+            ] as [&str; 11],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6580,14 +8227,14 @@ impl WorkflowCreateOpts {
 /// The name of a secret, in the place of its value.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct SecretReference(pub api::SecretReference);
+pub struct SecretReference(pub api::SecretReference, pub Unknown);
 
 #[pymethods]
 impl SecretReference {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, secret_ref)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::SECRET_REFERENCE, fields).map(Self)
+        construct(py, &shapes::SECRET_REFERENCE, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The name of a secret of the session or of the account.
@@ -6598,18 +8245,36 @@ impl SecretReference {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["secret_ref"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6625,14 +8290,14 @@ impl SecretReference {
 /// How a condition goes on where it does not only name a step. What is given happens in this order: delay, agent, next.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BranchOpts(pub api::BranchOpts);
+pub struct BranchOpts(pub api::BranchOpts, pub Unknown);
 
 #[pymethods]
 impl BranchOpts {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, agent=None, delay=None, next=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::BRANCH_OPTS, fields).map(Self)
+        construct(py, &shapes::BRANCH_OPTS, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The agent that is given the run's input as its task.
@@ -6655,18 +8320,36 @@ impl BranchOpts {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["agent", "delay", "next"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6682,14 +8365,14 @@ impl BranchOpts {
 /// What the steps of a workflow may do, and what they may cost. What is absent is not limited.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct WorkflowPolicy(pub api::WorkflowPolicy);
+pub struct WorkflowPolicy(pub api::WorkflowPolicy, pub Unknown);
 
 #[pymethods]
 impl WorkflowPolicy {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, allow_tools=None, deny_tools=None, require_approval_for=None, max_cost_per_step=None, max_total_cost=None, max_steps_total=None, max_parallel=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::WORKFLOW_POLICY, fields).map(Self)
+        construct(py, &shapes::WORKFLOW_POLICY, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The only tools that agents may use; all by default.
@@ -6713,13 +8396,13 @@ impl WorkflowPolicy {
     /// What each step may cost.
     #[getter]
     fn max_cost_per_step<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.max_cost_per_step.to_python(py)
+        self.0.max_cost_per_step.to_python_with(py, &self.1.part("maxCostPerStep"))
     }
 
     /// What a run may cost.
     #[getter]
     fn max_total_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.max_total_cost.to_python(py)
+        self.0.max_total_cost.to_python_with(py, &self.1.part("maxTotalCost"))
     }
 
     /// How many steps a run may have, with those that planners add.
@@ -6736,18 +8419,47 @@ impl WorkflowPolicy {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "allow_tools",
+                "deny_tools",
+                "require_approval_for",
+                "max_cost_per_step",
+                "max_total_cost",
+                "max_steps_total",
+                "max_parallel",
+            ] as [&str; 7],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6774,14 +8486,14 @@ impl WorkflowPolicy {
 /// How often a failed step is tried again, and when.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RetryConfig(pub api::RetryConfig);
+pub struct RetryConfig(pub api::RetryConfig, pub Unknown);
 
 #[pymethods]
 impl RetryConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, max_attempts, delay=None, backoff=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::RETRY_CONFIG, fields).map(Self)
+        construct(py, &shapes::RETRY_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// How often a step is tried in all, the first time included: 1 to 100.
@@ -6804,18 +8516,36 @@ impl RetryConfig {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["max_attempts", "delay", "backoff"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6834,14 +8564,14 @@ impl RetryConfig {
 /// What planner steps may do at most. What is absent is not limited here.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct PlannerPolicy(pub api::PlannerPolicy);
+pub struct PlannerPolicy(pub api::PlannerPolicy, pub Unknown);
 
 #[pymethods]
 impl PlannerPolicy {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, max_steps=None, allowed_step_types=None, require_approval=None, require_approval_after_steps=None, max_spawned_cost=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::PLANNER_POLICY, fields).map(Self)
+        construct(py, &shapes::PLANNER_POLICY, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// How many steps a planner may add.
@@ -6871,23 +8601,45 @@ impl PlannerPolicy {
     /// What the steps of a planner may cost together.
     #[getter]
     fn max_spawned_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.max_spawned_cost.to_python(py)
+        self.0.max_spawned_cost.to_python_with(py, &self.1.part("maxSpawnedCost"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["max_steps", "allowed_step_types", "require_approval", "require_approval_after_steps", "max_spawned_cost"]
+                as [&str; 5],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -6912,7 +8664,7 @@ impl PlannerPolicy {
 /// A workflow.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Workflow(pub api::Workflow);
+pub struct Workflow(pub api::Workflow, pub Unknown);
 
 #[pymethods]
 impl Workflow {
@@ -6937,7 +8689,7 @@ impl Workflow {
     /// The steps.
     #[getter]
     fn steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.steps.to_python(py)
+        self.0.steps.to_python_with(py, &self.1.part("steps"))
     }
 
     /// What happens when a step fails that does not say so itself.
@@ -6973,13 +8725,13 @@ impl Workflow {
     /// What the steps may do, and what they may cost.
     #[getter]
     fn policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.policy.to_python(py)
+        self.0.policy.to_python_with(py, &self.1.part("policy"))
     }
 
     /// How often a failed step is tried again before it counts as failed.
     #[getter]
     fn retries<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.retries.to_python(py)
+        self.0.retries.to_python_with(py, &self.1.part("retries"))
     }
 
     /// How many runs of the workflow work at once.
@@ -6991,7 +8743,7 @@ impl Workflow {
     /// What planner steps may do at most.
     #[getter]
     fn planner_policy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.planner_policy.to_python(py)
+        self.0.planner_policy.to_python_with(py, &self.1.part("plannerPolicy"))
     }
 
     /// When it was created.
@@ -7008,18 +8760,55 @@ impl Workflow {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "name",
+                "version",
+                "steps",
+                "on_failure",
+                "description",
+                "timeout",
+                "input_schema",
+                "output_schema",
+                "policy",
+                "retries",
+                "concurrency",
+                "planner_policy",
+                "created_at",
+                "updated_at",
+            ] as [&str; 15],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -7054,14 +8843,14 @@ impl Workflow {
 /// What a run of a workflow would cost.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct WorkflowEstimate(pub api::WorkflowEstimate);
+pub struct WorkflowEstimate(pub api::WorkflowEstimate, pub Unknown);
 
 #[pymethods]
 impl WorkflowEstimate {
     /// The whole run.
     #[getter]
     fn estimated<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.estimated.to_python(py)
+        self.0.estimated.to_python_with(py, &self.1.part("estimated"))
     }
 
     /// How far the estimate is to be trusted.
@@ -7073,7 +8862,7 @@ impl WorkflowEstimate {
     /// Each step, in the order of the workflow.
     #[getter]
     fn breakdown<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.breakdown.to_python(py)
+        self.0.breakdown.to_python_with(py, &self.1.part("breakdown"))
     }
 
     /// How many runs of the past it is based on.
@@ -7084,18 +8873,36 @@ impl WorkflowEstimate {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["estimated", "confidence", "breakdown", "based_on"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -7119,7 +8926,7 @@ impl WorkflowEstimate {
 /// What something costs at least and at most.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct CostRange(pub api::CostRange);
+pub struct CostRange(pub api::CostRange, pub Unknown);
 
 #[pymethods]
 impl CostRange {
@@ -7143,18 +8950,36 @@ impl CostRange {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["min", "max", "currency"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -7170,7 +8995,7 @@ impl CostRange {
 /// What one step would cost.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StepEstimate(pub api::StepEstimate);
+pub struct StepEstimate(pub api::StepEstimate, pub Unknown);
 
 #[pymethods]
 impl StepEstimate {
@@ -7189,23 +9014,41 @@ impl StepEstimate {
     /// What it would cost.
     #[getter]
     fn estimated<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.estimated.to_python(py)
+        self.0.estimated.to_python_with(py, &self.1.part("estimated"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["step_id", "type", "estimated"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -7224,7 +9067,7 @@ impl StepEstimate {
 /// A schedule of an agent or a workflow.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Schedule(pub api::Schedule);
+pub struct Schedule(pub api::Schedule, pub Unknown);
 
 #[pymethods]
 impl Schedule {
@@ -7302,18 +9145,52 @@ impl Schedule {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "name",
+                "agent",
+                "workflow_id",
+                "user_id",
+                "cron",
+                "timezone",
+                "input",
+                "enabled",
+                "last_run_at",
+                "next_run_at",
+                "created_at",
+            ] as [&str; 12],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -7345,7 +9222,7 @@ impl Schedule {
 /// A run of a workflow.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct WorkflowRun(pub api::WorkflowRun);
+pub struct WorkflowRun(pub api::WorkflowRun, pub Unknown);
 
 #[pymethods]
 impl WorkflowRun {
@@ -7401,7 +9278,7 @@ impl WorkflowRun {
     /// Why it failed, or why it is paused.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.error.to_python(py)
+        self.0.error.to_python_with(py, &self.1.part("error"))
     }
 
     /// The step that works or waits; the one that began last if there are several.
@@ -7413,7 +9290,7 @@ impl WorkflowRun {
     /// What became of each step, by its id. Steps that a planner added are in it too.
     #[getter]
     fn step_results<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.step_results.to_python(py)
+        self.0.step_results.to_python_with(py, &self.1.part("stepResults"))
     }
 
     /// What its steps share, by name.
@@ -7425,7 +9302,7 @@ impl WorkflowRun {
     /// What it cost so far.
     #[getter]
     fn total_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.total_cost.to_python(py)
+        self.0.total_cost.to_python_with(py, &self.1.part("totalCost"))
     }
 
     /// The step at which `workflows.retry_run` would take it up again.
@@ -7460,18 +9337,58 @@ impl WorkflowRun {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "workflow_id",
+                "workflow_version",
+                "user_id",
+                "session_id",
+                "status",
+                "input",
+                "output",
+                "error",
+                "current_step_id",
+                "step_results",
+                "shared_state",
+                "total_cost",
+                "can_retry_from",
+                "run_key",
+                "created_at",
+                "started_at",
+                "completed_at",
+            ] as [&str; 18],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -7509,7 +9426,7 @@ impl WorkflowRun {
 /// What became of a step in a run.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct WorkflowRunStepResult(pub api::WorkflowRunStepResult);
+pub struct WorkflowRunStepResult(pub api::WorkflowRunStepResult, pub Unknown);
 
 #[pymethods]
 impl WorkflowRunStepResult {
@@ -7587,18 +9504,52 @@ impl WorkflowRunStepResult {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "status",
+                "output",
+                "cost",
+                "micro_cents",
+                "duration_ms",
+                "attempts",
+                "agent_id",
+                "approval_id",
+                "error",
+                "error_code",
+                "started_at",
+                "completed_at",
+            ] as [&str; 12],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -7630,7 +9581,7 @@ impl WorkflowRunStepResult {
 /// An approval: an action that waits until somebody allows it.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Approval(pub api::Approval);
+pub struct Approval(pub api::Approval, pub Unknown);
 
 #[pymethods]
 impl Approval {
@@ -7738,18 +9689,57 @@ impl Approval {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "agent_id",
+                "session_id",
+                "run_id",
+                "workflow_run_id",
+                "step_id",
+                "action",
+                "params",
+                "status",
+                "timeout",
+                "default_action",
+                "requested_at",
+                "expires_at",
+                "decided_at",
+                "decided_by",
+                "modifications",
+                "reason",
+            ] as [&str; 17],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -7786,14 +9776,14 @@ impl Approval {
 /// What became of several approvals.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BulkApprovalResult(pub api::BulkApprovalResult);
+pub struct BulkApprovalResult(pub api::BulkApprovalResult, pub Unknown);
 
 #[pymethods]
 impl BulkApprovalResult {
     /// What became of each, in the order in which they were named.
     #[getter]
     fn results<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.results.to_python(py)
+        self.0.results.to_python_with(py, &self.1.part("results"))
     }
 
     /// How many were decided as was asked.
@@ -7810,18 +9800,36 @@ impl BulkApprovalResult {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["results", "succeeded", "failed"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -7840,7 +9848,7 @@ impl BulkApprovalResult {
 /// What became of one of several approvals: it, or an error.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ApprovalResult(pub api::ApprovalResult);
+pub struct ApprovalResult(pub api::ApprovalResult, pub Unknown);
 
 #[pymethods]
 impl ApprovalResult {
@@ -7853,29 +9861,47 @@ impl ApprovalResult {
     /// The approval, if it is decided as was asked.
     #[getter]
     fn approval<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.approval.to_python(py)
+        self.0.approval.to_python_with(py, &self.1.part("approval"))
     }
 
     /// Why it is not.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.error.to_python(py)
+        self.0.error.to_python_with(py, &self.1.part("error"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["id", "approval", "error"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -7891,7 +9917,7 @@ impl ApprovalResult {
 /// One execution of a schedule.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ScheduleExecution(pub api::ScheduleExecution);
+pub struct ScheduleExecution(pub api::ScheduleExecution, pub Unknown);
 
 #[pymethods]
 impl ScheduleExecution {
@@ -7940,13 +9966,13 @@ impl ScheduleExecution {
     /// What it cost so far.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// Why it failed or was skipped.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.error.to_python(py)
+        self.0.error.to_python_with(py, &self.1.part("error"))
     }
 
     /// When it began, or should have.
@@ -7963,18 +9989,51 @@ impl ScheduleExecution {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "schedule_id",
+                "session_id",
+                "agent_id",
+                "run_id",
+                "workflow_run_id",
+                "status",
+                "cost",
+                "error",
+                "started_at",
+                "completed_at",
+            ] as [&str; 11],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8005,7 +10064,7 @@ impl ScheduleExecution {
 /// A trigger of an agent or a workflow.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Trigger(pub api::Trigger);
+pub struct Trigger(pub api::Trigger, pub Unknown);
 
 #[pymethods]
 impl Trigger {
@@ -8089,18 +10148,53 @@ impl Trigger {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "name",
+                "type",
+                "agent",
+                "workflow_id",
+                "user_id",
+                "url",
+                "secret",
+                "event",
+                "filter",
+                "enabled",
+                "last_fired_at",
+                "created_at",
+            ] as [&str; 13],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8133,7 +10227,7 @@ impl Trigger {
 /// That a trigger was fired.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TriggerFiring(pub api::TriggerFiring);
+pub struct TriggerFiring(pub api::TriggerFiring, pub Unknown);
 
 #[pymethods]
 impl TriggerFiring {
@@ -8151,18 +10245,36 @@ impl TriggerFiring {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["accepted", "event_id"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8178,7 +10290,7 @@ impl TriggerFiring {
 /// An event that was emitted.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct EmittedEvent(pub api::EmittedEvent);
+pub struct EmittedEvent(pub api::EmittedEvent, pub Unknown);
 
 #[pymethods]
 impl EmittedEvent {
@@ -8220,18 +10332,36 @@ impl EmittedEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["id", "event", "user_id", "triggers", "resumed_runs", "emitted_at"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8257,7 +10387,7 @@ impl EmittedEvent {
 /// A tool.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Tool(pub api::Tool);
+pub struct Tool(pub api::Tool, pub Unknown);
 
 #[pymethods]
 impl Tool {
@@ -8294,7 +10424,7 @@ impl Tool {
     /// What does its work, without its headers; absent for a built-in tool.
     #[getter]
     fn handler<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.handler.to_python(py)
+        self.0.handler.to_python_with(py, &self.1.part("handler"))
     }
 
     /// Whether a person must approve each call.
@@ -8323,18 +10453,50 @@ impl Tool {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "name",
+                "description",
+                "builtin",
+                "parameters",
+                "handler",
+                "requires_approval",
+                "signing_secret",
+                "created_at",
+                "updated_at",
+            ] as [&str; 10],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8364,7 +10526,7 @@ impl Tool {
 /// What came of a test of a tool.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ToolResult(pub api::ToolResult);
+pub struct ToolResult(pub api::ToolResult, pub Unknown);
 
 #[pymethods]
 impl ToolResult {
@@ -8406,18 +10568,36 @@ impl ToolResult {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["tool", "input", "output", "success", "error", "duration_ms"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8443,14 +10623,14 @@ impl ToolResult {
 /// An MCP server to connect.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct McpConnectOpts(pub api::McpConnectOpts);
+pub struct McpConnectOpts(pub api::McpConnectOpts, pub Unknown);
 
 #[pymethods]
 impl McpConnectOpts {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, name, transport, url=None, headers=None, command=None, args=None, tool_filter=None, requires_approval=None, credentials_type=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::MCP_CONNECT_OPTS, fields).map(Self)
+        construct(py, &shapes::MCP_CONNECT_OPTS, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The name, with which the names of its tools begin: 1 to 32 letters, digits, `_` and `-`.
@@ -8509,18 +10689,49 @@ impl McpConnectOpts {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "name",
+                "transport",
+                "url",
+                "headers",
+                "command",
+                "args",
+                "tool_filter",
+                "requires_approval",
+                "credentials_type",
+            ] as [&str; 9],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8549,7 +10760,7 @@ impl McpConnectOpts {
 /// A connection to an MCP server.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct McpConnection(pub api::McpConnection);
+pub struct McpConnection(pub api::McpConnection, pub Unknown);
 
 #[pymethods]
 impl McpConnection {
@@ -8628,7 +10839,7 @@ impl McpConnection {
     /// The tools that agents can use.
     #[getter]
     fn discovered_tools<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.discovered_tools.to_python(py)
+        self.0.discovered_tools.to_python_with(py, &self.1.part("discoveredTools"))
     }
 
     /// When the server was last asked for a sign of life; null if it never was.
@@ -8657,18 +10868,57 @@ impl McpConnection {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "name",
+                "transport",
+                "url",
+                "command",
+                "args",
+                "tool_filter",
+                "requires_approval",
+                "credentials_type",
+                "status",
+                "error",
+                "tool_count",
+                "discovered_tools",
+                "last_health_check",
+                "auth_url",
+                "created_at",
+                "updated_at",
+            ] as [&str; 17],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8705,7 +10955,7 @@ impl McpConnection {
 /// A tool of an MCP server.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct McpTool(pub api::McpTool);
+pub struct McpTool(pub api::McpTool, pub Unknown);
 
 #[pymethods]
 impl McpTool {
@@ -8741,18 +10991,36 @@ impl McpTool {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["name", "description", "input_schema", "server_id", "server_name"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8777,14 +11045,14 @@ impl McpTool {
 /// What came of asking a server again which tools it has.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct McpRefreshResult(pub api::McpRefreshResult);
+pub struct McpRefreshResult(pub api::McpRefreshResult, pub Unknown);
 
 #[pymethods]
 impl McpRefreshResult {
     /// The tools that agents can use now.
     #[getter]
     fn tools<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.tools.to_python(py)
+        self.0.tools.to_python_with(py, &self.1.part("tools"))
     }
 
     /// The names of those that were not there before.
@@ -8801,18 +11069,36 @@ impl McpRefreshResult {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["tools", "added", "removed"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8831,14 +11117,14 @@ impl McpRefreshResult {
 /// A change of a connection. What is left out stays.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct McpUpdateOpts(pub api::McpUpdateOpts);
+pub struct McpUpdateOpts(pub api::McpUpdateOpts, pub Unknown);
 
 #[pymethods]
 impl McpUpdateOpts {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, headers=None, tool_filter=None, requires_approval=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::MCP_UPDATE_OPTS, fields).map(Self)
+        construct(py, &shapes::MCP_UPDATE_OPTS, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// Headers that are sent with each request, in place of all those before.
@@ -8861,18 +11147,36 @@ impl McpUpdateOpts {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["headers", "tool_filter", "requires_approval"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8895,7 +11199,7 @@ impl McpUpdateOpts {
 /// Whether the server of a connection is alive.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct McpHealth(pub api::McpHealth);
+pub struct McpHealth(pub api::McpHealth, pub Unknown);
 
 #[pymethods]
 impl McpHealth {
@@ -8925,18 +11229,36 @@ impl McpHealth {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["status", "latency_ms", "last_ping_at", "error"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -8960,14 +11282,14 @@ impl McpHealth {
 /// What the account's MCP server offers, and where it is.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct McpServerConfigResponse(pub api::McpServerConfigResponse);
+pub struct McpServerConfigResponse(pub api::McpServerConfigResponse, pub Unknown);
 
 #[pymethods]
 impl McpServerConfigResponse {
     /// The names of the registered tools that are offered, or `*` for all; an empty list offers nothing.
     #[getter]
     fn expose<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.expose.to_python(py)
+        self.0.expose.to_python_with(py, &self.1.part("expose"))
     }
 
     /// How programs outside prove who they are.
@@ -8984,18 +11306,36 @@ impl McpServerConfigResponse {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["expose", "auth", "url"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9014,14 +11354,14 @@ impl McpServerConfigResponse {
 /// How the chat on a website looks.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ChannelTheme(pub api::ChannelTheme);
+pub struct ChannelTheme(pub api::ChannelTheme, pub Unknown);
 
 #[pymethods]
 impl ChannelTheme {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, primary_color, title, position=None, placeholder=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::CHANNEL_THEME, fields).map(Self)
+        construct(py, &shapes::CHANNEL_THEME, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The main colour as CSS writes it, for example `#4f46e5`.
@@ -9050,18 +11390,36 @@ impl ChannelTheme {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["primary_color", "title", "position", "placeholder"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9085,7 +11443,7 @@ impl ChannelTheme {
 /// A channel through which people reach an agent.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Channel(pub api::Channel);
+pub struct Channel(pub api::Channel, pub Unknown);
 
 #[pymethods]
 impl Channel {
@@ -9146,18 +11504,40 @@ impl Channel {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "agent", "type", "config", "enabled", "conversation_count", "script_tag", "created_at", "updated_at"]
+                as [&str; 9],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9186,7 +11566,7 @@ impl Channel {
 /// A conversation of a channel.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ChannelConversation(pub api::ChannelConversation);
+pub struct ChannelConversation(pub api::ChannelConversation, pub Unknown);
 
 #[pymethods]
 impl ChannelConversation {
@@ -9234,18 +11614,39 @@ impl ChannelConversation {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "channel_id", "user_id", "agent_id", "message_count", "started_at", "last_message_at"] as [&str; 7],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9272,7 +11673,7 @@ impl ChannelConversation {
 /// Whether a channel works.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ChannelTestResult(pub api::ChannelTestResult);
+pub struct ChannelTestResult(pub api::ChannelTestResult, pub Unknown);
 
 #[pymethods]
 impl ChannelTestResult {
@@ -9290,18 +11691,36 @@ impl ChannelTestResult {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["ok", "message"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9317,7 +11736,7 @@ impl ChannelTestResult {
 /// A message of a visitor that was taken.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct VisitorMessageSent(pub api::VisitorMessageSent);
+pub struct VisitorMessageSent(pub api::VisitorMessageSent, pub Unknown);
 
 #[pymethods]
 impl VisitorMessageSent {
@@ -9329,18 +11748,36 @@ impl VisitorMessageSent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["message_id"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9356,7 +11793,7 @@ impl VisitorMessageSent {
 /// A message as a visitor sees it: without its cost and without the tools behind it.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct VisitorMessage(pub api::VisitorMessage);
+pub struct VisitorMessage(pub api::VisitorMessage, pub Unknown);
 
 #[pymethods]
 impl VisitorMessage {
@@ -9386,18 +11823,36 @@ impl VisitorMessage {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["id", "role", "content", "created_at"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9421,7 +11876,7 @@ impl VisitorMessage {
 /// Something that a guardrail stopped or reported.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct GuardrailViolation(pub api::GuardrailViolation);
+pub struct GuardrailViolation(pub api::GuardrailViolation, pub Unknown);
 
 #[pymethods]
 impl GuardrailViolation {
@@ -9481,18 +11936,40 @@ impl GuardrailViolation {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "agent_id", "session_id", "run_id", "type", "severity", "action", "message", "timestamp"]
+                as [&str; 9],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9521,7 +11998,7 @@ impl GuardrailViolation {
 /// A file of the account.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StoredFile(pub api::StoredFile);
+pub struct StoredFile(pub api::StoredFile, pub Unknown);
 
 #[pymethods]
 impl StoredFile {
@@ -9581,18 +12058,40 @@ impl StoredFile {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "filename", "mime_type", "size", "purpose", "user_id", "agent_id", "session_id", "created_at"]
+                as [&str; 9],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9621,7 +12120,7 @@ impl StoredFile {
 /// An address at which a file can be downloaded without a key.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FileUrl(pub api::FileUrl);
+pub struct FileUrl(pub api::FileUrl, pub Unknown);
 
 #[pymethods]
 impl FileUrl {
@@ -9639,18 +12138,36 @@ impl FileUrl {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["url", "expires_at"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9666,7 +12183,7 @@ impl FileUrl {
 /// What is told of a secret.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct SecretInfo(pub api::SecretInfo);
+pub struct SecretInfo(pub api::SecretInfo, pub Unknown);
 
 #[pymethods]
 impl SecretInfo {
@@ -9690,18 +12207,36 @@ impl SecretInfo {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["name", "created_at", "updated_at"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9720,14 +12255,14 @@ impl SecretInfo {
 /// Where a provider is.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ProviderConfig(pub api::ProviderConfig);
+pub struct ProviderConfig(pub api::ProviderConfig, pub Unknown);
 
 #[pymethods]
 impl ProviderConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, base_url=None, endpoint=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::PROVIDER_CONFIG, fields).map(Self)
+        construct(py, &shapes::PROVIDER_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The address of a gateway for models, for example `https://openrouter.ai/api/v1`.
@@ -9744,18 +12279,36 @@ impl ProviderConfig {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["base_url", "endpoint"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9771,7 +12324,7 @@ impl ProviderConfig {
 /// One of the account's own providers.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ProviderData(pub api::ProviderData);
+pub struct ProviderData(pub api::ProviderData, pub Unknown);
 
 #[pymethods]
 impl ProviderData {
@@ -9796,7 +12349,7 @@ impl ProviderData {
     /// Where it is.
     #[getter]
     fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.config.to_python(py)
+        self.0.config.to_python_with(py, &self.1.part("config"))
     }
 
     /// When it was first set.
@@ -9813,18 +12366,36 @@ impl ProviderData {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["name", "kind", "credential_ref", "config", "created_at", "updated_at"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9850,7 +12421,7 @@ impl ProviderData {
 /// A model.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Model(pub api::Model);
+pub struct Model(pub api::Model, pub Unknown);
 
 #[pymethods]
 impl Model {
@@ -9898,18 +12469,40 @@ impl Model {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "name", "provider", "max_tokens", "capabilities", "input_cost_per1_m", "output_cost_per1_m"]
+                as [&str; 7],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9936,30 +12529,48 @@ impl Model {
 /// What a call of a model costs.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ModelEstimate(pub api::ModelEstimate);
+pub struct ModelEstimate(pub api::ModelEstimate, pub Unknown);
 
 #[pymethods]
 impl ModelEstimate {
     /// What it costs, part by part.
     #[getter]
     fn estimated_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.estimated_cost.to_python(py)
+        self.0.estimated_cost.to_python_with(py, &self.1.part("estimatedCost"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["estimated_cost"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -9975,42 +12586,60 @@ impl ModelEstimate {
 /// What a call of a model costs, part by part.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ModelCost(pub api::ModelCost);
+pub struct ModelCost(pub api::ModelCost, pub Unknown);
 
 #[pymethods]
 impl ModelCost {
     /// What the provider takes.
     #[getter]
     fn model_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.model_cost.to_python(py)
+        self.0.model_cost.to_python_with(py, &self.1.part("modelCost"))
     }
 
     /// What managed models cost on top: a tenth. Nothing for models of your own account with the provider.
     #[getter]
     fn theazo_margin<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.theazo_margin.to_python(py)
+        self.0.theazo_margin.to_python_with(py, &self.1.part("theazoMargin"))
     }
 
     /// Both together.
     #[getter]
     fn total<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.total.to_python(py)
+        self.0.total.to_python_with(py, &self.1.part("total"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["model_cost", "theazo_margin", "total"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10033,7 +12662,7 @@ impl ModelCost {
 /// A log entry.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct LogEntry(pub api::LogEntry);
+pub struct LogEntry(pub api::LogEntry, pub Unknown);
 
 #[pymethods]
 impl LogEntry {
@@ -10105,18 +12734,51 @@ impl LogEntry {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "timestamp",
+                "level",
+                "source",
+                "message",
+                "agent_id",
+                "session_id",
+                "user_id",
+                "provider",
+                "metadata",
+                "trace_id",
+            ] as [&str; 11],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10147,7 +12809,7 @@ impl LogEntry {
 /// How the account does right now.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct MetricsSummary(pub api::MetricsSummary);
+pub struct MetricsSummary(pub api::MetricsSummary, pub Unknown);
 
 #[pymethods]
 impl MetricsSummary {
@@ -10178,23 +12840,44 @@ impl MetricsSummary {
     /// What was spent since midnight, UTC.
     #[getter]
     fn cost_today<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost_today.to_python(py)
+        self.0.cost_today.to_python_with(py, &self.1.part("costToday"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["active_agents", "active_sessions", "agents_created_today", "error_rate", "cost_today"] as [&str; 5],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10219,7 +12902,7 @@ impl MetricsSummary {
 /// A metric in one interval.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct MetricDataPoint(pub api::MetricDataPoint);
+pub struct MetricDataPoint(pub api::MetricDataPoint, pub Unknown);
 
 #[pymethods]
 impl MetricDataPoint {
@@ -10255,18 +12938,36 @@ impl MetricDataPoint {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "value", "p50", "p95", "p99"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10291,7 +12992,7 @@ impl MetricDataPoint {
 /// A trace: what one run did.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Trace(pub api::Trace);
+pub struct Trace(pub api::Trace, pub Unknown);
 
 #[pymethods]
 impl Trace {
@@ -10340,23 +13041,45 @@ impl Trace {
     /// What it cost.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["trace_id", "agent_id", "session_id", "run_id", "status", "started_at", "duration_ms", "cost"]
+                as [&str; 8],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10384,7 +13107,7 @@ impl Trace {
 /// A trace with its spans.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TraceDetail(pub api::TraceDetail);
+pub struct TraceDetail(pub api::TraceDetail, pub Unknown);
 
 #[pymethods]
 impl TraceDetail {
@@ -10433,29 +13156,51 @@ impl TraceDetail {
     /// What it cost.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The spans, by the times at which they began. A span comes after the one that it is part of.
     #[getter]
     fn spans<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.spans.to_python(py)
+        self.0.spans.to_python_with(py, &self.1.part("spans"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["trace_id", "agent_id", "session_id", "run_id", "status", "started_at", "duration_ms", "cost", "spans"]
+                as [&str; 9],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10484,7 +13229,7 @@ impl TraceDetail {
 /// A span: one thing that was done in a trace, with its times.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TraceSpan(pub api::TraceSpan);
+pub struct TraceSpan(pub api::TraceSpan, pub Unknown);
 
 #[pymethods]
 impl TraceSpan {
@@ -10550,18 +13295,50 @@ impl TraceSpan {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "span_id",
+                "parent_span_id",
+                "name",
+                "kind",
+                "status",
+                "error",
+                "start_time",
+                "end_time",
+                "duration_ms",
+                "attributes",
+            ] as [&str; 10],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10591,7 +13368,7 @@ impl TraceSpan {
 /// A message of a WebSocket that streams everything.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ActivityMessage(pub api::ActivityMessage);
+pub struct ActivityMessage(pub api::ActivityMessage, pub Unknown);
 
 #[pymethods]
 impl ActivityMessage {
@@ -10604,23 +13381,41 @@ impl ActivityMessage {
     /// What happened.
     #[getter]
     fn event<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.event.to_python(py)
+        self.0.event.to_python_with(py, &self.1.part("event"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["id", "event"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10636,14 +13431,14 @@ impl ActivityMessage {
 /// What the account used.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct UsageSummary(pub api::UsageSummary);
+pub struct UsageSummary(pub api::UsageSummary, pub Unknown);
 
 #[pymethods]
 impl UsageSummary {
     /// What it cost.
     #[getter]
     fn total_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.total_cost.to_python(py)
+        self.0.total_cost.to_python_with(py, &self.1.part("totalCost"))
     }
 
     /// Sessions that are active now.
@@ -10661,23 +13456,41 @@ impl UsageSummary {
     /// The user who cost most; absent if nobody cost anything.
     #[getter]
     fn top_user<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.top_user.to_python(py)
+        self.0.top_user.to_python_with(py, &self.1.part("topUser"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["total_cost", "active_sessions", "running_agents", "top_user"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10701,7 +13514,7 @@ impl UsageSummary {
 /// The user who cost most.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TopUser(pub api::TopUser);
+pub struct TopUser(pub api::TopUser, pub Unknown);
 
 #[pymethods]
 impl TopUser {
@@ -10714,23 +13527,41 @@ impl TopUser {
     /// What this user cost.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["user_id", "cost"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10746,60 +13577,78 @@ impl TopUser {
 /// What one end user used.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct UserUsage(pub api::UserUsage);
+pub struct UserUsage(pub api::UserUsage, pub Unknown);
 
 #[pymethods]
 impl UserUsage {
     /// Sandboxes.
     #[getter]
     fn compute<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.compute.to_python(py)
+        self.0.compute.to_python_with(py, &self.1.part("compute"))
     }
 
     /// Models.
     #[getter]
     fn models<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.models.to_python(py)
+        self.0.models.to_python_with(py, &self.1.part("models"))
     }
 
     /// Orchestration.
     #[getter]
     fn orchestration<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.orchestration.to_python(py)
+        self.0.orchestration.to_python_with(py, &self.1.part("orchestration"))
     }
 
     /// Storage.
     #[getter]
     fn storage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.storage.to_python(py)
+        self.0.storage.to_python_with(py, &self.1.part("storage"))
     }
 
     /// All of it.
     #[getter]
     fn total<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.total.to_python(py)
+        self.0.total.to_python_with(py, &self.1.part("total"))
     }
 
     /// The total day by day; days without use are left out.
     #[getter]
     fn breakdown<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.breakdown.to_python(py)
+        self.0.breakdown.to_python_with(py, &self.1.part("breakdown"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["compute", "models", "orchestration", "storage", "total", "breakdown"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10825,7 +13674,7 @@ impl UserUsage {
 /// What sandboxes used.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ComputeUsage(pub api::ComputeUsage);
+pub struct ComputeUsage(pub api::ComputeUsage, pub Unknown);
 
 #[pymethods]
 impl ComputeUsage {
@@ -10838,23 +13687,41 @@ impl ComputeUsage {
     /// What they cost.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["minutes", "cost"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10870,7 +13737,7 @@ impl ComputeUsage {
 /// What models used.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ModelUsage(pub api::ModelUsage);
+pub struct ModelUsage(pub api::ModelUsage, pub Unknown);
 
 #[pymethods]
 impl ModelUsage {
@@ -10883,29 +13750,47 @@ impl ModelUsage {
     /// Tokens.
     #[getter]
     fn tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.tokens.to_python(py)
+        self.0.tokens.to_python_with(py, &self.1.part("tokens"))
     }
 
     /// What they cost.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["calls", "tokens", "cost"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10921,7 +13806,7 @@ impl ModelUsage {
 /// Tokens that went in and came out.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TokenUsage(pub api::TokenUsage);
+pub struct TokenUsage(pub api::TokenUsage, pub Unknown);
 
 #[pymethods]
 impl TokenUsage {
@@ -10939,18 +13824,36 @@ impl TokenUsage {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["input", "output"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -10966,30 +13869,48 @@ impl TokenUsage {
 /// What orchestration cost.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OrchestrationUsage(pub api::OrchestrationUsage);
+pub struct OrchestrationUsage(pub api::OrchestrationUsage, pub Unknown);
 
 #[pymethods]
 impl OrchestrationUsage {
     /// What it cost.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["cost"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11005,7 +13926,7 @@ impl OrchestrationUsage {
 /// What storage used.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StorageUsage(pub api::StorageUsage);
+pub struct StorageUsage(pub api::StorageUsage, pub Unknown);
 
 #[pymethods]
 impl StorageUsage {
@@ -11018,23 +13939,41 @@ impl StorageUsage {
     /// What they cost.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["gb_hours", "cost"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11050,7 +13989,7 @@ impl StorageUsage {
 /// What one day cost.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct UsageDay(pub api::UsageDay);
+pub struct UsageDay(pub api::UsageDay, pub Unknown);
 
 #[pymethods]
 impl UsageDay {
@@ -11063,23 +14002,41 @@ impl UsageDay {
     /// What it cost.
     #[getter]
     fn total<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.total.to_python(py)
+        self.0.total.to_python_with(py, &self.1.part("total"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["date", "total"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11095,7 +14052,7 @@ impl UsageDay {
 /// What one day used.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct DailyUsage(pub api::DailyUsage);
+pub struct DailyUsage(pub api::DailyUsage, pub Unknown);
 
 #[pymethods]
 impl DailyUsage {
@@ -11108,7 +14065,7 @@ impl DailyUsage {
     /// What it cost.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// Minutes that sandboxes ran.
@@ -11125,18 +14082,36 @@ impl DailyUsage {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["date", "cost", "compute_minutes", "model_calls"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11160,7 +14135,7 @@ impl DailyUsage {
 /// An export of usage.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct UsageExport(pub api::UsageExport);
+pub struct UsageExport(pub api::UsageExport, pub Unknown);
 
 #[pymethods]
 impl UsageExport {
@@ -11173,7 +14148,7 @@ impl UsageExport {
     /// What the records come to.
     #[getter]
     fn total<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.total.to_python(py)
+        self.0.total.to_python_with(py, &self.1.part("total"))
     }
 
     /// The records, for `json` and `stripe`.
@@ -11190,18 +14165,36 @@ impl UsageExport {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["format", "total", "records", "csv"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11225,7 +14218,7 @@ impl UsageExport {
 /// An entry of the ledger: one amount that was spent.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct LedgerEntry(pub api::LedgerEntry);
+pub struct LedgerEntry(pub api::LedgerEntry, pub Unknown);
 
 #[pymethods]
 impl LedgerEntry {
@@ -11244,7 +14237,7 @@ impl LedgerEntry {
     /// How much.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The end user; empty in an anonymous session.
@@ -11286,7 +14279,7 @@ impl LedgerEntry {
     /// The tokens of a call of a model.
     #[getter]
     fn tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.tokens.to_python(py)
+        self.0.tokens.to_python_with(py, &self.1.part("tokens"))
     }
 
     /// The minutes that a sandbox ran.
@@ -11310,7 +14303,7 @@ impl LedgerEntry {
     /// What the reservation held back: the most that could be spent. What was not spent was given back.
     #[getter]
     fn reserved<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.reserved.to_python(py)
+        self.0.reserved.to_python_with(py, &self.1.part("reserved"))
     }
 
     /// When it was spent.
@@ -11321,18 +14314,55 @@ impl LedgerEntry {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "kind",
+                "cost",
+                "user_id",
+                "session_id",
+                "agent_id",
+                "run_id",
+                "provider",
+                "model",
+                "tokens",
+                "compute_minutes",
+                "gb_hours",
+                "reservation_id",
+                "reserved",
+                "at",
+            ] as [&str; 15],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11367,7 +14397,7 @@ impl LedgerEntry {
 /// The account's subscription.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BillingSubscription(pub api::BillingSubscription);
+pub struct BillingSubscription(pub api::BillingSubscription, pub Unknown);
 
 #[pymethods]
 impl BillingSubscription {
@@ -11409,18 +14439,39 @@ impl BillingSubscription {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "plan", "status", "current_period_start", "current_period_end", "cancel_at_period_end"] as [&str; 6],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11446,7 +14497,7 @@ impl BillingSubscription {
 /// A page of the payment service.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BillingPage(pub api::BillingPage);
+pub struct BillingPage(pub api::BillingPage, pub Unknown);
 
 #[pymethods]
 impl BillingPage {
@@ -11458,18 +14509,36 @@ impl BillingPage {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["url"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11487,7 +14556,7 @@ impl BillingPage {
 /// Credits are a budget: what they do not cover is refused with `session_limit_exceeded` before it is spent.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct CreditBalance(pub api::CreditBalance);
+pub struct CreditBalance(pub api::CreditBalance, pub Unknown);
 
 #[pymethods]
 impl CreditBalance {
@@ -11506,13 +14575,13 @@ impl CreditBalance {
     /// The same as an amount of money.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// What was consumed since midnight, UTC.
     #[getter]
     fn consumed_today<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.consumed_today.to_python(py)
+        self.0.consumed_today.to_python_with(py, &self.1.part("consumedToday"))
     }
 
     /// Whether the account was never given credits, so that they do not limit it; `credits` is then as large as it can
@@ -11524,18 +14593,36 @@ impl CreditBalance {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["credits", "currency", "cost", "consumed_today", "unlimited"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11560,48 +14647,66 @@ impl CreditBalance {
 /// A budget: what may be spent in a month, in a day, or both, by the UTC calendar.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BillingBudgetConfig(pub api::BillingBudgetConfig);
+pub struct BillingBudgetConfig(pub api::BillingBudgetConfig, pub Unknown);
 
 #[pymethods]
 impl BillingBudgetConfig {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, monthly=None, daily=None, alerts=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::BILLING_BUDGET_CONFIG, fields).map(Self)
+        construct(py, &shapes::BILLING_BUDGET_CONFIG, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// What may be spent from the first of a month to the next.
     #[getter]
     fn monthly<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.monthly.to_python(py)
+        self.0.monthly.to_python_with(py, &self.1.part("monthly"))
     }
 
     /// What may be spent from midnight to midnight.
     #[getter]
     fn daily<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.daily.to_python(py)
+        self.0.daily.to_python_with(py, &self.1.part("daily"))
     }
 
     /// What happens on the way to the limit; nothing by default.
     #[getter]
     fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.alerts.to_python(py)
+        self.0.alerts.to_python_with(py, &self.1.part("alerts"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["monthly", "daily", "alerts"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11620,14 +14725,14 @@ impl BillingBudgetConfig {
 /// What happens when a part of a budget is spent. It happens once in a period.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BudgetAlert(pub api::BudgetAlert);
+pub struct BudgetAlert(pub api::BudgetAlert, pub Unknown);
 
 #[pymethods]
 impl BudgetAlert {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, threshold, channel=None, action=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::BUDGET_ALERT, fields).map(Self)
+        construct(py, &shapes::BUDGET_ALERT, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The part, 0 to 1.
@@ -11650,18 +14755,36 @@ impl BudgetAlert {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["threshold", "channel", "action"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11680,7 +14803,7 @@ impl BudgetAlert {
 /// A budget and how far it is used: that of the month, or that of the day where only the day has one.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BillingBudgetStatus(pub api::BillingBudgetStatus);
+pub struct BillingBudgetStatus(pub api::BillingBudgetStatus, pub Unknown);
 
 #[pymethods]
 impl BillingBudgetStatus {
@@ -11705,19 +14828,19 @@ impl BillingBudgetStatus {
     /// What may be spent in the period.
     #[getter]
     fn budget<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.budget.to_python(py)
+        self.0.budget.to_python_with(py, &self.1.part("budget"))
     }
 
     /// What was spent in the period.
     #[getter]
     fn spent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.spent.to_python(py)
+        self.0.spent.to_python_with(py, &self.1.part("spent"))
     }
 
     /// What is left; steps in flight may have reserved a part of it.
     #[getter]
     fn remaining<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.remaining.to_python(py)
+        self.0.remaining.to_python_with(py, &self.1.part("remaining"))
     }
 
     /// What steps in flight have reserved, in millionths of a cent.
@@ -11735,7 +14858,7 @@ impl BillingBudgetStatus {
     /// The alerts, by their thresholds.
     #[getter]
     fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.alerts.to_python(py)
+        self.0.alerts.to_python_with(py, &self.1.part("alerts"))
     }
 
     /// When the period ends and the whole budget is there again.
@@ -11747,23 +14870,56 @@ impl BillingBudgetStatus {
     /// The budget of the day, where both the month and the day have one.
     #[getter]
     fn daily<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.daily.to_python(py)
+        self.0.daily.to_python_with(py, &self.1.part("daily"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "user_id",
+                "is_default",
+                "period",
+                "budget",
+                "spent",
+                "remaining",
+                "reserved_micro_cents",
+                "percentage",
+                "alerts",
+                "resets_at",
+                "daily",
+            ] as [&str; 11],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11794,7 +14950,7 @@ impl BillingBudgetStatus {
 /// An alert of a budget, and whether it happened.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BudgetAlertStatus(pub api::BudgetAlertStatus);
+pub struct BudgetAlertStatus(pub api::BudgetAlertStatus, pub Unknown);
 
 #[pymethods]
 impl BudgetAlertStatus {
@@ -11812,18 +14968,36 @@ impl BudgetAlertStatus {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["threshold", "fired"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11839,26 +15013,26 @@ impl BudgetAlertStatus {
 /// The budget of a day and how far it is used.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct DailyBudgetStatus(pub api::DailyBudgetStatus);
+pub struct DailyBudgetStatus(pub api::DailyBudgetStatus, pub Unknown);
 
 #[pymethods]
 impl DailyBudgetStatus {
     /// What may be spent in the day.
     #[getter]
     fn budget<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.budget.to_python(py)
+        self.0.budget.to_python_with(py, &self.1.part("budget"))
     }
 
     /// What was spent in the day.
     #[getter]
     fn spent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.spent.to_python(py)
+        self.0.spent.to_python_with(py, &self.1.part("spent"))
     }
 
     /// What is left; steps in flight may have reserved a part of it.
     #[getter]
     fn remaining<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.remaining.to_python(py)
+        self.0.remaining.to_python_with(py, &self.1.part("remaining"))
     }
 
     /// How much of the budget is spent, 0 to 100.
@@ -11870,7 +15044,7 @@ impl DailyBudgetStatus {
     /// The alerts, by their thresholds.
     #[getter]
     fn alerts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.alerts.to_python(py)
+        self.0.alerts.to_python_with(py, &self.1.part("alerts"))
     }
 
     /// When the day ends and the whole budget is there again.
@@ -11881,18 +15055,36 @@ impl DailyBudgetStatus {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["budget", "spent", "remaining", "percentage", "alerts", "resets_at"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -11918,7 +15110,7 @@ impl DailyBudgetStatus {
 /// A new API key.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ApiKeyCreated(pub api::ApiKeyCreated);
+pub struct ApiKeyCreated(pub api::ApiKeyCreated, pub Unknown);
 
 #[pymethods]
 impl ApiKeyCreated {
@@ -11978,18 +15170,40 @@ impl ApiKeyCreated {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "name", "key", "prefix", "environment", "created_at", "expires_at", "last_used_at", "revoked_at"]
+                as [&str; 9],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12018,7 +15232,7 @@ impl ApiKeyCreated {
 /// An API key, without the key itself.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ApiKey(pub api::ApiKey);
+pub struct ApiKey(pub api::ApiKey, pub Unknown);
 
 #[pymethods]
 impl ApiKey {
@@ -12072,18 +15286,40 @@ impl ApiKey {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "name", "prefix", "environment", "created_at", "expires_at", "last_used_at", "revoked_at"]
+                as [&str; 8],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12111,7 +15347,7 @@ impl ApiKey {
 /// A webhook.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Webhook(pub api::Webhook);
+pub struct Webhook(pub api::Webhook, pub Unknown);
 
 #[pymethods]
 impl Webhook {
@@ -12147,18 +15383,36 @@ impl Webhook {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["id", "url", "events", "secret", "created_at"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12183,7 +15437,7 @@ impl Webhook {
 /// Whether a control plane works, and with what.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Health(pub api::Health);
+pub struct Health(pub api::Health, pub Unknown);
 
 #[pymethods]
 impl Health {
@@ -12202,23 +15456,41 @@ impl Health {
     /// The compute providers, available or not.
     #[getter]
     fn providers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.providers.to_python(py)
+        self.0.providers.to_python_with(py, &self.1.part("providers"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["status", "version", "providers"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12237,7 +15509,7 @@ impl Health {
 /// Whether a compute provider can be used.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ProviderHealth(pub api::ProviderHealth);
+pub struct ProviderHealth(pub api::ProviderHealth, pub Unknown);
 
 #[pymethods]
 impl ProviderHealth {
@@ -12262,23 +15534,41 @@ impl ProviderHealth {
     /// What its sandboxes can do; absent if it cannot be used.
     #[getter]
     fn capabilities<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.capabilities.to_python(py)
+        self.0.capabilities.to_python_with(py, &self.1.part("capabilities"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["name", "available", "detail", "capabilities"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12302,7 +15592,7 @@ impl ProviderHealth {
 /// What the sandboxes of a compute provider can do.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ComputeCapabilities(pub api::ComputeCapabilities);
+pub struct ComputeCapabilities(pub api::ComputeCapabilities, pub Unknown);
 
 #[pymethods]
 impl ComputeCapabilities {
@@ -12368,18 +15658,50 @@ impl ComputeCapabilities {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "languages",
+                "programs",
+                "input",
+                "processes",
+                "pause",
+                "snapshots",
+                "memory_snapshots",
+                "ports",
+                "network",
+                "browser",
+            ] as [&str; 10],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12409,14 +15731,14 @@ impl ComputeCapabilities {
 /// One answer of a model.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ScriptedTurn(pub api::ScriptedTurn);
+pub struct ScriptedTurn(pub api::ScriptedTurn, pub Unknown);
 
 #[pymethods]
 impl ScriptedTurn {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, text=None, tool_calls=None, error=None, input_tokens=None, output_tokens=None, error_kind=None, retry_after=None, when=None, times=None, delay=None, cached_tokens=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::SCRIPTED_TURN, fields).map(Self)
+        construct(py, &shapes::SCRIPTED_TURN, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The text; empty by default.
@@ -12428,7 +15750,7 @@ impl ScriptedTurn {
     /// The tools that it calls, all at once; none by default.
     #[getter]
     fn tool_calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.tool_calls.to_python(py)
+        self.0.tool_calls.to_python_with(py, &self.1.part("toolCalls"))
     }
 
     /// Makes the model fail with this message; after the text, if there is one, as a connection that is cut.
@@ -12487,18 +15809,51 @@ impl ScriptedTurn {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "text",
+                "tool_calls",
+                "error",
+                "input_tokens",
+                "output_tokens",
+                "error_kind",
+                "retry_after",
+                "when",
+                "times",
+                "delay",
+                "cached_tokens",
+            ] as [&str; 11],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12529,14 +15884,14 @@ impl ScriptedTurn {
 /// One call of a tool by a scripted model.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ScriptedToolCall(pub api::ScriptedToolCall);
+pub struct ScriptedToolCall(pub api::ScriptedToolCall, pub Unknown);
 
 #[pymethods]
 impl ScriptedToolCall {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, tool, input=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::SCRIPTED_TOOL_CALL, fields).map(Self)
+        construct(py, &shapes::SCRIPTED_TOOL_CALL, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// The name of the tool.
@@ -12553,18 +15908,36 @@ impl ScriptedToolCall {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["tool", "input"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12580,14 +15953,14 @@ impl ScriptedToolCall {
 /// What one program does in a simulated sandbox.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ScriptedExec(pub api::ScriptedExec);
+pub struct ScriptedExec(pub api::ScriptedExec, pub Unknown);
 
 #[pymethods]
 impl ScriptedExec {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, stdout=None, stderr=None, exit_code=None, duration_ms=None, files=None, failure=None, message=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct(py, &shapes::SCRIPTED_EXEC, fields).map(Self)
+        construct(py, &shapes::SCRIPTED_EXEC, fields).map(|value| Self(value, Unknown::default()))
     }
 
     /// What it prints; nothing by default.
@@ -12635,18 +16008,36 @@ impl ScriptedExec {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["stdout", "stderr", "exit_code", "duration_ms", "files", "failure", "message"] as [&str; 7])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12673,7 +16064,7 @@ impl ScriptedExec {
 /// The time of the plane.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ClockState(pub api::ClockState);
+pub struct ClockState(pub api::ClockState, pub Unknown);
 
 #[pymethods]
 impl ClockState {
@@ -12685,18 +16076,36 @@ impl ClockState {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["now"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12712,7 +16121,7 @@ impl ClockState {
 /// Another account of the plane.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TestAccount(pub api::TestAccount);
+pub struct TestAccount(pub api::TestAccount, pub Unknown);
 
 #[pymethods]
 impl TestAccount {
@@ -12724,18 +16133,36 @@ impl TestAccount {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["api_key"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12751,7 +16178,7 @@ impl TestAccount {
 /// A request that the plane was sent.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RecordedRequest(pub api::RecordedRequest);
+pub struct RecordedRequest(pub api::RecordedRequest, pub Unknown);
 
 #[pymethods]
 impl RecordedRequest {
@@ -12799,18 +16226,36 @@ impl RecordedRequest {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["operation", "method", "path", "status", "idempotency_key", "attempt", "at"] as [&str; 7])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12837,7 +16282,7 @@ impl RecordedRequest {
 /// Something that happened.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RecordedEvent(pub api::RecordedEvent);
+pub struct RecordedEvent(pub api::RecordedEvent, pub Unknown);
 
 #[pymethods]
 impl RecordedEvent {
@@ -12891,18 +16336,36 @@ impl RecordedEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["id", "kind", "at", "user_id", "session_id", "agent_id", "run_id", "data"] as [&str; 8])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -12930,7 +16393,7 @@ impl RecordedEvent {
 /// Something that was charged.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct Charge(pub api::Charge);
+pub struct Charge(pub api::Charge, pub Unknown);
 
 #[pymethods]
 impl Charge {
@@ -12949,7 +16412,7 @@ impl Charge {
     /// How much.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The end user; empty in an anonymous session.
@@ -12990,18 +16453,39 @@ impl Charge {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "kind", "cost", "user_id", "session_id", "agent_id", "run_id", "provider", "at"] as [&str; 9],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13030,14 +16514,14 @@ impl Charge {
 /// The body of an error answer.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ErrorBody(pub api::ErrorBody);
+pub struct ErrorBody(pub api::ErrorBody, pub Unknown);
 
 #[pymethods]
 impl ErrorBody {
     /// What went wrong.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.error.to_python(py)
+        self.0.error.to_python_with(py, &self.1.part("error"))
     }
 
     /// The id of the request, as in the header `x-request-id`.
@@ -13048,18 +16532,36 @@ impl ErrorBody {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["error", "request_id"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13075,7 +16577,7 @@ impl ErrorBody {
 /// What is wrong with one field of a request.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FieldProblem(pub api::FieldProblem);
+pub struct FieldProblem(pub api::FieldProblem, pub Unknown);
 
 #[pymethods]
 impl FieldProblem {
@@ -13093,18 +16595,36 @@ impl FieldProblem {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["field", "message"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13120,7 +16640,7 @@ impl FieldProblem {
 /// What events of an agent carry.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentEventData(pub api::AgentEventData);
+pub struct AgentEventData(pub api::AgentEventData, pub Unknown);
 
 #[pymethods]
 impl AgentEventData {
@@ -13157,29 +16677,47 @@ impl AgentEventData {
     /// What the run cost.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// Why it failed.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.error.to_python(py)
+        self.0.error.to_python_with(py, &self.1.part("error"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["agent_id", "session_id", "user_id", "run_id", "output", "cost", "error"] as [&str; 7])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13206,7 +16744,7 @@ impl AgentEventData {
 /// What the event of a limit carries.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct LimitEventData(pub api::LimitEventData);
+pub struct LimitEventData(pub api::LimitEventData, pub Unknown);
 
 #[pymethods]
 impl LimitEventData {
@@ -13242,18 +16780,36 @@ impl LimitEventData {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["session_id", "user_id", "limit", "value", "used"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13278,7 +16834,7 @@ impl LimitEventData {
 /// What events of an approval carry.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ApprovalEventData(pub api::ApprovalEventData);
+pub struct ApprovalEventData(pub api::ApprovalEventData, pub Unknown);
 
 #[pymethods]
 impl ApprovalEventData {
@@ -13314,18 +16870,36 @@ impl ApprovalEventData {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["approval_id", "agent_id", "session_id", "action", "params"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13350,7 +16924,7 @@ impl ApprovalEventData {
 /// What events of a fleet carry.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FleetEventData(pub api::FleetEventData);
+pub struct FleetEventData(pub api::FleetEventData, pub Unknown);
 
 #[pymethods]
 impl FleetEventData {
@@ -13387,23 +16961,41 @@ impl FleetEventData {
     /// What it cost.
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.cost.to_python(py)
+        self.0.cost.to_python_with(py, &self.1.part("cost"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["fleet_id", "session_id", "total", "completed", "failed", "cost"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13429,7 +17021,7 @@ impl FleetEventData {
 /// What the alert of a budget carries.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BudgetEventData(pub api::BudgetEventData);
+pub struct BudgetEventData(pub api::BudgetEventData, pub Unknown);
 
 #[pymethods]
 impl BudgetEventData {
@@ -13454,29 +17046,47 @@ impl BudgetEventData {
     /// The budget of the period.
     #[getter]
     fn budget<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.budget.to_python(py)
+        self.0.budget.to_python_with(py, &self.1.part("budget"))
     }
 
     /// What is spent.
     #[getter]
     fn spent<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.spent.to_python(py)
+        self.0.spent.to_python_with(py, &self.1.part("spent"))
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["user_id", "period", "threshold", "budget", "spent"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13500,82 +17110,114 @@ impl BudgetEventData {
 
 impl ToPython for api::KnowledgeChoice {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.to_python_with(py, &Unknown::default())
+    }
+
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
         match self {
-            Self::All(value) => value.to_python(py),
-            Self::Collection(value) => value.to_python(py),
-            Self::Ids(value) => value.to_python(py),
+            Self::All(value) => value.to_python_with(py, unknown),
+            Self::Collection(value) => value.to_python_with(py, unknown),
+            Self::Ids(value) => value.to_python_with(py, unknown),
         }
     }
 }
 
 impl ToPython for api::McpChoice {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.to_python_with(py, &Unknown::default())
+    }
+
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
         match self {
-            Self::All(value) => value.to_python(py),
-            Self::Names(value) => value.to_python(py),
+            Self::All(value) => value.to_python_with(py, unknown),
+            Self::Names(value) => value.to_python_with(py, unknown),
         }
     }
 }
 
 impl ToPython for api::ComputeChoice {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.to_python_with(py, &Unknown::default())
+    }
+
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
         match self {
-            Self::Runtime(value) => value.to_python(py),
-            Self::Config(value) => value.to_python(py),
+            Self::Runtime(value) => value.to_python_with(py, unknown),
+            Self::Config(value) => value.to_python_with(py, unknown),
         }
     }
 }
 
 impl ToPython for api::ModelChoice {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.to_python_with(py, &Unknown::default())
+    }
+
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
         match self {
-            Self::Id(value) => value.to_python(py),
-            Self::Config(value) => value.to_python(py),
+            Self::Id(value) => value.to_python_with(py, unknown),
+            Self::Config(value) => value.to_python_with(py, unknown),
         }
     }
 }
 
 impl ToPython for api::StepEnvValue {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.to_python_with(py, &Unknown::default())
+    }
+
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
         match self {
-            Self::Literal(value) => value.to_python(py),
-            Self::Reference(value) => value.to_python(py),
+            Self::Literal(value) => value.to_python_with(py, unknown),
+            Self::Reference(value) => value.to_python_with(py, unknown),
         }
     }
 }
 
 impl ToPython for api::BranchTarget {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.to_python_with(py, &Unknown::default())
+    }
+
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
         match self {
-            Self::Step(value) => value.to_python(py),
-            Self::Inline(value) => value.to_python(py),
+            Self::Step(value) => value.to_python_with(py, unknown),
+            Self::Inline(value) => value.to_python_with(py, unknown),
         }
     }
 }
 
 impl ToPython for api::McpExpose {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.to_python_with(py, &Unknown::default())
+    }
+
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
         match self {
-            Self::All(value) => value.to_python(py),
-            Self::Names(value) => value.to_python(py),
+            Self::All(value) => value.to_python_with(py, unknown),
+            Self::Names(value) => value.to_python_with(py, unknown),
         }
     }
 }
 
 impl ToPython for api::StreamEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::StreamEvent::Text { .. } => Bound::new(py, TextEvent(value))?.into_any(),
-            value @ api::StreamEvent::ToolCall { .. } => Bound::new(py, ToolCallEvent(value))?.into_any(),
-            value @ api::StreamEvent::ToolResult { .. } => Bound::new(py, ToolResultEvent(value))?.into_any(),
-            value @ api::StreamEvent::Progress { .. } => Bound::new(py, ProgressEvent(value))?.into_any(),
-            value @ api::StreamEvent::Done { .. } => Bound::new(py, DoneEvent(value))?.into_any(),
-            value @ api::StreamEvent::Error { .. } => Bound::new(py, ErrorEvent(value))?.into_any(),
-            value => Bound::new(py, OtherEvent(value))?.into_any(),
+            value @ api::StreamEvent::Text { .. } => Bound::new(py, TextEvent(value, unknown))?.into_any(),
+            value @ api::StreamEvent::ToolCall { .. } => Bound::new(py, ToolCallEvent(value, unknown))?.into_any(),
+            value @ api::StreamEvent::ToolResult { .. } => Bound::new(py, ToolResultEvent(value, unknown))?.into_any(),
+            value @ api::StreamEvent::Progress { .. } => Bound::new(py, ProgressEvent(value, unknown))?.into_any(),
+            value @ api::StreamEvent::Done { .. } => Bound::new(py, DoneEvent(value, unknown))?.into_any(),
+            value @ api::StreamEvent::Error { .. } => Bound::new(py, ErrorEvent(value, unknown))?.into_any(),
+            value => Bound::new(py, OtherEvent(value, unknown))?.into_any(),
         })
     }
 }
@@ -13583,7 +17225,7 @@ impl ToPython for api::StreamEvent {
 /// The model wrote a piece of text.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TextEvent(api::StreamEvent);
+pub struct TextEvent(api::StreamEvent, Unknown);
 
 #[pymethods]
 impl TextEvent {
@@ -13605,18 +17247,36 @@ impl TextEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["text"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13632,7 +17292,7 @@ impl TextEvent {
 /// The model called a tool.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ToolCallEvent(api::StreamEvent);
+pub struct ToolCallEvent(api::StreamEvent, Unknown);
 
 #[pymethods]
 impl ToolCallEvent {
@@ -13674,18 +17334,36 @@ impl ToolCallEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["tool_call_id", "tool", "input"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13704,7 +17382,7 @@ impl ToolCallEvent {
 /// A tool returned.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ToolResultEvent(api::StreamEvent);
+pub struct ToolResultEvent(api::StreamEvent, Unknown);
 
 #[pymethods]
 impl ToolResultEvent {
@@ -13746,18 +17424,36 @@ impl ToolResultEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["tool_call_id", "tool", "output"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13776,7 +17472,7 @@ impl ToolResultEvent {
 /// Something that a person who waits may want to know.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ProgressEvent(api::StreamEvent);
+pub struct ProgressEvent(api::StreamEvent, Unknown);
 
 #[pymethods]
 impl ProgressEvent {
@@ -13808,18 +17504,36 @@ impl ProgressEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["message", "percentage"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13835,7 +17549,7 @@ impl ProgressEvent {
 /// The run is completed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct DoneEvent(api::StreamEvent);
+pub struct DoneEvent(api::StreamEvent, Unknown);
 
 #[pymethods]
 impl DoneEvent {
@@ -13869,7 +17583,7 @@ impl DoneEvent {
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::StreamEvent::Done { cost, .. } => cost.to_python(py),
+            api::StreamEvent::Done { cost, .. } => cost.to_python_with(py, &self.1.part("cost")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -13910,7 +17624,7 @@ impl DoneEvent {
     #[getter]
     fn files<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::StreamEvent::Done { files, .. } => files.to_python(py),
+            api::StreamEvent::Done { files, .. } => files.to_python_with(py, &self.1.part("files")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -13918,18 +17632,36 @@ impl DoneEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "output", "cost", "duration", "duration_ms", "artifacts", "files"] as [&str; 7])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -13956,7 +17688,7 @@ impl DoneEvent {
 /// The run failed, was cancelled, or is paused at a limit.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ErrorEvent(api::StreamEvent);
+pub struct ErrorEvent(api::StreamEvent, Unknown);
 
 #[pymethods]
 impl ErrorEvent {
@@ -13980,7 +17712,7 @@ impl ErrorEvent {
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::StreamEvent::Error { error, .. } => error.to_python(py),
+            api::StreamEvent::Error { error, .. } => error.to_python_with(py, &self.1.part("error")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -13988,18 +17720,36 @@ impl ErrorEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "error"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14015,7 +17765,7 @@ impl ErrorEvent {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherEvent(api::StreamEvent);
+pub struct OtherEvent(api::StreamEvent, Unknown);
 
 #[pymethods]
 impl OtherEvent {
@@ -14031,23 +17781,41 @@ impl OtherEvent {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14062,15 +17830,21 @@ impl OtherEvent {
 
 impl ToPython for api::HookAction {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::HookAction::Block { .. } => Bound::new(py, BlockHookAction(value))?.into_any(),
-            value @ api::HookAction::Ask { .. } => Bound::new(py, AskHookAction(value))?.into_any(),
-            value @ api::HookAction::InjectContext { .. } => Bound::new(py, InjectContextHookAction(value))?.into_any(),
-            value => Bound::new(py, OtherHookAction(value))?.into_any(),
+            value @ api::HookAction::Block { .. } => Bound::new(py, BlockHookAction(value, unknown))?.into_any(),
+            value @ api::HookAction::Ask { .. } => Bound::new(py, AskHookAction(value, unknown))?.into_any(),
+            value @ api::HookAction::InjectContext { .. } => {
+                Bound::new(py, InjectContextHookAction(value, unknown))?.into_any()
+            }
+            value => Bound::new(py, OtherHookAction(value, unknown))?.into_any(),
         })
     }
 }
@@ -14093,14 +17867,15 @@ pub fn hook_action_json(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
 /// Stops what is about to happen.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BlockHookAction(api::HookAction);
+pub struct BlockHookAction(api::HookAction, Unknown);
 
 #[pymethods]
 impl BlockHookAction {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, reason)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::BLOCK_HOOK_ACTION, ("type", "block"), fields).map(Self)
+        construct_variant(py, &shapes::BLOCK_HOOK_ACTION, ("type", "block"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `block`.
@@ -14121,18 +17896,36 @@ impl BlockHookAction {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["reason"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14148,14 +17941,15 @@ impl BlockHookAction {
 /// Waits for an approval of what is about to happen.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AskHookAction(api::HookAction);
+pub struct AskHookAction(api::HookAction, Unknown);
 
 #[pymethods]
 impl AskHookAction {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, reason)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::ASK_HOOK_ACTION, ("type", "ask"), fields).map(Self)
+        construct_variant(py, &shapes::ASK_HOOK_ACTION, ("type", "ask"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `ask`.
@@ -14176,18 +17970,36 @@ impl AskHookAction {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["reason"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14203,14 +18015,15 @@ impl AskHookAction {
 /// Tells the agent something, and goes on.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct InjectContextHookAction(api::HookAction);
+pub struct InjectContextHookAction(api::HookAction, Unknown);
 
 #[pymethods]
 impl InjectContextHookAction {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, message)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::INJECT_CONTEXT_HOOK_ACTION, ("type", "inject_context"), fields).map(Self)
+        construct_variant(py, &shapes::INJECT_CONTEXT_HOOK_ACTION, ("type", "inject_context"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `inject_context`.
@@ -14231,18 +18044,36 @@ impl InjectContextHookAction {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["message"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14258,7 +18089,7 @@ impl InjectContextHookAction {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherHookAction(api::HookAction);
+pub struct OtherHookAction(api::HookAction, Unknown);
 
 #[pymethods]
 impl OtherHookAction {
@@ -14274,23 +18105,41 @@ impl OtherHookAction {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14305,18 +18154,24 @@ impl OtherHookAction {
 
 impl ToPython for api::Customization {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
             value @ api::Customization::Instruction { .. } => {
-                Bound::new(py, InstructionCustomization(value))?.into_any()
+                Bound::new(py, InstructionCustomization(value, unknown))?.into_any()
             }
-            value @ api::Customization::Prompt { .. } => Bound::new(py, PromptCustomization(value))?.into_any(),
-            value @ api::Customization::Skill { .. } => Bound::new(py, SkillCustomization(value))?.into_any(),
-            value @ api::Customization::Hook { .. } => Bound::new(py, HookCustomization(value))?.into_any(),
-            value => Bound::new(py, OtherCustomization(value))?.into_any(),
+            value @ api::Customization::Prompt { .. } => {
+                Bound::new(py, PromptCustomization(value, unknown))?.into_any()
+            }
+            value @ api::Customization::Skill { .. } => Bound::new(py, SkillCustomization(value, unknown))?.into_any(),
+            value @ api::Customization::Hook { .. } => Bound::new(py, HookCustomization(value, unknown))?.into_any(),
+            value => Bound::new(py, OtherCustomization(value, unknown))?.into_any(),
         })
     }
 }
@@ -14324,7 +18179,7 @@ impl ToPython for api::Customization {
 /// Text that goes into the system prompt.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct InstructionCustomization(api::Customization);
+pub struct InstructionCustomization(api::Customization, Unknown);
 
 #[pymethods]
 impl InstructionCustomization {
@@ -14406,18 +18261,36 @@ impl InstructionCustomization {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["id", "name", "description", "created_at", "updated_at", "body", "priority"] as [&str; 7])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14444,7 +18317,7 @@ impl InstructionCustomization {
 /// A text with variables.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct PromptCustomization(api::Customization);
+pub struct PromptCustomization(api::Customization, Unknown);
 
 #[pymethods]
 impl PromptCustomization {
@@ -14518,7 +18391,7 @@ impl PromptCustomization {
     #[getter]
     fn variables<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::Customization::Prompt { variables, .. } => variables.to_python(py),
+            api::Customization::Prompt { variables, .. } => variables.to_python_with(py, &self.1.part("variables")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -14526,18 +18399,39 @@ impl PromptCustomization {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "name", "description", "created_at", "updated_at", "template", "variables"] as [&str; 7],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14564,7 +18458,7 @@ impl PromptCustomization {
 /// Something that an agent can do and reads about when it needs it.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct SkillCustomization(api::Customization);
+pub struct SkillCustomization(api::Customization, Unknown);
 
 #[pymethods]
 impl SkillCustomization {
@@ -14646,18 +18540,39 @@ impl SkillCustomization {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "name", "description", "created_at", "updated_at", "instructions", "tool_ids"] as [&str; 7],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14684,7 +18599,7 @@ impl SkillCustomization {
 /// Something that is done when something happens in a run.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct HookCustomization(api::Customization);
+pub struct HookCustomization(api::Customization, Unknown);
 
 #[pymethods]
 impl HookCustomization {
@@ -14758,7 +18673,7 @@ impl HookCustomization {
     #[getter]
     fn action<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::Customization::Hook { action, .. } => action.to_python(py),
+            api::Customization::Hook { action, .. } => action.to_python_with(py, &self.1.part("action")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -14766,18 +18681,36 @@ impl HookCustomization {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["id", "name", "description", "created_at", "updated_at", "event", "action"] as [&str; 7])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14804,7 +18737,7 @@ impl HookCustomization {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherCustomization(api::Customization);
+pub struct OtherCustomization(api::Customization, Unknown);
 
 #[pymethods]
 impl OtherCustomization {
@@ -14820,23 +18753,41 @@ impl OtherCustomization {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14851,17 +18802,21 @@ impl OtherCustomization {
 
 impl ToPython for api::ExecEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::ExecEvent::Started { .. } => Bound::new(py, StartedExecEvent(value))?.into_any(),
-            value @ api::ExecEvent::Stdout { .. } => Bound::new(py, StdoutExecEvent(value))?.into_any(),
-            value @ api::ExecEvent::Stderr { .. } => Bound::new(py, StderrExecEvent(value))?.into_any(),
-            value @ api::ExecEvent::Exit { .. } => Bound::new(py, ExitExecEvent(value))?.into_any(),
-            value @ api::ExecEvent::Error { .. } => Bound::new(py, ErrorExecEvent(value))?.into_any(),
-            value => Bound::new(py, OtherExecEvent(value))?.into_any(),
+            value @ api::ExecEvent::Started { .. } => Bound::new(py, StartedExecEvent(value, unknown))?.into_any(),
+            value @ api::ExecEvent::Stdout { .. } => Bound::new(py, StdoutExecEvent(value, unknown))?.into_any(),
+            value @ api::ExecEvent::Stderr { .. } => Bound::new(py, StderrExecEvent(value, unknown))?.into_any(),
+            value @ api::ExecEvent::Exit { .. } => Bound::new(py, ExitExecEvent(value, unknown))?.into_any(),
+            value @ api::ExecEvent::Error { .. } => Bound::new(py, ErrorExecEvent(value, unknown))?.into_any(),
+            value => Bound::new(py, OtherExecEvent(value, unknown))?.into_any(),
         })
     }
 }
@@ -14869,7 +18824,7 @@ impl ToPython for api::ExecEvent {
 /// The program runs.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StartedExecEvent(api::ExecEvent);
+pub struct StartedExecEvent(api::ExecEvent, Unknown);
 
 #[pymethods]
 impl StartedExecEvent {
@@ -14901,18 +18856,36 @@ impl StartedExecEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["exec_id", "pid"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14928,7 +18901,7 @@ impl StartedExecEvent {
 /// The program printed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StdoutExecEvent(api::ExecEvent);
+pub struct StdoutExecEvent(api::ExecEvent, Unknown);
 
 #[pymethods]
 impl StdoutExecEvent {
@@ -14950,18 +18923,36 @@ impl StdoutExecEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -14977,7 +18968,7 @@ impl StdoutExecEvent {
 /// The program printed an error.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StderrExecEvent(api::ExecEvent);
+pub struct StderrExecEvent(api::ExecEvent, Unknown);
 
 #[pymethods]
 impl StderrExecEvent {
@@ -14999,18 +18990,36 @@ impl StderrExecEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15026,7 +19035,7 @@ impl StderrExecEvent {
 /// The program ended.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ExitExecEvent(api::ExecEvent);
+pub struct ExitExecEvent(api::ExecEvent, Unknown);
 
 #[pymethods]
 impl ExitExecEvent {
@@ -15078,18 +19087,36 @@ impl ExitExecEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["exit_code", "duration_ms", "truncated", "limit"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15113,7 +19140,7 @@ impl ExitExecEvent {
 /// The program could not be started, was killed at its `timeout`, or was lost with its sandbox.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ErrorExecEvent(api::ExecEvent);
+pub struct ErrorExecEvent(api::ExecEvent, Unknown);
 
 #[pymethods]
 impl ErrorExecEvent {
@@ -15127,7 +19154,7 @@ impl ErrorExecEvent {
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::ExecEvent::Error { error, .. } => error.to_python(py),
+            api::ExecEvent::Error { error, .. } => error.to_python_with(py, &self.1.part("error")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -15135,18 +19162,36 @@ impl ErrorExecEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["error"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15162,7 +19207,7 @@ impl ErrorExecEvent {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherExecEvent(api::ExecEvent);
+pub struct OtherExecEvent(api::ExecEvent, Unknown);
 
 #[pymethods]
 impl OtherExecEvent {
@@ -15178,23 +19223,41 @@ impl OtherExecEvent {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15209,29 +19272,37 @@ impl OtherExecEvent {
 
 impl ToPython for api::FleetStreamEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::FleetStreamEvent::Connected { .. } => Bound::new(py, ConnectedFleetEvent(value))?.into_any(),
+            value @ api::FleetStreamEvent::Connected { .. } => {
+                Bound::new(py, ConnectedFleetEvent(value, unknown))?.into_any()
+            }
             value @ api::FleetStreamEvent::FleetProgress { .. } => {
-                Bound::new(py, FleetProgressFleetEvent(value))?.into_any()
+                Bound::new(py, FleetProgressFleetEvent(value, unknown))?.into_any()
             }
             value @ api::FleetStreamEvent::ItemCompleted { .. } => {
-                Bound::new(py, ItemCompletedFleetEvent(value))?.into_any()
+                Bound::new(py, ItemCompletedFleetEvent(value, unknown))?.into_any()
             }
-            value @ api::FleetStreamEvent::ItemFailed { .. } => Bound::new(py, ItemFailedFleetEvent(value))?.into_any(),
+            value @ api::FleetStreamEvent::ItemFailed { .. } => {
+                Bound::new(py, ItemFailedFleetEvent(value, unknown))?.into_any()
+            }
             value @ api::FleetStreamEvent::FleetPaused { .. } => {
-                Bound::new(py, FleetPausedFleetEvent(value))?.into_any()
+                Bound::new(py, FleetPausedFleetEvent(value, unknown))?.into_any()
             }
             value @ api::FleetStreamEvent::FleetCompleted { .. } => {
-                Bound::new(py, FleetCompletedFleetEvent(value))?.into_any()
+                Bound::new(py, FleetCompletedFleetEvent(value, unknown))?.into_any()
             }
             value @ api::FleetStreamEvent::FleetCancelled { .. } => {
-                Bound::new(py, FleetCancelledFleetEvent(value))?.into_any()
+                Bound::new(py, FleetCancelledFleetEvent(value, unknown))?.into_any()
             }
-            value => Bound::new(py, OtherFleetEvent(value))?.into_any(),
+            value => Bound::new(py, OtherFleetEvent(value, unknown))?.into_any(),
         })
     }
 }
@@ -15239,7 +19310,7 @@ impl ToPython for api::FleetStreamEvent {
 /// The stream is open. What happened before follows.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ConnectedFleetEvent(api::FleetStreamEvent);
+pub struct ConnectedFleetEvent(api::FleetStreamEvent, Unknown);
 
 #[pymethods]
 impl ConnectedFleetEvent {
@@ -15261,18 +19332,36 @@ impl ConnectedFleetEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["fleet_id"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15288,7 +19377,7 @@ impl ConnectedFleetEvent {
 /// The counts have changed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FleetProgressFleetEvent(api::FleetStreamEvent);
+pub struct FleetProgressFleetEvent(api::FleetStreamEvent, Unknown);
 
 #[pymethods]
 impl FleetProgressFleetEvent {
@@ -15302,7 +19391,9 @@ impl FleetProgressFleetEvent {
     #[getter]
     fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::FleetStreamEvent::FleetProgress { progress, .. } => progress.to_python(py),
+            api::FleetStreamEvent::FleetProgress { progress, .. } => {
+                progress.to_python_with(py, &self.1.part("progress"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -15312,7 +19403,7 @@ impl FleetProgressFleetEvent {
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::FleetStreamEvent::FleetProgress { cost, .. } => cost.to_python(py),
+            api::FleetStreamEvent::FleetProgress { cost, .. } => cost.to_python_with(py, &self.1.part("cost")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -15320,18 +19411,36 @@ impl FleetProgressFleetEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["progress", "cost"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15347,7 +19456,7 @@ impl FleetProgressFleetEvent {
 /// An item has a result.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ItemCompletedFleetEvent(api::FleetStreamEvent);
+pub struct ItemCompletedFleetEvent(api::FleetStreamEvent, Unknown);
 
 #[pymethods]
 impl ItemCompletedFleetEvent {
@@ -15361,7 +19470,7 @@ impl ItemCompletedFleetEvent {
     #[getter]
     fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::FleetStreamEvent::ItemCompleted { item, .. } => item.to_python(py),
+            api::FleetStreamEvent::ItemCompleted { item, .. } => item.to_python_with(py, &self.1.part("item")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -15369,18 +19478,36 @@ impl ItemCompletedFleetEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["item"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15396,7 +19523,7 @@ impl ItemCompletedFleetEvent {
 /// An item ended with an error.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ItemFailedFleetEvent(api::FleetStreamEvent);
+pub struct ItemFailedFleetEvent(api::FleetStreamEvent, Unknown);
 
 #[pymethods]
 impl ItemFailedFleetEvent {
@@ -15410,7 +19537,7 @@ impl ItemFailedFleetEvent {
     #[getter]
     fn item<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::FleetStreamEvent::ItemFailed { item, .. } => item.to_python(py),
+            api::FleetStreamEvent::ItemFailed { item, .. } => item.to_python_with(py, &self.1.part("item")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -15418,18 +19545,36 @@ impl ItemFailedFleetEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["item"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15445,7 +19590,7 @@ impl ItemFailedFleetEvent {
 /// No item begins until the fleet is resumed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FleetPausedFleetEvent(api::FleetStreamEvent);
+pub struct FleetPausedFleetEvent(api::FleetStreamEvent, Unknown);
 
 #[pymethods]
 impl FleetPausedFleetEvent {
@@ -15467,18 +19612,36 @@ impl FleetPausedFleetEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["reason"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15494,7 +19657,7 @@ impl FleetPausedFleetEvent {
 /// No item is left.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FleetCompletedFleetEvent(api::FleetStreamEvent);
+pub struct FleetCompletedFleetEvent(api::FleetStreamEvent, Unknown);
 
 #[pymethods]
 impl FleetCompletedFleetEvent {
@@ -15508,7 +19671,9 @@ impl FleetCompletedFleetEvent {
     #[getter]
     fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::FleetStreamEvent::FleetCompleted { progress, .. } => progress.to_python(py),
+            api::FleetStreamEvent::FleetCompleted { progress, .. } => {
+                progress.to_python_with(py, &self.1.part("progress"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -15518,7 +19683,7 @@ impl FleetCompletedFleetEvent {
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::FleetStreamEvent::FleetCompleted { cost, .. } => cost.to_python(py),
+            api::FleetStreamEvent::FleetCompleted { cost, .. } => cost.to_python_with(py, &self.1.part("cost")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -15546,18 +19711,36 @@ impl FleetCompletedFleetEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["progress", "cost", "duration", "duration_ms"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15581,7 +19764,7 @@ impl FleetCompletedFleetEvent {
 /// The items that were left were cancelled.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FleetCancelledFleetEvent(api::FleetStreamEvent);
+pub struct FleetCancelledFleetEvent(api::FleetStreamEvent, Unknown);
 
 #[pymethods]
 impl FleetCancelledFleetEvent {
@@ -15605,7 +19788,9 @@ impl FleetCancelledFleetEvent {
     #[getter]
     fn progress<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::FleetStreamEvent::FleetCancelled { progress, .. } => progress.to_python(py),
+            api::FleetStreamEvent::FleetCancelled { progress, .. } => {
+                progress.to_python_with(py, &self.1.part("progress"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -15615,7 +19800,7 @@ impl FleetCancelledFleetEvent {
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::FleetStreamEvent::FleetCancelled { cost, .. } => cost.to_python(py),
+            api::FleetStreamEvent::FleetCancelled { cost, .. } => cost.to_python_with(py, &self.1.part("cost")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -15623,18 +19808,36 @@ impl FleetCancelledFleetEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["status", "progress", "cost"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15653,7 +19856,7 @@ impl FleetCancelledFleetEvent {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherFleetEvent(api::FleetStreamEvent);
+pub struct OtherFleetEvent(api::FleetStreamEvent, Unknown);
 
 #[pymethods]
 impl OtherFleetEvent {
@@ -15669,23 +19872,41 @@ impl OtherFleetEvent {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15700,24 +19921,34 @@ impl OtherFleetEvent {
 
 impl ToPython for api::TeamStreamEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
             value @ api::TeamStreamEvent::MemberStarted { .. } => {
-                Bound::new(py, MemberStartedTeamEvent(value))?.into_any()
+                Bound::new(py, MemberStartedTeamEvent(value, unknown))?.into_any()
             }
-            value @ api::TeamStreamEvent::Text { .. } => Bound::new(py, TextTeamEvent(value))?.into_any(),
-            value @ api::TeamStreamEvent::ToolCall { .. } => Bound::new(py, ToolCallTeamEvent(value))?.into_any(),
-            value @ api::TeamStreamEvent::ToolResult { .. } => Bound::new(py, ToolResultTeamEvent(value))?.into_any(),
-            value @ api::TeamStreamEvent::Message { .. } => Bound::new(py, MessageTeamEvent(value))?.into_any(),
+            value @ api::TeamStreamEvent::Text { .. } => Bound::new(py, TextTeamEvent(value, unknown))?.into_any(),
+            value @ api::TeamStreamEvent::ToolCall { .. } => {
+                Bound::new(py, ToolCallTeamEvent(value, unknown))?.into_any()
+            }
+            value @ api::TeamStreamEvent::ToolResult { .. } => {
+                Bound::new(py, ToolResultTeamEvent(value, unknown))?.into_any()
+            }
+            value @ api::TeamStreamEvent::Message { .. } => {
+                Bound::new(py, MessageTeamEvent(value, unknown))?.into_any()
+            }
             value @ api::TeamStreamEvent::MemberCompleted { .. } => {
-                Bound::new(py, MemberCompletedTeamEvent(value))?.into_any()
+                Bound::new(py, MemberCompletedTeamEvent(value, unknown))?.into_any()
             }
-            value @ api::TeamStreamEvent::Done { .. } => Bound::new(py, DoneTeamEvent(value))?.into_any(),
-            value @ api::TeamStreamEvent::Error { .. } => Bound::new(py, ErrorTeamEvent(value))?.into_any(),
-            value => Bound::new(py, OtherTeamEvent(value))?.into_any(),
+            value @ api::TeamStreamEvent::Done { .. } => Bound::new(py, DoneTeamEvent(value, unknown))?.into_any(),
+            value @ api::TeamStreamEvent::Error { .. } => Bound::new(py, ErrorTeamEvent(value, unknown))?.into_any(),
+            value => Bound::new(py, OtherTeamEvent(value, unknown))?.into_any(),
         })
     }
 }
@@ -15725,7 +19956,7 @@ impl ToPython for api::TeamStreamEvent {
 /// A member begins.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct MemberStartedTeamEvent(api::TeamStreamEvent);
+pub struct MemberStartedTeamEvent(api::TeamStreamEvent, Unknown);
 
 #[pymethods]
 impl MemberStartedTeamEvent {
@@ -15757,18 +19988,36 @@ impl MemberStartedTeamEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["role", "round"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15784,7 +20033,7 @@ impl MemberStartedTeamEvent {
 /// The model of a member wrote a piece of text.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TextTeamEvent(api::TeamStreamEvent);
+pub struct TextTeamEvent(api::TeamStreamEvent, Unknown);
 
 #[pymethods]
 impl TextTeamEvent {
@@ -15816,18 +20065,36 @@ impl TextTeamEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["role", "text"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15843,7 +20110,7 @@ impl TextTeamEvent {
 /// The model of a member called a tool.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ToolCallTeamEvent(api::TeamStreamEvent);
+pub struct ToolCallTeamEvent(api::TeamStreamEvent, Unknown);
 
 #[pymethods]
 impl ToolCallTeamEvent {
@@ -15895,18 +20162,36 @@ impl ToolCallTeamEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["role", "tool_call_id", "tool", "input"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -15930,7 +20215,7 @@ impl ToolCallTeamEvent {
 /// A tool returned.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ToolResultTeamEvent(api::TeamStreamEvent);
+pub struct ToolResultTeamEvent(api::TeamStreamEvent, Unknown);
 
 #[pymethods]
 impl ToolResultTeamEvent {
@@ -15982,18 +20267,36 @@ impl ToolResultTeamEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["role", "tool_call_id", "tool", "output"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16017,7 +20320,7 @@ impl ToolResultTeamEvent {
 /// A member said something to the others.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct MessageTeamEvent(api::TeamStreamEvent);
+pub struct MessageTeamEvent(api::TeamStreamEvent, Unknown);
 
 #[pymethods]
 impl MessageTeamEvent {
@@ -16031,7 +20334,7 @@ impl MessageTeamEvent {
     #[getter]
     fn message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::TeamStreamEvent::Message { message, .. } => message.to_python(py),
+            api::TeamStreamEvent::Message { message, .. } => message.to_python_with(py, &self.1.part("message")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -16039,18 +20342,36 @@ impl MessageTeamEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["message"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16066,7 +20387,7 @@ impl MessageTeamEvent {
 /// A member has answered.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct MemberCompletedTeamEvent(api::TeamStreamEvent);
+pub struct MemberCompletedTeamEvent(api::TeamStreamEvent, Unknown);
 
 #[pymethods]
 impl MemberCompletedTeamEvent {
@@ -16110,7 +20431,7 @@ impl MemberCompletedTeamEvent {
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::TeamStreamEvent::MemberCompleted { cost, .. } => cost.to_python(py),
+            api::TeamStreamEvent::MemberCompleted { cost, .. } => cost.to_python_with(py, &self.1.part("cost")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -16118,18 +20439,36 @@ impl MemberCompletedTeamEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["role", "round", "output", "cost"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16153,7 +20492,7 @@ impl MemberCompletedTeamEvent {
 /// The run is completed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct DoneTeamEvent(api::TeamStreamEvent);
+pub struct DoneTeamEvent(api::TeamStreamEvent, Unknown);
 
 #[pymethods]
 impl DoneTeamEvent {
@@ -16197,7 +20536,7 @@ impl DoneTeamEvent {
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::TeamStreamEvent::Done { cost, .. } => cost.to_python(py),
+            api::TeamStreamEvent::Done { cost, .. } => cost.to_python_with(py, &self.1.part("cost")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -16225,18 +20564,36 @@ impl DoneTeamEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "output", "agent_outputs", "cost", "duration", "duration_ms"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16262,7 +20619,7 @@ impl DoneTeamEvent {
 /// The run failed, was cancelled, or is paused at a limit.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ErrorTeamEvent(api::TeamStreamEvent);
+pub struct ErrorTeamEvent(api::TeamStreamEvent, Unknown);
 
 #[pymethods]
 impl ErrorTeamEvent {
@@ -16286,7 +20643,7 @@ impl ErrorTeamEvent {
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::TeamStreamEvent::Error { error, .. } => error.to_python(py),
+            api::TeamStreamEvent::Error { error, .. } => error.to_python_with(py, &self.1.part("error")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -16294,18 +20651,36 @@ impl ErrorTeamEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "error"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16321,7 +20696,7 @@ impl ErrorTeamEvent {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherTeamEvent(api::TeamStreamEvent);
+pub struct OtherTeamEvent(api::TeamStreamEvent, Unknown);
 
 #[pymethods]
 impl OtherTeamEvent {
@@ -16337,23 +20712,41 @@ impl OtherTeamEvent {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16368,17 +20761,25 @@ impl OtherTeamEvent {
 
 impl ToPython for api::ChatStreamEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::ChatStreamEvent::Text { .. } => Bound::new(py, TextChatEvent(value))?.into_any(),
-            value @ api::ChatStreamEvent::ToolCall { .. } => Bound::new(py, ToolCallChatEvent(value))?.into_any(),
-            value @ api::ChatStreamEvent::ToolResult { .. } => Bound::new(py, ToolResultChatEvent(value))?.into_any(),
-            value @ api::ChatStreamEvent::Done { .. } => Bound::new(py, DoneChatEvent(value))?.into_any(),
-            value @ api::ChatStreamEvent::Error { .. } => Bound::new(py, ErrorChatEvent(value))?.into_any(),
-            value => Bound::new(py, OtherChatEvent(value))?.into_any(),
+            value @ api::ChatStreamEvent::Text { .. } => Bound::new(py, TextChatEvent(value, unknown))?.into_any(),
+            value @ api::ChatStreamEvent::ToolCall { .. } => {
+                Bound::new(py, ToolCallChatEvent(value, unknown))?.into_any()
+            }
+            value @ api::ChatStreamEvent::ToolResult { .. } => {
+                Bound::new(py, ToolResultChatEvent(value, unknown))?.into_any()
+            }
+            value @ api::ChatStreamEvent::Done { .. } => Bound::new(py, DoneChatEvent(value, unknown))?.into_any(),
+            value @ api::ChatStreamEvent::Error { .. } => Bound::new(py, ErrorChatEvent(value, unknown))?.into_any(),
+            value => Bound::new(py, OtherChatEvent(value, unknown))?.into_any(),
         })
     }
 }
@@ -16386,7 +20787,7 @@ impl ToPython for api::ChatStreamEvent {
 /// The model wrote a piece of the answer.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TextChatEvent(api::ChatStreamEvent);
+pub struct TextChatEvent(api::ChatStreamEvent, Unknown);
 
 #[pymethods]
 impl TextChatEvent {
@@ -16408,18 +20809,36 @@ impl TextChatEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["text"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16435,7 +20854,7 @@ impl TextChatEvent {
 /// The model called a tool.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ToolCallChatEvent(api::ChatStreamEvent);
+pub struct ToolCallChatEvent(api::ChatStreamEvent, Unknown);
 
 #[pymethods]
 impl ToolCallChatEvent {
@@ -16477,18 +20896,36 @@ impl ToolCallChatEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["tool_call_id", "tool", "input"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16507,7 +20944,7 @@ impl ToolCallChatEvent {
 /// A tool returned.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ToolResultChatEvent(api::ChatStreamEvent);
+pub struct ToolResultChatEvent(api::ChatStreamEvent, Unknown);
 
 #[pymethods]
 impl ToolResultChatEvent {
@@ -16549,18 +20986,36 @@ impl ToolResultChatEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["tool_call_id", "tool", "output"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16579,7 +21034,7 @@ impl ToolResultChatEvent {
 /// The answer is complete.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct DoneChatEvent(api::ChatStreamEvent);
+pub struct DoneChatEvent(api::ChatStreamEvent, Unknown);
 
 #[pymethods]
 impl DoneChatEvent {
@@ -16603,7 +21058,7 @@ impl DoneChatEvent {
     #[getter]
     fn cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::ChatStreamEvent::Done { cost, .. } => cost.to_python(py),
+            api::ChatStreamEvent::Done { cost, .. } => cost.to_python_with(py, &self.1.part("cost")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -16621,18 +21076,36 @@ impl DoneChatEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["message_id", "cost", "token_count"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16651,7 +21124,7 @@ impl DoneChatEvent {
 /// There is no complete answer.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ErrorChatEvent(api::ChatStreamEvent);
+pub struct ErrorChatEvent(api::ChatStreamEvent, Unknown);
 
 #[pymethods]
 impl ErrorChatEvent {
@@ -16665,7 +21138,7 @@ impl ErrorChatEvent {
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::ChatStreamEvent::Error { error, .. } => error.to_python(py),
+            api::ChatStreamEvent::Error { error, .. } => error.to_python_with(py, &self.1.part("error")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -16673,18 +21146,36 @@ impl ErrorChatEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["error"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16700,7 +21191,7 @@ impl ErrorChatEvent {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherChatEvent(api::ChatStreamEvent);
+pub struct OtherChatEvent(api::ChatStreamEvent, Unknown);
 
 #[pymethods]
 impl OtherChatEvent {
@@ -16716,23 +21207,41 @@ impl OtherChatEvent {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16747,22 +21256,38 @@ impl OtherChatEvent {
 
 impl ToPython for api::WorkflowStep {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::WorkflowStep::Agent { .. } => Bound::new(py, AgentWorkflowStep(value))?.into_any(),
-            value @ api::WorkflowStep::Parallel { .. } => Bound::new(py, ParallelWorkflowStep(value))?.into_any(),
-            value @ api::WorkflowStep::Condition { .. } => Bound::new(py, ConditionWorkflowStep(value))?.into_any(),
-            value @ api::WorkflowStep::Transform { .. } => Bound::new(py, TransformWorkflowStep(value))?.into_any(),
-            value @ api::WorkflowStep::Map { .. } => Bound::new(py, MapWorkflowStep(value))?.into_any(),
-            value @ api::WorkflowStep::Delay { .. } => Bound::new(py, DelayWorkflowStep(value))?.into_any(),
-            value @ api::WorkflowStep::Approval { .. } => Bound::new(py, ApprovalWorkflowStep(value))?.into_any(),
-            value @ api::WorkflowStep::Webhook { .. } => Bound::new(py, WebhookWorkflowStep(value))?.into_any(),
-            value @ api::WorkflowStep::Planner { .. } => Bound::new(py, PlannerWorkflowStep(value))?.into_any(),
-            value @ api::WorkflowStep::Wait { .. } => Bound::new(py, WaitWorkflowStep(value))?.into_any(),
-            value => Bound::new(py, OtherWorkflowStep(value))?.into_any(),
+            value @ api::WorkflowStep::Agent { .. } => Bound::new(py, AgentWorkflowStep(value, unknown))?.into_any(),
+            value @ api::WorkflowStep::Parallel { .. } => {
+                Bound::new(py, ParallelWorkflowStep(value, unknown))?.into_any()
+            }
+            value @ api::WorkflowStep::Condition { .. } => {
+                Bound::new(py, ConditionWorkflowStep(value, unknown))?.into_any()
+            }
+            value @ api::WorkflowStep::Transform { .. } => {
+                Bound::new(py, TransformWorkflowStep(value, unknown))?.into_any()
+            }
+            value @ api::WorkflowStep::Map { .. } => Bound::new(py, MapWorkflowStep(value, unknown))?.into_any(),
+            value @ api::WorkflowStep::Delay { .. } => Bound::new(py, DelayWorkflowStep(value, unknown))?.into_any(),
+            value @ api::WorkflowStep::Approval { .. } => {
+                Bound::new(py, ApprovalWorkflowStep(value, unknown))?.into_any()
+            }
+            value @ api::WorkflowStep::Webhook { .. } => {
+                Bound::new(py, WebhookWorkflowStep(value, unknown))?.into_any()
+            }
+            value @ api::WorkflowStep::Planner { .. } => {
+                Bound::new(py, PlannerWorkflowStep(value, unknown))?.into_any()
+            }
+            value @ api::WorkflowStep::Wait { .. } => Bound::new(py, WaitWorkflowStep(value, unknown))?.into_any(),
+            value => Bound::new(py, OtherWorkflowStep(value, unknown))?.into_any(),
         })
     }
 }
@@ -16806,14 +21331,15 @@ pub fn workflow_step_json(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
 /// Gives an agent a task. Its output is what the agent answered, as JSON where the answer is JSON.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentWorkflowStep(api::WorkflowStep);
+pub struct AgentWorkflowStep(api::WorkflowStep, Unknown);
 
 #[pymethods]
 impl AgentWorkflowStep {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, id, agent, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, task=None, input_map=None, trigger=None, timeout=None, env=None, state_writes=None, state_reads=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::AGENT_WORKFLOW_STEP, ("type", "agent"), fields).map(Self)
+        construct_variant(py, &shapes::AGENT_WORKFLOW_STEP, ("type", "agent"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `agent`.
@@ -16846,7 +21372,9 @@ impl AgentWorkflowStep {
     #[getter]
     fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Agent { on_step_failure, .. } => on_step_failure.to_python(py),
+            api::WorkflowStep::Agent { on_step_failure, .. } => {
+                on_step_failure.to_python_with(py, &self.1.part("onStepFailure"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -16927,7 +21455,7 @@ impl AgentWorkflowStep {
     #[getter]
     fn env<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Agent { env, .. } => env.to_python(py),
+            api::WorkflowStep::Agent { env, .. } => env.to_python_with(py, &self.1.part("env")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -16955,18 +21483,53 @@ impl AgentWorkflowStep {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "depends_on",
+                "on_step_failure",
+                "output_schema",
+                "on_validation_failure",
+                "agent",
+                "task",
+                "input_map",
+                "trigger",
+                "timeout",
+                "env",
+                "state_writes",
+                "state_reads",
+            ] as [&str; 13],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -16999,14 +21562,15 @@ impl AgentWorkflowStep {
 /// Runs steps at the same time, and is done when all of them are. Its output is their outputs by their ids.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ParallelWorkflowStep(api::WorkflowStep);
+pub struct ParallelWorkflowStep(api::WorkflowStep, Unknown);
 
 #[pymethods]
 impl ParallelWorkflowStep {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, id, branches, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::PARALLEL_WORKFLOW_STEP, ("type", "parallel"), fields).map(Self)
+        construct_variant(py, &shapes::PARALLEL_WORKFLOW_STEP, ("type", "parallel"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `parallel`.
@@ -17039,7 +21603,9 @@ impl ParallelWorkflowStep {
     #[getter]
     fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Parallel { on_step_failure, .. } => on_step_failure.to_python(py),
+            api::WorkflowStep::Parallel { on_step_failure, .. } => {
+                on_step_failure.to_python_with(py, &self.1.part("onStepFailure"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17069,7 +21635,7 @@ impl ParallelWorkflowStep {
     #[getter]
     fn branches<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Parallel { branches, .. } => branches.to_python(py),
+            api::WorkflowStep::Parallel { branches, .. } => branches.to_python_with(py, &self.1.part("branches")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17077,18 +21643,39 @@ impl ParallelWorkflowStep {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "branches"] as [&str; 6],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -17114,14 +21701,15 @@ impl ParallelWorkflowStep {
 /// Decides how the workflow goes on. The branch that is not chosen is skipped.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ConditionWorkflowStep(api::WorkflowStep);
+pub struct ConditionWorkflowStep(api::WorkflowStep, Unknown);
 
 #[pymethods]
 impl ConditionWorkflowStep {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, id, expression, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, then=None, otherwise=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::CONDITION_WORKFLOW_STEP, ("type", "condition"), fields).map(Self)
+        construct_variant(py, &shapes::CONDITION_WORKFLOW_STEP, ("type", "condition"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `condition`.
@@ -17154,7 +21742,9 @@ impl ConditionWorkflowStep {
     #[getter]
     fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Condition { on_step_failure, .. } => on_step_failure.to_python(py),
+            api::WorkflowStep::Condition { on_step_failure, .. } => {
+                on_step_failure.to_python_with(py, &self.1.part("onStepFailure"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17195,7 +21785,7 @@ impl ConditionWorkflowStep {
     #[getter]
     fn then<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Condition { then, .. } => then.to_python(py),
+            api::WorkflowStep::Condition { then, .. } => then.to_python_with(py, &self.1.part("then")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17205,7 +21795,7 @@ impl ConditionWorkflowStep {
     #[getter]
     fn otherwise<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Condition { otherwise, .. } => otherwise.to_python(py),
+            api::WorkflowStep::Condition { otherwise, .. } => otherwise.to_python_with(py, &self.1.part("otherwise")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17213,18 +21803,48 @@ impl ConditionWorkflowStep {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "depends_on",
+                "on_step_failure",
+                "output_schema",
+                "on_validation_failure",
+                "expression",
+                "then",
+                "otherwise",
+            ] as [&str; 8],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -17252,14 +21872,15 @@ impl ConditionWorkflowStep {
 /// Computes values without an agent. Its output is the values by their names; it costs nothing.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TransformWorkflowStep(api::WorkflowStep);
+pub struct TransformWorkflowStep(api::WorkflowStep, Unknown);
 
 #[pymethods]
 impl TransformWorkflowStep {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, id, expression, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::TRANSFORM_WORKFLOW_STEP, ("type", "transform"), fields).map(Self)
+        construct_variant(py, &shapes::TRANSFORM_WORKFLOW_STEP, ("type", "transform"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `transform`.
@@ -17292,7 +21913,9 @@ impl TransformWorkflowStep {
     #[getter]
     fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Transform { on_step_failure, .. } => on_step_failure.to_python(py),
+            api::WorkflowStep::Transform { on_step_failure, .. } => {
+                on_step_failure.to_python_with(py, &self.1.part("onStepFailure"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17330,18 +21953,40 @@ impl TransformWorkflowStep {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "expression"]
+                as [&str; 6],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -17367,14 +22012,15 @@ impl TransformWorkflowStep {
 /// Runs one step for each item of a list. Its output is the list of their outputs, in the order of the items.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct MapWorkflowStep(api::WorkflowStep);
+pub struct MapWorkflowStep(api::WorkflowStep, Unknown);
 
 #[pymethods]
 impl MapWorkflowStep {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, id, over, step, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, concurrency=None, on_item_failure=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::MAP_WORKFLOW_STEP, ("type", "map"), fields).map(Self)
+        construct_variant(py, &shapes::MAP_WORKFLOW_STEP, ("type", "map"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `map`.
@@ -17407,7 +22053,9 @@ impl MapWorkflowStep {
     #[getter]
     fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Map { on_step_failure, .. } => on_step_failure.to_python(py),
+            api::WorkflowStep::Map { on_step_failure, .. } => {
+                on_step_failure.to_python_with(py, &self.1.part("onStepFailure"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17447,7 +22095,7 @@ impl MapWorkflowStep {
     #[getter]
     fn step<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Map { step, .. } => step.to_python(py),
+            api::WorkflowStep::Map { step, .. } => step.to_python_with(py, &self.1.part("step")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17475,18 +22123,49 @@ impl MapWorkflowStep {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "depends_on",
+                "on_step_failure",
+                "output_schema",
+                "on_validation_failure",
+                "over",
+                "step",
+                "concurrency",
+                "on_item_failure",
+            ] as [&str; 9],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -17515,14 +22194,15 @@ impl MapWorkflowStep {
 /// Waits. A run that waits costs nothing.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct DelayWorkflowStep(api::WorkflowStep);
+pub struct DelayWorkflowStep(api::WorkflowStep, Unknown);
 
 #[pymethods]
 impl DelayWorkflowStep {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, id, duration, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::DELAY_WORKFLOW_STEP, ("type", "delay"), fields).map(Self)
+        construct_variant(py, &shapes::DELAY_WORKFLOW_STEP, ("type", "delay"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `delay`.
@@ -17555,7 +22235,9 @@ impl DelayWorkflowStep {
     #[getter]
     fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Delay { on_step_failure, .. } => on_step_failure.to_python(py),
+            api::WorkflowStep::Delay { on_step_failure, .. } => {
+                on_step_failure.to_python_with(py, &self.1.part("onStepFailure"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17593,18 +22275,39 @@ impl DelayWorkflowStep {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            ["id", "depends_on", "on_step_failure", "output_schema", "on_validation_failure", "duration"] as [&str; 6],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -17630,14 +22333,15 @@ impl DelayWorkflowStep {
 /// Waits until somebody approves. The run is paused until then.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ApprovalWorkflowStep(api::WorkflowStep);
+pub struct ApprovalWorkflowStep(api::WorkflowStep, Unknown);
 
 #[pymethods]
 impl ApprovalWorkflowStep {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, id, action, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, params=None, timeout=None, default_action=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::APPROVAL_WORKFLOW_STEP, ("type", "approval"), fields).map(Self)
+        construct_variant(py, &shapes::APPROVAL_WORKFLOW_STEP, ("type", "approval"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `approval`.
@@ -17670,7 +22374,9 @@ impl ApprovalWorkflowStep {
     #[getter]
     fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Approval { on_step_failure, .. } => on_step_failure.to_python(py),
+            api::WorkflowStep::Approval { on_step_failure, .. } => {
+                on_step_failure.to_python_with(py, &self.1.part("onStepFailure"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17738,18 +22444,49 @@ impl ApprovalWorkflowStep {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "depends_on",
+                "on_step_failure",
+                "output_schema",
+                "on_validation_failure",
+                "action",
+                "params",
+                "timeout",
+                "default_action",
+            ] as [&str; 9],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -17778,14 +22515,15 @@ impl ApprovalWorkflowStep {
 /// Calls an address. Its output is the body of the answer, as JSON where it is JSON.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct WebhookWorkflowStep(api::WorkflowStep);
+pub struct WebhookWorkflowStep(api::WorkflowStep, Unknown);
 
 #[pymethods]
 impl WebhookWorkflowStep {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, id, url, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, method=None, headers=None, body=None, auth=None, timeout=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::WEBHOOK_WORKFLOW_STEP, ("type", "webhook"), fields).map(Self)
+        construct_variant(py, &shapes::WEBHOOK_WORKFLOW_STEP, ("type", "webhook"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `webhook`.
@@ -17818,7 +22556,9 @@ impl WebhookWorkflowStep {
     #[getter]
     fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Webhook { on_step_failure, .. } => on_step_failure.to_python(py),
+            api::WorkflowStep::Webhook { on_step_failure, .. } => {
+                on_step_failure.to_python_with(py, &self.1.part("onStepFailure"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17888,7 +22628,7 @@ impl WebhookWorkflowStep {
     #[getter]
     fn auth<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Webhook { auth, .. } => auth.to_python(py),
+            api::WorkflowStep::Webhook { auth, .. } => auth.to_python_with(py, &self.1.part("auth")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -17906,18 +22646,51 @@ impl WebhookWorkflowStep {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "depends_on",
+                "on_step_failure",
+                "output_schema",
+                "on_validation_failure",
+                "url",
+                "method",
+                "headers",
+                "body",
+                "auth",
+                "timeout",
+            ] as [&str; 11],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -17948,14 +22721,15 @@ impl WebhookWorkflowStep {
 /// Lets an agent plan: the steps that it names become part of the run.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct PlannerWorkflowStep(api::WorkflowStep);
+pub struct PlannerWorkflowStep(api::WorkflowStep, Unknown);
 
 #[pymethods]
 impl PlannerWorkflowStep {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, id, agent, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, description=None, max_steps=None, allowed_step_types=None, require_approval=None, require_approval_after_steps=None, max_spawned_cost=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::PLANNER_WORKFLOW_STEP, ("type", "planner"), fields).map(Self)
+        construct_variant(py, &shapes::PLANNER_WORKFLOW_STEP, ("type", "planner"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `planner`.
@@ -17988,7 +22762,9 @@ impl PlannerWorkflowStep {
     #[getter]
     fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Planner { on_step_failure, .. } => on_step_failure.to_python(py),
+            api::WorkflowStep::Planner { on_step_failure, .. } => {
+                on_step_failure.to_python_with(py, &self.1.part("onStepFailure"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -18080,7 +22856,9 @@ impl PlannerWorkflowStep {
     #[getter]
     fn max_spawned_cost<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Planner { max_spawned_cost, .. } => max_spawned_cost.to_python(py),
+            api::WorkflowStep::Planner { max_spawned_cost, .. } => {
+                max_spawned_cost.to_python_with(py, &self.1.part("maxSpawnedCost"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -18088,18 +22866,52 @@ impl PlannerWorkflowStep {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "depends_on",
+                "on_step_failure",
+                "output_schema",
+                "on_validation_failure",
+                "agent",
+                "description",
+                "max_steps",
+                "allowed_step_types",
+                "require_approval",
+                "require_approval_after_steps",
+                "max_spawned_cost",
+            ] as [&str; 12],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18131,14 +22943,15 @@ impl PlannerWorkflowStep {
 /// Waits for an event. Its output is the event's payload; the run is paused until then.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct WaitWorkflowStep(api::WorkflowStep);
+pub struct WaitWorkflowStep(api::WorkflowStep, Unknown);
 
 #[pymethods]
 impl WaitWorkflowStep {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, id, event, depends_on=None, on_step_failure=None, output_schema=None, on_validation_failure=None, timeout=None, on_timeout=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::WAIT_WORKFLOW_STEP, ("type", "wait"), fields).map(Self)
+        construct_variant(py, &shapes::WAIT_WORKFLOW_STEP, ("type", "wait"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `wait`.
@@ -18171,7 +22984,9 @@ impl WaitWorkflowStep {
     #[getter]
     fn on_step_failure<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStep::Wait { on_step_failure, .. } => on_step_failure.to_python(py),
+            api::WorkflowStep::Wait { on_step_failure, .. } => {
+                on_step_failure.to_python_with(py, &self.1.part("onStepFailure"))
+            }
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -18229,18 +23044,48 @@ impl WaitWorkflowStep {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "depends_on",
+                "on_step_failure",
+                "output_schema",
+                "on_validation_failure",
+                "event",
+                "timeout",
+                "on_timeout",
+            ] as [&str; 8],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18268,7 +23113,7 @@ impl WaitWorkflowStep {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherWorkflowStep(api::WorkflowStep);
+pub struct OtherWorkflowStep(api::WorkflowStep, Unknown);
 
 #[pymethods]
 impl OtherWorkflowStep {
@@ -18284,23 +23129,41 @@ impl OtherWorkflowStep {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18315,17 +23178,31 @@ impl OtherWorkflowStep {
 
 impl ToPython for api::StepFailurePolicy {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::StepFailurePolicy::Goto { .. } => Bound::new(py, GotoStepFailurePolicy(value))?.into_any(),
-            value @ api::StepFailurePolicy::Retry { .. } => Bound::new(py, RetryStepFailurePolicy(value))?.into_any(),
-            value @ api::StepFailurePolicy::Skip { .. } => Bound::new(py, SkipStepFailurePolicy(value))?.into_any(),
-            value @ api::StepFailurePolicy::Pause { .. } => Bound::new(py, PauseStepFailurePolicy(value))?.into_any(),
-            value @ api::StepFailurePolicy::Abort { .. } => Bound::new(py, AbortStepFailurePolicy(value))?.into_any(),
-            value => Bound::new(py, OtherStepFailurePolicy(value))?.into_any(),
+            value @ api::StepFailurePolicy::Goto { .. } => {
+                Bound::new(py, GotoStepFailurePolicy(value, unknown))?.into_any()
+            }
+            value @ api::StepFailurePolicy::Retry { .. } => {
+                Bound::new(py, RetryStepFailurePolicy(value, unknown))?.into_any()
+            }
+            value @ api::StepFailurePolicy::Skip { .. } => {
+                Bound::new(py, SkipStepFailurePolicy(value, unknown))?.into_any()
+            }
+            value @ api::StepFailurePolicy::Pause { .. } => {
+                Bound::new(py, PauseStepFailurePolicy(value, unknown))?.into_any()
+            }
+            value @ api::StepFailurePolicy::Abort { .. } => {
+                Bound::new(py, AbortStepFailurePolicy(value, unknown))?.into_any()
+            }
+            value => Bound::new(py, OtherStepFailurePolicy(value, unknown))?.into_any(),
         })
     }
 }
@@ -18354,14 +23231,15 @@ pub fn step_failure_policy_json(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
 /// The workflow goes on with another step.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct GotoStepFailurePolicy(api::StepFailurePolicy);
+pub struct GotoStepFailurePolicy(api::StepFailurePolicy, Unknown);
 
 #[pymethods]
 impl GotoStepFailurePolicy {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, target)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::GOTO_STEP_FAILURE_POLICY, ("action", "goto"), fields).map(Self)
+        construct_variant(py, &shapes::GOTO_STEP_FAILURE_POLICY, ("action", "goto"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `goto`.
@@ -18382,18 +23260,36 @@ impl GotoStepFailurePolicy {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["target"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18409,14 +23305,15 @@ impl GotoStepFailurePolicy {
 /// The step is tried again, as the workflow's `retries` say; when that fails too, the run fails.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RetryStepFailurePolicy(api::StepFailurePolicy);
+pub struct RetryStepFailurePolicy(api::StepFailurePolicy, Unknown);
 
 #[pymethods]
 impl RetryStepFailurePolicy {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::RETRY_STEP_FAILURE_POLICY, ("action", "retry"), fields).map(Self)
+        construct_variant(py, &shapes::RETRY_STEP_FAILURE_POLICY, ("action", "retry"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `retry`.
@@ -18427,18 +23324,36 @@ impl RetryStepFailurePolicy {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, [] as [&str; 0])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18454,14 +23369,15 @@ impl RetryStepFailurePolicy {
 /// The step counts as skipped, and what depends on it goes on.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct SkipStepFailurePolicy(api::StepFailurePolicy);
+pub struct SkipStepFailurePolicy(api::StepFailurePolicy, Unknown);
 
 #[pymethods]
 impl SkipStepFailurePolicy {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::SKIP_STEP_FAILURE_POLICY, ("action", "skip"), fields).map(Self)
+        construct_variant(py, &shapes::SKIP_STEP_FAILURE_POLICY, ("action", "skip"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `skip`.
@@ -18472,18 +23388,36 @@ impl SkipStepFailurePolicy {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, [] as [&str; 0])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18499,14 +23433,15 @@ impl SkipStepFailurePolicy {
 /// The run is paused until it is retried or resumed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct PauseStepFailurePolicy(api::StepFailurePolicy);
+pub struct PauseStepFailurePolicy(api::StepFailurePolicy, Unknown);
 
 #[pymethods]
 impl PauseStepFailurePolicy {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::PAUSE_STEP_FAILURE_POLICY, ("action", "pause"), fields).map(Self)
+        construct_variant(py, &shapes::PAUSE_STEP_FAILURE_POLICY, ("action", "pause"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `pause`.
@@ -18517,18 +23452,36 @@ impl PauseStepFailurePolicy {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, [] as [&str; 0])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18544,14 +23497,15 @@ impl PauseStepFailurePolicy {
 /// The run fails.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AbortStepFailurePolicy(api::StepFailurePolicy);
+pub struct AbortStepFailurePolicy(api::StepFailurePolicy, Unknown);
 
 #[pymethods]
 impl AbortStepFailurePolicy {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "()")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::ABORT_STEP_FAILURE_POLICY, ("action", "abort"), fields).map(Self)
+        construct_variant(py, &shapes::ABORT_STEP_FAILURE_POLICY, ("action", "abort"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `abort`.
@@ -18562,18 +23516,36 @@ impl AbortStepFailurePolicy {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, [] as [&str; 0])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18589,7 +23561,7 @@ impl AbortStepFailurePolicy {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherStepFailurePolicy(api::StepFailurePolicy);
+pub struct OtherStepFailurePolicy(api::StepFailurePolicy, Unknown);
 
 #[pymethods]
 impl OtherStepFailurePolicy {
@@ -18605,23 +23577,41 @@ impl OtherStepFailurePolicy {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18636,13 +23626,17 @@ impl OtherStepFailurePolicy {
 
 impl ToPython for api::StepAuth {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::StepAuth::Bearer { .. } => Bound::new(py, BearerStepAuth(value))?.into_any(),
-            value => Bound::new(py, OtherStepAuth(value))?.into_any(),
+            value @ api::StepAuth::Bearer { .. } => Bound::new(py, BearerStepAuth(value, unknown))?.into_any(),
+            value => Bound::new(py, OtherStepAuth(value, unknown))?.into_any(),
         })
     }
 }
@@ -18659,14 +23653,15 @@ pub fn step_auth_json(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
 /// By a token in the header `Authorization`.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BearerStepAuth(api::StepAuth);
+pub struct BearerStepAuth(api::StepAuth, Unknown);
 
 #[pymethods]
 impl BearerStepAuth {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, secret_ref)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::BEARER_STEP_AUTH, ("type", "bearer"), fields).map(Self)
+        construct_variant(py, &shapes::BEARER_STEP_AUTH, ("type", "bearer"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `bearer`.
@@ -18687,18 +23682,36 @@ impl BearerStepAuth {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["secret_ref"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18714,7 +23727,7 @@ impl BearerStepAuth {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherStepAuth(api::StepAuth);
+pub struct OtherStepAuth(api::StepAuth, Unknown);
 
 #[pymethods]
 impl OtherStepAuth {
@@ -18730,23 +23743,41 @@ impl OtherStepAuth {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18761,45 +23792,49 @@ impl OtherStepAuth {
 
 impl ToPython for api::WorkflowStreamEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
             value @ api::WorkflowStreamEvent::RunStarted { .. } => {
-                Bound::new(py, RunStartedWorkflowEvent(value))?.into_any()
+                Bound::new(py, RunStartedWorkflowEvent(value, unknown))?.into_any()
             }
             value @ api::WorkflowStreamEvent::StepStarted { .. } => {
-                Bound::new(py, StepStartedWorkflowEvent(value))?.into_any()
+                Bound::new(py, StepStartedWorkflowEvent(value, unknown))?.into_any()
             }
             value @ api::WorkflowStreamEvent::StepCompleted { .. } => {
-                Bound::new(py, StepCompletedWorkflowEvent(value))?.into_any()
+                Bound::new(py, StepCompletedWorkflowEvent(value, unknown))?.into_any()
             }
             value @ api::WorkflowStreamEvent::StepFailed { .. } => {
-                Bound::new(py, StepFailedWorkflowEvent(value))?.into_any()
+                Bound::new(py, StepFailedWorkflowEvent(value, unknown))?.into_any()
             }
             value @ api::WorkflowStreamEvent::StepSkipped { .. } => {
-                Bound::new(py, StepSkippedWorkflowEvent(value))?.into_any()
+                Bound::new(py, StepSkippedWorkflowEvent(value, unknown))?.into_any()
             }
             value @ api::WorkflowStreamEvent::StepWaiting { .. } => {
-                Bound::new(py, StepWaitingWorkflowEvent(value))?.into_any()
+                Bound::new(py, StepWaitingWorkflowEvent(value, unknown))?.into_any()
             }
             value @ api::WorkflowStreamEvent::RunSpliced { .. } => {
-                Bound::new(py, RunSplicedWorkflowEvent(value))?.into_any()
+                Bound::new(py, RunSplicedWorkflowEvent(value, unknown))?.into_any()
             }
             value @ api::WorkflowStreamEvent::RunPaused { .. } => {
-                Bound::new(py, RunPausedWorkflowEvent(value))?.into_any()
+                Bound::new(py, RunPausedWorkflowEvent(value, unknown))?.into_any()
             }
             value @ api::WorkflowStreamEvent::RunCompleted { .. } => {
-                Bound::new(py, RunCompletedWorkflowEvent(value))?.into_any()
+                Bound::new(py, RunCompletedWorkflowEvent(value, unknown))?.into_any()
             }
             value @ api::WorkflowStreamEvent::RunFailed { .. } => {
-                Bound::new(py, RunFailedWorkflowEvent(value))?.into_any()
+                Bound::new(py, RunFailedWorkflowEvent(value, unknown))?.into_any()
             }
             value @ api::WorkflowStreamEvent::RunCancelled { .. } => {
-                Bound::new(py, RunCancelledWorkflowEvent(value))?.into_any()
+                Bound::new(py, RunCancelledWorkflowEvent(value, unknown))?.into_any()
             }
-            value => Bound::new(py, OtherWorkflowEvent(value))?.into_any(),
+            value => Bound::new(py, OtherWorkflowEvent(value, unknown))?.into_any(),
         })
     }
 }
@@ -18807,7 +23842,7 @@ impl ToPython for api::WorkflowStreamEvent {
 /// The run began.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RunStartedWorkflowEvent(api::WorkflowStreamEvent);
+pub struct RunStartedWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl RunStartedWorkflowEvent {
@@ -18839,18 +23874,36 @@ impl RunStartedWorkflowEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "workflow_id"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18866,7 +23919,7 @@ impl RunStartedWorkflowEvent {
 /// A step began.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StepStartedWorkflowEvent(api::WorkflowStreamEvent);
+pub struct StepStartedWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl StepStartedWorkflowEvent {
@@ -18908,18 +23961,36 @@ impl StepStartedWorkflowEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "step_id", "agent_id"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -18938,7 +24009,7 @@ impl StepStartedWorkflowEvent {
 /// A step is completed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StepCompletedWorkflowEvent(api::WorkflowStreamEvent);
+pub struct StepCompletedWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl StepCompletedWorkflowEvent {
@@ -19010,18 +24081,36 @@ impl StepCompletedWorkflowEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "step_id", "output", "cost", "cost_micro_cents", "duration_ms"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19047,7 +24136,7 @@ impl StepCompletedWorkflowEvent {
 /// A step failed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StepFailedWorkflowEvent(api::WorkflowStreamEvent);
+pub struct StepFailedWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl StepFailedWorkflowEvent {
@@ -19129,18 +24218,36 @@ impl StepFailedWorkflowEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "step_id", "error", "code", "will_retry", "cost", "cost_micro_cents"] as [&str; 7])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19167,7 +24274,7 @@ impl StepFailedWorkflowEvent {
 /// A step is not run.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StepSkippedWorkflowEvent(api::WorkflowStreamEvent);
+pub struct StepSkippedWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl StepSkippedWorkflowEvent {
@@ -19209,18 +24316,36 @@ impl StepSkippedWorkflowEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "step_id", "reason"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19239,7 +24364,7 @@ impl StepSkippedWorkflowEvent {
 /// A step waits: for an approval, for an event, or for a time.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StepWaitingWorkflowEvent(api::WorkflowStreamEvent);
+pub struct StepWaitingWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl StepWaitingWorkflowEvent {
@@ -19301,18 +24426,36 @@ impl StepWaitingWorkflowEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "step_id", "approval_id", "waits_for", "until"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19337,7 +24480,7 @@ impl StepWaitingWorkflowEvent {
 /// A planner added steps to the run.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RunSplicedWorkflowEvent(api::WorkflowStreamEvent);
+pub struct RunSplicedWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl RunSplicedWorkflowEvent {
@@ -19371,7 +24514,7 @@ impl RunSplicedWorkflowEvent {
     #[getter]
     fn steps<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStreamEvent::RunSpliced { steps, .. } => steps.to_python(py),
+            api::WorkflowStreamEvent::RunSpliced { steps, .. } => steps.to_python_with(py, &self.1.part("steps")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -19379,18 +24522,36 @@ impl RunSplicedWorkflowEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "step_id", "steps"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19409,7 +24570,7 @@ impl RunSplicedWorkflowEvent {
 /// The run stands still, until somebody approves, resumes or retries it, or the event comes that it waits for.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RunPausedWorkflowEvent(api::WorkflowStreamEvent);
+pub struct RunPausedWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl RunPausedWorkflowEvent {
@@ -19453,7 +24614,7 @@ impl RunPausedWorkflowEvent {
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStreamEvent::RunPaused { error, .. } => error.to_python(py),
+            api::WorkflowStreamEvent::RunPaused { error, .. } => error.to_python_with(py, &self.1.part("error")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -19461,18 +24622,36 @@ impl RunPausedWorkflowEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "reason", "step_id", "error"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19496,7 +24675,7 @@ impl RunPausedWorkflowEvent {
 /// The run is completed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RunCompletedWorkflowEvent(api::WorkflowStreamEvent);
+pub struct RunCompletedWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl RunCompletedWorkflowEvent {
@@ -19560,18 +24739,36 @@ impl RunCompletedWorkflowEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "output", "partial", "total_cost", "total_cost_micro_cents"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19596,7 +24793,7 @@ impl RunCompletedWorkflowEvent {
 /// The run failed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RunFailedWorkflowEvent(api::WorkflowStreamEvent);
+pub struct RunFailedWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl RunFailedWorkflowEvent {
@@ -19620,7 +24817,7 @@ impl RunFailedWorkflowEvent {
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WorkflowStreamEvent::RunFailed { error, .. } => error.to_python(py),
+            api::WorkflowStreamEvent::RunFailed { error, .. } => error.to_python_with(py, &self.1.part("error")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -19648,18 +24845,36 @@ impl RunFailedWorkflowEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "error", "total_cost", "total_cost_micro_cents"] as [&str; 4])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19683,7 +24898,7 @@ impl RunFailedWorkflowEvent {
 /// The run was cancelled.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct RunCancelledWorkflowEvent(api::WorkflowStreamEvent);
+pub struct RunCancelledWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl RunCancelledWorkflowEvent {
@@ -19727,18 +24942,36 @@ impl RunCancelledWorkflowEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["run_id", "total_cost", "total_cost_micro_cents"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19761,7 +24994,7 @@ impl RunCancelledWorkflowEvent {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherWorkflowEvent(api::WorkflowStreamEvent);
+pub struct OtherWorkflowEvent(api::WorkflowStreamEvent, Unknown);
 
 #[pymethods]
 impl OtherWorkflowEvent {
@@ -19777,23 +25010,41 @@ impl OtherWorkflowEvent {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19808,13 +25059,17 @@ impl OtherWorkflowEvent {
 
 impl ToPython for api::ToolHandler {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::ToolHandler::Webhook { .. } => Bound::new(py, WebhookToolHandler(value))?.into_any(),
-            value => Bound::new(py, OtherToolHandler(value))?.into_any(),
+            value @ api::ToolHandler::Webhook { .. } => Bound::new(py, WebhookToolHandler(value, unknown))?.into_any(),
+            value => Bound::new(py, OtherToolHandler(value, unknown))?.into_any(),
         })
     }
 }
@@ -19831,14 +25086,15 @@ pub fn tool_handler_json(value: &Bound<'_, PyAny>) -> Option<Vec<u8>> {
 /// Your server: each call of the tool is a signed HTTP POST to it, and the tool returns what it answers.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct WebhookToolHandler(api::ToolHandler);
+pub struct WebhookToolHandler(api::ToolHandler, Unknown);
 
 #[pymethods]
 impl WebhookToolHandler {
     #[new]
     #[pyo3(signature = (**fields), text_signature = "(*, url, headers=None, timeout=None)")]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        construct_variant(py, &shapes::WEBHOOK_TOOL_HANDLER, ("type", "webhook"), fields).map(Self)
+        construct_variant(py, &shapes::WEBHOOK_TOOL_HANDLER, ("type", "webhook"), fields)
+            .map(|value| Self(value, Unknown::default()))
     }
 
     /// Which kind it is: `webhook`.
@@ -19879,18 +25135,36 @@ impl WebhookToolHandler {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["url", "headers", "timeout"] as [&str; 3])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19906,7 +25180,7 @@ impl WebhookToolHandler {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherToolHandler(api::ToolHandler);
+pub struct OtherToolHandler(api::ToolHandler, Unknown);
 
 #[pymethods]
 impl OtherToolHandler {
@@ -19922,23 +25196,41 @@ impl OtherToolHandler {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -19953,15 +25245,25 @@ impl OtherToolHandler {
 
 impl ToPython for api::VisitorStreamEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::VisitorStreamEvent::Text { .. } => Bound::new(py, TextVisitorEvent(value))?.into_any(),
-            value @ api::VisitorStreamEvent::Message { .. } => Bound::new(py, MessageVisitorEvent(value))?.into_any(),
-            value @ api::VisitorStreamEvent::Failure { .. } => Bound::new(py, FailureVisitorEvent(value))?.into_any(),
-            value => Bound::new(py, OtherVisitorEvent(value))?.into_any(),
+            value @ api::VisitorStreamEvent::Text { .. } => {
+                Bound::new(py, TextVisitorEvent(value, unknown))?.into_any()
+            }
+            value @ api::VisitorStreamEvent::Message { .. } => {
+                Bound::new(py, MessageVisitorEvent(value, unknown))?.into_any()
+            }
+            value @ api::VisitorStreamEvent::Failure { .. } => {
+                Bound::new(py, FailureVisitorEvent(value, unknown))?.into_any()
+            }
+            value => Bound::new(py, OtherVisitorEvent(value, unknown))?.into_any(),
         })
     }
 }
@@ -19969,7 +25271,7 @@ impl ToPython for api::VisitorStreamEvent {
 /// The agent wrote a piece of its answer.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct TextVisitorEvent(api::VisitorStreamEvent);
+pub struct TextVisitorEvent(api::VisitorStreamEvent, Unknown);
 
 #[pymethods]
 impl TextVisitorEvent {
@@ -20001,18 +25303,36 @@ impl TextVisitorEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["message_id", "text"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20028,7 +25348,7 @@ impl TextVisitorEvent {
 /// A message is complete: the agent's answer, or what a person wrote who took over.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct MessageVisitorEvent(api::VisitorStreamEvent);
+pub struct MessageVisitorEvent(api::VisitorStreamEvent, Unknown);
 
 #[pymethods]
 impl MessageVisitorEvent {
@@ -20042,7 +25362,7 @@ impl MessageVisitorEvent {
     #[getter]
     fn message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::VisitorStreamEvent::Message { message, .. } => message.to_python(py),
+            api::VisitorStreamEvent::Message { message, .. } => message.to_python_with(py, &self.1.part("message")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -20050,18 +25370,36 @@ impl MessageVisitorEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["message"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20077,7 +25415,7 @@ impl MessageVisitorEvent {
 /// The agent could not answer. The stream goes on.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FailureVisitorEvent(api::VisitorStreamEvent);
+pub struct FailureVisitorEvent(api::VisitorStreamEvent, Unknown);
 
 #[pymethods]
 impl FailureVisitorEvent {
@@ -20099,18 +25437,36 @@ impl FailureVisitorEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["reason"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20126,7 +25482,7 @@ impl FailureVisitorEvent {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherVisitorEvent(api::VisitorStreamEvent);
+pub struct OtherVisitorEvent(api::VisitorStreamEvent, Unknown);
 
 #[pymethods]
 impl OtherVisitorEvent {
@@ -20142,23 +25498,41 @@ impl OtherVisitorEvent {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20173,14 +25547,20 @@ impl OtherVisitorEvent {
 
 impl ToPython for api::AgentLogEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::AgentLogEvent::Log { .. } => Bound::new(py, LogAgentLogEvent(value))?.into_any(),
-            value @ api::AgentLogEvent::Heartbeat { .. } => Bound::new(py, HeartbeatAgentLogEvent(value))?.into_any(),
-            value => Bound::new(py, OtherAgentLogEvent(value))?.into_any(),
+            value @ api::AgentLogEvent::Log { .. } => Bound::new(py, LogAgentLogEvent(value, unknown))?.into_any(),
+            value @ api::AgentLogEvent::Heartbeat { .. } => {
+                Bound::new(py, HeartbeatAgentLogEvent(value, unknown))?.into_any()
+            }
+            value => Bound::new(py, OtherAgentLogEvent(value, unknown))?.into_any(),
         })
     }
 }
@@ -20188,7 +25568,7 @@ impl ToPython for api::AgentLogEvent {
 /// Something was logged.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct LogAgentLogEvent(api::AgentLogEvent);
+pub struct LogAgentLogEvent(api::AgentLogEvent, Unknown);
 
 #[pymethods]
 impl LogAgentLogEvent {
@@ -20310,18 +25690,51 @@ impl LogAgentLogEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(
+            py,
+            [
+                "id",
+                "timestamp",
+                "level",
+                "source",
+                "message",
+                "agent_id",
+                "session_id",
+                "user_id",
+                "provider",
+                "metadata",
+                "trace_id",
+            ] as [&str; 11],
+        )
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20352,7 +25765,7 @@ impl LogAgentLogEvent {
 /// Nothing happened, and the stream is alive.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct HeartbeatAgentLogEvent(api::AgentLogEvent);
+pub struct HeartbeatAgentLogEvent(api::AgentLogEvent, Unknown);
 
 #[pymethods]
 impl HeartbeatAgentLogEvent {
@@ -20374,18 +25787,36 @@ impl HeartbeatAgentLogEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["t"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20401,7 +25832,7 @@ impl HeartbeatAgentLogEvent {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherAgentLogEvent(api::AgentLogEvent);
+pub struct OtherAgentLogEvent(api::AgentLogEvent, Unknown);
 
 #[pymethods]
 impl OtherAgentLogEvent {
@@ -20417,23 +25848,41 @@ impl OtherAgentLogEvent {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20448,16 +25897,22 @@ impl OtherAgentLogEvent {
 
 impl ToPython for api::ActivityEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
-            value @ api::ActivityEvent::Log { .. } => Bound::new(py, LogActivityEvent(value))?.into_any(),
-            value @ api::ActivityEvent::Span { .. } => Bound::new(py, SpanActivityEvent(value))?.into_any(),
-            value @ api::ActivityEvent::Metric { .. } => Bound::new(py, MetricActivityEvent(value))?.into_any(),
-            value @ api::ActivityEvent::State { .. } => Bound::new(py, StateActivityEvent(value))?.into_any(),
-            value => Bound::new(py, OtherActivityEvent(value))?.into_any(),
+            value @ api::ActivityEvent::Log { .. } => Bound::new(py, LogActivityEvent(value, unknown))?.into_any(),
+            value @ api::ActivityEvent::Span { .. } => Bound::new(py, SpanActivityEvent(value, unknown))?.into_any(),
+            value @ api::ActivityEvent::Metric { .. } => {
+                Bound::new(py, MetricActivityEvent(value, unknown))?.into_any()
+            }
+            value @ api::ActivityEvent::State { .. } => Bound::new(py, StateActivityEvent(value, unknown))?.into_any(),
+            value => Bound::new(py, OtherActivityEvent(value, unknown))?.into_any(),
         })
     }
 }
@@ -20465,7 +25920,7 @@ impl ToPython for api::ActivityEvent {
 /// Something was logged.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct LogActivityEvent(api::ActivityEvent);
+pub struct LogActivityEvent(api::ActivityEvent, Unknown);
 
 #[pymethods]
 impl LogActivityEvent {
@@ -20519,7 +25974,7 @@ impl LogActivityEvent {
     #[getter]
     fn entry<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::ActivityEvent::Log { entry, .. } => entry.to_python(py),
+            api::ActivityEvent::Log { entry, .. } => entry.to_python_with(py, &self.1.part("entry")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -20527,18 +25982,36 @@ impl LogActivityEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "session_id", "agent_id", "user_id", "entry"] as [&str; 5])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20563,7 +26036,7 @@ impl LogActivityEvent {
 /// Something that is traced began or ended. A span comes twice: while it is under way, and when it has ended.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct SpanActivityEvent(api::ActivityEvent);
+pub struct SpanActivityEvent(api::ActivityEvent, Unknown);
 
 #[pymethods]
 impl SpanActivityEvent {
@@ -20627,7 +26100,7 @@ impl SpanActivityEvent {
     #[getter]
     fn span<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::ActivityEvent::Span { span, .. } => span.to_python(py),
+            api::ActivityEvent::Span { span, .. } => span.to_python_with(py, &self.1.part("span")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -20635,18 +26108,36 @@ impl SpanActivityEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "session_id", "agent_id", "user_id", "trace_id", "span"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20672,7 +26163,7 @@ impl SpanActivityEvent {
 /// Something was measured.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct MetricActivityEvent(api::ActivityEvent);
+pub struct MetricActivityEvent(api::ActivityEvent, Unknown);
 
 #[pymethods]
 impl MetricActivityEvent {
@@ -20744,18 +26235,36 @@ impl MetricActivityEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "session_id", "agent_id", "user_id", "name", "value"] as [&str; 6])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20781,7 +26290,7 @@ impl MetricActivityEvent {
 /// The state of something changed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct StateActivityEvent(api::ActivityEvent);
+pub struct StateActivityEvent(api::ActivityEvent, Unknown);
 
 #[pymethods]
 impl StateActivityEvent {
@@ -20863,18 +26372,36 @@ impl StateActivityEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "session_id", "agent_id", "user_id", "resource", "id", "status"] as [&str; 7])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20901,7 +26428,7 @@ impl StateActivityEvent {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherActivityEvent(api::ActivityEvent);
+pub struct OtherActivityEvent(api::ActivityEvent, Unknown);
 
 #[pymethods]
 impl OtherActivityEvent {
@@ -20917,23 +26444,41 @@ impl OtherActivityEvent {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -20948,35 +26493,43 @@ impl OtherActivityEvent {
 
 impl ToPython for api::WebhookEvent {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.clone().into_python(py)
+        self.clone().into_python(py, Unknown::default())
     }
 
-    fn into_python(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    fn to_python_with<'py>(&self, py: Python<'py>, unknown: &Unknown) -> PyResult<Bound<'py, PyAny>> {
+        self.clone().into_python(py, unknown.clone())
+    }
+
+    fn into_python(self, py: Python<'_>, unknown: Unknown) -> PyResult<Bound<'_, PyAny>> {
         Ok(match self {
             value @ api::WebhookEvent::AgentCompleted { .. } => {
-                Bound::new(py, AgentCompletedWebhookEvent(value))?.into_any()
+                Bound::new(py, AgentCompletedWebhookEvent(value, unknown))?.into_any()
             }
-            value @ api::WebhookEvent::AgentFailed { .. } => Bound::new(py, AgentFailedWebhookEvent(value))?.into_any(),
+            value @ api::WebhookEvent::AgentFailed { .. } => {
+                Bound::new(py, AgentFailedWebhookEvent(value, unknown))?.into_any()
+            }
             value @ api::WebhookEvent::SessionLimitReached { .. } => {
-                Bound::new(py, SessionLimitReachedWebhookEvent(value))?.into_any()
+                Bound::new(py, SessionLimitReachedWebhookEvent(value, unknown))?.into_any()
             }
             value @ api::WebhookEvent::ApprovalRequested { .. } => {
-                Bound::new(py, ApprovalRequestedWebhookEvent(value))?.into_any()
+                Bound::new(py, ApprovalRequestedWebhookEvent(value, unknown))?.into_any()
             }
             value @ api::WebhookEvent::ApprovalApproved { .. } => {
-                Bound::new(py, ApprovalApprovedWebhookEvent(value))?.into_any()
+                Bound::new(py, ApprovalApprovedWebhookEvent(value, unknown))?.into_any()
             }
             value @ api::WebhookEvent::ApprovalDenied { .. } => {
-                Bound::new(py, ApprovalDeniedWebhookEvent(value))?.into_any()
+                Bound::new(py, ApprovalDeniedWebhookEvent(value, unknown))?.into_any()
             }
             value @ api::WebhookEvent::ApprovalExpired { .. } => {
-                Bound::new(py, ApprovalExpiredWebhookEvent(value))?.into_any()
+                Bound::new(py, ApprovalExpiredWebhookEvent(value, unknown))?.into_any()
             }
             value @ api::WebhookEvent::FleetCompleted { .. } => {
-                Bound::new(py, FleetCompletedWebhookEvent(value))?.into_any()
+                Bound::new(py, FleetCompletedWebhookEvent(value, unknown))?.into_any()
             }
-            value @ api::WebhookEvent::BudgetAlert { .. } => Bound::new(py, BudgetAlertWebhookEvent(value))?.into_any(),
-            value => Bound::new(py, OtherWebhookEvent(value))?.into_any(),
+            value @ api::WebhookEvent::BudgetAlert { .. } => {
+                Bound::new(py, BudgetAlertWebhookEvent(value, unknown))?.into_any()
+            }
+            value => Bound::new(py, OtherWebhookEvent(value, unknown))?.into_any(),
         })
     }
 }
@@ -20984,7 +26537,7 @@ impl ToPython for api::WebhookEvent {
 /// An agent's run is completed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentCompletedWebhookEvent(api::WebhookEvent);
+pub struct AgentCompletedWebhookEvent(api::WebhookEvent, Unknown);
 
 #[pymethods]
 impl AgentCompletedWebhookEvent {
@@ -21008,7 +26561,7 @@ impl AgentCompletedWebhookEvent {
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WebhookEvent::AgentCompleted { data, .. } => data.to_python(py),
+            api::WebhookEvent::AgentCompleted { data, .. } => data.to_python_with(py, &self.1.part("data")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -21016,18 +26569,36 @@ impl AgentCompletedWebhookEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "data"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -21043,7 +26614,7 @@ impl AgentCompletedWebhookEvent {
 /// An agent's run failed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct AgentFailedWebhookEvent(api::WebhookEvent);
+pub struct AgentFailedWebhookEvent(api::WebhookEvent, Unknown);
 
 #[pymethods]
 impl AgentFailedWebhookEvent {
@@ -21067,7 +26638,7 @@ impl AgentFailedWebhookEvent {
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WebhookEvent::AgentFailed { data, .. } => data.to_python(py),
+            api::WebhookEvent::AgentFailed { data, .. } => data.to_python_with(py, &self.1.part("data")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -21075,18 +26646,36 @@ impl AgentFailedWebhookEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "data"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -21102,7 +26691,7 @@ impl AgentFailedWebhookEvent {
 /// A session reached one of its limits, and its agents were paused.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct SessionLimitReachedWebhookEvent(api::WebhookEvent);
+pub struct SessionLimitReachedWebhookEvent(api::WebhookEvent, Unknown);
 
 #[pymethods]
 impl SessionLimitReachedWebhookEvent {
@@ -21126,7 +26715,7 @@ impl SessionLimitReachedWebhookEvent {
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WebhookEvent::SessionLimitReached { data, .. } => data.to_python(py),
+            api::WebhookEvent::SessionLimitReached { data, .. } => data.to_python_with(py, &self.1.part("data")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -21134,18 +26723,36 @@ impl SessionLimitReachedWebhookEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "data"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -21161,7 +26768,7 @@ impl SessionLimitReachedWebhookEvent {
 /// An agent waits for someone to approve what it is about to do.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ApprovalRequestedWebhookEvent(api::WebhookEvent);
+pub struct ApprovalRequestedWebhookEvent(api::WebhookEvent, Unknown);
 
 #[pymethods]
 impl ApprovalRequestedWebhookEvent {
@@ -21185,7 +26792,7 @@ impl ApprovalRequestedWebhookEvent {
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WebhookEvent::ApprovalRequested { data, .. } => data.to_python(py),
+            api::WebhookEvent::ApprovalRequested { data, .. } => data.to_python_with(py, &self.1.part("data")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -21193,18 +26800,36 @@ impl ApprovalRequestedWebhookEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "data"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -21220,7 +26845,7 @@ impl ApprovalRequestedWebhookEvent {
 /// Somebody approved, and the agent goes on.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ApprovalApprovedWebhookEvent(api::WebhookEvent);
+pub struct ApprovalApprovedWebhookEvent(api::WebhookEvent, Unknown);
 
 #[pymethods]
 impl ApprovalApprovedWebhookEvent {
@@ -21244,7 +26869,7 @@ impl ApprovalApprovedWebhookEvent {
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WebhookEvent::ApprovalApproved { data, .. } => data.to_python(py),
+            api::WebhookEvent::ApprovalApproved { data, .. } => data.to_python_with(py, &self.1.part("data")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -21252,18 +26877,36 @@ impl ApprovalApprovedWebhookEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "data"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -21279,7 +26922,7 @@ impl ApprovalApprovedWebhookEvent {
 /// Somebody denied, and the agent was told.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ApprovalDeniedWebhookEvent(api::WebhookEvent);
+pub struct ApprovalDeniedWebhookEvent(api::WebhookEvent, Unknown);
 
 #[pymethods]
 impl ApprovalDeniedWebhookEvent {
@@ -21303,7 +26946,7 @@ impl ApprovalDeniedWebhookEvent {
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WebhookEvent::ApprovalDenied { data, .. } => data.to_python(py),
+            api::WebhookEvent::ApprovalDenied { data, .. } => data.to_python_with(py, &self.1.part("data")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -21311,18 +26954,36 @@ impl ApprovalDeniedWebhookEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "data"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -21338,7 +26999,7 @@ impl ApprovalDeniedWebhookEvent {
 /// Nobody decided in time, and the default applied.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct ApprovalExpiredWebhookEvent(api::WebhookEvent);
+pub struct ApprovalExpiredWebhookEvent(api::WebhookEvent, Unknown);
 
 #[pymethods]
 impl ApprovalExpiredWebhookEvent {
@@ -21362,7 +27023,7 @@ impl ApprovalExpiredWebhookEvent {
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WebhookEvent::ApprovalExpired { data, .. } => data.to_python(py),
+            api::WebhookEvent::ApprovalExpired { data, .. } => data.to_python_with(py, &self.1.part("data")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -21370,18 +27031,36 @@ impl ApprovalExpiredWebhookEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "data"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -21397,7 +27076,7 @@ impl ApprovalExpiredWebhookEvent {
 /// A fleet has no item left to work on.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct FleetCompletedWebhookEvent(api::WebhookEvent);
+pub struct FleetCompletedWebhookEvent(api::WebhookEvent, Unknown);
 
 #[pymethods]
 impl FleetCompletedWebhookEvent {
@@ -21421,7 +27100,7 @@ impl FleetCompletedWebhookEvent {
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WebhookEvent::FleetCompleted { data, .. } => data.to_python(py),
+            api::WebhookEvent::FleetCompleted { data, .. } => data.to_python_with(py, &self.1.part("data")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -21429,18 +27108,36 @@ impl FleetCompletedWebhookEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "data"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -21456,7 +27153,7 @@ impl FleetCompletedWebhookEvent {
 /// A budget's alert threshold was passed.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct BudgetAlertWebhookEvent(api::WebhookEvent);
+pub struct BudgetAlertWebhookEvent(api::WebhookEvent, Unknown);
 
 #[pymethods]
 impl BudgetAlertWebhookEvent {
@@ -21480,7 +27177,7 @@ impl BudgetAlertWebhookEvent {
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.0 {
-            api::WebhookEvent::BudgetAlert { data, .. } => data.to_python(py),
+            api::WebhookEvent::BudgetAlert { data, .. } => data.to_python_with(py, &self.1.part("data")),
             // Only read from JSON of another kind.
             _ => ().to_python(py),
         }
@@ -21488,18 +27185,36 @@ impl BudgetAlertWebhookEvent {
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["timestamp", "data"] as [&str; 2])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -21515,7 +27230,7 @@ impl BudgetAlertWebhookEvent {
 /// One of a kind that this version does not know, kept as it came.
 #[pyclass(frozen, eq, module = "theazo.types")]
 #[derive(Clone, PartialEq)]
-pub struct OtherWebhookEvent(api::WebhookEvent);
+pub struct OtherWebhookEvent(api::WebhookEvent, Unknown);
 
 #[pymethods]
 impl OtherWebhookEvent {
@@ -21531,23 +27246,41 @@ impl OtherWebhookEvent {
     /// All of it.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
     }
 
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_dict(py, &self.0)
+        to_dict(py, &self.0, &self.1)
+    }
+
+    /// Reads a value from the dict that `to_dict` makes.
+    #[staticmethod]
+    fn from_dict(members: &Bound<'_, PyAny>) -> PyResult<Self> {
+        from_dict(members).map(|(value, unknown)| Self(value, unknown))
     }
 
     /// The value as JSON text.
     fn to_json(&self) -> String {
-        to_json(&self.0)
+        to_json(&self.0, &self.1)
+    }
+
+    /// What a newer server said of it, with the names of the wire.
+    #[getter]
+    fn unknown_fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.1.members().to_python(py)
     }
 
     /// Reads a value from the text that `to_json` makes.
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
-        parse(py, text).map(Self)
+        parse(py, text).map(|(value, unknown)| Self(value, unknown))
+    }
+
+    #[classattr]
+    #[pyo3(name = "__match_args__")]
+    fn match_args(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"] as [&str; 1])
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from theazo import AsyncTheazo, Theazo
     from theazo._async import AsyncAgent, AsyncFleet, AsyncRun, AsyncSession, AsyncTeam
-    from theazo._client import AsyncTheazo, Theazo
     from theazo._sync import Agent, Fleet, Run, Session, Team
     from theazo.testing import AsyncTestPlane, TestPlane
 

@@ -3,10 +3,13 @@
 //! Types become frozen native classes; operations become methods of a blocking face (`_sync.py`) and an asyncio face
 //! (`_async.py`), rendered from one template.
 
+mod errors;
 mod example;
 mod model;
+mod package;
 mod surface;
 mod words;
+mod workflow;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +17,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{GeneratedFile, examples::Example, ir::Ir, naming, template};
+use errors::Errors;
 use model::Model;
 
 /// Renders all files of the Python part.
@@ -38,6 +42,12 @@ pub fn render(ir: &Ir) -> Result<Vec<GeneratedFile>> {
         let context = minijinja::context! { face => face, model => model, imports => imports };
         files.push(file(&format!("theazo-py/python/theazo/{name}.py"), render_template("face.py.j2", context)?));
     }
+    let errors = Errors::new(ir);
+    files.push(file("theazo-py/python/theazo/errors.py", render_template("errors.py.j2", &errors)?));
+    let package = package::Package::new(&model, &errors);
+    files.push(file("theazo-py/python/theazo/__init__.py", render_template("package.py.j2", &package)?));
+    let workflow = workflow::Workflow::new(ir)?;
+    files.push(file("theazo-py/python/theazo/workflow.py", render_template("workflow.py.j2", workflow)?));
     let checked = minijinja::context! { examples => checked(ir, &examples)? };
     files.push(file("theazo-py/tests/generated/examples.py", render_template("examples.py.j2", checked)?));
     Ok(files)

@@ -11,6 +11,7 @@ mod licences;
 mod msrv;
 mod prepare;
 mod process;
+mod python;
 mod schema_fuzz;
 pub mod steps;
 

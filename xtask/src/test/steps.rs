@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{
     Outcome, counts, examples, fuzz, licences, msrv, prepare,
     process::{check, command, tests},
-    schema_fuzz,
+    python, schema_fuzz,
 };
 use crate::{cargo, codegen, repository, rustdoc, tidy};
 
@@ -51,10 +51,15 @@ pub const STEPS: &[Step] = &[
     step("python-build", "the Python package builds into .venv", || {
         check(python_tool("maturin", &["develop"]).current_dir(repository::root().join("theazo-py")))
     }),
-    step("python-check", "the Python package: lints, format and strict types", python_check),
+    step(
+        "python-check",
+        "the Python package: lints, format, strict types, and the native part as typed",
+        python::lints,
+    ),
     step("python-test", "the Python tests", || {
         tests(python_tool("pytest", &[]).current_dir(repository::root().join("theazo-py")), counts::pytest)
     }),
+    step("python-package", "the wheel installs into an empty environment, and the sdist builds", python::package),
     step("node-examples", "the Node examples run embedded", examples::node),
     step("python-examples", "the Python examples run embedded", examples::python),
     step("serve", "the three quickstarts run against `theazo serve`", examples::served),
@@ -67,16 +72,6 @@ const fn step(name: &'static str, about: &'static str, run: fn() -> Outcome) -> 
 
 fn openapi() -> Outcome {
     check(&mut python_tool("python", &["xtask/python/check_openapi.py", "theazo-api/openapi.json"]))
-}
-
-fn python_check() -> Outcome {
-    let folder = repository::root().join("theazo-py");
-    let run = |tool: &str, arguments: &[&str]| check(python_tool(tool, arguments).current_dir(&folder));
-    // The files that mypy reads are named in pyproject.toml.
-    let examples = "../examples/python";
-    run("ruff", &["check", "--config", "pyproject.toml", ".", examples])
-        .and(run("ruff", &["format", "--check", "--config", "pyproject.toml", ".", examples]))
-        .and(run("mypy", &["--strict"]))
 }
 
 /// A cargo command.

@@ -65,6 +65,8 @@ pub struct Member {
     pub required: bool,
     /// Whether `repr` hides it.
     pub secret: bool,
+    /// Whether there are objects in it, of which something may not be known.
+    pub deep: bool,
 }
 
 #[derive(Serialize)]
@@ -208,8 +210,7 @@ impl Model {
 
     fn public_names(&self) -> Vec<String> {
         let mut names = self.type_names();
-        names.push("Duration".to_owned());
-        names.push("NULL".to_owned());
+        names.extend(["Compute", "Duration", "NULL"].map(str::to_owned));
         names.extend(self.enums.iter().map(|definition| definition.name.clone()));
         names.sort();
         names
@@ -326,8 +327,15 @@ pub fn members(fields: &[Field], ir: &Ir) -> Vec<Member> {
             input: given(field, ir),
             required: field.required,
             secret: holds_secrets(&field.ty, ir),
+            deep: holds_objects(&field.ty, ir),
         })
         .collect()
+}
+
+/// Whether there are objects with known members in a value of this type.
+fn holds_objects(ty: &Type, ir: &Ir) -> bool {
+    ty.named()
+        .is_some_and(|name| !matches!(ir.named(name), Some(TypeDefinition::Id(_) | TypeDefinition::OpenEnum(_)) | None))
 }
 
 /// Whether a field shows secrets itself; a class inside of it hides its own.

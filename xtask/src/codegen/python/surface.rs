@@ -45,7 +45,7 @@ pub struct Method {
     pub path: String,
     /// The dict of inputs, as an expression.
     pub inputs: String,
-    /// The class of the options of the call: a method with a `timeout` or `headers` of its own has none of the call.
+    /// The class of the options of the call: a method with a `timeout` of its own has none of the call.
     pub call_options: &'static str,
     /// Whether the answer is the content of a file, which the faces give as bytes.
     pub returns_bytes: bool,
@@ -186,13 +186,7 @@ fn method(operation: &Operation, example: &ExampleLines, ir: &Ir) -> Method {
     Method {
         id: operation.id.clone(),
         name: operation.snake_name.clone(),
-        call_options: if takes("timeout") {
-            "CallOptionsOfRun"
-        } else if takes("headers") {
-            "CallOptionsWithoutHeaders"
-        } else {
-            "CallOptions"
-        },
+        call_options: if takes("timeout") { "CallOptionsOfRun" } else { "CallOptions" },
         docstring: docstring(operation, arguments.iter().chain(&options), &example.sync),
         async_docstring: docstring(operation, arguments.iter().chain(&options), &example.asyncio),
         arguments,
