@@ -9,7 +9,7 @@ export * from './generated/errors.js';
 export type * from './generated/surface.js';
 export { Agent, Fleet, Fleet as FleetInstance, Run, Session, Team, Team as TeamInstance } from './generated/surface.js';
 export type * from './generated/types.js';
-export { type ListPage, type ListPromise, Page, type PagePromise } from './pages.js';
+export { ListPage, type ListPromise, Page, type PagePromise } from './pages.js';
 export type * from './published.js';
 export { EventStream } from './stream.js';
 export {

@@ -58,7 +58,7 @@ import {
 import { TestPlane } from 'theazo/testing';
 
 /** The namespaces of the client. Never runs; it is for the type checker. */
-export async function client(theazo: Theazo, bytes: Uint8Array): Promise<void> {
+async function client(theazo: Theazo, bytes: Uint8Array): Promise<void> {
   const limits: SessionLimits = { maxAgents: 2, maxDuration: '2h' };
   const created: Session = await theazo.sessions.create({
     userId: 'u',
@@ -261,7 +261,7 @@ export async function client(theazo: Theazo, bytes: Uint8Array): Promise<void> {
 }
 
 /** What a session, an agent, a fleet and a team can do. Never runs; it is for the type checker. */
-export async function handles(session: Session, agent: Agent, bytes: Uint8Array): Promise<void> {
+async function handles(session: Session, agent: Agent, bytes: Uint8Array): Promise<void> {
   const known: [string, string, Record<string, string>, string] = [
     session.id,
     session.userId,
@@ -477,6 +477,10 @@ test('an application for the published client runs: what its calls return is wha
   assert.ok(['ready', 'running'].includes(resumed), resumed);
   assert.equal(session.status, 'terminated');
   assert.ok(session.terminatedAt);
+});
+
+test('an application for the published client compiles', () => {
+  assert.deepEqual([typeof client, typeof handles], ['function', 'function']);
 });
 
 test('an application for the published client has the values that it imports', () => {

@@ -246,14 +246,15 @@ test('N14: knowledge says whose it is', async (context) => {
 });
 
 test('N15: an upload says what became of each file', async (context) => {
-  const sources = [{ filename: 'a.md', status: 'active' }];
-  const { session } = await scene(context, always({ collection: 'docs', files: sources }));
+  const files = [
+    { filename: 'a.md', sourceId: 'src_1', chunks: 2 },
+    { filename: 'b.pdf', chunks: 0, error: 'the file is encrypted' },
+  ];
+  const { session } = await scene(context, always({ collection: 'docs', chunks: 2, sources: 1, files }));
 
-  const upload = await session.knowledge
-    .upload([{ filename: 'a.md', data: '# A' }])
-    .catch((error: TheazoError) => error);
+  const upload = await session.knowledge.upload([{ filename: 'a.md', data: '# A' }]);
 
-  assert.ok(!(upload instanceof TheazoError) || upload.kind === 'unreadable');
+  assert.deepEqual([upload.files[0]?.sourceId, upload.files[1]?.error], ['src_1', 'the file is encrypted']);
 });
 
 test('N16: threads can be written to and read', async (context) => {

@@ -276,15 +276,24 @@ test('A3: one stream starts one run, however often it is tried', async (context)
 });
 
 test('A4: a stream lasts as long as its run, whatever the timeout of the client', async (context) => {
-  const { server } = await scene(context, (_, response) => {
+  const opened = deferred();
+  let end = () => {};
+  const { server } = await scene(context, (sent, response) => {
+    if (!sent.path.endsWith('/stream')) return;
     response.writeHead(200, SSE).write(': open\n\n');
-    setTimeout(() => response.end(line(DONE)), 200);
+    end = () => response.end(line(DONE));
+    opened.resolve();
   });
-  const theazo = new Theazo({ apiKey: 'k', baseUrl: server.url, timeout: '100ms' });
+  const theazo = new Theazo({ apiKey: 'k', baseUrl: server.url, timeout: '50ms', maxRetries: 0 });
+  const agent = await theazo.agents.get('agt_1', { timeout: '10s' });
 
-  const events = await all((await theazo.agents.get('agt_1')).stream('x'));
+  const reading = all(agent.stream('x'));
+  await opened.promise;
+  // Nobody answers this; when it has failed, the stream has waited for longer than the client's timeout.
+  assert.equal((await failed(theazo.sessions.get('ses_1'))).code, 'timeout');
+  end();
 
-  assert.equal(events.at(-1)?.type, 'done');
+  assert.equal((await reading).at(-1)?.type, 'done');
 });
 
 test('A5: two streams of one agent are two runs with their own events', async (context) => {

@@ -54,18 +54,29 @@ async function afterFailures(
 }
 
 test('T1: a call has a timeout of its own, and a run is not bound by the one of the client', async (context) => {
+  const begun = deferred();
+  let answerRun = () => {};
   const { theazo } = await client(
     context,
     (sent, response) => {
       if (sent.method === 'GET') json(response, SESSION);
-      else setTimeout(() => json(response, RESULT), 150);
+      else if (sent.path.endsWith('/run')) {
+        answerRun = () => json(response, RESULT);
+        begun.resolve();
+      }
     },
     { timeout: '50ms', maxRetries: 0 },
   );
   const session = await theazo.sessions.get('ses_1', { timeout: '10s' });
 
-  assert.equal((await session.run('researcher', 'look')).output, 'o');
-  assert.ok((await failed(session.updateLimits({}, { timeout: '20ms' }))) instanceof TimeoutError);
+  const run = session.run('researcher', 'look');
+  await begun.promise;
+  // Nobody answers these; when they have failed, the run has waited for longer than the client's timeout.
+  assert.ok((await failed(session.updateLimits({}))) instanceof TimeoutError);
+  assert.ok((await failed(session.updateLimits({}, { timeout: '1ms' }))) instanceof TimeoutError);
+  answerRun();
+
+  assert.equal((await run).output, 'o');
 });
 
 test('T2: a deadline ends the whole call, and nothing is tried after it', async (context) => {
