@@ -50,10 +50,10 @@ const PROGRAMS: &[Program] = &[
     },
     Program {
         name: "node",
-        source: "theazo-node/bench/calls.ts",
+        source: "theazo-node/bench/main.ts",
         commands: || {
             vec![
-                npm("theazo-node", &["run", "--silent", "build:native", "--", "--release"]),
+                npm("theazo-node", &["run", "--silent", "build:native", "--", "--profile", "dist"]),
                 npm("theazo-node", &["run", "--silent", "bench"]),
             ]
         },
