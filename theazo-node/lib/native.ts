@@ -51,6 +51,8 @@ export interface NativePlane {
   readonly testKey: string;
   /** A client of the plane; with its live key unless the configuration has another. */
   client(...config: NativeConfig): NativeClient;
+  /** Lets a function answer for the model of an agent: JSON in, JSON out. */
+  scriptWith(agent: string, answer: (conversation: string) => Promise<string>): void;
   /** Listens on a free port of this machine and gives the address. */
   listen(): Promise<string>;
   shutdown(): Promise<void>;

@@ -2,14 +2,19 @@
 
 import './load.js';
 
-import { Caller } from './caller.js';
+import type { Answer } from './answer.js';
+import { Caller, type CallOptions } from './caller.js';
 import { configOf, Theazo, type TheazoOptions } from './client.js';
 import { Connection, startPlane } from './connection.js';
 import { thrown, toTheazoError } from './errors.js';
 import { TestPlaneOperations } from './generated/testing.js';
+import type { AgentScript, ScriptedTurn } from './generated/types.js';
+import { invalid } from './input.js';
 import type { NativePlane } from './native.js';
+import { type ModelFunction, nativeFunction } from './testing/script.js';
 
 export { Recorder, Replayer, type ReplayOptions } from './recording.js';
+export type { Conversation, ConversationMessage, ModelFunction } from './testing/script.js';
 
 /** How a client of a test plane is set up; the key is the plane's live key unless another is given. */
 export type TestClientOptions = Omit<TheazoOptions, 'baseUrl' | 'replay'>;
@@ -50,6 +55,33 @@ export class TestPlane extends TestPlaneOperations {
   /** The test key of the plane: another world, which leaves no usage. */
   get testKey(): string {
     return this.#plane.testKey;
+  }
+
+  /**
+   * Scripts what the model of an agent answers, turn by turn; or lets a function answer for it whenever none of its turns fits.
+   *
+   * A turn with tool calls is followed by the next turn when the tools have returned. A turn with `when` waits for a
+   * conversation that contains its text. When nothing fits, the offline model answers.
+   * @param agent The name of the agent; `*` for every agent whose own script has nothing to say.
+   * @param script Its answers, in order; or a function that is given the conversation and gives a turn or its text. What the
+   *   function throws is the message with which the model fails.
+   * @example
+   * ```ts
+   * await plane.script('researcher', [{ text: 'prices rose', inputTokens: 1200 }, { error: 'overloaded' }]);
+   * await plane.script('writer', async ({ messages }) => ({ text: `I was told ${messages.length} things.` }));
+   * ```
+   */
+  override script(agent: string, script: ScriptedTurn[] | ModelFunction, options?: CallOptions): Answer<void>;
+  override script(options: AgentScript & CallOptions): Answer<void>;
+  override script(...given: unknown[]): Answer<void> {
+    const [agent, script] = given;
+    if (typeof script !== 'function') return super.script(...(given as Parameters<TestPlaneOperations['script']>));
+    // The model is in this process, so the function goes to it and no request is made.
+    return this.caller.answer(async () => {
+      this.#connection.assertOpen('the test plane is closed');
+      if (typeof agent !== 'string') throw invalid('agent', 'must be text');
+      thrown(() => this.#plane.scriptWith(agent, nativeFunction(script as ModelFunction)));
+    });
   }
 
   /** A client of the plane. */

@@ -52,7 +52,7 @@ impl NativeClient {
     ) -> napi::Result<PromiseRaw<'env, String>> {
         let (call, with_meta) = input::call(&operation, path, query, body, options)?;
         let (transport, registration) = (self.transport()?, self.cancels.register(cancel_id));
-        env.spawn_future(async move {
+        crate::promise(env, async move {
             let answer = registration.run(transport.call(call)).await?;
             let body = String::from_utf8(answer.body.into())
                 .map_err(|_| napi::Error::from_reason("the answer is not text, so it is not JSON"))?;
@@ -75,7 +75,7 @@ impl NativeClient {
     ) -> napi::Result<PromiseRaw<'env, NativeStream>> {
         let (call, _) = input::call(&operation, path, query, body, options)?;
         let (transport, registration) = (self.transport()?, self.cancels.register(cancel_id));
-        env.spawn_future(async move { registration.run(transport.open(call)).await.map(NativeStream::over) })
+        crate::promise(env, async move { registration.run(transport.open(call)).await.map(NativeStream::over) })
     }
 
     /// Cancels the call with this number; one that is over is left alone.

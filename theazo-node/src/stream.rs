@@ -32,7 +32,7 @@ impl NativeStream {
     #[napi(catch_unwind)]
     pub fn next<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, Option<String>>> {
         let (reading, left) = (self.reading.clone(), self.left.clone());
-        env.spawn_future(async move {
+        crate::promise(env, async move {
             let mut reading = reading.lock().await;
             let Some(reading) = reading.as_mut() else { return Ok(None) };
             left.run_until_cancelled(reading.batch()).await.unwrap_or(Ok(None)).map_err(crate::thrown)
@@ -43,7 +43,7 @@ impl NativeStream {
     #[napi(catch_unwind)]
     pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
         let taken = self.take();
-        env.spawn_future(async move {
+        crate::promise(env, async move {
             match taken.await {
                 Some(reading) => reading.events.close().await.map_err(crate::thrown),
                 None => Ok(()),
@@ -55,7 +55,7 @@ impl NativeStream {
     #[napi(catch_unwind)]
     pub fn detach<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
         let taken = self.take();
-        env.spawn_future(async move {
+        crate::promise(env, async move {
             if let Some(reading) = taken.await {
                 reading.events.detach();
             }

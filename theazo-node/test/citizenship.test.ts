@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type TestContext, test } from 'node:test';
@@ -193,4 +194,23 @@ test('what crosses are texts, so no memory outside of the heap is given to a pro
   // Electron refuses buffers over memory of others: this one was made by JavaScript, and can be handed to another thread.
   const { buffer } = Uint8Array.from(bytes);
   assert.equal(structuredClone(buffer, { transfer: [buffer] }).byteLength, 1 << 20);
+});
+
+test('a panic in the native part is an error, and the process goes on', async () => {
+  const part = createRequire(__filename)('../native/theazo.node') as {
+    panicAtOnce?(): void;
+    panicLater?(): Promise<void>;
+  };
+  // Builds that are published cannot be made to panic.
+  if (part.panicAtOnce === undefined || part.panicLater === undefined) return assert.ok(!('panicAtOnce' in part));
+
+  assert.throws(() => part.panicAtOnce?.(), /at once/);
+  await assert.rejects(part.panicLater(), (error: Error) => {
+    const { code, message } = JSON.parse(error.message);
+    assert.deepEqual([code, message], ['internal_error', 'a defect of theazo: later']);
+    return true;
+  });
+  await assert.rejects(new Theazo({ apiKey: 'k', baseUrl: 'http://127.0.0.1:9', maxRetries: 0 }).health(), {
+    code: 'connection_error',
+  });
 });
