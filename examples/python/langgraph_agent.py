@@ -78,6 +78,7 @@ def main() -> None:
             print(f"note        {note}")
         print(f"answer      {result['answer']}")
         assert result["answer"] == "competitor-a costs 12; competitor-b costs 15"
+        agent.terminate()
 
         usage = session.usage()
         print(f"compute     {usage.compute_cost.amount} cents for {usage.compute_minutes:.4f} minutes")

@@ -23,6 +23,7 @@ import aiohttp
 import httpx
 import pyqwest
 import pyreqwest.client
+from latency import bench_latency
 from rivals import HEADERS, KEY, PlainSession, stream_by_httpx
 from server import EVENTS, server
 
@@ -218,6 +219,7 @@ def main() -> None:
         bench_sync(url)
         bench_streams(url)
         bench_import()
+        bench_latency(show)
         if Path("/proc/self/status").exists():
             asyncio.run(bench_memory(url))
 
