@@ -136,8 +136,12 @@ impl EventStream {
         }
     }
 
-    /// Waits for the next event; `None` at the end.
-    fn next(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    /// Waits for the next event.
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         loop {
             if let Some(event) = self.pop(py)? {
                 return Ok(Some(event));

@@ -241,13 +241,12 @@ class EventStream(Generic[Item]):
         """The run that the stream belongs to, where it belongs to one."""
         return self._native.run_id
 
-    def __iter__(self) -> Self:
-        return self
+    def __iter__(self) -> Iterator[Item]:
+        # The native iterator itself: a loop then runs no Python of ours for each event.
+        return self._native
 
     def __next__(self) -> Item:
-        event: Item | None = self._native.next()
-        if event is None:
-            raise StopIteration
+        event: Item = next(self._native)
         return event
 
     def close(self) -> None:
