@@ -19,6 +19,9 @@ export type { Conversation, ConversationMessage, ModelFunction } from './testing
 /** How a client of a test plane is set up; the key is the plane's live key unless another is given. */
 export type TestClientOptions = Omit<TheazoOptions, 'baseUrl' | 'replay'>;
 
+/** The planes that others reach by an address: they live until they are closed, whether or not anything here refers to them. */
+const listening = new Set<TestPlane>();
+
 /**
  * A control plane for tests: a scripted model, simulated sandboxes, a clock that stands until it is moved, and faults on
  * demand. It needs no network, no key and no other process.
@@ -96,6 +99,7 @@ export class TestPlane extends TestPlaneOperations {
    */
   async listen(): Promise<string> {
     this.#connection.assertOpen('the test plane is closed');
+    listening.add(this);
     try {
       return await this.#plane.listen();
     } catch (error) {
@@ -105,6 +109,7 @@ export class TestPlane extends TestPlaneOperations {
 
   /** Ends the plane. */
   async close(): Promise<void> {
+    listening.delete(this);
     await this.#connection.close();
   }
 
