@@ -86,9 +86,7 @@ fn find<'a>(ty: &'a Type, path: &str, ir: &'a Ir, within: &mut Vec<&'a str>, fou
         Type::List(item) | Type::Map(item) | Type::Page(item) => find(item, &below("*"), ir, within, found),
         // A type inside of itself has no last level.
         Type::Named(name) if within.contains(&name.as_str()) => {
-            if ir.reaches_secrets(ty) {
-                found.push(below("**"));
-            }
+            found.extend(ir.reaches_secrets(ty).then(|| below("**")));
         }
         Type::Named(name) => {
             within.push(name);
