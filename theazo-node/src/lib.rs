@@ -20,7 +20,7 @@ use napi::bindgen_prelude::{Env, PromiseRaw, ToNapiValue};
 
 mod cancel;
 mod client;
-#[cfg(debug_assertions)]
+#[cfg(all(debug_assertions, not(test)))]
 mod defect;
 mod input;
 #[cfg(feature = "embedded")]
