@@ -8,18 +8,17 @@ import { fileURLToPath } from 'node:url';
 
 const FOLDER = dirname(dirname(fileURLToPath(import.meta.url)));
 
-// The client is built beside the server, which it does not have in it: so both parts are made of the same builds of all
-// crates that they share, and the second one takes seconds.
-const PARTS = {
-  plane: { file: 'theazo-plane.node', arguments: ['--package', 'theazo-node'] },
-  client: {
-    file: 'theazo.node',
-    arguments: ['--package', 'theazo-node', '--package', 'theazo-server', '--no-default-features'],
-  },
-};
-
 const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length);
 const more = process.argv.slice(2).filter((argument) => !argument.startsWith('--only='));
+
+// While one works on it the client is built beside the server, which it does not have in it: so both parts are made of the same
+// builds of all crates that they share, and the second one takes seconds. What is published is built by itself, to be small.
+const isForWork = !more.includes('--release') && !more.includes('--profile');
+const beside = isForWork ? ['--package', 'theazo-server'] : [];
+const PARTS = {
+  plane: { file: 'theazo-plane.node', arguments: ['--package', 'theazo-node'] },
+  client: { file: 'theazo.node', arguments: ['--package', 'theazo-node', ...beside, '--no-default-features'] },
+};
 for (const name of only ? [only] : Object.keys(PARTS)) build(name);
 
 function build(name) {
