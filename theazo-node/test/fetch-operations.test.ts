@@ -188,3 +188,21 @@ test('a secret that was sent is hidden where a server sends it back, as the nati
   assert.deepEqual(shown, await outcomeOf(new nativePart.NativeClient(config), example));
   assert.doesNotMatch(JSON.stringify(shown), /sk-0123|th_live_0123/);
 });
+
+test('a call that is made again after its retries goes on with its count of attempts, as through the native part', async (context) => {
+  const server = await serve(context, (_, response) => response.writeHead(503, { 'retry-after-ms': '1' }).end());
+  const config = JSON.stringify({ apiKey: 'k', baseUrl: server.url, maxRetries: 1 });
+  const call = { id: 'GetSession', path: ['ses_1'], query: [], body: undefined, status: 0, type: '', answer: '' };
+
+  const counts = [];
+  for (const client of [new nativePart.NativeClient(config), new FetchClient(config)]) {
+    server.sent.length = 0;
+    for (const path of ['ses_1', 'ses_1', 'ses_2']) await outcomeOf(client, { ...call, path: [path] });
+    counts.push(server.sent.map(({ headers }) => headers['x-theazo-attempt']));
+  }
+
+  assert.deepEqual(counts, [
+    ['1', '2', '3', '4', '1', '2'],
+    ['1', '2', '3', '4', '1', '2'],
+  ]);
+});

@@ -9,7 +9,7 @@ import { readCallOptions, readConfig } from './config.js';
 import { type Core, Exchange } from './exchange.js';
 import { type Call, operationOf } from './operation.js';
 import { misconfigured } from './problem.js';
-import { RetryBudget } from './retry.js';
+import { Failures, RetryBudget } from './retry.js';
 import { openStream } from './stream.js';
 
 /** A client over `fetch`. */
@@ -22,7 +22,7 @@ export class FetchClient implements NativeClient {
     if (recorder !== undefined || replayer !== undefined) {
       throw misconfigured('recordings need the native part, which calls through `fetch` do without');
     }
-    this.#core = { config: readConfig(config), budget: new RetryBudget() };
+    this.#core = { config: readConfig(config), budget: new RetryBudget(), failures: new Failures() };
   }
 
   async call(...call: Parameters<NativeClient['call']>): Promise<string> {

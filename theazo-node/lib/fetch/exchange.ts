@@ -8,7 +8,15 @@ import { type Call, repeatOf, waitOf } from './operation.js';
 import * as outcome from './outcome.js';
 import type { AttemptParts, Problem } from './problem.js';
 import type { Redactor } from './redact.js';
-import { askedPause, type Ending, LONGEST_OBEYED, mayRetry, pauseBefore, type RetryBudget } from './retry.js';
+import {
+  askedPause,
+  type Ending,
+  type Failures,
+  LONGEST_OBEYED,
+  mayRetry,
+  pauseBefore,
+  type RetryBudget,
+} from './retry.js';
 
 /** How long the server may hold a request that waits for a run, and what is added for the way there and back. */
 const RUN_WAIT = 25_000;
@@ -24,6 +32,7 @@ const MAX_EXCERPT_LENGTH = 4096;
 export interface Core {
   config: Config;
   budget: RetryBudget;
+  failures: Failures;
 }
 
 /** A successful answer that was read whole. */
@@ -81,6 +90,8 @@ export class Exchange {
   readonly #traceId = randomHex(16);
   readonly #attempts: AttemptParts[] = [];
   readonly #timings = { totalMs: 0, waitedMs: 0, toFirstByteMs: 0, bodyMs: 0 };
+  /** How many attempts the same call has had before, when an application makes it again. */
+  #attemptsBefore = 0;
   #runId: string | undefined;
 
   constructor(core: Core, call: Call, extras: Extras = {}) {
@@ -155,6 +166,7 @@ export class Exchange {
   async #run<T>(read: (response: Response) => Promise<T>): Promise<T> {
     const tellUnclear = this.#extras.tellUnclear ?? (() => {});
     const started = performance.now();
+    this.#attemptsBefore = this.#core.failures.before(this.#identity());
     let [number, retry, waited, wasLost] = [1, 0, 0, false];
     for (;;) {
       const begun = performance.now();
@@ -242,7 +254,7 @@ export class Exchange {
     const span = `1${randomHex(8).slice(1)}`;
     const headers: Record<string, string> = {
       ...this.#headers,
-      'x-theazo-attempt': String(number),
+      'x-theazo-attempt': String(this.#attemptsBefore + number),
       traceparent: `00-${this.#traceId}-${span}-00`,
     };
     const { time } = this.#call.operation;
@@ -298,10 +310,17 @@ export class Exchange {
     return this.#core.budget.take() ? pause : undefined;
   }
 
+  /** What tells the call from others when an application makes it again. */
+  #identity(): string {
+    const { id, options, body } = this.#call;
+    return JSON.stringify([id, this.#address, options.idempotencyKey ?? body]);
+  }
+
   /** The error of the last attempt, with what the whole call knows. */
   #giveUp({ problem, ending, asked }: Failed): Problem {
     const { parts } = problem;
     parts.retryable = this.#isRepeatable(ending);
+    if (parts.retryable) this.#core.failures.remember(this.#identity(), this.#attemptsBefore + this.#attempts.length);
     parts.traceId = this.#traceId;
     parts.retryAfter = asked === undefined ? null : asked / 1000;
     parts.attempts = this.#attempts;

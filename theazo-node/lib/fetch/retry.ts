@@ -82,3 +82,30 @@ export class RetryBudget {
     this.#tokens = Math.min(this.#tokens + (hasRetried ? RETRY_COST : 1), CAPACITY);
   }
 }
+
+/** How many failed calls are remembered, the latest ones, and for how long. */
+const REMEMBERED = 64;
+const MEMORY = 60_000;
+
+/**
+ * The calls that failed lately. One that an application makes again goes on with its count of attempts, so that the server can see
+ * two layers of retries, which multiply requests.
+ */
+export class Failures {
+  #latest: { call: string; attempts: number; at: number }[] = [];
+
+  /** How many attempts the same call has had before. */
+  before(call: string): number {
+    if (this.#latest.length === 0) return 0;
+    const now = performance.now();
+    this.#latest = this.#latest.filter(({ at }) => now - at < MEMORY);
+    const index = this.#latest.findLastIndex((failure) => failure.call === call);
+    return index === -1 ? 0 : (this.#latest.splice(index, 1)[0]?.attempts ?? 0);
+  }
+
+  /** Remembers that a call failed after so many attempts, those before it included. */
+  remember(call: string, attempts: number): void {
+    if (this.#latest.length === REMEMBERED) this.#latest.shift();
+    this.#latest.push({ call, attempts, at: performance.now() });
+  }
+}
