@@ -20,6 +20,16 @@ export interface ResponseMeta {
   timings: { totalMs: number; waitedMs: number; toFirstByteMs: number; bodyMs: number };
 }
 
+/** What became of a call, for logs and metrics of your own. */
+export interface CallReport {
+  /** The operation, as `openapi.json` names it: `RunInSession`. */
+  operation: string;
+  /** What is known of the answer; absent where the call failed. */
+  meta?: ResponseMeta;
+  /** Why the call failed: a `TheazoError` with what each attempt came to, or the reason of a signal. */
+  error?: unknown;
+}
+
 /** The data of an answer and everything else about it. */
 export interface WithMeta<T> {
   data: T;
@@ -43,6 +53,11 @@ export interface Answer<T> extends Promise<T> {
 export class Wish {
   isWanted = false;
   #meta: ResponseMeta | undefined;
+
+  /** What was asked for, once the answer is there. */
+  get meta(): ResponseMeta | undefined {
+    return this.#meta;
+  }
 
   /** Takes the line with the meta off the text of an answer, and gives what is left. */
   take(text: string): string {

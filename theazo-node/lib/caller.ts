@@ -1,6 +1,6 @@
 // Makes the calls that the generated methods name: JSON in, JSON out, and an AbortSignal on the way.
 
-import { type Answer, Wish } from './answer.js';
+import { type Answer, type CallReport, Wish } from './answer.js';
 import type { Connection } from './connection.js';
 import { toTheazoError, unreadable } from './errors.js';
 import type { DurationInput } from './generated/types.js';
@@ -117,7 +117,23 @@ export class Caller {
   /** Runs the code of a method, whose answer can be asked for its meta. */
   answer<T>(method: (call: MakeCall) => Promise<T>): Answer<T> {
     const wish = new Wish();
-    return wish.grant(method((...call) => this.#call(wish, ...call))) as Answer<T>;
+    const onCall = this.#connection.onCall;
+    if (onCall === undefined) return wish.grant(method((...call) => this.#call(wish, ...call))) as Answer<T>;
+    wish.isWanted = true;
+    const make: MakeCall = async (operation, ...call) => {
+      const report: CallReport = { operation };
+      try {
+        const answer = await this.#call(wish, operation, ...call);
+        if (wish.meta !== undefined) report.meta = wish.meta;
+        return answer;
+      } catch (error) {
+        report.error = error;
+        throw error;
+      } finally {
+        onCall(report);
+      }
+    };
+    return wish.grant(method(make)) as Answer<T>;
   }
 
   /** Makes a call whose answer is JSON or empty. */

@@ -1,5 +1,6 @@
 // The client: where everything starts.
 
+import type { CallReport } from './answer.js';
 import { Caller } from './caller.js';
 import { Connection, PUBLIC_API, startPlane } from './connection.js';
 import { thrown } from './errors.js';
@@ -31,6 +32,11 @@ export interface TheazoOptions {
   compute?: ComputeProviderConfig | ComputeProviders | undefined;
   /** Your own model provider (bring your own), sealed into each session in the same way. */
   models?: ModelProviderConfig | undefined;
+  /**
+   * Told of every call when it is over: its operation, what is known of the answer, or why it failed. For logs and metrics of your
+   * own; `THEAZO_LOG` (`error`, `info`, `debug`, `trace`) writes to standard error without it. It must not throw.
+   */
+  onCall?: ((report: CallReport) => void) | undefined;
   /** Records every request and its answer, to be played back later; see `theazo/testing`. */
   record?: Recorder | undefined;
   /** Answers every request from a recording; no connection is made, and any API key will do. */
@@ -47,7 +53,7 @@ export interface EmbeddedOptions extends Omit<TheazoOptions, 'apiKey' | 'baseUrl
   offlinePace?: DurationInput | undefined;
 }
 
-const CLIENT_OPTIONS = ['timeout', 'maxRetries', 'headers', 'compute', 'models', 'record'];
+const CLIENT_OPTIONS = ['timeout', 'maxRetries', 'headers', 'compute', 'models', 'onCall', 'record'];
 const SERVER_OPTIONS = ['apiKey', 'baseUrl', ...CLIENT_OPTIONS, 'replay'];
 const EMBEDDED_OPTIONS = ['dataDir', 'defaultProvider', 'offlinePace', ...CLIENT_OPTIONS];
 
@@ -80,7 +86,7 @@ export class Theazo extends TheazoOperations {
     return Theazo.over(
       new Connection(
         thrown(() => plane.client(...config)),
-        { plane },
+        { plane, onCall: client.onCall },
       ),
     );
   }
@@ -118,21 +124,23 @@ function connect(options: TheazoOptions): Connection {
     // What records and plays back is in the part with the control plane, and works with clients of that part alone.
     const part = config[1] || config[2] ? planePart() : clientPart();
     const made = thrown(() => new part.NativeClient(...config));
-    return new Connection(made, { baseUrl: baseUrl === undefined || baseUrl === '' ? PUBLIC_API : String(baseUrl) });
+    const address = baseUrl === undefined || baseUrl === '' ? PUBLIC_API : String(baseUrl);
+    return new Connection(made, { baseUrl: address, onCall: options.onCall });
   }
   const { baseUrl: _, ...client } = options;
   const clientConfig = configOf(client);
   const plane = startPlane({});
   return new Connection(
     plane.then((plane) => plane.client(...clientConfig)),
-    { plane },
+    { plane, onCall: options.onCall },
   );
 }
 
 /** The options of a client as the native part takes them. @internal */
 export function configOf(options: TheazoOptions): NativeConfig {
   checkOptions(options, SERVER_OPTIONS);
-  const { record, replay, ...plain } = options;
+  const { record, replay, onCall, ...plain } = options;
+  if (onCall !== undefined && typeof onCall !== 'function') throw invalid('onCall', 'must be a function');
   if (typeof plain.headers === 'string') throw invalid('headers', 'must be an object of text by name, not text');
   if (record !== undefined && !(record instanceof Recorder)) throw invalid('record', 'must be a `Recorder`');
   if (replay !== undefined && !(replay instanceof Replayer)) throw invalid('replay', 'must be a `Replayer`');

@@ -1,5 +1,6 @@
 // What a client holds: its native client, and the control plane that it started, if it did.
 
+import type { CallReport } from './answer.js';
 import { misconfigured, toTheazoError } from './errors.js';
 import type { DurationInput } from './generated/types.js';
 import { encode } from './input.js';
@@ -8,19 +9,29 @@ import { type NativeClient, type NativePlane, planePart } from './native.js';
 /** Where the API is unless the client is told otherwise. */
 export const PUBLIC_API = 'https://api.theazo.com';
 
+/** What a connection is besides its client. */
+interface ConnectionOptions {
+  /** The control plane inside this process that it is to. */
+  plane?: NativePlane | Promise<NativePlane>;
+  /** The address of the API. */
+  baseUrl?: string;
+  /** Told of every call when it is over. */
+  onCall?: ((report: CallReport) => void) | undefined;
+}
+
 /** A native client that is there, or will be as soon as its control plane has started. */
 export class Connection {
   #client: NativeClient | undefined;
   readonly #starting: Promise<NativeClient> | undefined;
   readonly #plane: NativePlane | Promise<NativePlane> | undefined;
+  /** Told of every call when it is over. */
+  readonly onCall: ((report: CallReport) => void) | undefined;
   /** The address of the API; none for a control plane inside this process. */
   readonly baseUrl: string | undefined;
   #isClosed = false;
 
-  constructor(
-    client: NativeClient | Promise<NativeClient>,
-    { plane, baseUrl }: { plane?: NativePlane | Promise<NativePlane>; baseUrl?: string } = {},
-  ) {
+  constructor(client: NativeClient | Promise<NativeClient>, { plane, baseUrl, onCall }: ConnectionOptions = {}) {
+    this.onCall = onCall;
     if (baseUrl !== undefined) this.baseUrl = baseUrl.trim().replace(/\/+$/, '');
     if (client instanceof Promise) {
       this.#starting = client;

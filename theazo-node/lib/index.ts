@@ -1,6 +1,6 @@
 // The package `theazo`.
 
-export type { Answer, ResponseMeta, WithMeta } from './answer.js';
+export type { Answer, CallReport, ResponseMeta, WithMeta } from './answer.js';
 export type { CallOptions, CallOptionsOfRun } from './caller.js';
 export { type EmbeddedOptions, Theazo, type TheazoOptions, type TheazoOptions as TheazoConfig } from './client.js';
 export { type Attempt, TheazoError, type TheazoErrorCode, type TheazoErrorKind } from './error.js';

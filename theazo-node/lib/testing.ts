@@ -90,7 +90,12 @@ export class TestPlane extends TestPlaneOperations {
   /** A client of the plane. */
   client(options: TestClientOptions = {}): Theazo {
     this.#connection.assertOpen('the test plane is closed');
-    return Theazo.over(new Connection(thrown(() => this.#plane.client(...configOf(options)))));
+    return Theazo.over(
+      new Connection(
+        thrown(() => this.#plane.client(...configOf(options))),
+        { onCall: options.onCall },
+      ),
+    );
   }
 
   /**

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { test } from 'node:test';
 
 import * as package_ from 'theazo';
-import { ConnectionError, NotFoundError, ProviderError, Theazo, TheazoError } from 'theazo';
+import { type CallReport, ConnectionError, NotFoundError, ProviderError, Theazo, TheazoError } from 'theazo';
 
 import { AGENT, json, SESSION, serve } from './server.js';
 
@@ -31,6 +31,29 @@ test('an answer comes with its meta where that is asked for', async (context) =>
   );
   assert.match(meta.traceId, /^[0-9a-f]{32}$/);
   assert.ok(meta.timings.totalMs >= meta.timings.waitedMs);
+});
+
+test('a client tells of each call that is over', async (context) => {
+  const server = await serve(context, (sent, response) => {
+    if (sent.path.endsWith('ses_1')) json(response, SESSION, 200, { 'x-request-id': 'req_1' });
+    else json(response, { error: { code: 'not_found', message: 'no' } }, 404);
+  });
+  const reports: CallReport[] = [];
+  const theazo = new Theazo({ apiKey: 'k', baseUrl: server.url, onCall: (report) => reports.push(report) });
+
+  await theazo.sessions.get('ses_1');
+  await theazo.sessions.get('ses_2').catch(() => {});
+  await theazo.sessions.get('ses_1', { signal: AbortSignal.abort() }).catch(() => {});
+
+  assert.deepEqual(
+    reports.map(({ operation, meta, error }) => [operation, meta?.requestId, (error as Error | undefined)?.name]),
+    [
+      ['GetSession', 'req_1', undefined],
+      ['GetSession', undefined, 'TheazoError'],
+      ['GetSession', undefined, 'AbortError'],
+    ],
+  );
+  assert.throws(() => new Theazo({ apiKey: 'k', onCall: 'log' } as never), { parameter: 'onCall' });
 });
 
 test('a page and an answer of nothing have a meta too', async (context) => {
