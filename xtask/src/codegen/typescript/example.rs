@@ -34,7 +34,7 @@ pub fn lines(example: &Example<'_>) -> Vec<String> {
         lines.push("console.log(url);".to_owned());
         return lines;
     }
-    if super::method::reads_file(operation) {
+    if super::request::reads_file(operation) {
         lines = call_lines("const bytes = await ", ";");
         lines.push("console.log(bytes.length);".to_owned());
         return lines;

@@ -1,12 +1,13 @@
 //! TypeScript: the types, the readers that make answers what their types say, and the classes of `theazo-node`.
 //!
 //! Everything that is behaviour is in the hand-written part of `theazo-node/lib`; a generated method names its operation
-//! and says where its arguments go. Reading order: here how types are called, `types`, `surface` (classes), `method`.
+//! and says where its arguments go. Reading order: here how types are called, `types`, `surface` (classes), `method`, `request`, `published`.
 
 mod example;
 mod method;
 mod operations;
 mod published;
+mod request;
 mod surface;
 mod types;
 
