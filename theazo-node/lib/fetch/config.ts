@@ -1,5 +1,6 @@
 // How a client is set up: its options, then the environment, then the defaults.
 
+import { PUBLIC_API } from '../connection.js';
 import { VERSION } from '../generated/operations.js';
 import { variable } from '../native.js';
 import { parseBase } from './address.js';
@@ -9,7 +10,6 @@ import { invalidInput, misconfigured, Problem } from './problem.js';
 import { Providers } from './providers.js';
 import { Redactor } from './redact.js';
 
-const DEFAULT_BASE_URL = 'https://api.theazo.com';
 const DEFAULT_TIMEOUT = 30_000;
 const DEFAULT_MAX_RETRIES = 2;
 const DEFAULT_MAX_ANSWER_BYTES = 256 * 1024 * 1024;
@@ -47,7 +47,7 @@ export function readConfig(json: string): Config {
   const maxRetries = count(input, 'maxRetries') ?? fromEnvironment('THEAZO_MAX_RETRIES', wholeNumber);
   const providers = Providers.of(input);
   return {
-    base: parseBase(text(input, 'baseUrl') ?? fromEnvironment('THEAZO_BASE_URL', (text) => text) ?? DEFAULT_BASE_URL),
+    base: parseBase(text(input, 'baseUrl') ?? fromEnvironment('THEAZO_BASE_URL', (text) => text) ?? PUBLIC_API),
     headers,
     redactor: new Redactor([...secrets, ...(providers?.secrets ?? [])]),
     timeout:
