@@ -203,6 +203,7 @@ impl Drop for Promise {
 /// A call under way. Await `future`; letting go of this object ends the call.
 #[pyclass(frozen, module = "theazo._native")]
 pub struct Pending {
+    /// What the running loop waits for.
     #[pyo3(get)]
     future: Py<PyAny>,
     task: tokio::task::AbortHandle,

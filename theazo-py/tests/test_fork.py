@@ -29,7 +29,8 @@ def environment(stub: Stub, **more: str) -> Mapping[str, str]:
 
 
 def run(stub: Stub, script: str) -> None:
-    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script)]
+    # Python itself warns of forks in processes with threads, from 3.12 on.
+    command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script)]
     subprocess.run(command, check=True, timeout=60, env=environment(stub))
 
 
@@ -113,10 +114,8 @@ def test_a_fork_while_other_threads_call_harms_nobody(stub: Stub) -> None:
         for thread in threads:
             thread.join()
     """
-    # Python itself warns of forks in processes with threads, from 3.12 on.
-    command = [sys.executable, "-c", textwrap.dedent(script)]
 
-    subprocess.run(command, check=True, timeout=60, env=environment(stub.says(SESSION)))
+    run(stub.says(SESSION), script)
 
 
 def test_workers_of_multiprocessing_that_were_forked_call(stub: Stub) -> None:

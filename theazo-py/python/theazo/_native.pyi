@@ -179,29 +179,45 @@ has_embedded: bool
 
 @final
 class Pending:
+    """A call under way. Letting go of it ends the call."""
+
     @property
-    def future(self) -> asyncio.Future[Any]: ...
-    def cancel(self) -> None: ...
+    def future(self) -> asyncio.Future[Any]:
+        """What the running loop waits for."""
+    def cancel(self) -> None:
+        """Ends the call if it is still under way."""
 
 
 @final
 class EventStream:
+    """A stream of events, as the native part has it."""
+
     @property
-    def ended(self) -> bool: ...
+    def ended(self) -> bool:
+        """Whether nothing follows."""
     @property
-    def run_id(self) -> str | None: ...
-    def pop(self) -> Any: ...
+    def run_id(self) -> str | None:
+        """The run that the stream belongs to."""
+    def pop(self) -> Any:
+        """The next event that is ready, or `None`."""
     def __iter__(self) -> EventStream: ...
     def __next__(self) -> Any: ...
-    def fill(self) -> Pending: ...
-    def close(self) -> None: ...
-    def close_soon(self) -> Pending: ...
-    def detach(self) -> None: ...
-    def detach_soon(self) -> Pending: ...
+    def fill(self) -> Pending:
+        """Waits in the running loop until an event is ready or the stream has ended."""
+    def close(self) -> None:
+        """Leaves the stream and waits until the server knows."""
+    def close_soon(self) -> Pending:
+        """The same for the running loop."""
+    def detach(self) -> None:
+        """Leaves the stream and lets the server's work go on."""
+    def detach_soon(self) -> Pending:
+        """The same for the running loop."""
 
 
 @final
 class Client:
+    """A client, as the native part has it."""
+
     def __new__(
         cls,
         api_key: str | None = None,
@@ -225,22 +241,30 @@ class Client:
         compute: Compute | None = None,
         models: ModelProviderConfig | ModelProviderConfigDict | None = None,
         record: Recorder | None = None,
-    ) -> Client: ...
-    def with_options(self, options: Mapping[str, Any]) -> Client: ...
+    ) -> Client:
+        """A client of a new control plane inside this process."""
+    def with_options(self, options: Mapping[str, Any]) -> Client:
+        """A client with other options for all its calls, which shares the connections of this one."""
     def call(
         self, operation: str, path: tuple[str, ...], inputs: dict[str, Any] | None, options: Mapping[str, Any]
-    ) -> Any: ...
+    ) -> Any:
+        """Makes a call and waits for the answer."""
     def start(
         self, operation: str, path: tuple[str, ...], inputs: dict[str, Any] | None, options: Mapping[str, Any]
-    ) -> Pending: ...
+    ) -> Pending:
+        """Makes a call for the running loop."""
     def open(
         self, operation: str, path: tuple[str, ...], inputs: dict[str, Any] | None, options: Mapping[str, Any]
-    ) -> EventStream: ...
+    ) -> EventStream:
+        """Opens a stream and waits until it is open."""
     def start_open(
         self, operation: str, path: tuple[str, ...], inputs: dict[str, Any] | None, options: Mapping[str, Any]
-    ) -> Pending: ...
-    def close(self) -> None: ...
-    def close_soon(self) -> Pending: ...
+    ) -> Pending:
+        """Opens a stream for the running loop."""
+    def close(self) -> None:
+        """Ends the control plane inside this process, if there is one, and waits until it has ended."""
+    def close_soon(self) -> Pending:
+        """The same for the running loop."""
 
 
 @final
@@ -327,7 +351,8 @@ def sign_trigger(secret: str, body: bytes | bytearray | memoryview | str) -> str
     """The value of the header `X-Trigger-Signature` for a call of a trigger's address."""
 
 
-def finish_workflow(definition: WorkflowCreateOpts | WorkflowCreateOptsDict) -> WorkflowCreateOpts: ...
+def finish_workflow(definition: WorkflowCreateOpts | WorkflowCreateOptsDict) -> WorkflowCreateOpts:
+    """Fills in what the steps of a definition depend on where they do not say it, and checks it as a whole."""
 
 
 @final
@@ -370,11 +395,17 @@ class Replayer:
 
 @final
 class TestPlane:
+    """A test plane, as the native part has it."""
+
     def __new__(cls) -> TestPlane: ...
-    def client(self, record: Recorder | None = None) -> Client: ...
-    def script_with(self, agent: str, function: Callable[[dict[str, Any]], Any]) -> None: ...
-    def close(self) -> None: ...
-    def close_soon(self) -> Pending: ...
+    def client(self, record: Recorder | None = None) -> Client:
+        """A client with a live key of the plane, whose calls may be recorded."""
+    def script_with(self, agent: str, function: Callable[[dict[str, Any]], Any]) -> None:
+        """Lets a function answer for the model of an agent."""
+    def close(self) -> None:
+        """Ends the plane and waits until it has ended."""
+    def close_soon(self) -> Pending:
+        """The same for the running loop."""
 
 
 @final
@@ -7113,7 +7144,8 @@ class TextEvent:
     """The model wrote a piece of text."""
 
     @property
-    def type(self) -> Literal["text"]: ...
+    def type(self) -> Literal["text"]:
+        """Which kind it is: `text`."""
     @property
     def text(self) -> str:
         """The piece."""
@@ -7138,7 +7170,8 @@ class ToolCallEvent:
     """The model called a tool."""
 
     @property
-    def type(self) -> Literal["tool_call"]: ...
+    def type(self) -> Literal["tool_call"]:
+        """Which kind it is: `tool_call`."""
     @property
     def tool_call_id(self) -> str | None:
         """The id of the call, the same at its beginning and its end; null from a server that
@@ -7171,7 +7204,8 @@ class ToolResultEvent:
     """A tool returned."""
 
     @property
-    def type(self) -> Literal["tool_result"]: ...
+    def type(self) -> Literal["tool_result"]:
+        """Which kind it is: `tool_result`."""
     @property
     def tool_call_id(self) -> str | None:
         """The id of the call, the same at its beginning and its end; null from a server that
@@ -7204,7 +7238,8 @@ class ProgressEvent:
     """Something that a person who waits may want to know."""
 
     @property
-    def type(self) -> Literal["progress"]: ...
+    def type(self) -> Literal["progress"]:
+        """Which kind it is: `progress`."""
     @property
     def message(self) -> str:
         """What happens."""
@@ -7232,7 +7267,8 @@ class DoneEvent:
     """The run is completed."""
 
     @property
-    def type(self) -> Literal["done"]: ...
+    def type(self) -> Literal["done"]:
+        """Which kind it is: `done`."""
     @property
     def run_id(self) -> str:
         """The run."""
@@ -7279,7 +7315,8 @@ class ErrorEvent:
     """The run failed, was cancelled, or is paused at a limit."""
 
     @property
-    def type(self) -> Literal["error"]: ...
+    def type(self) -> Literal["error"]:
+        """Which kind it is: `error`."""
     @property
     def run_id(self) -> str:
         """The run."""
@@ -7307,7 +7344,8 @@ class OtherEvent:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -7337,7 +7375,8 @@ class BlockHookAction:
         reason: str,
     ) -> BlockHookAction: ...
     @property
-    def type(self) -> Literal["block"]: ...
+    def type(self) -> Literal["block"]:
+        """Which kind it is: `block`."""
     @property
     def reason(self) -> str:
         """Why; the agent is told."""
@@ -7367,7 +7406,8 @@ class AskHookAction:
         reason: str,
     ) -> AskHookAction: ...
     @property
-    def type(self) -> Literal["ask"]: ...
+    def type(self) -> Literal["ask"]:
+        """Which kind it is: `ask`."""
     @property
     def reason(self) -> str:
         """Why; whoever decides is told."""
@@ -7397,7 +7437,8 @@ class InjectContextHookAction:
         message: str,
     ) -> InjectContextHookAction: ...
     @property
-    def type(self) -> Literal["inject_context"]: ...
+    def type(self) -> Literal["inject_context"]:
+        """Which kind it is: `inject_context`."""
     @property
     def message(self) -> str:
         """What to tell it."""
@@ -7422,7 +7463,8 @@ class OtherHookAction:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -7447,7 +7489,8 @@ class InstructionCustomization:
     """Text that goes into the system prompt."""
 
     @property
-    def kind(self) -> Literal["instruction"]: ...
+    def kind(self) -> Literal["instruction"]:
+        """Which kind it is: `instruction`."""
     @property
     def id(self) -> str:
         """The id."""
@@ -7490,7 +7533,8 @@ class PromptCustomization:
     """A text with variables."""
 
     @property
-    def kind(self) -> Literal["prompt"]: ...
+    def kind(self) -> Literal["prompt"]:
+        """Which kind it is: `prompt`."""
     @property
     def id(self) -> str:
         """The id."""
@@ -7533,7 +7577,8 @@ class SkillCustomization:
     """Something that an agent can do and reads about when it needs it."""
 
     @property
-    def kind(self) -> Literal["skill"]: ...
+    def kind(self) -> Literal["skill"]:
+        """Which kind it is: `skill`."""
     @property
     def id(self) -> str:
         """The id."""
@@ -7576,7 +7621,8 @@ class HookCustomization:
     """Something that is done when something happens in a run."""
 
     @property
-    def kind(self) -> Literal["hook"]: ...
+    def kind(self) -> Literal["hook"]:
+        """Which kind it is: `hook`."""
     @property
     def id(self) -> str:
         """The id."""
@@ -7619,7 +7665,8 @@ class OtherCustomization:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -7644,7 +7691,8 @@ class StartedExecEvent:
     """The program runs."""
 
     @property
-    def type(self) -> Literal["started"]: ...
+    def type(self) -> Literal["started"]:
+        """Which kind it is: `started`."""
     @property
     def exec_id(self) -> str:
         """The execution, for `agent.execs`."""
@@ -7672,7 +7720,8 @@ class StdoutExecEvent:
     """The program printed."""
 
     @property
-    def type(self) -> Literal["stdout"]: ...
+    def type(self) -> Literal["stdout"]:
+        """Which kind it is: `stdout`."""
     @property
     def data(self) -> str:
         """What it printed; bytes that are not UTF-8 are replaced."""
@@ -7697,7 +7746,8 @@ class StderrExecEvent:
     """The program printed an error."""
 
     @property
-    def type(self) -> Literal["stderr"]: ...
+    def type(self) -> Literal["stderr"]:
+        """Which kind it is: `stderr`."""
     @property
     def data(self) -> str:
         """What it printed; bytes that are not UTF-8 are replaced."""
@@ -7722,7 +7772,8 @@ class ExitExecEvent:
     """The program ended."""
 
     @property
-    def type(self) -> Literal["exit"]: ...
+    def type(self) -> Literal["exit"]:
+        """Which kind it is: `exit`."""
     @property
     def exit_code(self) -> int:
         """The exit code; 128 plus the signal if one ended it."""
@@ -7760,7 +7811,8 @@ class ErrorExecEvent:
     """
 
     @property
-    def type(self) -> Literal["error"]: ...
+    def type(self) -> Literal["error"]:
+        """Which kind it is: `error`."""
     @property
     def error(self) -> ErrorDetail:
         """Why."""
@@ -7785,7 +7837,8 @@ class OtherExecEvent:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -7810,7 +7863,8 @@ class ConnectedFleetEvent:
     """The stream is open. What happened before follows."""
 
     @property
-    def event(self) -> Literal["connected"]: ...
+    def event(self) -> Literal["connected"]:
+        """Which kind it is: `connected`."""
     @property
     def fleet_id(self) -> str:
         """The fleet."""
@@ -7835,7 +7889,8 @@ class FleetProgressFleetEvent:
     """The counts have changed."""
 
     @property
-    def event(self) -> Literal["fleet.progress"]: ...
+    def event(self) -> Literal["fleet.progress"]:
+        """Which kind it is: `fleet.progress`."""
     @property
     def progress(self) -> FleetProgress:
         """How many items are in which state."""
@@ -7863,7 +7918,8 @@ class ItemCompletedFleetEvent:
     """An item has a result."""
 
     @property
-    def event(self) -> Literal["item.completed"]: ...
+    def event(self) -> Literal["item.completed"]:
+        """Which kind it is: `item.completed`."""
     @property
     def item(self) -> FleetItemResult:
         """The item."""
@@ -7888,7 +7944,8 @@ class ItemFailedFleetEvent:
     """An item ended with an error."""
 
     @property
-    def event(self) -> Literal["item.failed"]: ...
+    def event(self) -> Literal["item.failed"]:
+        """Which kind it is: `item.failed`."""
     @property
     def item(self) -> FleetItemResult:
         """The item."""
@@ -7913,7 +7970,8 @@ class FleetPausedFleetEvent:
     """No item begins until the fleet is resumed."""
 
     @property
-    def event(self) -> Literal["fleet.paused"]: ...
+    def event(self) -> Literal["fleet.paused"]:
+        """Which kind it is: `fleet.paused`."""
     @property
     def reason(self) -> str:
         """Why, for people."""
@@ -7938,7 +7996,8 @@ class FleetCompletedFleetEvent:
     """No item is left."""
 
     @property
-    def event(self) -> Literal["fleet.completed"]: ...
+    def event(self) -> Literal["fleet.completed"]:
+        """Which kind it is: `fleet.completed`."""
     @property
     def progress(self) -> FleetProgress:
         """How many items are in which state."""
@@ -7972,7 +8031,8 @@ class FleetCancelledFleetEvent:
     """The items that were left were cancelled."""
 
     @property
-    def event(self) -> Literal["fleet.cancelled"]: ...
+    def event(self) -> Literal["fleet.cancelled"]:
+        """Which kind it is: `fleet.cancelled`."""
     @property
     def status(self) -> FleetStateValue:
         """How it ended: `cancelled`, `failed` or `cost_limited`."""
@@ -8003,7 +8063,8 @@ class OtherFleetEvent:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def event(self) -> str: ...
+    def event(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -8028,7 +8089,8 @@ class MemberStartedTeamEvent:
     """A member begins."""
 
     @property
-    def type(self) -> Literal["member_started"]: ...
+    def type(self) -> Literal["member_started"]:
+        """Which kind it is: `member_started`."""
     @property
     def role(self) -> str:
         """The role of the member."""
@@ -8056,7 +8118,8 @@ class TextTeamEvent:
     """The model of a member wrote a piece of text."""
 
     @property
-    def type(self) -> Literal["text"]: ...
+    def type(self) -> Literal["text"]:
+        """Which kind it is: `text`."""
     @property
     def role(self) -> str:
         """The role of the member."""
@@ -8084,7 +8147,8 @@ class ToolCallTeamEvent:
     """The model of a member called a tool."""
 
     @property
-    def type(self) -> Literal["tool_call"]: ...
+    def type(self) -> Literal["tool_call"]:
+        """Which kind it is: `tool_call`."""
     @property
     def role(self) -> str:
         """The role of the member."""
@@ -8120,7 +8184,8 @@ class ToolResultTeamEvent:
     """A tool returned."""
 
     @property
-    def type(self) -> Literal["tool_result"]: ...
+    def type(self) -> Literal["tool_result"]:
+        """Which kind it is: `tool_result`."""
     @property
     def role(self) -> str:
         """The role of the member that called it."""
@@ -8156,7 +8221,8 @@ class MessageTeamEvent:
     """A member said something to the others."""
 
     @property
-    def type(self) -> Literal["message"]: ...
+    def type(self) -> Literal["message"]:
+        """Which kind it is: `message`."""
     @property
     def message(self) -> TeamMessage:
         """What it said."""
@@ -8181,7 +8247,8 @@ class MemberCompletedTeamEvent:
     """A member has answered."""
 
     @property
-    def type(self) -> Literal["member_completed"]: ...
+    def type(self) -> Literal["member_completed"]:
+        """Which kind it is: `member_completed`."""
     @property
     def role(self) -> str:
         """The role of the member."""
@@ -8215,7 +8282,8 @@ class DoneTeamEvent:
     """The run is completed."""
 
     @property
-    def type(self) -> Literal["done"]: ...
+    def type(self) -> Literal["done"]:
+        """Which kind it is: `done`."""
     @property
     def run_id(self) -> str:
         """The run."""
@@ -8255,7 +8323,8 @@ class ErrorTeamEvent:
     """The run failed, was cancelled, or is paused at a limit."""
 
     @property
-    def type(self) -> Literal["error"]: ...
+    def type(self) -> Literal["error"]:
+        """Which kind it is: `error`."""
     @property
     def run_id(self) -> str:
         """The run."""
@@ -8283,7 +8352,8 @@ class OtherTeamEvent:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -8308,7 +8378,8 @@ class TextChatEvent:
     """The model wrote a piece of the answer."""
 
     @property
-    def type(self) -> Literal["text"]: ...
+    def type(self) -> Literal["text"]:
+        """Which kind it is: `text`."""
     @property
     def text(self) -> str:
         """The piece."""
@@ -8333,7 +8404,8 @@ class ToolCallChatEvent:
     """The model called a tool."""
 
     @property
-    def type(self) -> Literal["tool_call"]: ...
+    def type(self) -> Literal["tool_call"]:
+        """Which kind it is: `tool_call`."""
     @property
     def tool_call_id(self) -> str | None:
         """The id of the call; null where the model gave none."""
@@ -8364,7 +8436,8 @@ class ToolResultChatEvent:
     """A tool returned."""
 
     @property
-    def type(self) -> Literal["tool_result"]: ...
+    def type(self) -> Literal["tool_result"]:
+        """Which kind it is: `tool_result`."""
     @property
     def tool_call_id(self) -> str | None:
         """The id of the call; null where the model gave none."""
@@ -8395,7 +8468,8 @@ class DoneChatEvent:
     """The answer is complete."""
 
     @property
-    def type(self) -> Literal["done"]: ...
+    def type(self) -> Literal["done"]:
+        """Which kind it is: `done`."""
     @property
     def message_id(self) -> str:
         """The message that it became."""
@@ -8426,7 +8500,8 @@ class ErrorChatEvent:
     """There is no complete answer."""
 
     @property
-    def type(self) -> Literal["error"]: ...
+    def type(self) -> Literal["error"]:
+        """Which kind it is: `error`."""
     @property
     def error(self) -> ErrorDetail:
         """Why."""
@@ -8451,7 +8526,8 @@ class OtherChatEvent:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -8495,7 +8571,8 @@ class AgentWorkflowStep:
         state_reads: Sequence[str] | None = None,
     ) -> AgentWorkflowStep: ...
     @property
-    def type(self) -> Literal["agent"]: ...
+    def type(self) -> Literal["agent"]:
+        """Which kind it is: `agent`."""
     @property
     def id(self) -> str:
         """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
@@ -8574,7 +8651,8 @@ class ParallelWorkflowStep:
         on_validation_failure: ValidationFailurePolicyValue | None = None,
     ) -> ParallelWorkflowStep: ...
     @property
-    def type(self) -> Literal["parallel"]: ...
+    def type(self) -> Literal["parallel"]:
+        """Which kind it is: `parallel`."""
     @property
     def id(self) -> str:
         """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
@@ -8628,7 +8706,8 @@ class ConditionWorkflowStep:
         otherwise: BranchTargetInput | None = None,
     ) -> ConditionWorkflowStep: ...
     @property
-    def type(self) -> Literal["condition"]: ...
+    def type(self) -> Literal["condition"]:
+        """Which kind it is: `condition`."""
     @property
     def id(self) -> str:
         """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
@@ -8690,7 +8769,8 @@ class TransformWorkflowStep:
         on_validation_failure: ValidationFailurePolicyValue | None = None,
     ) -> TransformWorkflowStep: ...
     @property
-    def type(self) -> Literal["transform"]: ...
+    def type(self) -> Literal["transform"]:
+        """Which kind it is: `transform`."""
     @property
     def id(self) -> str:
         """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
@@ -8747,7 +8827,8 @@ class MapWorkflowStep:
         on_item_failure: ItemFailurePolicyValue | None = None,
     ) -> MapWorkflowStep: ...
     @property
-    def type(self) -> Literal["map"]: ...
+    def type(self) -> Literal["map"]:
+        """Which kind it is: `map`."""
     @property
     def id(self) -> str:
         """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
@@ -8808,7 +8889,8 @@ class DelayWorkflowStep:
         on_validation_failure: ValidationFailurePolicyValue | None = None,
     ) -> DelayWorkflowStep: ...
     @property
-    def type(self) -> Literal["delay"]: ...
+    def type(self) -> Literal["delay"]:
+        """Which kind it is: `delay`."""
     @property
     def id(self) -> str:
         """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
@@ -8863,7 +8945,8 @@ class ApprovalWorkflowStep:
         default_action: ApprovalDefaultValue | None = None,
     ) -> ApprovalWorkflowStep: ...
     @property
-    def type(self) -> Literal["approval"]: ...
+    def type(self) -> Literal["approval"]:
+        """Which kind it is: `approval`."""
     @property
     def id(self) -> str:
         """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
@@ -8929,7 +9012,8 @@ class WebhookWorkflowStep:
         timeout: Duration | None = None,
     ) -> WebhookWorkflowStep: ...
     @property
-    def type(self) -> Literal["webhook"]: ...
+    def type(self) -> Literal["webhook"]:
+        """Which kind it is: `webhook`."""
     @property
     def id(self) -> str:
         """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
@@ -9002,7 +9086,8 @@ class PlannerWorkflowStep:
         max_spawned_cost: Cost | CostDict | None = None,
     ) -> PlannerWorkflowStep: ...
     @property
-    def type(self) -> Literal["planner"]: ...
+    def type(self) -> Literal["planner"]:
+        """Which kind it is: `planner`."""
     @property
     def id(self) -> str:
         """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
@@ -9076,7 +9161,8 @@ class WaitWorkflowStep:
         on_timeout: WaitTimeoutValue | None = None,
     ) -> WaitWorkflowStep: ...
     @property
-    def type(self) -> Literal["wait"]: ...
+    def type(self) -> Literal["wait"]:
+        """Which kind it is: `wait`."""
     @property
     def id(self) -> str:
         """The id, unique in the workflow: 1 to 64 letters, digits, `-` and `_`."""
@@ -9124,7 +9210,8 @@ class OtherWorkflowStep:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -9154,7 +9241,8 @@ class GotoStepFailurePolicy:
         target: str,
     ) -> GotoStepFailurePolicy: ...
     @property
-    def action(self) -> Literal["goto"]: ...
+    def action(self) -> Literal["goto"]:
+        """Which kind it is: `goto`."""
     @property
     def target(self) -> str:
         """The id of that step."""
@@ -9184,7 +9272,8 @@ class RetryStepFailurePolicy:
         cls,
     ) -> RetryStepFailurePolicy: ...
     @property
-    def action(self) -> Literal["retry"]: ...
+    def action(self) -> Literal["retry"]:
+        """Which kind it is: `retry`."""
     __match_args__ = ()
     @property
     def unknown_fields(self) -> dict[str, Any]:
@@ -9209,7 +9298,8 @@ class SkipStepFailurePolicy:
         cls,
     ) -> SkipStepFailurePolicy: ...
     @property
-    def action(self) -> Literal["skip"]: ...
+    def action(self) -> Literal["skip"]:
+        """Which kind it is: `skip`."""
     __match_args__ = ()
     @property
     def unknown_fields(self) -> dict[str, Any]:
@@ -9234,7 +9324,8 @@ class PauseStepFailurePolicy:
         cls,
     ) -> PauseStepFailurePolicy: ...
     @property
-    def action(self) -> Literal["pause"]: ...
+    def action(self) -> Literal["pause"]:
+        """Which kind it is: `pause`."""
     __match_args__ = ()
     @property
     def unknown_fields(self) -> dict[str, Any]:
@@ -9259,7 +9350,8 @@ class AbortStepFailurePolicy:
         cls,
     ) -> AbortStepFailurePolicy: ...
     @property
-    def action(self) -> Literal["abort"]: ...
+    def action(self) -> Literal["abort"]:
+        """Which kind it is: `abort`."""
     __match_args__ = ()
     @property
     def unknown_fields(self) -> dict[str, Any]:
@@ -9281,7 +9373,8 @@ class OtherStepFailurePolicy:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def action(self) -> str: ...
+    def action(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -9311,7 +9404,8 @@ class BearerStepAuth:
         secret_ref: str,
     ) -> BearerStepAuth: ...
     @property
-    def type(self) -> Literal["bearer"]: ...
+    def type(self) -> Literal["bearer"]:
+        """Which kind it is: `bearer`."""
     @property
     def secret_ref(self) -> str:
         """The name of a secret that has the token."""
@@ -9336,7 +9430,8 @@ class OtherStepAuth:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -9361,7 +9456,8 @@ class RunStartedWorkflowEvent:
     """The run began."""
 
     @property
-    def event(self) -> Literal["run.started"]: ...
+    def event(self) -> Literal["run.started"]:
+        """Which kind it is: `run.started`."""
     @property
     def run_id(self) -> str:
         """The run of the workflow."""
@@ -9389,7 +9485,8 @@ class StepStartedWorkflowEvent:
     """A step began."""
 
     @property
-    def event(self) -> Literal["step.started"]: ...
+    def event(self) -> Literal["step.started"]:
+        """Which kind it is: `step.started`."""
     @property
     def run_id(self) -> str:
         """The run of the workflow."""
@@ -9420,7 +9517,8 @@ class StepCompletedWorkflowEvent:
     """A step is completed."""
 
     @property
-    def event(self) -> Literal["step.completed"]: ...
+    def event(self) -> Literal["step.completed"]:
+        """Which kind it is: `step.completed`."""
     @property
     def run_id(self) -> str:
         """The run of the workflow."""
@@ -9460,7 +9558,8 @@ class StepFailedWorkflowEvent:
     """A step failed."""
 
     @property
-    def event(self) -> Literal["step.failed"]: ...
+    def event(self) -> Literal["step.failed"]:
+        """Which kind it is: `step.failed`."""
     @property
     def run_id(self) -> str:
         """The run of the workflow."""
@@ -9503,7 +9602,8 @@ class StepSkippedWorkflowEvent:
     """A step is not run."""
 
     @property
-    def event(self) -> Literal["step.skipped"]: ...
+    def event(self) -> Literal["step.skipped"]:
+        """Which kind it is: `step.skipped`."""
     @property
     def run_id(self) -> str:
         """The run of the workflow."""
@@ -9534,7 +9634,8 @@ class StepWaitingWorkflowEvent:
     """A step waits: for an approval, for an event, or for a time."""
 
     @property
-    def event(self) -> Literal["step.waiting"]: ...
+    def event(self) -> Literal["step.waiting"]:
+        """Which kind it is: `step.waiting`."""
     @property
     def run_id(self) -> str:
         """The run of the workflow."""
@@ -9571,7 +9672,8 @@ class RunSplicedWorkflowEvent:
     """A planner added steps to the run."""
 
     @property
-    def event(self) -> Literal["run.spliced"]: ...
+    def event(self) -> Literal["run.spliced"]:
+        """Which kind it is: `run.spliced`."""
     @property
     def run_id(self) -> str:
         """The run of the workflow."""
@@ -9604,7 +9706,8 @@ class RunPausedWorkflowEvent:
     """
 
     @property
-    def event(self) -> Literal["run.paused"]: ...
+    def event(self) -> Literal["run.paused"]:
+        """Which kind it is: `run.paused`."""
     @property
     def run_id(self) -> str:
         """The run of the workflow."""
@@ -9638,7 +9741,8 @@ class RunCompletedWorkflowEvent:
     """The run is completed."""
 
     @property
-    def event(self) -> Literal["run.completed"]: ...
+    def event(self) -> Literal["run.completed"]:
+        """Which kind it is: `run.completed`."""
     @property
     def run_id(self) -> str:
         """The run of the workflow."""
@@ -9675,7 +9779,8 @@ class RunFailedWorkflowEvent:
     """The run failed."""
 
     @property
-    def event(self) -> Literal["run.failed"]: ...
+    def event(self) -> Literal["run.failed"]:
+        """Which kind it is: `run.failed`."""
     @property
     def run_id(self) -> str:
         """The run of the workflow."""
@@ -9709,7 +9814,8 @@ class RunCancelledWorkflowEvent:
     """The run was cancelled."""
 
     @property
-    def event(self) -> Literal["run.cancelled"]: ...
+    def event(self) -> Literal["run.cancelled"]:
+        """Which kind it is: `run.cancelled`."""
     @property
     def run_id(self) -> str:
         """The run of the workflow."""
@@ -9740,7 +9846,8 @@ class OtherWorkflowEvent:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def event(self) -> str: ...
+    def event(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -9774,7 +9881,8 @@ class WebhookToolHandler:
         timeout: Duration | None = None,
     ) -> WebhookToolHandler: ...
     @property
-    def type(self) -> Literal["webhook"]: ...
+    def type(self) -> Literal["webhook"]:
+        """Which kind it is: `webhook`."""
     @property
     def url(self) -> str:
         """The address that is called: `https`, and reachable from the control plane."""
@@ -9807,7 +9915,8 @@ class OtherToolHandler:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -9832,7 +9941,8 @@ class TextVisitorEvent:
     """The agent wrote a piece of its answer."""
 
     @property
-    def type(self) -> Literal["text"]: ...
+    def type(self) -> Literal["text"]:
+        """Which kind it is: `text`."""
     @property
     def message_id(self) -> str:
         """The message that it is a piece of."""
@@ -9860,7 +9970,8 @@ class MessageVisitorEvent:
     """A message is complete: the agent's answer, or what a person wrote who took over."""
 
     @property
-    def type(self) -> Literal["message"]: ...
+    def type(self) -> Literal["message"]:
+        """Which kind it is: `message`."""
     @property
     def message(self) -> VisitorMessage:
         """The message."""
@@ -9885,7 +9996,8 @@ class FailureVisitorEvent:
     """The agent could not answer. The stream goes on."""
 
     @property
-    def type(self) -> Literal["failure"]: ...
+    def type(self) -> Literal["failure"]:
+        """Which kind it is: `failure`."""
     @property
     def reason(self) -> str:
         """What the visitor may be told."""
@@ -9910,7 +10022,8 @@ class OtherVisitorEvent:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -9935,7 +10048,8 @@ class LogAgentLogEvent:
     """Something was logged."""
 
     @property
-    def event(self) -> Literal["log"]: ...
+    def event(self) -> Literal["log"]:
+        """Which kind it is: `log`."""
     @property
     def id(self) -> str:
         """The id. Its order is the order in which things happened."""
@@ -9990,7 +10104,8 @@ class HeartbeatAgentLogEvent:
     """Nothing happened, and the stream is alive."""
 
     @property
-    def event(self) -> Literal["heartbeat"]: ...
+    def event(self) -> Literal["heartbeat"]:
+        """Which kind it is: `heartbeat`."""
     @property
     def t(self) -> int:
         """The time on the server, in milliseconds since the start of 1970."""
@@ -10015,7 +10130,8 @@ class OtherAgentLogEvent:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def event(self) -> str: ...
+    def event(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -10040,7 +10156,8 @@ class LogActivityEvent:
     """Something was logged."""
 
     @property
-    def type(self) -> Literal["log"]: ...
+    def type(self) -> Literal["log"]:
+        """Which kind it is: `log`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10079,7 +10196,8 @@ class SpanActivityEvent:
     """
 
     @property
-    def type(self) -> Literal["span"]: ...
+    def type(self) -> Literal["span"]:
+        """Which kind it is: `span`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10119,7 +10237,8 @@ class MetricActivityEvent:
     """Something was measured."""
 
     @property
-    def type(self) -> Literal["metric"]: ...
+    def type(self) -> Literal["metric"]:
+        """Which kind it is: `metric`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10159,7 +10278,8 @@ class StateActivityEvent:
     """The state of something changed."""
 
     @property
-    def type(self) -> Literal["state"]: ...
+    def type(self) -> Literal["state"]:
+        """Which kind it is: `state`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10202,7 +10322,8 @@ class OtherActivityEvent:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""
@@ -10227,7 +10348,8 @@ class AgentCompletedWebhookEvent:
     """An agent's run is completed."""
 
     @property
-    def type(self) -> Literal["agent.completed"]: ...
+    def type(self) -> Literal["agent.completed"]:
+        """Which kind it is: `agent.completed`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10255,7 +10377,8 @@ class AgentFailedWebhookEvent:
     """An agent's run failed."""
 
     @property
-    def type(self) -> Literal["agent.failed"]: ...
+    def type(self) -> Literal["agent.failed"]:
+        """Which kind it is: `agent.failed`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10283,7 +10406,8 @@ class SessionLimitReachedWebhookEvent:
     """A session reached one of its limits, and its agents were paused."""
 
     @property
-    def type(self) -> Literal["session.limit_reached"]: ...
+    def type(self) -> Literal["session.limit_reached"]:
+        """Which kind it is: `session.limit_reached`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10311,7 +10435,8 @@ class ApprovalRequestedWebhookEvent:
     """An agent waits for someone to approve what it is about to do."""
 
     @property
-    def type(self) -> Literal["approval.requested"]: ...
+    def type(self) -> Literal["approval.requested"]:
+        """Which kind it is: `approval.requested`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10339,7 +10464,8 @@ class ApprovalApprovedWebhookEvent:
     """Somebody approved, and the agent goes on."""
 
     @property
-    def type(self) -> Literal["approval.approved"]: ...
+    def type(self) -> Literal["approval.approved"]:
+        """Which kind it is: `approval.approved`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10367,7 +10493,8 @@ class ApprovalDeniedWebhookEvent:
     """Somebody denied, and the agent was told."""
 
     @property
-    def type(self) -> Literal["approval.denied"]: ...
+    def type(self) -> Literal["approval.denied"]:
+        """Which kind it is: `approval.denied`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10395,7 +10522,8 @@ class ApprovalExpiredWebhookEvent:
     """Nobody decided in time, and the default applied."""
 
     @property
-    def type(self) -> Literal["approval.expired"]: ...
+    def type(self) -> Literal["approval.expired"]:
+        """Which kind it is: `approval.expired`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10423,7 +10551,8 @@ class FleetCompletedWebhookEvent:
     """A fleet has no item left to work on."""
 
     @property
-    def type(self) -> Literal["fleet.completed"]: ...
+    def type(self) -> Literal["fleet.completed"]:
+        """Which kind it is: `fleet.completed`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10451,7 +10580,8 @@ class BudgetAlertWebhookEvent:
     """A budget's alert threshold was passed."""
 
     @property
-    def type(self) -> Literal["budget.alert"]: ...
+    def type(self) -> Literal["budget.alert"]:
+        """Which kind it is: `budget.alert`."""
     @property
     def timestamp(self) -> datetime:
         """When it happened."""
@@ -10479,7 +10609,8 @@ class OtherWebhookEvent:
     """One of a kind that this version does not know, kept as it came."""
 
     @property
-    def type(self) -> str: ...
+    def type(self) -> str:
+        """Which kind it is."""
     @property
     def data(self) -> dict[str, Any]:
         """All of it."""

@@ -10,7 +10,11 @@ from theazo import Theazo
 
 folder = os.environ["TASKS"]
 app = Celery("tasks", broker="filesystem://", backend=f"file://{folder}")
-app.conf.broker_transport_options = {"data_folder_in": folder, "data_folder_out": folder}
+app.conf.broker_transport_options = {
+    "data_folder_in": folder,
+    "data_folder_out": folder,
+    "control_folder": f"{folder}/control",
+}
 app.conf.worker_hijack_root_logger = False
 
 THEAZO = Theazo()
