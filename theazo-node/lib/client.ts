@@ -146,5 +146,24 @@ export function configOf(options: TheazoOptions): NativeConfig {
   if (replay !== undefined && !(replay instanceof Replayer)) throw invalid('replay', 'must be a `Replayer`');
   if (record && replay)
     throw invalid('replay', 'cannot be given beside `record`: one answers what the other would record');
-  return [encode(plain) as string, record?.native, replay?.native];
+  const compute = computeOf(plain.compute);
+  return [encode(compute === undefined ? plain : { ...plain, compute }) as string, record?.native, replay?.native];
+}
+
+/** The compute providers in the one form that goes to the server; what is wrong with them shows before anything is sent. */
+function computeOf(given: TheazoOptions['compute']): ComputeProviders | undefined {
+  if (given === undefined) return undefined;
+  const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
+  if (!isObject) throw invalid('compute', 'must be a provider with its credentials, or `providers`');
+  const providers = 'providers' in given ? given.providers : [given];
+  if (!Array.isArray(providers) || providers.length === 0) {
+    throw invalid('compute.providers', 'must have at least one provider');
+  }
+  for (const [index, one] of providers.entries()) {
+    const provider: unknown = one?.provider;
+    if (typeof provider !== 'string' || provider.trim() === '') {
+      throw invalid(`compute.providers.${index}.provider`, 'must be the name of a provider');
+    }
+  }
+  return { providers };
 }
