@@ -36,7 +36,7 @@ export function fromCaller<E extends Error>(error: E): E {
   const [head, ...frames] = error.stack?.split(/\n(?= {4}at )/) ?? [];
   const theirs = frames.filter((frame) => HERE === '' || !frame.includes(HERE));
   // What woke the promise is no caller either.
-  while (theirs.length > 1 && theirs[0]?.includes('node:internal/')) theirs.shift();
+  while (theirs.length > 1 && theirs[0]?.includes('(node:internal/')) theirs.shift();
   if (theirs.length > 0 && theirs.length < frames.length) error.stack = [head, ...theirs].join('\n');
   return error;
 }
