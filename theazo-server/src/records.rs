@@ -353,6 +353,10 @@ impl RunRecord {
 impl Document for RunRecord {
     const KIND: &'static str = "run";
 
+    fn trace_id(&self) -> Option<&str> {
+        self.trace.as_ref().map(|trace| trace.trace_id.as_str())
+    }
+
     fn id(&self) -> &str {
         self.data.id.as_str()
     }

@@ -14,7 +14,7 @@ use crate::{
     error::{AppError, AppResult},
     random,
     records::{AgentRecord, PausedBy},
-    store::{NewJob, StoreError, Tenant, Tx},
+    store::{NewJob, Tenant, Topic, Tx},
 };
 
 /// What an agent can be told.
@@ -221,13 +221,12 @@ impl Context {
 
     /// Waits until a job is done.
     pub(super) async fn wait_for_job(&self, id: &JobId) -> AppResult<Value> {
-        let mut commits = self.app.store.commits();
+        let done = self.app.store.commits_about(&[Topic::Job(id.as_str())]);
         loop {
-            commits.mark_unchanged();
             if let Some(outcome) = self.app.store.read(|view| Ok::<_, AppError>(view.job_result(id)?))? {
                 return outcome;
             }
-            commits.changed().await.map_err(|_| StoreError::Closed)?;
+            done.changed().await;
         }
     }
 }

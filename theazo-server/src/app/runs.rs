@@ -19,7 +19,7 @@ use crate::{
     event::Event,
     random,
     records::{AgentRecord, CallerTrace, RunRecord},
-    store::{Filter, NewJob, Once, StoreError, StoredEvent, Tenant, Tx, UsageOf, View},
+    store::{Filter, NewJob, Once, StoredEvent, Tenant, Topic, Tx, UsageOf, View},
 };
 
 /// How long a worker may take to let go of an agent whose run is over.
@@ -124,10 +124,9 @@ impl Context {
     /// Waits until the worker has let go of an agent whose run is over. Whoever was told that a run has ended may give its
     /// agent the next task at once.
     pub(super) async fn wait_until_free(&self, agent_id: &AgentId) -> AppResult<()> {
-        let mut commits = self.app.store.commits();
+        let changes = self.app.store.commits_about(&[Topic::Document(agent_id.as_str())]);
         let free = async {
             loop {
-                commits.mark_unchanged();
                 let is_held = self.app.store.read(|view| {
                     let agent = find_agent(view, &self.tenant, agent_id)?;
                     let Some(run_id) = &agent.current_run else { return Ok(false) };
@@ -136,7 +135,7 @@ impl Context {
                 if !is_held {
                     return Ok(());
                 }
-                commits.changed().await.map_err(|_| StoreError::Closed)?;
+                changes.changed().await;
             }
         };
         // Who is still not free by then is told as an agent that is busy.
@@ -174,9 +173,8 @@ impl Context {
     /// Waits until a run is done, or stands still at a limit.
     pub async fn wait_for_run(&self, run_id: &RunId) -> AppResult<RunResult> {
         self.note_run(run_id.clone());
-        let mut commits = self.app.store.commits();
+        let changes = self.app.store.commits_about(&[Topic::Document(run_id.as_str())]);
         loop {
-            commits.mark_unchanged();
             let run = self.app.store.read(|view| find_run(view, &self.tenant, run_id))?;
             match (run.data.status, run.data.result, run.data.error) {
                 (RunStatus::Completed, Some(result), _) => return Ok(result),
@@ -184,7 +182,7 @@ impl Context {
                     let error = AppError::from(error);
                     return Err(error.with("runId", run_id.as_str()));
                 }
-                _ => commits.changed().await.map_err(|_| StoreError::Closed)?,
+                _ => changes.changed().await,
             }
         }
     }

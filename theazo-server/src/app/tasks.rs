@@ -20,7 +20,7 @@ use super::{
 use crate::{
     error::{AppError, AppResult},
     random,
-    store::{Filter, StoreError, Tenant, View},
+    store::{Filter, Tenant, Topic, View},
 };
 
 /// How long to wait for a task where the caller does not say.
@@ -102,15 +102,14 @@ impl Context {
     ) -> AppResult<Task> {
         let timeout = opts.timeout.map_or(DEFAULT_WAIT, |timeout| timeout.0);
         let now = hold.map_or(timeout, |hold| hold.min(timeout));
-        let mut commits = self.app.store.commits();
+        let changes = self.app.store.commits_about(&[Topic::Document(id.as_str())]);
         let over = async {
             loop {
-                commits.mark_unchanged();
                 let task = self.get_task(id, session_id)?;
                 if task.status.is_terminal() {
                     return Ok(task);
                 }
-                commits.changed().await.map_err(|_| StoreError::Closed)?;
+                changes.changed().await;
             }
         };
         // The caller's own time: it holds a connection, whatever a test's clock shows.

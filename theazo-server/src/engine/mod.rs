@@ -51,7 +51,7 @@ use crate::{
     error::{AppError, AppResult},
     gateway::Gateway,
     spending::{PauseForBudget, STORAGE_TIMER},
-    store::{Amounts, Job, Lane, Tenant, World},
+    store::{Amounts, Job, Lane, Tenant, Topic, World},
 };
 
 pub use browser::Browser;
@@ -192,10 +192,9 @@ impl Engine {
 
     /// Stops the work on runs that somebody ended. `seen` is the place in the log after which it looks.
     async fn watch_endings(self: Arc<Self>, mut seen: i64) {
-        let mut commits = self.app.store.commits();
+        let kinds = ["run.cancelled", "run.failed"];
+        let endings = self.app.store.commits_about(&kinds.map(Topic::Events));
         loop {
-            commits.mark_unchanged();
-            let kinds = ["run.cancelled", "run.failed"];
             // The place first: what comes between the two is looked at once more. Without it every commit would read
             // the log from the last ending on.
             let read = self.app.store.read(|view| {
@@ -218,9 +217,7 @@ impl Engine {
                     continue;
                 }
             }
-            if commits.changed().await.is_err() {
-                return;
-            }
+            endings.changed().await;
         }
     }
 

@@ -10,7 +10,7 @@ use super::{Engine, places::Places};
 use crate::{
     app::AgentCommand,
     error::{AppError, AppResult},
-    store::{Job, JobResult, Lane, Tx},
+    store::{Job, JobResult, Lane, Topic, Tx},
 };
 
 /// How many runs and programs a worker works on at once, beside those that wait for a program or a model to end. The rest
@@ -39,14 +39,13 @@ fn places_of(lane: Lane) -> usize {
 impl Engine {
     pub(super) async fn lease_jobs(self: Arc<Self>, lane: Lane, stop: CancellationToken, tasks: TaskTracker) {
         let places = Places::new(places_of(lane));
-        let mut commits = self.app.store.commits();
+        let queued = self.app.store.commits_about(&[Topic::Queue(lane)]);
         loop {
             // A job that ends commits before it frees its place, so the place is what is waited for.
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = places.wait() => {}
             }
-            commits.mark_unchanged();
             let (jobs, next_due) = match self.lease_due(lane, places.free()).await {
                 Ok(leased) => leased,
                 Err(error) => {
@@ -76,7 +75,7 @@ impl Engine {
                 };
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    changed = commits.changed() => if changed.is_err() { return },
+                    () = queued.changed() => {}
                     () = due => {}
                 }
             } else if stop.is_cancelled() {

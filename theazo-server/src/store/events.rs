@@ -3,7 +3,7 @@
 use rusqlite::{Row, ToSql};
 use theazo_api::Timestamp;
 
-use super::{StoreError, Tenant, Tx, View};
+use super::{StoreError, Tenant, Topic, Tx, View};
 use crate::event::Event;
 
 /// What an event is about.
@@ -107,6 +107,7 @@ impl Tx<'_> {
                 &scope.run_id,
                 body,
             ))?;
+        self.note(Topic::Events(event.kind()));
         Ok(self.connection.last_insert_rowid())
     }
 }
@@ -114,7 +115,15 @@ impl Tx<'_> {
 impl View<'_> {
     /// Reads events of one tenant, the oldest first.
     pub fn events(&self, tenant: &Tenant, filter: &EventFilter) -> Result<Vec<StoredEvent>, StoreError> {
-        let mut condition = "tenant = ? AND sequence > ?".to_owned();
+        // An index by one of these ids does not begin with the tenant, which is then checked for each event (`+`).
+        let narrow = [("run_id", &filter.run_id), ("agent_id", &filter.agent_id), ("session_id", &filter.session_id)];
+        let narrow = narrow.into_iter().find(|(_, wanted)| wanted.as_ref().is_some_and(|id| !id.is_empty()));
+        let mut condition = match narrow {
+            // The index of all charges of a session, which has no other condition.
+            Some(("session_id", _)) if filter.kinds == ["charged"] => "+tenant = ? AND sequence > ?".to_owned(),
+            Some((column, _)) => format!("+tenant = ? AND {column} <> '' AND sequence > ?"),
+            None => "tenant = ? AND sequence > ?".to_owned(),
+        };
         let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(tenant.as_str().to_owned()), Box::new(filter.after)];
         for (column, wanted) in [
             ("session_id", &filter.session_id),

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row};
 use serde_json::{Map, Value};
 use theazo_api::{JobId, Timestamp};
 
-use super::{StoreError, Tenant, Tx, View};
+use super::{StoreError, Tenant, Topic, Tx, View};
 use crate::error::AppError;
 
 /// What came of a job that somebody waits for.
@@ -38,7 +38,7 @@ impl NewJob {
 
 /// Which jobs a worker takes. Each lane has places of its own, so that however many programs run, somebody can still be
 /// told to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// What may take long: runs and programs.
     Work,
@@ -47,6 +47,11 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// The lane of a job of this kind.
+    fn of(kind: &str) -> Self {
+        if matches!(kind, "run" | "agent.command") { Self::Work } else { Self::Control }
+    }
+
     /// Its jobs in the queue. The index is named: a lane must never look through the jobs of the other.
     fn queued(self) -> &'static str {
         match self {
@@ -95,6 +100,7 @@ impl Tx<'_> {
                 job.payload.to_string(),
                 job.due_at.as_millis(),
             ))?;
+        self.note(Topic::Queue(Lane::of(job.kind)));
         Ok(())
     }
 
@@ -121,12 +127,16 @@ impl Tx<'_> {
 
     /// Gives back what a dead worker had.
     pub fn release_leases(&self, except_owner: &str) -> Result<usize, StoreError> {
-        Ok(self
+        let released = self
             .connection
             .prepare_cached(
                 "UPDATE jobs SET state = 'queued', lease_owner = NULL WHERE state = 'leased' AND lease_owner <> ?1",
             )?
-            .execute([except_owner])?)
+            .execute([except_owner])?;
+        for lane in [Lane::Work, Lane::Control] {
+            self.note(Topic::Queue(lane));
+        }
+        Ok(released)
     }
 
     /// Ends a job, or queues it again if it was asked for again meanwhile. Who has lost the lease ends nothing, and is told
@@ -134,15 +144,20 @@ impl Tx<'_> {
     pub fn finish(&self, job: &Job, result: Option<&JobResult>) -> Result<bool, StoreError> {
         let result = result.map(serde_json::to_string).transpose();
         let result = result.map_err(|source| StoreError::Document { kind: "job", source })?;
-        let changed = self
+        let is_queued_again: Option<bool> = self
             .connection
             .prepare_cached(
                 "UPDATE jobs SET state = CASE again WHEN 1 THEN 'queued' ELSE 'done' END, again = 0, \
                  lease_owner = NULL, result = ?4 \
-                 WHERE id = ?1 AND state = 'leased' AND lease_owner = ?2 AND attempts = ?3",
+                 WHERE id = ?1 AND state = 'leased' AND lease_owner = ?2 AND attempts = ?3 RETURNING state = 'queued'",
             )?
-            .execute((job.id.as_str(), &job.owner, job.attempts + 1, result))?;
-        Ok(changed > 0)
+            .query_row((job.id.as_str(), &job.owner, job.attempts + 1, result), |row| row.get(0))
+            .optional()?;
+        self.note(Topic::Job(job.id.as_str()));
+        if is_queued_again == Some(true) {
+            self.note(Topic::Queue(Lane::of(&job.kind)));
+        }
+        Ok(is_queued_again.is_some())
     }
 
     /// Gives a job back, to be done at another time.
@@ -153,6 +168,7 @@ impl Tx<'_> {
                  WHERE id = ?1 AND state = 'leased' AND lease_owner = ?2 AND attempts = ?3",
             )?
             .execute((job.id.as_str(), &job.owner, job.attempts + 1, due_at.as_millis()))?;
+        self.note(Topic::Queue(Lane::of(&job.kind)));
         Ok(())
     }
 
@@ -222,12 +238,10 @@ impl View<'_> {
         Ok(millis.map(Timestamp::from_millis))
     }
 
-    /// When the next job of one of these kinds is due after `now`.
+    /// When the next short job of one of these kinds is due after `now`.
     pub fn next_due_of(&self, kinds: &[&str], now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let sql = format!(
-            "SELECT min(due_at) FROM jobs WHERE state = 'queued' AND kind IN ('{}') AND due_at > ?1",
-            kinds.join("', '")
-        );
+        let queued = Lane::Control.queued();
+        let sql = format!("SELECT min(due_at) FROM {queued} AND kind IN ('{}') AND due_at > ?1", kinds.join("', '"));
         let millis: Option<i64> =
             self.connection.prepare_cached(&sql)?.query_row([now.as_millis()], |row| row.get(0))?;
         Ok(millis.map(Timestamp::from_millis))
@@ -236,7 +250,7 @@ impl View<'_> {
     /// Whether a job of one of these kinds is due or under way.
     pub fn any_due_or_leased(&self, kinds: &[&str], now: Timestamp) -> Result<bool, StoreError> {
         let sql = format!(
-            "SELECT EXISTS (SELECT 1 FROM jobs WHERE kind IN ('{}') AND \
+            "SELECT EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_by_subject WHERE state <> 'done' AND kind IN ('{}') AND \
              (state = 'leased' OR (state = 'queued' AND due_at <= ?1)))",
             kinds.join("', '")
         );

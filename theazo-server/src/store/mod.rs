@@ -12,6 +12,7 @@ mod ledger;
 mod meta;
 mod resources;
 mod retention;
+mod topics;
 mod usage;
 mod writer;
 
@@ -36,9 +37,11 @@ pub use keys::{ApiKeyRecord, KeyHolder, World};
 pub use ledger::{Amounts, Budget, Limit, Shortfall, Unit};
 pub use resources::{Document, Filter, Owner};
 pub use retention::Retention;
+pub use topics::{Topic, Waiter};
 pub use usage::{Totals, UsageOf};
 
 use crate::locks::lock;
+use topics::{Noted, Topics};
 use writer::Writer;
 
 /// How many long reads there are at a time. It leaves the processors and the threads for blocking work to others.
@@ -118,8 +121,23 @@ pub struct Store {
 struct Inner {
     access: Access,
     closed: AtomicBool,
-    committed: watch::Sender<i64>,
+    commits: Arc<Commits>,
     scans: Semaphore,
+}
+
+/// Tells of commits.
+#[derive(Default)]
+struct Commits {
+    count: watch::Sender<i64>,
+    topics: Arc<Topics>,
+}
+
+impl Commits {
+    /// Tells that something about these topics was committed.
+    fn tell(&self, topics: &[u64]) {
+        self.count.send_modify(|count| *count += 1);
+        self.topics.tell(topics);
+    }
 }
 
 enum Access {
@@ -134,14 +152,14 @@ impl Store {
     pub fn in_memory() -> Result<Self, StoreError> {
         // Not `:memory:`: there every commit that balances a tree looks at every page, so that a store gets the slower the more it
         // has. This file system in memory has small caches of its pages, as a file on a disk has.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_URI;
+        let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_URI;
         let connection = Connection::open_with_flags("file:store?vfs=memdb", flags)?;
         connection.pragma_update(None, "journal_mode", "MEMORY")?;
         connection.pragma_update(None, "synchronous", "OFF")?;
         // Nobody else has it: what is cached stays true from one transaction to the next.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         prepare(&connection)?;
-        Ok(Self::over(Access::Shared(Mutex::new(connection)), watch::channel(0).0))
+        Ok(Self::over(Access::Shared(Mutex::new(connection)), Arc::default()))
     }
 
     /// Opens the store in a data directory, which is made if it is not there. One process has it at a time.
@@ -186,15 +204,15 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         prepare(&connection)?;
-        let (committed, _) = watch::channel(0);
-        let writer = Writer::start(connection, committed.clone());
+        let commits = Arc::<Commits>::default();
+        let writer = Writer::start(connection, commits.clone());
         let access = Access::Split { writer, readers: Mutex::new(Vec::new()), path, lock };
-        Ok(Self::over(access, committed))
+        Ok(Self::over(access, commits))
     }
 
-    fn over(access: Access, committed: watch::Sender<i64>) -> Self {
+    fn over(access: Access, commits: Arc<Commits>) -> Self {
         let scans = Semaphore::new(SCANS);
-        Self { inner: Arc::new(Inner { access, closed: AtomicBool::new(false), committed, scans }) }
+        Self { inner: Arc::new(Inner { access, closed: AtomicBool::new(false), commits, scans }) }
     }
 
     /// Runs `change` in one transaction. When this returns `Ok`, what it wrote is durable; when `change` fails, or the
@@ -207,8 +225,11 @@ impl Store {
         self.check_open()?;
         match &self.inner.access {
             Access::Shared(connection) => {
-                let outcome = writer::run_alone(&lock(connection), change);
-                self.inner.committed.send_modify(|count| *count += 1);
+                let noted = Noted::default();
+                let outcome = writer::run_alone(&lock(connection), &noted, change);
+                if outcome.is_ok() {
+                    self.inner.commits.tell(&noted.into_inner());
+                }
                 outcome
             }
             Access::Split { writer, .. } => writer.run(change).await,
@@ -267,12 +288,18 @@ impl Store {
             }
         }
         // Whoever waits for a commit finds the store closed.
-        self.inner.committed.send_modify(|count| *count += 1);
+        self.inner.commits.tell(&[]);
+        self.inner.commits.topics.tell_all();
     }
 
     /// Changes whenever something was committed.
     pub fn commits(&self) -> watch::Receiver<i64> {
-        self.inner.committed.subscribe()
+        self.inner.commits.count.subscribe()
+    }
+
+    /// Waits for commits about some topics, from now on.
+    pub fn commits_about(&self, topics: &[Topic<'_>]) -> Waiter {
+        self.inner.commits.topics.wait_for(topics)
     }
 }
 
@@ -291,18 +318,25 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     // The plan of a statement does not depend on what is bound to it, so it is not made again when that changes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(include_str!("schema.sql"))?;
-    add_column(connection, "api_keys", "expires_at")?;
-    add_column(connection, "api_keys", "last_used_at")?;
-    writer::run_alone(connection, |tx| tx.make_usage_if_absent())
+    add_column(connection, "api_keys", "expires_at INTEGER")?;
+    add_column(connection, "api_keys", "last_used_at INTEGER")?;
+    if add_column(connection, "resources", "trace_id TEXT")? {
+        connection
+            .execute_batch("UPDATE resources SET trace_id = document ->> '$.trace.traceId' WHERE kind = 'run'")?;
+    }
+    connection.execute_batch(include_str!("indexes.sql"))?;
+    writer::run_alone(connection, &Noted::default(), |tx| tx.make_usage_if_absent())
 }
 
-/// Adds a column of numbers to a table that an older version made.
-fn add_column(connection: &Connection, table: &str, column: &str) -> Result<(), StoreError> {
+/// Adds a column, given as its name and type, to a table that an older version made, and says whether it was not there.
+fn add_column(connection: &Connection, table: &str, column: &str) -> Result<bool, StoreError> {
+    let (name, _) = column.split_once(' ').unwrap_or((column, ""));
     let known = "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2)";
-    if !connection.query_row(known, (table, column), |row| row.get::<_, bool>(0))? {
-        connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} INTEGER"))?;
+    let is_known: bool = connection.query_row(known, (table, name), |row| row.get(0))?;
+    if !is_known {
+        connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column}"))?;
     }
-    Ok(())
+    Ok(!is_known)
 }
 
 /// What can be read.
@@ -313,6 +347,7 @@ pub struct View<'a> {
 /// What can be read and changed, in one transaction.
 pub struct Tx<'a> {
     view: View<'a>,
+    noted: &'a Noted,
 }
 
 impl<'a> Deref for Tx<'a> {

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, ToSql};
 use serde::{Serialize, de::DeserializeOwned};
 use theazo_api::Timestamp;
 
-use super::{StoreError, Tenant, Tx, View};
+use super::{StoreError, Tenant, Topic, Tx, View};
 
 /// A kind of stored thing.
 pub trait Document: Serialize + DeserializeOwned {
@@ -22,6 +22,11 @@ pub trait Document: Serialize + DeserializeOwned {
     /// The state, as it is listed by; empty for a kind that has but one.
     fn status(&self) -> &str {
         ""
+    }
+
+    /// The trace of a caller that it belongs to.
+    fn trace_id(&self) -> Option<&str> {
+        None
     }
 
     /// When it was created; nothing of interest where a tenant has one document of the kind.
@@ -156,7 +161,7 @@ impl Tx<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO resources (tenant, kind, id, user_id, session_id, agent_id, status, version, created_at, \
-                 document) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9)",
+                 document, trace_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10)",
             )?
             .execute((
                 tenant.as_str(),
@@ -168,7 +173,9 @@ impl Tx<'_> {
                 document.status(),
                 document.created_at().as_millis(),
                 write_document(document)?,
+                document.trace_id(),
             ))?;
+        self.note(Topic::Document(document.id()));
         Ok(())
     }
 
@@ -180,6 +187,7 @@ impl Tx<'_> {
                  WHERE id = ?1 AND kind = ?2 AND tenant = ?3",
             )?
             .execute((document.id(), D::KIND, tenant.as_str(), document.status(), write_document(document)?))?;
+        self.note(Topic::Document(document.id()));
         Ok(())
     }
 
@@ -187,13 +195,22 @@ impl Tx<'_> {
     pub fn remove<D: Document>(&self, tenant: &Tenant, id: &str) -> Result<bool, StoreError> {
         let mut statement =
             self.connection.prepare_cached("DELETE FROM resources WHERE id = ?1 AND kind = ?2 AND tenant = ?3")?;
-        Ok(statement.execute((id, D::KIND, tenant.as_str()))? > 0)
+        let was_there = statement.execute((id, D::KIND, tenant.as_str()))? > 0;
+        self.note(Topic::Document(id));
+        Ok(was_there)
     }
 }
 
 impl Filter {
     fn condition(&self, tenant: &Tenant, kind: &'static str) -> (String, Vec<Box<dyn ToSql>>) {
-        let mut condition = "tenant = ? AND kind = ?".to_owned();
+        // An index by one of these ids does not begin with the tenant, which is then checked for each document (`+`).
+        let narrow = [("agent_id", &self.agent_id), ("session_id", &self.session_id)];
+        let narrow = narrow.into_iter().find(|(_, wanted)| wanted.as_ref().is_some_and(|id| !id.is_empty()));
+        let mut condition = match narrow {
+            _ if self.trace_id.is_some() => "+tenant = ? AND kind = ?".to_owned(),
+            Some((column, _)) => format!("+tenant = ? AND {column} <> '' AND kind = ?"),
+            None => "tenant = ? AND kind = ?".to_owned(),
+        };
         let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(tenant.as_str().to_owned()), Box::new(kind)];
         let mut require = |text: &str, value: Box<dyn ToSql>| {
             condition.push_str(" AND ");
@@ -220,8 +237,7 @@ impl Filter {
             require(&format!("document ->> '{path}' = ?"), Box::new(*wanted));
         }
         if let Some(trace_id) = &self.trace_id {
-            // Spelled out, so that the partial index of traces applies.
-            require("kind = 'run' AND document ->> '$.trace.traceId' = ?", Box::new(trace_id.clone()));
+            require("trace_id = ?", Box::new(trace_id.clone()));
         }
         for (path, wanted) in &self.members {
             require(&format!("document ->> '{path}' = ?"), Box::new(wanted.clone()));

@@ -74,7 +74,7 @@ impl Tx<'_> {
         }
         let sql = format!(
             "DELETE FROM events WHERE sequence IN (SELECT sequence FROM events WHERE tenant = :tenant \
-             AND sequence <= :through AND kind NOT IN ({KEPT}) AND run_id NOT IN (SELECT id FROM resources \
+             AND sequence <= :through AND sequence < (SELECT max(sequence) FROM events) AND kind NOT IN ({KEPT}) AND run_id NOT IN (SELECT id FROM resources \
              WHERE tenant = :tenant AND kind = 'run' AND status NOT IN ('completed', 'failed', 'cancelled')) \
              ORDER BY sequence LIMIT {BATCH}) RETURNING sequence"
         );

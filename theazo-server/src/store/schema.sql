@@ -14,17 +14,14 @@ CREATE TABLE IF NOT EXISTS resources (
     status TEXT NOT NULL,
     version INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
-    document TEXT NOT NULL
+    document TEXT NOT NULL,
+    -- The trace of a caller that a run belongs to.
+    trace_id TEXT
 ) STRICT;
-CREATE INDEX IF NOT EXISTS resources_by_tenant ON resources (tenant, kind, position);
-CREATE INDEX IF NOT EXISTS resources_by_session ON resources (tenant, kind, session_id, position);
-CREATE INDEX IF NOT EXISTS resources_by_agent ON resources (tenant, kind, agent_id, position);
-CREATE INDEX IF NOT EXISTS resources_by_user ON resources (tenant, kind, user_id, status);
-
-CREATE INDEX IF NOT EXISTS runs_by_trace ON resources (tenant, document ->> '$.trace.traceId') WHERE kind = 'run';
 
 CREATE TABLE IF NOT EXISTS events (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- Grows, because the newest event is never removed.
+    sequence INTEGER PRIMARY KEY,
     tenant TEXT NOT NULL,
     at INTEGER NOT NULL,
     kind TEXT NOT NULL,
@@ -34,16 +31,6 @@ CREATE TABLE IF NOT EXISTS events (
     run_id TEXT NOT NULL,
     body TEXT NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS events_by_tenant ON events (tenant, sequence);
-CREATE INDEX IF NOT EXISTS events_by_session ON events (tenant, session_id, sequence);
-CREATE INDEX IF NOT EXISTS events_by_agent ON events (tenant, agent_id, sequence);
-CREATE INDEX IF NOT EXISTS events_by_run ON events (tenant, run_id, sequence);
--- What metrics are computed from. The query that reads it has the same condition, word for word.
-CREATE INDEX IF NOT EXISTS events_measured ON events (tenant, at) WHERE kind IN ('agent.created', 'agent.ready', 'agent.paused', 'agent.resumed', 'agent.terminated', 'agent.failed', 'run.completed', 'run.failed', 'run.cancelled');
-CREATE INDEX IF NOT EXISTS charges_by_time ON events (tenant, at) WHERE kind = 'charged';
-CREATE INDEX IF NOT EXISTS charges_by_place ON events (tenant, sequence) WHERE kind = 'charged';
-CREATE INDEX IF NOT EXISTS charges_by_session ON events (tenant, session_id, sequence) WHERE kind = 'charged';
-CREATE INDEX IF NOT EXISTS charges_by_user ON events (tenant, user_id, sequence) WHERE kind = 'charged';
 
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
@@ -60,19 +47,12 @@ CREATE TABLE IF NOT EXISTS jobs (
     lease_until INTEGER,
     result TEXT
 ) STRICT;
-CREATE INDEX IF NOT EXISTS jobs_by_due_time ON jobs (state, due_at);
-CREATE INDEX IF NOT EXISTS jobs_by_subject ON jobs (subject, kind) WHERE state <> 'done';
-CREATE INDEX IF NOT EXISTS jobs_of_work ON jobs (due_at) WHERE state = 'queued' AND kind IN ('run', 'agent.command');
-CREATE INDEX IF NOT EXISTS jobs_of_control ON jobs (due_at) WHERE state = 'queued' AND kind NOT IN ('run', 'agent.command');
 
 CREATE TABLE IF NOT EXISTS budgets (
     scope TEXT PRIMARY KEY,
     spent INTEGER NOT NULL CHECK (spent >= 0),
     reserved INTEGER NOT NULL CHECK (reserved >= 0)
 ) STRICT, WITHOUT ROWID;
-
--- Days that are over are forgotten after a while.
-CREATE INDEX IF NOT EXISTS budgets_by_day ON budgets (substr(scope, -10)) WHERE scope GLOB '*|day|*';
 
 CREATE TABLE IF NOT EXISTS holds (
     id TEXT PRIMARY KEY,

@@ -4,14 +4,14 @@ mod outage;
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Mutex, MutexGuard, mpsc},
+    sync::{Arc, Mutex, MutexGuard, mpsc},
     thread::JoinHandle,
 };
 
 use rusqlite::Connection;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
-use super::{StoreError, Tx, View};
+use super::{Commits, StoreError, Tx, View, topics::Noted};
 use crate::locks::lock;
 use outage::Lost;
 
@@ -20,8 +20,9 @@ const MAX_GROUP: usize = 256;
 
 /// Told whether the transaction was committed.
 type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-/// Given the connection inside a transaction, or nothing if none could be begun: then it changes nothing.
-type Change = Box<dyn FnOnce(Option<&Connection>) -> Finish + Send>;
+/// Given the connection inside a transaction and where its topics go, or nothing if none could be begun: then it changes
+/// nothing.
+type Change = Box<dyn FnOnce(Option<(&Connection, &Noted)>) -> Finish + Send>;
 
 pub(super) struct Writer {
     /// Empty once it is stopped.
@@ -29,11 +30,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, committed: watch::Sender<i64>) -> Self {
+    pub(super) fn start(connection: Connection, commits: Arc<Commits>) -> Self {
         let (changes, queue) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("theazo-store".to_owned())
-            .spawn(move || run_writer(&connection, &queue, &committed))
+            .spawn(move || run_writer(&connection, &queue, &commits))
             .expect("the operating system starts one thread");
         Self { running: Mutex::new(Some((changes, thread))) }
     }
@@ -45,8 +46,9 @@ impl Writer {
     {
         let (answer, outcome) = oneshot::channel();
         let change: Change = Box::new(move |connection| {
-            let changed = connection
-                .map(|connection| std::panic::catch_unwind(AssertUnwindSafe(|| in_savepoint(connection, change))));
+            let changed = connection.map(|(connection, noted)| {
+                std::panic::catch_unwind(AssertUnwindSafe(|| run_alone(connection, noted, change)))
+            });
             Box::new(move |committed| {
                 let outcome = match (changed, committed) {
                     // A panic undoes its own change alone; its caller is told that the store closed the call.
@@ -90,22 +92,23 @@ impl Drop for Writer {
     }
 }
 
-fn run_writer(connection: &Connection, queue: &mpsc::Receiver<Change>, committed: &watch::Sender<i64>) {
+fn run_writer(connection: &Connection, queue: &mpsc::Receiver<Change>, commits: &Commits) {
     while let Ok(first) = queue.recv() {
         if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
             tracing::error!(%error, "the store cannot begin a transaction");
             first(None)(Err(error.into()));
             continue;
         }
-        let mut finishes = vec![first(Some(connection))];
+        let noted = Noted::default();
+        let mut finishes = vec![first(Some((connection, &noted)))];
         // A full disk makes SQLite roll the whole group back; what came after would be committed by itself.
         while finishes.len() < MAX_GROUP && !connection.is_autocommit() {
             let Ok(change) = queue.try_recv() else { break };
-            finishes.push(change(Some(connection)));
+            finishes.push(change(Some((connection, &noted))));
         }
         let outcome = commit(connection);
         match &outcome {
-            Ok(()) => committed.send_modify(|count| *count += 1),
+            Ok(()) => commits.tell(&noted.into_inner()),
             Err(lost) => tracing::error!(?lost, changes = finishes.len(), "the store cannot commit"),
         }
         for finish in finishes {
@@ -127,20 +130,14 @@ fn commit(connection: &Connection) -> Result<(), Lost> {
     Ok(committed?)
 }
 
-/// Runs one change in a transaction of its own.
+/// Runs one change, which leaves nothing if it fails: in a transaction of its own, or as a part of one that was begun.
 pub(super) fn run_alone<T, E: From<StoreError>>(
     connection: &Connection,
-    change: impl FnOnce(&Tx<'_>) -> Result<T, E>,
-) -> Result<T, E> {
-    in_savepoint(connection, change)
-}
-
-fn in_savepoint<T, E: From<StoreError>>(
-    connection: &Connection,
+    noted: &Noted,
     change: impl FnOnce(&Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     execute(connection, "SAVEPOINT change")?;
-    let tx = Tx { view: View { connection } };
+    let tx = Tx { view: View { connection }, noted };
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| change(&tx)));
     // Where the disk failed, SQLite has undone the savepoint with everything around it.
     if !connection.is_autocommit() {
