@@ -1,5 +1,6 @@
 //! One suite for every compute provider: the simulated one must behave as the real one does wherever both do something.
 
+use serde_json::json;
 use theazo::{Agent, Theazo};
 
 /// Runs a check with an agent of each provider.
@@ -128,4 +129,48 @@ async fn where_a_provider_has_none_to_give_the_one_to_fall_back_to_does() {
     }
     assert_eq!(agent.data().provider, "simulated");
     assert_eq!(gpu.message(), "no provider here has the graphics processor `a10g`; `local` has none");
+}
+
+#[tokio::test]
+async fn files_take_no_more_room_than_was_asked_for() {
+    let theazo = Theazo::embedded().await.expect("it starts");
+    let session = theazo.sessions().for_user("ada").await.expect("it is made");
+    for provider in ["local", "simulated"] {
+        let agent = session.agents().create().provider(provider).storage("1MiB").await.expect("it is made");
+        agent.files().write("small.bin", vec![1_u8; 256 << 10]).await.expect("there is room");
+
+        let refused = agent.files().write("large.bin", vec![1_u8; 2 << 20]).await.expect_err("there is none");
+
+        assert_eq!(refused.code().as_str(), "session_limit_exceeded");
+        assert_eq!(
+            (&refused.details()["limit"], &refused.details()["value"]),
+            (&json!("storageBytes"), &json!(1 << 20))
+        );
+        assert_eq!(agent.files().list().dir("/workspace").await.expect("it is listed").len(), 1);
+    }
+    // What a program writes is seen while it runs.
+    let agent = session.agents().create().provider("local").storage("1MiB").await.expect("it is made");
+    let program =
+        "open('large.bin', 'wb').write(b'x' * (8 << 20)); print('written', flush=True); import time; time.sleep(60)";
+    let ended = agent.exec("python", program).await.expect_err("its files take too much room");
+    assert_eq!((ended.code().as_str(), &ended.details()["limit"]), ("session_limit_exceeded", &json!("storageBytes")));
+}
+
+#[tokio::test]
+async fn room_that_no_provider_can_give_and_what_is_no_amount_is_refused() {
+    let theazo = Theazo::embedded().await.expect("it starts");
+    let session = theazo.sessions().for_user("ada").await.expect("it is made");
+    let make = |storage: &str| session.agents().create().provider("local").storage(storage);
+
+    let too_much = make("99TB").await.expect_err("no disk has that");
+    let wrong = make("ten").await.expect_err("it is no amount");
+
+    assert_eq!(too_much.code().as_str(), "no_providers_available");
+    assert_eq!(
+        too_much.message(),
+        "`local` gives a sandbox room for 20000000000 bytes of files at most, and `storage` is 99TB"
+    );
+    assert_eq!(wrong.code().as_str(), "invalid_request");
+    assert!(wrong.message().contains("`ten` is not an amount of storage such as `10GB` or `512MiB`"), "{wrong}");
+    assert!(session.agents().list().await.expect("they are listed").data.is_empty());
 }

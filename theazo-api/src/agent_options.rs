@@ -17,6 +17,7 @@ use crate::{
     providers::{check_address, check_credential_ref, check_credentials, check_provider},
     secret::Secret,
     secrets::check_secret_name,
+    size::parse_size,
     time::DurationInput,
 };
 
@@ -34,7 +35,8 @@ pub struct AgentCreateOpts {
     /// Whether the agent needs a browser; false by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub browser: Option<bool>,
-    /// How much room the sandbox has for files, for example `10GB`; what the provider gives by default.
+    /// How much room the sandbox has for files: a number and a unit, for example `10GB` or `512MiB`; what the provider gives by
+    /// default. More than a provider can give is refused with `no_providers_available`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<String>,
     /// The graphics processor of the sandbox, as the provider names it; none by default.
@@ -117,6 +119,9 @@ impl Check for AgentCreateOpts {
             Some(ModelChoice::Config(config)) => problems.within("model", config),
             None => {}
         }
+        if let Some(Err(problem)) = self.storage.as_deref().map(parse_size) {
+            problems.add("storage", problem);
+        }
         for tool in self.tools.iter().flatten() {
             if !BUILT_IN_TOOLS.contains(&tool.as_str()) {
                 let known = BUILT_IN_TOOLS.join(", ");
@@ -171,7 +176,7 @@ pub struct AgentOverrides {
     /// Whether the agent needs a browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub browser: Option<bool>,
-    /// How much room the sandbox has for files, for example `10GB`.
+    /// How much room the sandbox has for files: a number and a unit, for example `10GB` or `512MiB`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<String>,
     /// The graphics processor of the sandbox, as the provider names it.

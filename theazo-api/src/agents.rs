@@ -30,8 +30,8 @@ endpoints! {
                 "overrides.longRunning", "overrides.network",
             ],
             planned_fields: &[
-                "storage", "approvals", "knowledge", "mcp", "metadata", "overrides.storage", "overrides.approvals",
-                "overrides.knowledge", "overrides.mcp", "overrides.metadata",
+                "approvals", "knowledge", "mcp", "metadata", "overrides.approvals", "overrides.knowledge", "overrides.mcp",
+                "overrides.metadata",
             ],
         };
 

@@ -84,4 +84,7 @@ pub struct ComputeCapabilities {
     /// Whether it can have a browser.
     #[serde(default)]
     pub browser: bool,
+    /// How many bytes of files a sandbox can be given room for; absent if any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_bytes: Option<i64>,
 }

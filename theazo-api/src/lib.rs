@@ -81,6 +81,7 @@ pub mod schedules;
 pub mod secrets;
 pub mod session_limits;
 pub mod sessions;
+pub mod size;
 pub mod snapshots;
 pub mod stored_files;
 pub mod tasks;

@@ -58,6 +58,9 @@ pub struct PlaneConfig {
     pub stripe: Option<StripeConfig>,
     /// What each local sandbox may use.
     pub sandbox_limits: Limits,
+    /// How many bytes the files of a local sandbox may take at most, where its agent asks for more than `sandbox_limits` gives;
+    /// 20 GB by default.
+    pub most_storage: Option<u64>,
     /// What the isolation of local sandboxes must be at least: a level (`container` or `namespaces`) and limits that must be
     /// enforced (`memory`, `cpu`, `processes`, `paths`, ...). Where that cannot be had, `local` is absent and says why.
     pub required_isolation: Vec<String>,

@@ -163,6 +163,7 @@ async fn isolation(config: &PlaneConfig) -> Finding {
         state_directory: state.path().to_owned(),
         runtimes: config.runtimes.clone(),
         limits: config.sandbox_limits.clone(),
+        most_storage: config.most_storage,
         required: config.required_isolation.clone(),
     };
     let provider = LocalProvider::new(config);

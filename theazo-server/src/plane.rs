@@ -265,6 +265,7 @@ fn local(config: &PlaneConfig, state_directory: PathBuf) -> LocalProvider {
         state_directory,
         runtimes: config.runtimes.clone(),
         limits: config.sandbox_limits.clone(),
+        most_storage: config.most_storage,
         required: config.required_isolation.clone(),
     })
 }

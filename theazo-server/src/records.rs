@@ -151,6 +151,9 @@ pub struct AgentRecord {
     /// What its programs may reach of the network; nothing if absent.
     #[serde(default)]
     pub network: Option<NetworkAccess>,
+    /// How many bytes its files may take; what its provider gives if absent.
+    #[serde(default)]
+    pub storage: Option<u64>,
     /// Its ports that are reachable from outside, by their numbers.
     #[serde(default)]
     pub ports: Vec<PortRecord>,

@@ -1271,6 +1271,7 @@ export function readComputeCapabilities(value: Arrived): types.ComputeCapabiliti
   value.ports ??= false;
   value.network ??= false;
   value.browser ??= false;
+  value.storageBytes ??= null;
   return value;
 }
 

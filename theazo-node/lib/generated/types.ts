@@ -472,7 +472,10 @@ export interface AgentCreateOpts {
   compute?: ComputeChoice | undefined;
   /** Whether the agent needs a browser; false by default. */
   browser?: boolean | undefined;
-  /** How much room the sandbox has for files, for example `10GB`; what the provider gives by default. */
+  /**
+   * How much room the sandbox has for files: a number and a unit, for example `10GB` or `512MiB`; what the provider
+   * gives by default. More than a provider can give is refused with `no_providers_available`.
+   */
   storage?: string | undefined;
   /** The graphics processor of the sandbox, as the provider names it; none by default. */
   gpu?: string | undefined;
@@ -756,7 +759,7 @@ export interface AgentOverrides {
   compute?: ComputeChoice | undefined;
   /** Whether the agent needs a browser. */
   browser?: boolean | undefined;
-  /** How much room the sandbox has for files, for example `10GB`. */
+  /** How much room the sandbox has for files: a number and a unit, for example `10GB` or `512MiB`. */
   storage?: string | undefined;
   /** The graphics processor of the sandbox, as the provider names it. */
   gpu?: string | undefined;
@@ -6969,6 +6972,8 @@ export interface ComputeCapabilities {
   network: boolean;
   /** Whether it can have a browser. */
   browser: boolean;
+  /** How many bytes of files a sandbox can be given room for; absent if any number. */
+  storageBytes: number | null;
 }
 
 /** What the model of an agent answers. */

@@ -738,8 +738,9 @@ class AsyncSessionAgents:
                 default.
             compute: The language of the sandbox, or whose machine it is on as well; `python` by default.
             browser: Whether the agent needs a browser; false by default.
-            storage: How much room the sandbox has for files, for example `10GB`; what the provider gives by
-                default.
+            storage: How much room the sandbox has for files: a number and a unit, for example `10GB` or
+                `512MiB`; what the provider gives by default. More than a provider can give is refused with
+                `no_providers_available`.
             gpu: The graphics processor of the sandbox, as the provider names it; none by default.
             model: The model; the plane's default if it is left out.
             instructions: The system prompt.

@@ -1544,7 +1544,9 @@ class AgentOverrides:
         """Whether the agent needs a browser."""
     @property
     def storage(self) -> str | None:
-        """How much room the sandbox has for files, for example `10GB`."""
+        """How much room the sandbox has for files: a number and a unit, for example `10GB` or
+        `512MiB`.
+        """
     @property
     def gpu(self) -> str | None:
         """The graphics processor of the sandbox, as the provider names it."""
@@ -6545,7 +6547,10 @@ class ComputeCapabilities:
     @property
     def browser(self) -> bool:
         """Whether it can have a browser."""
-    __match_args__ = ("languages", "programs", "input", "processes", "pause", "snapshots", "memory_snapshots", "ports", "network", "browser", )
+    @property
+    def storage_bytes(self) -> int | None:
+        """How many bytes of files a sandbox can be given room for; absent if any number."""
+    __match_args__ = ("languages", "programs", "input", "processes", "pause", "snapshots", "memory_snapshots", "ports", "network", "browser", "storage_bytes", )
     @property
     def unknown_fields(self) -> dict[str, Any]:
         """What a newer server said of it, with the names of the wire."""

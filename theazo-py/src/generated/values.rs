@@ -3081,7 +3081,7 @@ impl AgentOverrides {
         self.0.browser.to_python(py)
     }
 
-    /// How much room the sandbox has for files, for example `10GB`.
+    /// How much room the sandbox has for files: a number and a unit, for example `10GB` or `512MiB`.
     #[getter]
     fn storage<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.storage.to_python(py)
@@ -15656,6 +15656,12 @@ impl ComputeCapabilities {
         self.0.browser.to_python(py)
     }
 
+    /// How many bytes of files a sandbox can be given room for; absent if any number.
+    #[getter]
+    fn storage_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.storage_bytes.to_python(py)
+    }
+
     /// The value as a dict, with the names of the wire.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_dict(py, &self.0, &self.1)
@@ -15700,7 +15706,8 @@ impl ComputeCapabilities {
                 "ports",
                 "network",
                 "browser",
-            ] as [&str; 10],
+                "storage_bytes",
+            ] as [&str; 11],
         )
     }
 
@@ -15723,6 +15730,7 @@ impl ComputeCapabilities {
                 ("ports", self.ports(py)?),
                 ("network", self.network(py)?),
                 ("browser", self.browser(py)?),
+                ("storage_bytes", self.storage_bytes(py)?),
             ],
         )
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use theazo_api::{
     AgentCreateOpts, AgentData, AgentId, AgentListFilters, AgentStatus, AgentStatusInfo, ComputeChoice, ComputeRuntime,
     Cost, ErrorCode, ModelChoice, Page, ResumeOpts, SessionAgentListFilters, SessionId, SessionStatus, Snapshot,
-    Timestamp, time::human_duration,
+    Timestamp, size::parse_size, time::human_duration,
 };
 
 use super::{
@@ -219,6 +219,7 @@ pub(super) fn add_agent(
         current_run: None,
         progress: None,
         network: opts.network,
+        storage: opts.storage.as_deref().and_then(|size| parse_size(size).ok()),
         meter: None,
         lifecycle: opts.lifecycle,
         long_running: opts.long_running.filter(|opts| opts.long_running.unwrap_or(true)),

@@ -1,6 +1,6 @@
 //! Which provider an agent's sandbox is of.
 
-use theazo_api::{AgentCreateOpts, ErrorCode, SessionId};
+use theazo_api::{AgentCreateOpts, ErrorCode, SessionId, size::parse_size};
 
 use super::{Context, ProviderInfo, session_providers::own_compute};
 use crate::{
@@ -49,6 +49,15 @@ impl Context {
         }
         if let Some(gpu) = &opts.gpu {
             return Err(unavailable(format!("no provider here has the graphics processor `{gpu}`; `{name}` has none")));
+        }
+        if let (Some(wanted), Some(most)) = (opts.storage.as_deref(), provider.capabilities.storage_bytes) {
+            let bytes = parse_size(wanted).unwrap_or(u64::MAX);
+            if i64::try_from(bytes).unwrap_or(i64::MAX) > most {
+                let message = format!(
+                    "`{name}` gives a sandbox room for {most} bytes of files at most, and `storage` is {wanted}"
+                );
+                return Err(unavailable(message));
+            }
         }
         Ok(provider)
     }

@@ -7,7 +7,8 @@ use theazo_api::{ComputeRuntime, IsolationLevel};
 use tokio::sync::mpsc;
 
 use super::{
-    Attached, ComputeError, Exec, LocalConfig, LocalProvider, Provider, Sandbox, SandboxSpec, SimulatedProvider,
+    Attached, ComputeError, Exec, LocalConfig, LocalProvider, Provider, STORAGE_BYTES, Sandbox, SandboxSpec,
+    SimulatedProvider,
 };
 use crate::{clock::Clock, temporary::TemporaryDirectory};
 
@@ -19,6 +20,7 @@ async fn conform(provider: Arc<dyn Provider>) {
         agent: "analyst".to_owned(),
         directory: directory.path().join(id),
         environment: Vec::new(),
+        storage: None,
     };
     let isolation = provider.availability().await.expect("sandboxes can be had here");
     let capabilities = provider.capabilities();
@@ -43,6 +45,9 @@ async fn conform(provider: Arc<dyn Provider>) {
     if capabilities.pause {
         a_paused_sandbox_refuses_programs_and_keeps_files(&*sandbox).await;
     }
+
+    files_take_no_more_room_than_was_asked_for(&*provider, SandboxSpec { storage: Some(1 << 20), ..spec("agt_3") })
+        .await;
 
     let other = provider.create(spec("agt_2")).await.expect("it is made");
     assert_eq!(other.read_file("kept".into()).await, Err(ComputeError::NotFound("kept".into())), "not its neighbour's");
@@ -229,6 +234,20 @@ async fn processes_are_listed(sandbox: &dyn Sandbox) {
     assert_eq!(sandbox.processes().await, Ok(Vec::new()));
 }
 
+async fn files_take_no_more_room_than_was_asked_for(provider: &dyn Provider, spec: SandboxSpec) {
+    let sandbox = provider.create(spec).await.expect("it is made");
+    sandbox.write_file("small".into(), vec![1; 256 << 10]).await.expect("there is room");
+
+    let refused = sandbox.write_file("large".into(), vec![1; 2 << 20]).await.expect_err("there is none");
+    let ComputeError::OutOfSpace { limit, value, .. } = refused else { panic!("{refused:?}") };
+    assert_eq!((limit, value), (STORAGE_BYTES, 1 << 20));
+    assert_eq!(names(&*sandbox, "/workspace").await, ["small"]);
+
+    sandbox.remove_file("small".into(), false).await.expect("it goes");
+    sandbox.write_file("other".into(), vec![1; 512 << 10]).await.expect("there is room again");
+    sandbox.destroy().await.expect("it ends");
+}
+
 async fn a_paused_sandbox_refuses_programs_and_keeps_files(sandbox: &dyn Sandbox) {
     sandbox.write_file("kept".into(), b"1234".to_vec()).await.expect("it is written");
 
@@ -255,6 +274,7 @@ async fn the_local_provider_conforms() {
         state_directory: state.path().to_owned(),
         runtimes: theazo_sandbox::Runtimes::default(),
         limits: theazo_sandbox::Limits::default(),
+        most_storage: None,
         required: Vec::new(),
     };
     conform(Arc::new(LocalProvider::new(config))).await;

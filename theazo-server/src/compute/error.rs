@@ -2,6 +2,9 @@
 
 use std::{io, time::Duration};
 
+/// The name of the limit on the bytes of the files of a sandbox.
+pub const STORAGE_BYTES: &str = "storageBytes";
+
 /// The name of the limit on the bytes that the host's disk keeps free.
 pub const HOST_DISK: &str = "hostDiskBytes";
 
@@ -23,7 +26,7 @@ pub enum ComputeError {
     OutOfSpace {
         /// What is full, for people.
         reason: String,
-        /// `storageBytes`, `storageEntries` or [`HOST_DISK`].
+        /// [`STORAGE_BYTES`], `storageEntries` or [`HOST_DISK`].
         limit: &'static str,
         /// The limit.
         value: u64,

@@ -15,8 +15,8 @@ use tokio::{
 };
 
 use super::{
-    Attached, ComputeError, Connection, Exec, HOST_DISK, Output, Process, Provider, Sandbox, SandboxFiles, SandboxSpec,
-    SnapshotPlace,
+    Attached, ComputeError, Connection, Exec, HOST_DISK, Output, Process, Provider, STORAGE_BYTES, Sandbox,
+    SandboxFiles, SandboxSpec, SnapshotPlace,
     browser::{browser_folders, browser_limits},
     snapshots::failed,
 };
@@ -27,6 +27,9 @@ pub fn remove_tree(directory: &Path) -> std::io::Result<()> {
     files::remove_tree(directory)
 }
 
+/// How many bytes the files of a sandbox may take at most where nobody says.
+const MOST_STORAGE: u64 = 20_000_000_000;
+
 /// How local sandboxes are started.
 #[derive(Debug, Clone)]
 pub struct LocalConfig {
@@ -36,6 +39,8 @@ pub struct LocalConfig {
     pub runtimes: Runtimes,
     /// What each sandbox may use.
     pub limits: Limits,
+    /// How many bytes the files of one may take at most, where its agent asks for more than what is usual; 20 GB if absent.
+    pub most_storage: Option<u64>,
     /// What the isolation must be at least, by the names in `theazo_sandbox::Isolation`.
     pub required: Vec<String>,
 }
@@ -82,6 +87,11 @@ impl LocalProvider {
         read_only: Vec<PathBuf>,
     ) -> Result<Arc<dyn Sandbox>, ComputeError> {
         let launcher = self.launcher().await.map_err(ComputeError::Unsupported)?;
+        let limits = match spec.storage {
+            // Room for so much is room for one file of that size, too.
+            Some(stored) => Limits { stored, file: limits.file.max(stored), ..limits },
+            None => limits,
+        };
         let roots = roots(&spec.directory);
         let environment = spec.environment.into_iter().map(|(name, value)| (name, value.expose().to_owned()));
         let wanted = theazo_sandbox::SandboxSpec {
@@ -109,6 +119,7 @@ impl Provider for LocalProvider {
 
     fn capabilities(&self) -> ComputeCapabilities {
         let runtimes = &self.config.runtimes;
+        let most_storage = self.config.most_storage.unwrap_or(MOST_STORAGE);
         let all = [ComputeRuntime::Python, ComputeRuntime::Node, ComputeRuntime::Go, ComputeRuntime::Shell];
         let is_there =
             |runtime: &ComputeRuntime| language(runtime).is_ok_and(|language| runtimes.path(language).exists());
@@ -121,6 +132,7 @@ impl Provider for LocalProvider {
             snapshots: true,
             ports: true,
             network: true,
+            storage_bytes: i64::try_from(self.config.limits.stored.max(most_storage)).ok(),
             ..ComputeCapabilities::default()
         }
     }
@@ -429,7 +441,7 @@ fn translate(error: Error) -> ComputeError {
         Error::OutOfSpace { limit, value, used, stdout, stderr, .. } => ComputeError::OutOfSpace {
             reason: error.to_string(),
             limit: match limit {
-                SpaceLimit::Bytes => "storageBytes",
+                SpaceLimit::Bytes => STORAGE_BYTES,
                 SpaceLimit::Entries => "storageEntries",
                 SpaceLimit::HostDisk => HOST_DISK,
             },

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 pub use browser::find_browser;
-pub use error::{ComputeError, HOST_DISK};
+pub use error::{ComputeError, HOST_DISK, STORAGE_BYTES};
 pub use local::{LocalConfig, LocalProvider, remove_tree};
 pub use simulated::{SimulatedProvider, Simulation};
 pub use snapshots::{SandboxFiles, SnapshotPlace};
@@ -78,6 +78,8 @@ pub struct SandboxSpec {
     pub directory: PathBuf,
     /// Variables of the environment of every program in it.
     pub environment: Vec<(String, Secret)>,
+    /// How many bytes its files may take; what the provider gives if absent.
+    pub storage: Option<u64>,
 }
 
 /// A sandbox.

@@ -93,8 +93,13 @@ impl Engine {
         let door = self.gateway.open(Programs { token: None, reach: reach.clone() });
         let id = format!("browser-{}", random::id_suffix(self.app.clock.now()));
         let directory = self.browsers_directory().join(&id);
-        let spec =
-            SandboxSpec { id, agent: "browser".to_owned(), directory: directory.clone(), environment: Vec::new() };
+        let spec = SandboxSpec {
+            id,
+            agent: "browser".to_owned(),
+            directory: directory.clone(),
+            environment: Vec::new(),
+            storage: None,
+        };
         let Browser { provider, executable } = browser.clone();
         let given_up = CancellationToken::new();
         let _wanted = given_up.clone().drop_guard();

@@ -165,7 +165,13 @@ impl Engine {
             if let Some(origin) = agent.origin.as_ref().filter(|_| !directory.exists()) {
                 self.restore_snapshot(tenant, &agent, &origin.snapshot_id).await?;
             }
-            let spec = SandboxSpec { id: agent_id.to_string(), agent: agent.data.name.clone(), directory, environment };
+            let spec = SandboxSpec {
+                id: agent_id.to_string(),
+                agent: agent.data.name.clone(),
+                directory,
+                environment,
+                storage: agent.storage,
+            };
             let sandbox = provider.create(spec).await?;
             self.open_bridge(tenant, &agent, &sandbox, bridge).await?;
             Ok::<_, AppError>(sandbox)
@@ -306,6 +312,7 @@ mod tests {
             agent: "analyst".to_owned(),
             directory: PathBuf::new(),
             environment: Vec::new(),
+            storage: None,
         };
         let create = || provider.create(spec.clone());
         let (gone, present) = (create().await.expect("it is made"), create().await.expect("it is made"));

@@ -106,7 +106,8 @@ impl CreateAgentRequest {
         self
     }
 
-    /// How much room the sandbox has for files, for example `10GB`; what the provider gives by default.
+    /// How much room the sandbox has for files: a number and a unit, for example `10GB` or `512MiB`; what the provider
+    /// gives by default. More than a provider can give is refused with `no_providers_available`.
     pub fn storage(mut self, storage: impl Into<String>) -> Self {
         self.draft.body.storage = Some(storage.into());
         self

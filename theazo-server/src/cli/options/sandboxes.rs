@@ -32,6 +32,9 @@ pub struct SandboxOptions {
     /// How many bytes the files of a local sandbox may take.
     #[arg(long, env = "THEAZO_SANDBOX_DISK", value_name = "BYTES", default_value_t = Limits::default().stored)]
     sandbox_disk: u64,
+    /// How many bytes the files of a local sandbox may take at most, where its agent asks for more with `storage`; 20 GB by default.
+    #[arg(long, env = "THEAZO_SANDBOX_MOST_DISK", value_name = "BYTES")]
+    sandbox_most_disk: Option<u64>,
     /// What the isolation of local sandboxes must be at least: `container` or `namespaces`, and limits such as `memory`, or
     /// `paths` for Landlock. Several in the environment are separated by commas.
     #[arg(long, env = "THEAZO_REQUIRED_ISOLATION", value_name = "NAME", value_delimiter = ',')]
@@ -59,6 +62,7 @@ impl SandboxOptions {
             stored: self.sandbox_disk,
             ..Limits::default()
         };
+        config.most_storage = self.sandbox_most_disk;
         config.required_isolation.clone_from(&self.required_isolation);
         Ok(config)
     }

@@ -69,6 +69,7 @@ impl Provider for SimulatedProvider {
             self.simulation.check(&spec.agent, &SandboxAction::Create)?;
             let new_tree = || Arc::new(Mutex::new(Tree::new(self.clock.now())));
             let tree = lock(&self.trees).entry(spec.id).or_insert_with(new_tree).clone();
+            lock(&tree).set_room(spec.storage);
             Ok(Arc::new(SimulatedSandbox {
                 clock: self.clock.clone(),
                 simulation: self.simulation.clone(),

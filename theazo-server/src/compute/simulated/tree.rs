@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 
 use theazo_api::{FileEntry, Timestamp};
 
-use crate::compute::ComputeError;
+use crate::compute::{ComputeError, STORAGE_BYTES};
 
-/// Folders and files by their absolute path. Every folder that something is in is there itself.
-pub struct Tree(BTreeMap<String, Node>);
+/// Folders and files.
+pub struct Tree {
+    /// By their absolute path. Every folder that something is in is there itself.
+    nodes: BTreeMap<String, Node>,
+    /// How many bytes the files may have together.
+    room: Option<u64>,
+}
 
 struct Node {
     /// `None` for a folder.
@@ -19,27 +24,34 @@ impl Tree {
     /// Nothing but the two folders that every sandbox has.
     pub fn new(now: Timestamp) -> Self {
         let folder = |path: &str| (path.to_owned(), Node { content: None, modified: now });
-        Self(BTreeMap::from(["/data", "/workspace"].map(folder)))
+        Self { nodes: BTreeMap::from(["/data", "/workspace"].map(folder)), room: None }
     }
 
     /// The files and folders that [`Tree::nodes`] gave.
     pub fn of(nodes: Vec<(String, Option<Vec<u8>>, Timestamp)>) -> Self {
-        Self(nodes.into_iter().map(|(path, content, modified)| (path, Node { content, modified })).collect())
+        let nodes = nodes.into_iter().map(|(path, content, modified)| (path, Node { content, modified }));
+        Self { nodes: nodes.collect(), room: None }
     }
 
     /// Every file and folder with its path, its content if it is a file, and when it was changed.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, Option<&[u8]>, Timestamp)> {
-        self.0.iter().map(|(path, node)| (path.as_str(), node.content.as_deref(), node.modified))
+        self.nodes.iter().map(|(path, node)| (path.as_str(), node.content.as_deref(), node.modified))
+    }
+
+    /// Sets how many bytes the files may have together; any number if there is no limit.
+    pub fn set_room(&mut self, room: Option<u64>) {
+        self.room = room;
     }
 
     /// Writes a file and makes the folders that it needs.
     pub fn write(&mut self, given: &str, content: Vec<u8>, now: Timestamp) -> Result<(), ComputeError> {
         let path = inside(given)?;
-        if is_top(&path) || self.0.get(&path).is_some_and(|node| node.content.is_none()) {
+        if is_top(&path) || self.nodes.get(&path).is_some_and(|node| node.content.is_none()) {
             return Err(not_a_file(given));
         }
+        self.check_room(content.len())?;
         self.make_folders(parent(&path), given, now)?;
-        self.0.insert(path, Node { content: Some(content), modified: now });
+        self.nodes.insert(path, Node { content: Some(content), modified: now });
         Ok(())
     }
 
@@ -96,7 +108,7 @@ impl Tree {
         if is_top(&to) {
             return Err(there());
         }
-        if let Some(old) = self.0.get(&to) {
+        if let Some(old) = self.nodes.get(&to) {
             match (overwrite, moves_folder, old.content.is_none()) {
                 (false, _, _) => return Err(there()),
                 _ if from == to => return Ok(self.entry(&to)),
@@ -110,7 +122,7 @@ impl Tree {
         }
         self.make_folders(parent(&to), target, now)?;
         for (path, node) in self.take(&from) {
-            self.0.insert(format!("{to}{}", &path[from.len()..]), node);
+            self.nodes.insert(format!("{to}{}", &path[from.len()..]), node);
         }
         Ok(self.entry(&to))
     }
@@ -130,12 +142,24 @@ impl Tree {
 
     /// How many bytes the files have.
     pub fn size(&self) -> i64 {
-        let bytes: usize = self.0.values().filter_map(|node| node.content.as_ref()).map(Vec::len).sum();
+        let bytes: usize = self.nodes.values().filter_map(|node| node.content.as_ref()).map(Vec::len).sum();
         i64::try_from(bytes).unwrap_or(i64::MAX)
     }
 
+    /// Checks that so many bytes more may be stored, as a real sandbox does before it writes a file.
+    fn check_room(&self, bytes: usize) -> Result<(), ComputeError> {
+        let Some(room) = self.room else { return Ok(()) };
+        let used = u64::try_from(self.size()).unwrap_or(0).saturating_add(bytes as u64);
+        if used <= room {
+            return Ok(());
+        }
+        let reason = format!("the files of the sandbox may take {room} bytes and would take {used}; remove some");
+        let (stdout, stderr) = (String::new(), String::new());
+        Err(ComputeError::OutOfSpace { reason, limit: STORAGE_BYTES, value: room, used, stdout, stderr })
+    }
+
     fn find(&self, path: &str, given: &str) -> Result<&Node, ComputeError> {
-        match self.0.get(path) {
+        match self.nodes.get(path) {
             Some(node) => Ok(node),
             // A name below a file is no folder's.
             None if self.is_below_a_file(path) => Err(not_a_folder(given)),
@@ -144,16 +168,16 @@ impl Tree {
     }
 
     fn is_below_a_file(&self, path: &str) -> bool {
-        above(path).any(|folder| self.0.get(folder).is_some_and(|node| node.content.is_some()))
+        above(path).any(|folder| self.nodes.get(folder).is_some_and(|node| node.content.is_some()))
     }
 
     fn make_folders(&mut self, path: &str, given: &str, now: Timestamp) -> Result<(), ComputeError> {
-        let is_file = |path: &str| self.0.get(path).is_some_and(|node| node.content.is_some());
+        let is_file = |path: &str| self.nodes.get(path).is_some_and(|node| node.content.is_some());
         if is_file(path) || self.is_below_a_file(path) {
             return Err(not_a_folder(given));
         }
         for folder in above(path).chain([path]).filter(|folder| !folder.is_empty()) {
-            self.0.entry(folder.to_owned()).or_insert(Node { content: None, modified: now });
+            self.nodes.entry(folder.to_owned()).or_insert(Node { content: None, modified: now });
         }
         Ok(())
     }
@@ -161,18 +185,18 @@ impl Tree {
     /// The paths of everything in a folder, at any depth.
     fn below(&self, path: &str) -> impl Iterator<Item = &str> {
         let prefix = format!("{}/", path.trim_end_matches('/'));
-        let from = self.0.range(prefix.clone()..);
+        let from = self.nodes.range(prefix.clone()..);
         from.map(|(path, _)| path.as_str()).take_while(move |path| path.starts_with(&prefix))
     }
 
     fn take(&mut self, path: &str) -> Vec<(String, Node)> {
         let mut paths: Vec<String> = self.below(path).map(str::to_owned).collect();
         paths.push(path.to_owned());
-        paths.into_iter().filter_map(|path| self.0.remove_entry(&path)).collect()
+        paths.into_iter().filter_map(|path| self.nodes.remove_entry(&path)).collect()
     }
 
     fn entry(&self, path: &str) -> FileEntry {
-        let node = &self.0[path];
+        let node = &self.nodes[path];
         FileEntry {
             name: path.rsplit('/').next().unwrap_or_default().to_owned(),
             size: node.content.as_ref().map_or(0, |content| i64::try_from(content.len()).unwrap_or(i64::MAX)),
