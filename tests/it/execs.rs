@@ -1,6 +1,6 @@
 //! Programs that are watched, written to, signalled and listed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -106,13 +106,17 @@ async fn a_signal_ends_a_program_and_leaving_its_stream_kills_it() {
     let seen = watch!(detached, ExecEvent::Stdout { .. });
     detached.detach();
     let id = exec_id(&seen);
-    let processes = agent.processes().await.expect("they are listed").data;
-    let ours: Vec<&str> = processes
-        .iter()
-        .filter(|process| process.exec_id.as_ref() == Some(&id))
-        .map(|process| process.command.as_str())
-        .collect();
-    assert!(ours.iter().any(|command| command.contains("sleep 1000")), "{processes:?}");
+    // The shell says that it is ready before it starts the other.
+    let found = async {
+        loop {
+            let processes = agent.processes().await.expect("they are listed").data;
+            let mut ours = processes.iter().filter(|process| process.exec_id.as_ref() == Some(&id));
+            if ours.any(|process| process.command.contains("sleep 1000")) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), found).await.expect("it goes on without its stream");
     agent.execs().kill(&id).await.expect("it is killed");
 }
 
