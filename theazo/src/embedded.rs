@@ -200,6 +200,21 @@ impl Plane {
     /// Lets a function answer for the model of an agent of a test plane: see
     /// [`TestPlane::script_with`](crate::testing::TestPlane::script_with).
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), theazo::Error> {
+    /// use theazo::{Plane, PlaneOptions, testing::ScriptedTurn};
+    ///
+    /// let plane = Plane::start(PlaneOptions { test: true, ..PlaneOptions::default() }).await?;
+    /// plane.script_with("*", |conversation| async move {
+    ///     Ok(ScriptedTurn::text(format!("{} messages were sent", conversation.messages.len())))
+    /// })?;
+    ///
+    /// let session = plane.client().sessions().for_user("user_1").await?;
+    /// assert_eq!(session.run("parrot", "hello").await?.output, "1 messages were sent");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// If this is no test plane, or it is stopped.
