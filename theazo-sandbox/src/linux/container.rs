@@ -149,6 +149,8 @@ fn build_root(plan: &Plan) -> Result<Vec<(PathBuf, Use)>, String> {
         Ok(rustix::process::chdir(place)?)
     })?;
     step("lay out the root", lay_out)?;
+    // Before what is bound, which may be below it.
+    mount_temporary(plan, "tmp", plan.limits.temporary, "1777")?;
     for bind in &binds {
         step(&format!("mount {}", bind.target.display()), || bind.put())?;
     }
@@ -211,19 +213,20 @@ fn lay_out() -> io::Result<()> {
     fs::write("etc/resolv.conf", "")
 }
 
+/// Mounts an empty file system in memory that belongs to the sandbox's user.
+fn mount_temporary(plan: &Plan, place: &str, size: u64, mode: &str) -> Result<(), String> {
+    step(&format!("mount /{place}"), || {
+        fs::create_dir_all(place)?;
+        let options = format!("mode={mode},size={size},nr_inodes={INODES},uid={0},gid={0}", plan.user);
+        let options = std::ffi::CString::new(options)?;
+        Ok(mount("tmpfs", place, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options.as_c_str()))?)
+    })
+}
+
 /// Mounts the file systems that are the sandbox's own.
 fn mount_own(plan: &Plan) -> Result<(), String> {
-    let temporary = |place: &str, size: u64, mode: &str| {
-        step(&format!("mount /{place}"), || {
-            fs::create_dir_all(place)?;
-            let options = format!("mode={mode},size={size},nr_inodes={INODES},uid={0},gid={0}", plan.user);
-            let options = std::ffi::CString::new(options)?;
-            Ok(mount("tmpfs", place, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, Some(options.as_c_str()))?)
-        })
-    };
-    temporary("tmp", plan.limits.temporary, "1777")?;
-    temporary("run", SMALL, "0700")?;
-    temporary("dev/shm", SMALL, "1777")?;
+    mount_temporary(plan, "run", SMALL, "0700")?;
+    mount_temporary(plan, "dev/shm", SMALL, "1777")?;
     step("link /dev", || {
         for (name, target) in [("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")] {
             symlink(format!("/proc/self/fd{target}"), Path::new("dev").join(name))?;
