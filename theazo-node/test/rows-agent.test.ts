@@ -1,22 +1,14 @@
 // What the published client gets wrong about agents (spec: wire-api, 7.3), each row of it right here.
 
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 
-import { type Agent, type StreamEvent, Theazo, TheazoError, UnauthorizedError, UnreadableAnswerError } from 'theazo';
+import { type StreamEvent, Theazo, UnauthorizedError, UnreadableAnswerError } from 'theazo';
 import { TestPlane } from 'theazo/testing';
 
-import { AGENT, type Answer, deferred, json, type Server, serve } from './server.js';
+import { agentScene, all, DONE, failed, line, SSE, streaming } from './rows.js';
+import { AGENT, deferred, json } from './server.js';
 
-const DONE = {
-  type: 'done',
-  runId: 'arun_1',
-  output: 'ab',
-  cost: { amount: 1 },
-  duration: '1s',
-  durationMs: 1,
-  artifacts: [],
-};
 const RUN = {
   id: 'arun_1',
   sessionId: 'ses_1',
@@ -26,53 +18,9 @@ const RUN = {
   cost: { amount: 0 },
   createdAt: '',
 };
-const SSE = { 'content-type': 'text/event-stream', 'x-theazo-run-id': 'arun_1' };
-
-interface Scene {
-  agent: Agent;
-  theazo: Theazo;
-  server: Server;
-}
-
-/** An agent of a server that answers everything but the fetching of the agent so. */
-async function scene(test: TestContext, answer: Answer): Promise<Scene> {
-  const server = await serve(test, (sent, response) => {
-    if (sent.method === 'GET' && sent.path === '/v1/agents/agt_1') json(response, AGENT);
-    else answer(sent, response);
-  });
-  const theazo = new Theazo({ apiKey: 'k', baseUrl: server.url });
-  const agent = await theazo.agents.get('agt_1');
-  server.sent.length = 0;
-  return { agent, theazo, server };
-}
-
-/** A stream that is answered with this text. */
-function streaming(text: string | Buffer): Answer {
-  return (sent, response) => {
-    if (sent.path.endsWith('/cancel')) json(response, {});
-    else response.writeHead(200, SSE).end(text);
-  };
-}
-
-const line = (data: unknown, id = 1) => `id: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
-
-async function all(events: AsyncIterable<StreamEvent>): Promise<StreamEvent[]> {
-  const got: StreamEvent[] = [];
-  for await (const event of events) got.push(event);
-  return got;
-}
-
-async function failed(call: PromiseLike<unknown>): Promise<TheazoError> {
-  const error = await Promise.resolve(call).then(
-    () => assert.fail('it succeeded'),
-    (error) => error,
-  );
-  assert.ok(error instanceof TheazoError, String(error));
-  return error;
-}
 
 test('A1: a stream that is refused fails', async (context) => {
-  const { agent } = await scene(context, (_, response) =>
+  const { agent } = await agentScene(context, (_, response) =>
     json(response, { error: { code: 'unauthorized', message: 'no' } }, 401),
   );
 
@@ -80,7 +28,7 @@ test('A1: a stream that is refused fails', async (context) => {
 });
 
 test('A2: a run that cannot begin fails the stream at once', async (context) => {
-  const { agent } = await scene(context, (_, response) =>
+  const { agent } = await agentScene(context, (_, response) =>
     json(response, { error: { code: 'session_limit_exceeded', message: 'no', details: { limit: 'maxCost' } } }, 402),
   );
 
@@ -90,7 +38,7 @@ test('A2: a run that cannot begin fails the stream at once', async (context) => 
 });
 
 test('A3: one stream starts one run, however often it is tried', async (context) => {
-  const { agent, server } = await scene(context, (_, response) => {
+  const { agent, server } = await agentScene(context, (_, response) => {
     if (server.sent.length === 1)
       json(response, { error: { code: 'unavailable', message: 'later' } }, 503, { 'retry-after': '0' });
     else response.writeHead(200, SSE).end(line(DONE));
@@ -105,7 +53,7 @@ test('A3: one stream starts one run, however often it is tried', async (context)
 test('A4: a stream lasts as long as its run, whatever the timeout of the client', async (context) => {
   const opened = deferred();
   let end = () => {};
-  const { server } = await scene(context, (sent, response) => {
+  const { server } = await agentScene(context, (sent, response) => {
     if (!sent.path.endsWith('/stream')) return;
     response.writeHead(200, SSE).write(': open\n\n');
     end = () => response.end(line(DONE));
@@ -142,7 +90,7 @@ test('A5: two streams of one agent are two runs with their own events', async (c
 });
 
 test('A6: one request starts a run and streams it', async (context) => {
-  const { agent, server } = await scene(context, streaming(line(DONE)));
+  const { agent, server } = await agentScene(context, streaming(line(DONE)));
 
   await all(agent.stream('x'));
 
@@ -153,7 +101,7 @@ test('A6: one request starts a run and streams it', async (context) => {
 });
 
 test('A7: a streamed run has a cost cap and a signal, and any run can be cancelled', async (context) => {
-  const { agent, server, theazo } = await scene(context, (sent, response) => {
+  const { agent, server, theazo } = await agentScene(context, (sent, response) => {
     if (sent.path.endsWith('/stream')) response.writeHead(200, SSE).end(line(DONE));
     else json(response, { ...RUN, status: sent.path.endsWith('/cancel') ? 'cancelled' : 'running' });
   });
@@ -167,7 +115,7 @@ test('A7: a streamed run has a cost cap and a signal, and any run can be cancell
 });
 
 test('A8: a stream has the headers, the retries and the errors of every call', async (context) => {
-  const { agent, server } = await scene(context, streaming(line(DONE)));
+  const { agent, server } = await agentScene(context, streaming(line(DONE)));
 
   await all(agent.stream('x', { headers: { 'x-trace': '7' } }));
 
@@ -176,7 +124,9 @@ test('A8: a stream has the headers, the retries and the errors of every call', a
 });
 
 test('A9: the path of a file is one path, whatever is in it', async (context) => {
-  const { agent, server } = await scene(context, (_, response) => json(response, { data: 'x', encoding: 'utf-8' }));
+  const { agent, server } = await agentScene(context, (_, response) =>
+    json(response, { data: 'x', encoding: 'utf-8' }),
+  );
 
   for (const path of ['a b?c#d%e.txt', '/data/ü/x', 'folder/x']) await agent.files.read(path);
   await agent.files.read('../../../sessions/ses_9');
@@ -224,7 +174,7 @@ test('A11: files can be listed anywhere, removed, moved, and folders made', asyn
 });
 
 test('A12: a cost cap of nothing is a cap', async (context) => {
-  const { agent, server } = await scene(context, (_, response) => json(response, DONE));
+  const { agent, server } = await agentScene(context, (_, response) => json(response, DONE));
 
   await agent.run('x', { maxCost: { amount: 0 } }).catch(() => {});
 
@@ -232,13 +182,13 @@ test('A12: a cost cap of nothing is a cap', async (context) => {
 });
 
 test('A13: an empty answer to a run is a typed error', async (context) => {
-  const { agent } = await scene(context, (_, response) => void response.writeHead(204).end());
+  const { agent } = await agentScene(context, (_, response) => void response.writeHead(204).end());
 
   assert.ok((await failed(agent.run('x'))) instanceof UnreadableAnswerError);
 });
 
 test('A14: the status of an agent is the one that the server says', async (context) => {
-  const { agent } = await scene(context, (sent, response) => {
+  const { agent } = await agentScene(context, (sent, response) => {
     if (sent.path.endsWith('/resume')) json(response, { ...AGENT, status: 'ready' });
     else if (sent.path.endsWith('/status'))
       json(response, { status: 'running', duration: '1s', cost: { amount: 0 }, task: '', provider: '', region: '' });
@@ -255,7 +205,7 @@ test('A14: the status of an agent is the one that the server says', async (conte
 });
 
 test('A14: a call that fails changes no status', async (context) => {
-  const { agent } = await scene(context, (_, response) =>
+  const { agent } = await agentScene(context, (_, response) =>
     json(response, { error: { code: 'conflict', message: 'no' } }, 409),
   );
 
@@ -265,14 +215,14 @@ test('A14: a call that fails changes no status', async (context) => {
 });
 
 test('A15: an empty answer to a pause is a typed error, and changes nothing', async (context) => {
-  const { agent } = await scene(context, (_, response) => void response.writeHead(204).end());
+  const { agent } = await agentScene(context, (_, response) => void response.writeHead(204).end());
 
   assert.ok((await failed(agent.pause())) instanceof UnreadableAnswerError);
   assert.equal(agent.currentStatus, 'ready');
 });
 
 test('A16: exposed ports can be listed and closed', async (context) => {
-  const { agent, server } = await scene(context, (sent, response) => {
+  const { agent, server } = await agentScene(context, (sent, response) => {
     if (sent.method === 'POST') json(response, { port: 8080, url: 'https://p' }, 201);
     else if (sent.method === 'DELETE') response.writeHead(204).end();
     else json(response, { data: [{ port: 8080, url: 'https://p' }], hasMore: false, cursor: '' });

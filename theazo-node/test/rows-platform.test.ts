@@ -2,7 +2,7 @@
 // it right here. What the control plane does not serve yet is shown as far as the client goes.
 
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 
 import {
   ConfigurationError,
@@ -17,35 +17,8 @@ import {
 } from 'theazo';
 import { TestPlane } from 'theazo/testing';
 
-import { type Answer, json, SESSION, type Sent, serve } from './server.js';
-
-interface Scene {
-  theazo: Theazo;
-  sent: Sent[];
-  /** The JSON of the last request. */
-  body(): Record<string, unknown>;
-}
-
-async function scene(test: TestContext, answer: Answer): Promise<Scene> {
-  const server = await serve(test, answer);
-  const theazo = new Theazo({ apiKey: 'k', baseUrl: server.url, maxRetries: 0 });
-  return { theazo, sent: server.sent, body: () => JSON.parse(server.sent.at(-1)?.body ?? '{}') };
-}
-
-/** One answer to everything. */
-const always =
-  (body: unknown): Answer =>
-  (_, response) =>
-    json(response, body);
-
-async function failed(call: PromiseLike<unknown>): Promise<TheazoError> {
-  const error = await Promise.resolve(call).then(
-    () => assert.fail('it succeeded'),
-    (error) => error,
-  );
-  assert.ok(error instanceof TheazoError, String(error));
-  return error;
-}
+import { always, failed, platformScene } from './rows.js';
+import { json, SESSION, serve } from './server.js';
 
 test('P1: own providers go with the call that makes a session, and with no other', async (context) => {
   let digest: unknown;
@@ -75,7 +48,7 @@ test('P1: own providers go with the call that makes a session, and with no other
 });
 
 test('P1: a server that ignores own providers is not trusted, and wrong ones are refused at once', async (context) => {
-  const { sent } = await scene(context, always(SESSION));
+  const { sent } = await platformScene(context, always(SESSION));
   const server = await serve(context, always(SESSION));
   const theazo = new Theazo({
     apiKey: 'k',
@@ -101,7 +74,7 @@ test('P2: a key that is none, or a typo in an option, is a typed error at once',
 });
 
 test('P3: the filter by session is sent', async (context) => {
-  const { theazo, sent } = await scene(context, always({ data: [] }));
+  const { theazo, sent } = await platformScene(context, always({ data: [] }));
 
   await theazo.agents.list({ sessionId: 'ses_1' });
 
@@ -109,7 +82,7 @@ test('P3: the filter by session is sent', async (context) => {
 });
 
 test('P4: the tags of a metric are sent', async (context) => {
-  const { theazo, sent } = await scene(context, always([]));
+  const { theazo, sent } = await platformScene(context, always([]));
 
   await theazo.metrics.query({
     metric: 'agent.duration',
@@ -123,7 +96,7 @@ test('P4: the tags of a metric are sent', async (context) => {
 
 test('P5: a workflow is run and streamed by one call, a run by its id', async (context) => {
   const last = { event: 'run.completed', runId: 'run_1', status: 'completed', output: 'o', totalCost: 3 };
-  const { theazo, sent } = await scene(context, (_, response) => {
+  const { theazo, sent } = await platformScene(context, (_, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`id: 1\ndata: ${JSON.stringify(last)}\n\n`);
   });
 
@@ -141,7 +114,9 @@ test('P5: a workflow is run and streamed by one call, a run by its id', async (c
 });
 
 test('P6: traces come in pages', async (context) => {
-  const { theazo } = await scene(context, (_, response) => json(response, [], 200, { 'x-next-cursor': 'next' }));
+  const { theazo } = await platformScene(context, (_, response) =>
+    json(response, [], 200, { 'x-next-cursor': 'next' }),
+  );
 
   const page = await theazo.traces.list();
 
@@ -150,7 +125,9 @@ test('P6: traces come in pages', async (context) => {
 });
 
 test('P7: every list comes in pages', async (context) => {
-  const { theazo, sent } = await scene(context, (_, response) => json(response, [], 200, { 'x-next-cursor': 'next' }));
+  const { theazo, sent } = await platformScene(context, (_, response) =>
+    json(response, [], 200, { 'x-next-cursor': 'next' }),
+  );
 
   const pages = [
     await theazo.approvals.list({ limit: 1 }),
@@ -166,7 +143,7 @@ test('P7: every list comes in pages', async (context) => {
 });
 
 test('P8: a list is read in every form, and an answer without one is a typed error', async (context) => {
-  const { theazo } = await scene(context, (sent, response) => {
+  const { theazo } = await platformScene(context, (sent, response) => {
     if (sent.path.includes('channels')) json(response, { data: [] });
     else if (sent.path.includes('workflows')) json(response, []);
     else response.writeHead(204).end();
@@ -178,7 +155,7 @@ test('P8: a list is read in every form, and an answer without one is a typed err
 });
 
 test('P9: files come in pages', async (context) => {
-  const { theazo, sent } = await scene(context, always({ data: [], hasMore: true, cursor: 'next' }));
+  const { theazo, sent } = await platformScene(context, always({ data: [], hasMore: true, cursor: 'next' }));
 
   const page = await theazo.files.list({ userId: 'ada', limit: 1 });
 
@@ -187,7 +164,7 @@ test('P9: files come in pages', async (context) => {
 });
 
 test('P10: a file goes with its kind, and its bytes can be fetched', async (context) => {
-  const { theazo, body } = await scene(context, (sent, response) =>
+  const { theazo, body } = await platformScene(context, (sent, response) =>
     json(response, sent.method === 'POST' ? { id: 'file_1' } : { data: 'AP8=', encoding: 'base64' }),
   );
 
@@ -200,7 +177,7 @@ test('P10: a file goes with its kind, and its bytes can be fetched', async (cont
 });
 
 test('P11: what became of each approval is told, and the new version of a definition', async (context) => {
-  const { theazo } = await scene(context, (sent, response) =>
+  const { theazo } = await platformScene(context, (sent, response) =>
     json(
       response,
       sent.path.includes('rollback')
@@ -217,7 +194,7 @@ test('P11: what became of each approval is told, and the new version of a defini
 });
 
 test('P12: an export as CSV arrives', async (context) => {
-  const { theazo, sent } = await scene(
+  const { theazo, sent } = await platformScene(
     context,
     always({ format: 'csv', total: { amount: 3 }, records: [], csv: 'a,b\n1,2\n' }),
   );
@@ -229,7 +206,7 @@ test('P12: an export as CSV arrives', async (context) => {
 });
 
 test('P13: a change sends what changes and nothing else', async (context) => {
-  const { theazo, body } = await scene(context, always({ id: 'ch_1', config: {} }));
+  const { theazo, body } = await platformScene(context, always({ id: 'ch_1', config: {} }));
 
   await theazo.channels.update('ch_1', { enabled: false }).catch(() => {});
 
@@ -237,7 +214,7 @@ test('P13: a change sends what changes and nothing else', async (context) => {
 });
 
 test('P14: the type of a channel is that of its method', async (context) => {
-  const { theazo, body } = await scene(context, always({ id: 'ch_1' }));
+  const { theazo, body } = await platformScene(context, always({ id: 'ch_1' }));
 
   await theazo.channels.email({ agent: 'a', address: 'a@example.com', type: 'phone' } as never).catch(() => {});
 
@@ -245,14 +222,17 @@ test('P14: the type of a channel is that of its method', async (context) => {
 });
 
 test('P15: the address of the MCP server is that of this API', async (context) => {
-  const { theazo } = await scene(context, always({ expose: '*', auth: 'api_key', url: 'https://own.example.com/mcp' }));
+  const { theazo } = await platformScene(
+    context,
+    always({ expose: '*', auth: 'api_key', url: 'https://own.example.com/mcp' }),
+  );
 
   assert.match(theazo.mcp.serverUrl(), /^http:\/\/127\.0\.0\.1:\d+\/mcp$/);
   assert.equal((await theazo.mcp.getServerConfig()).url, 'https://own.example.com/mcp');
 });
 
 test('P16: the input of a tool is apart from the options of the call', async (context) => {
-  const { theazo, sent, body } = await scene(context, always({ output: 1, success: true }));
+  const { theazo, sent, body } = await platformScene(context, always({ output: 1, success: true }));
 
   await theazo.tools.test('t', { timeout: 5, headers: 'mine' }, { headers: { 'x-trace': '7' } }).catch(() => {});
 
@@ -261,7 +241,7 @@ test('P16: the input of a tool is apart from the options of the call', async (co
 });
 
 test("P17: a budget can be one user's", async (context) => {
-  const { theazo, sent } = await scene(context, always({}));
+  const { theazo, sent } = await platformScene(context, always({}));
 
   await theazo.billing.setBudgetOfUser('ada', { monthly: { amount: 5 } }).catch(() => {});
   await theazo.billing.getBudgetOfUser('ada').catch(() => {});
@@ -286,7 +266,10 @@ test('P18: there are keys, secrets of the account, providers, and all of definit
 });
 
 test('P20: a secret that is not told again is null', async (context) => {
-  const { theazo } = await scene(context, always([{ id: 'wh_1', url: 'https://a', events: [], createdAt: '' }]));
+  const { theazo } = await platformScene(
+    context,
+    always([{ id: 'wh_1', url: 'https://a', events: [], createdAt: '' }]),
+  );
 
   const [hook] = await theazo.webhooks.list();
 

@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { type Session, type TeamRun, Theazo, TheazoError } from 'theazo';
 import { TestPlane } from 'theazo/testing';
 
+import { always } from './rows.js';
 import { type Answer, json, SESSION, type Sent, serve } from './server.js';
 
 interface Scene {
@@ -29,18 +30,23 @@ async function scene(test: TestContext, answer: Answer): Promise<Scene> {
   return { session, theazo, sent: server.sent, body: () => JSON.parse(server.sent.at(-1)?.body ?? '{}') };
 }
 
-/** One answer to everything. */
-const always =
-  (body: unknown): Answer =>
-  (_, response) =>
-    json(response, body);
-
 async function planeSession(test: TestContext): Promise<[TestPlane, Session]> {
   const plane = await TestPlane.start();
   test.after(() => plane.close());
   return [plane, await plane.client().sessions.forUser('ada')];
 }
 
+const FLEET = {
+  id: 'flt_1',
+  sessionId: 'ses_1',
+  userId: 'ada',
+  agent: 'a',
+  status: 'running',
+  totalItems: 1,
+  concurrency: 1,
+  failurePolicy: 'continue',
+  createdAt: '',
+};
 const TEAM = {
   id: 'team_1',
   sessionId: 'ses_1',
@@ -347,17 +353,6 @@ test('N21: a session keeps everything that the server says', async (context) => 
 });
 
 test('N22: fleets and teams can be fetched and listed, and items say what went wrong', async (context) => {
-  const fleet = {
-    id: 'flt_1',
-    sessionId: 'ses_1',
-    userId: 'ada',
-    agent: 'a',
-    status: 'running',
-    totalItems: 1,
-    concurrency: 1,
-    failurePolicy: 'continue',
-    createdAt: '',
-  };
   const item = {
     id: 'fitem_1',
     itemIndex: 0,
@@ -370,9 +365,9 @@ test('N22: fleets and teams can be fetched and listed, and items say what went w
   };
   const { session, theazo } = await scene(context, (sent, response) => {
     if (sent.path.includes('/results')) json(response, { data: [item] });
-    else if (sent.path === '/v1/fleets/flt_1/info') json(response, fleet);
+    else if (sent.path === '/v1/fleets/flt_1/info') json(response, FLEET);
     else if (sent.path === '/v1/teams/team_1') json(response, TEAM);
-    else json(response, { data: [sent.path.includes('fleets') ? fleet : TEAM] });
+    else json(response, { data: [sent.path.includes('fleets') ? FLEET : TEAM] });
   });
 
   const fetched = await theazo.fleets.get('flt_1');
@@ -387,21 +382,10 @@ test('N22: fleets and teams can be fetched and listed, and items say what went w
 });
 
 test('N23: the stream of a fleet ends with the totals', async (context) => {
-  const fleet = {
-    id: 'flt_1',
-    sessionId: 'ses_1',
-    userId: 'ada',
-    agent: 'a',
-    status: 'running',
-    totalItems: 1,
-    concurrency: 1,
-    failurePolicy: 'continue',
-    createdAt: '',
-  };
   const progress = { total: 1, completed: 1, failed: 0, running: 0, pending: 0 };
   const last = { event: 'fleet.completed', progress, cost: { amount: 3 }, duration: '1s', durationMs: 1 };
   const { theazo } = await scene(context, (sent, response) => {
-    if (!sent.path.endsWith('/stream')) return json(response, fleet);
+    if (!sent.path.endsWith('/stream')) return json(response, FLEET);
     response.writeHead(200, { 'content-type': 'text/event-stream' }).end(`id: 1\ndata: ${JSON.stringify(last)}\n\n`);
   });
 

@@ -3,67 +3,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 
-import { type Agent, ConnectionError, type StreamEvent, Theazo, TheazoError } from 'theazo';
+import { ConnectionError, TheazoError } from 'theazo';
 import { TestPlane } from 'theazo/testing';
 
-import { AGENT, type Answer, deferred, json, type Server, serve } from './server.js';
-
-const DONE = {
-  type: 'done',
-  runId: 'arun_1',
-  output: 'ab',
-  cost: { amount: 1 },
-  duration: '1s',
-  durationMs: 1,
-  artifacts: [],
-};
-const SSE = { 'content-type': 'text/event-stream', 'x-theazo-run-id': 'arun_1' };
-
-interface Scene {
-  agent: Agent;
-  theazo: Theazo;
-  server: Server;
-}
-
-/** An agent of a server that answers everything but the fetching of the agent so. */
-async function scene(test: TestContext, answer: Answer): Promise<Scene> {
-  const server = await serve(test, (sent, response) => {
-    if (sent.method === 'GET' && sent.path === '/v1/agents/agt_1') json(response, AGENT);
-    else answer(sent, response);
-  });
-  const theazo = new Theazo({ apiKey: 'k', baseUrl: server.url });
-  const agent = await theazo.agents.get('agt_1');
-  server.sent.length = 0;
-  return { agent, theazo, server };
-}
-
-/** A stream that is answered with this text. */
-function streaming(text: string | Buffer): Answer {
-  return (sent, response) => {
-    if (sent.path.endsWith('/cancel')) json(response, {});
-    else response.writeHead(200, SSE).end(text);
-  };
-}
-
-const line = (data: unknown, id = 1) => `id: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
-
-async function all(events: AsyncIterable<StreamEvent>): Promise<StreamEvent[]> {
-  const got: StreamEvent[] = [];
-  for await (const event of events) got.push(event);
-  return got;
-}
-
-async function failed(call: PromiseLike<unknown>): Promise<TheazoError> {
-  const error = await Promise.resolve(call).then(
-    () => assert.fail('it succeeded'),
-    (error) => error,
-  );
-  assert.ok(error instanceof TheazoError, String(error));
-  return error;
-}
+import { agentScene, all, DONE, failed, line, SSE, streaming } from './rows.js';
+import { deferred, json } from './server.js';
 
 async function texts(test: TestContext, body: string | Buffer): Promise<string[]> {
-  const { agent } = await scene(test, streaming(body));
+  const { agent } = await agentScene(test, streaming(body));
   return (await all(agent.stream('x'))).flatMap((event) => (event.type === 'text' ? [event.text] : []));
 }
 
@@ -75,7 +22,7 @@ test('E1: comments of the server keep a quiet stream alive and are no events', a
 });
 
 test('E2: a connection that breaks is resumed after the last event', async (context) => {
-  const { agent, server } = await scene(context, (_, response) => {
+  const { agent, server } = await agentScene(context, (_, response) => {
     response.writeHead(200, SSE);
     if (server.sent.length === 1) {
       response.write(`retry: 0\n\n${line({ type: 'text', text: 'a' }, 1)}`, () => response.destroy());
@@ -93,7 +40,7 @@ test('E2: a connection that breaks is resumed after the last event', async (cont
 });
 
 test('E3: a stream that cannot be opened fails with our error, and an aborted one with its reason', async (context) => {
-  const { agent } = await scene(context, (_, response) => void response.destroy());
+  const { agent } = await agentScene(context, (_, response) => void response.destroy());
 
   const error = await failed(all(agent.stream('x', { maxRetries: 0 })));
 
@@ -103,7 +50,7 @@ test('E3: a stream that cannot be opened fails with our error, and an aborted on
 
 test('E4: every stream takes a signal', async (context) => {
   const opened = deferred();
-  const { theazo } = await scene(context, (_, response) => {
+  const { theazo } = await agentScene(context, (_, response) => {
     response.writeHead(200, SSE).write(': open\n\n');
     opened.resolve();
   });
@@ -128,7 +75,7 @@ test('E6: the space after the colon may be missing', async (context) => {
 
 test('E7: an error that the stream tells is one', async (context) => {
   const told = { type: 'error', error: { code: 'provider_error', message: 'the model is away' } };
-  const { agent } = await scene(context, streaming(`event: error\n${line(told)}`));
+  const { agent } = await agentScene(context, streaming(`event: error\n${line(told)}`));
 
   const outcome = await all(agent.stream('x', { maxRetries: 0 })).catch((error) => error);
 
@@ -149,7 +96,7 @@ test('E8: lines end with LF, CRLF or CR', async (context) => {
 });
 
 test('E9: a stream that is cut inside an event does not end as a success', async (context) => {
-  const { agent } = await scene(context, streaming('id: 1\ndata: {"type":"te'));
+  const { agent } = await agentScene(context, streaming('id: 1\ndata: {"type":"te'));
 
   const error = await failed(all(agent.stream('x', { maxRetries: 0 })));
 
@@ -159,7 +106,7 @@ test('E9: a stream that is cut inside an event does not end as a success', async
 test('E10: a large event in small pieces arrives whole', async (context) => {
   const text = 'ü'.repeat(300_000);
   const bytes = Buffer.from(line({ type: 'text', text }) + line(DONE, 2));
-  const { agent } = await scene(context, (_, response) => {
+  const { agent } = await agentScene(context, (_, response) => {
     response.writeHead(200, SSE);
     for (let at = 0; at < bytes.length; at += 4099) response.write(bytes.subarray(at, at + 4099));
     response.end();
@@ -173,7 +120,7 @@ test('E10: a large event in small pieces arrives whole', async (context) => {
 test('E11: leaving the loop ends the connection and the work', async (context) => {
   const closed = deferred();
   const cancelled = deferred();
-  const { agent } = await scene(context, (sent, response) => {
+  const { agent } = await agentScene(context, (sent, response) => {
     if (sent.path.endsWith('/cancel')) {
       cancelled.resolve();
       return json(response, {});
@@ -192,7 +139,7 @@ test('E11: leaving the loop ends the connection and the work', async (context) =
 });
 
 test('E12: a stream that ends without its last event is no success', async (context) => {
-  const { agent } = await scene(context, streaming(line({ type: 'text', text: 'a' })));
+  const { agent } = await agentScene(context, streaming(line({ type: 'text', text: 'a' })));
 
   const error = await failed(all(agent.stream('x', { maxRetries: 0 })));
 
@@ -212,7 +159,7 @@ test('E13: the events of a run have one for its failure', async (context) => {
 });
 
 test('E14: the call of a tool and its result have one id and one name', async (context) => {
-  const { agent } = await scene(
+  const { agent } = await agentScene(
     context,
     streaming(
       line({ type: 'tool_call', callId: 'c1', tool: 'search', input: {} }) +

@@ -14,6 +14,7 @@ import {
   UnreadableAnswerError,
 } from 'theazo';
 
+import { failed } from './rows.js';
 import { type Answer, deferred, json, SESSION, type Server, serve } from './server.js';
 
 const RESULT = { runId: 'arun_1', output: 'o', cost: { amount: 1 }, duration: '1s', durationMs: 1, provider: 'local' };
@@ -21,15 +22,6 @@ const RESULT = { runId: 'arun_1', output: 'o', cost: { amount: 1 }, duration: '1
 async function client(test: TestContext, answer: Answer, options: TheazoOptions = {}) {
   const server = await serve(test, answer);
   return { server, theazo: new Theazo({ apiKey: 'k', baseUrl: server.url, ...options }) };
-}
-
-async function failed(call: PromiseLike<unknown>): Promise<TheazoError> {
-  const error = await Promise.resolve(call).then(
-    () => assert.fail('the call succeeded'),
-    (error) => error,
-  );
-  assert.ok(error instanceof TheazoError, String(error));
-  return error;
 }
 
 /** Answers the first requests with these statuses and the rest with a session. */

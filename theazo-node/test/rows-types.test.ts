@@ -4,46 +4,27 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 
-import {
-  type AgentData,
-  type AgentDefinitionUpdate,
-  type Approval,
-  type ChatHandoff,
-  type ChatMessage,
-  type FleetItemResult,
-  type LimitsStatus,
-  type Schedule,
-  type SessionRunOpts,
-  Theazo,
-  type TraceSpan,
-  type WorkflowRun,
-  type WorkflowRunStepResult,
-  type WorkflowStreamEvent,
+import type {
+  AgentData,
+  AgentDefinitionUpdate,
+  Approval,
+  ChatHandoff,
+  ChatMessage,
+  FleetItemResult,
+  LimitsStatus,
+  Schedule,
+  SessionRunOpts,
+  TraceSpan,
+  WorkflowRun,
+  WorkflowRunStepResult,
+  WorkflowStreamEvent,
 } from 'theazo';
 import { TestPlane } from 'theazo/testing';
 
-import { type Answer, json, SESSION, type Sent, serve } from './server.js';
-
-interface Scene {
-  theazo: Theazo;
-  sent: Sent[];
-  /** The JSON of the last request. */
-  body(): Record<string, unknown>;
-}
-
-async function scene(test: TestContext, answer: Answer): Promise<Scene> {
-  const server = await serve(test, answer);
-  const theazo = new Theazo({ apiKey: 'k', baseUrl: server.url, maxRetries: 0 });
-  return { theazo, sent: server.sent, body: () => JSON.parse(server.sent.at(-1)?.body ?? '{}') };
-}
-
-/** One answer to everything. */
-const always =
-  (body: unknown): Answer =>
-  (_, response) =>
-    json(response, body);
+import { always, platformScene } from './rows.js';
+import { SESSION } from './server.js';
 
 /** Compiles only if a type has this member. */
 const has = <T>(..._members: (keyof T)[]) => {};
@@ -51,7 +32,7 @@ const has = <T>(..._members: (keyof T)[]) => {};
 test('Y1: what a step costs is exact, beside the cents', () => has<WorkflowRunStepResult>('cost', 'microCents'));
 
 test('Y2: every duration is taken in every form', async (context) => {
-  const { theazo, sent } = await scene(context, always({ runId: 'arun_1', ...SESSION }));
+  const { theazo, sent } = await platformScene(context, always({ runId: 'arun_1', ...SESSION }));
   const session = await theazo.sessions.get('ses_1');
 
   for (const timeout of ['2m', 120_000, { minutes: 2 }] satisfies SessionRunOpts['timeout'][]) {
@@ -82,7 +63,7 @@ test('Y5: the events of a workflow are typed by their names', () => {
 });
 
 test('Y6: what an agent that lives long can be told is taken where agents are made', async (context) => {
-  const { theazo, sent } = await scene(context, always(SESSION));
+  const { theazo, sent } = await platformScene(context, always(SESSION));
   const session = await theazo.sessions.get('ses_1');
 
   await session.agents.create({ lifecycle: { autoPause: { afterIdle: '10m' }, onFailure: 'retry' } }).catch(() => {});
