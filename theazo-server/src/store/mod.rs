@@ -9,6 +9,7 @@ mod idempotency;
 mod jobs;
 mod keys;
 mod ledger;
+mod memory;
 mod meta;
 mod resources;
 mod retention;
@@ -41,11 +42,16 @@ pub use topics::{Topic, Waiter};
 pub use usage::{Totals, UsageOf};
 
 use crate::locks::lock;
+use memory::Memory;
 use topics::{Noted, Topics};
 use writer::Writer;
 
 /// How many long reads there are at a time. It leaves the processors and the threads for blocking work to others.
 const SCANS: usize = 4;
+
+/// How many pages of the write-ahead log are carried over into the database at a time: 32 MiB. Most are pages that every change
+/// writes, so the later it is, the less is written twice; and whoever commits then waits for it.
+const LOGGED_PAGES: i64 = 8192;
 
 /// The file of a data directory that holds the store.
 const DATABASE: &str = "theazo.db";
@@ -142,7 +148,7 @@ impl Commits {
 
 enum Access {
     /// One connection for everything: a plane in memory.
-    Shared(Mutex<Connection>),
+    Shared(Mutex<Memory>),
     /// A writer thread, and connections for reads that are made as they are needed.
     Split { writer: Writer, readers: Mutex<Vec<Connection>>, path: PathBuf, lock: Option<File> },
 }
@@ -159,7 +165,7 @@ impl Store {
         // Nobody else has it: what is cached stays true from one transaction to the next.
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         prepare(&connection)?;
-        Ok(Self::over(Access::Shared(Mutex::new(connection)), Arc::default()))
+        Ok(Self::over(Access::Shared(Mutex::new(Memory::new(connection))), Arc::default()))
     }
 
     /// Opens the store in a data directory, which is made if it is not there. One process has it at a time.
@@ -203,6 +209,9 @@ impl Store {
         let connection = Connection::open(&path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // What undoes one change of a group. In a file it would be written to the disk for nothing.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOGGED_PAGES)?;
         prepare(&connection)?;
         let commits = Arc::<Commits>::default();
         let writer = Writer::start(connection, commits.clone());
@@ -224,9 +233,9 @@ impl Store {
     {
         self.check_open()?;
         match &self.inner.access {
-            Access::Shared(connection) => {
+            Access::Shared(memory) => {
                 let noted = Noted::default();
-                let outcome = writer::run_alone(&lock(connection), &noted, change);
+                let outcome = lock(memory).write(&noted, change);
                 if outcome.is_ok() {
                     self.inner.commits.tell(&noted.into_inner());
                 }
@@ -240,7 +249,7 @@ impl Store {
     pub fn read<T, E: From<StoreError>>(&self, query: impl FnOnce(&View<'_>) -> Result<T, E>) -> Result<T, E> {
         self.check_open()?;
         match &self.inner.access {
-            Access::Shared(connection) => query(&View { connection: &lock(connection) }),
+            Access::Shared(memory) => query(&lock(memory).view()),
             Access::Split { readers, path, .. } => {
                 let pooled = lock(readers).pop();
                 let connection = match pooled {
@@ -360,10 +369,12 @@ impl<'a> Deref for Tx<'a> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use serde_json::json;
-    use theazo_api::{JobId, Timestamp};
+    use theazo_api::{Cost, JobId, Timestamp};
 
     use super::*;
+    use crate::records::RunRecord;
 
     fn job(name: &str, due_at: i64) -> NewJob {
         NewJob {
@@ -373,6 +384,73 @@ mod tests {
             payload: json!({}),
             due_at: Timestamp::from_millis(due_at),
         }
+    }
+
+    /// The names of the indexes that a store has.
+    fn indexes(directory: &Path) -> Vec<String> {
+        let connection = Connection::open(directory.join(DATABASE)).expect("it opens");
+        let mut statement = connection
+            .prepare("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name")
+            .expect("it is a query");
+        let names = statement.query_map([], |row| row.get(0)).expect("it is asked");
+        names.collect::<Result<_, _>>().expect("they are read")
+    }
+
+    #[tokio::test]
+    async fn a_store_of_an_older_version_is_brought_up_to_date_when_it_is_opened() {
+        let (directory, tenant) = (tempfile::tempdir().expect("a folder is made"), Tenant::new("acct_1", World::Live));
+        let run = json!({
+            "data": {
+                "id": "run_1", "sessionId": "ses_1", "agentId": "agt_1", "userId": "ada", "agent": "writer", "task": "write",
+                "status": "queued", "cost": Cost::from_micro_cents(0), "result": null, "error": null,
+                "createdAt": Timestamp::EPOCH, "startedAt": null, "completedAt": null,
+            },
+            "maxCost": null, "timeoutMs": null,
+            "trace": { "traceId": "0af7651916cd43dd8448eb211c80319c", "parentSpanId": "b7ad6b7169203331" },
+        });
+        let run: RunRecord = serde_json::from_value(run).expect("it is a run");
+        let store = Store::open(directory.path()).expect("it opens");
+        let owner = tenant.clone();
+        store.write(move |tx| tx.insert(&owner, &run)).await.expect("it is kept");
+        store.close();
+        let present = indexes(directory.path());
+        // As it was before runs had their trace in a column, and indexes by id were without the tenant.
+        let older = "DROP INDEX runs_of_trace; ALTER TABLE resources DROP COLUMN trace_id; \
+                     ALTER TABLE api_keys DROP COLUMN expires_at; ALTER TABLE api_keys DROP COLUMN last_used_at; \
+                     DROP INDEX events_of_run; CREATE INDEX events_by_run ON events (tenant, run_id, sequence); \
+                     DROP INDEX jobs_done; CREATE INDEX jobs_by_due_time ON jobs (state, due_at)";
+        let connection = Connection::open(directory.path().join(DATABASE)).expect("it opens");
+        connection.execute_batch(older).expect("it is made older");
+        drop(connection);
+        assert_ne!(indexes(directory.path()), present);
+
+        let store = Store::open(directory.path()).expect("it opens again");
+        let filter = Filter { trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()), ..Filter::default() };
+        let found = store.read(|view| view.list::<RunRecord>(&tenant, &filter)).expect("it is read");
+
+        assert_eq!(found.into_iter().map(|(_, run)| run.data.id.to_string()).collect::<Vec<_>>(), ["run_1"]);
+        assert_eq!(indexes(directory.path()), present);
+    }
+
+    /// Alike whether the change is the first of a commit, in its middle or its last.
+    #[tokio::test]
+    async fn a_change_in_memory_that_fails_or_panics_leaves_nothing_and_takes_nothing_with_it() {
+        let (store, tenant) = (Store::in_memory().expect("it opens"), Tenant::new("acct_1", World::Live));
+        let ids: Vec<String> = (0..100).map(|index| index.to_string()).collect();
+        for (index, id) in ids.iter().enumerate() {
+            let (owner, new) = (tenant.clone(), job(id, 0));
+            let change = store.write(move |tx| {
+                tx.enqueue(&owner, &new)?;
+                assert_ne!(index % 3, 1, "a bug");
+                if index % 3 == 2 { Err(StoreError::Closed) } else { Ok(()) }
+            });
+            let outcome = std::panic::AssertUnwindSafe(change).catch_unwind().await;
+            assert_eq!(matches!(outcome, Ok(Ok(()))), index % 3 == 0);
+        }
+
+        let is_kept = |id: &String| store.read(|view| view.is_pending(&JobId::from_suffix(id))).expect("it is read");
+        let kept: Vec<usize> = (0..100).filter(|index| is_kept(&ids[*index])).collect();
+        assert_eq!(kept, (0..100).step_by(3).collect::<Vec<_>>());
     }
 
     #[tokio::test]

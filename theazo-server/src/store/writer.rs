@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{Commits, StoreError, Tx, View, topics::Noted};
 use crate::locks::lock;
-use outage::Lost;
+pub(super) use outage::Lost;
 
 /// How many changes one transaction takes at most. It bounds how long the first of them waits for its sync.
 const MAX_GROUP: usize = 256;
@@ -94,7 +94,7 @@ impl Drop for Writer {
 
 fn run_writer(connection: &Connection, queue: &mpsc::Receiver<Change>, commits: &Commits) {
     while let Ok(first) = queue.recv() {
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
             tracing::error!(%error, "the store cannot begin a transaction");
             first(None)(Err(error.into()));
             continue;
@@ -118,11 +118,11 @@ fn run_writer(connection: &Connection, queue: &mpsc::Receiver<Change>, commits: 
 }
 
 /// Commits what a group of changes wrote, or nothing of it.
-fn commit(connection: &Connection) -> Result<(), Lost> {
+pub(super) fn commit(connection: &Connection) -> Result<(), Lost> {
     if connection.is_autocommit() {
         return Err(Lost::undone());
     }
-    let committed = connection.execute_batch("COMMIT");
+    let committed = execute(connection, "COMMIT");
     if committed.is_err() && !connection.is_autocommit() {
         // It fails only if SQLite has undone the group by itself already.
         let _ = connection.execute_batch("ROLLBACK");
@@ -136,15 +136,15 @@ pub(super) fn run_alone<T, E: From<StoreError>>(
     noted: &Noted,
     change: impl FnOnce(&Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    execute(connection, "SAVEPOINT change")?;
+    execute(connection, "SAVEPOINT change").map_err(StoreError::from)?;
     let tx = Tx { view: View { connection }, noted };
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| change(&tx)));
     // Where the disk failed, SQLite has undone the savepoint with everything around it.
     if !connection.is_autocommit() {
         if !matches!(outcome, Ok(Ok(_))) {
-            execute(connection, "ROLLBACK TO change")?;
+            execute(connection, "ROLLBACK TO change").map_err(StoreError::from)?;
         }
-        execute(connection, "RELEASE change")?;
+        execute(connection, "RELEASE change").map_err(StoreError::from)?;
     }
     match outcome {
         Ok(outcome) => outcome,
@@ -153,7 +153,7 @@ pub(super) fn run_alone<T, E: From<StoreError>>(
 }
 
 /// Every change needs these, so they are prepared once.
-fn execute(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+pub(super) fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
 }

@@ -1,0 +1,66 @@
+//! The one connection of a plane in memory, which reads and writes share.
+//!
+//! Nothing of it outlives the process, so a change counts as soon as it is made, and a commit adds nothing but its cost: many
+//! changes share one.
+
+use rusqlite::Connection;
+
+use super::{
+    StoreError, Tx, View,
+    topics::Noted,
+    writer::{Lost, commit, execute, run_alone},
+};
+
+/// How many changes share a commit.
+const GROUP: usize = 32;
+
+/// How many bytes there is room for: what SQLite gives a database of this kind.
+const ROOM: i64 = 1 << 30;
+
+/// How many bytes are left when each change has a commit to itself. Where there is no room left, SQLite undoes the whole
+/// transaction, and nothing that counts already may go with it.
+const RESERVE: i64 = ROOM / 8;
+
+pub(super) struct Memory {
+    connection: Connection,
+    /// How many changes are not committed.
+    open: usize,
+    /// How many there may be.
+    group: usize,
+}
+
+impl Memory {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection, open: 0, group: GROUP }
+    }
+
+    /// What there is by now.
+    pub(super) fn view(&self) -> View<'_> {
+        View { connection: &self.connection }
+    }
+
+    /// Runs one change, which leaves nothing if it fails.
+    pub(super) fn write<T, E: From<StoreError>>(
+        &mut self,
+        noted: &Noted,
+        change: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if self.connection.is_autocommit() {
+            execute(&self.connection, "BEGIN").map_err(StoreError::from)?;
+            self.open = 0;
+        }
+        let changed = run_alone(&self.connection, noted, change)?;
+        self.open += 1;
+        if self.open >= self.group {
+            commit(&self.connection).map_err(|lost| Lost::to_error(&lost))?;
+            let bytes = self.bytes().map_err(StoreError::from)?;
+            self.group = if bytes < ROOM - RESERVE { GROUP } else { 1 };
+        }
+        Ok(changed)
+    }
+
+    fn bytes(&self) -> rusqlite::Result<i64> {
+        let count = |sql: &str| self.connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
+        Ok(count("PRAGMA page_count")? * count("PRAGMA page_size")?)
+    }
+}
