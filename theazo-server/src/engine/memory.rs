@@ -54,7 +54,10 @@ pub(super) fn history_of(
     run: &RunRecord,
 ) -> AppResult<Vec<Message>> {
     let mut messages = before_fork(view, tenant, agent.origin.as_ref())?;
-    messages.extend(conversation(view, tenant, agent, i64::MAX, Some(run))?);
+    // A one-shot agent has no other run.
+    if !agent.one_shot {
+        messages.extend(conversation(view, tenant, agent, i64::MAX, Some(run))?);
+    }
     messages.push(Message::User(run.data.task.clone()));
     Ok(messages)
 }

@@ -105,16 +105,16 @@ impl Engine {
                 let is_due = matches!(run.data.status, RunStatus::Queued | RunStatus::Running)
                     && agent.data.status != AgentStatus::Paused;
                 if !is_due || !tx.is_held(&held)? {
-                    return Ok::<_, AppError>((run, agent, false));
+                    return Ok::<_, AppError>((run, agent, None));
                 }
                 run.lease += 1;
-                let event = if run.data.started_at.is_none() {
+                let is_first = run.data.started_at.is_none();
+                let event = if is_first {
                     run.data.started_at = Some(now);
                     // Until now the sandbox stood idle: that is not the run's to pay.
                     let current = agent.current_run.take();
                     stop_meter(tx, &owner, &mut agent, now)?;
                     agent.current_run = current;
-                    tx.update(&owner, &agent)?;
                     if let Some(job) = timeout_job(&run, now) {
                         tx.enqueue(&owner, &job)?;
                     }
@@ -125,16 +125,22 @@ impl Engine {
                 run.data.status = RunStatus::Running;
                 tx.update(&owner, &run)?;
                 tx.append(&owner, now, &run.scope(), &event)?;
-                if agent.data.status == AgentStatus::Ready {
+                let is_idle = agent.data.status == AgentStatus::Ready;
+                if is_idle {
                     agent.data.status = AgentStatus::Running;
+                }
+                if is_first || is_idle {
                     tx.update(&owner, &agent)?;
                 }
-                Ok((run, agent, true))
+                Ok((run, agent, Some(is_first)))
             })
             .await?;
         let (run, agent, is_ours) = begun;
-        if is_ours {
-            self.settle_lost_call(tenant, &run, &agent).await?;
+        if let Some(is_first) = is_ours {
+            // A run that has only begun has asked nothing yet.
+            if !is_first {
+                self.settle_lost_call(tenant, &run, &agent).await?;
+            }
             return Ok(Some((run, agent)));
         }
         if run.data.status.is_terminal() && agent.current_run.as_ref() == Some(run_id) {

@@ -17,7 +17,7 @@ use crate::{
     compute::{ComputeError, Sandbox, SandboxSpec, remove_tree},
     error::{AppError, AppResult},
     event::Event,
-    spending::{start_meter, stop_meter},
+    spending::{is_charged, start_meter, stop_meter},
     store::Tenant,
 };
 
@@ -223,6 +223,11 @@ impl Engine {
 
     /// Starts the meter of an agent, or stops the session's agents if a limit is reached.
     pub(super) async fn meter_agent(&self, tenant: &Tenant, agent_id: &AgentId) -> AppResult<()> {
+        let has_meter =
+            || self.app.store.read(|view| Ok::<_, AppError>(find_agent(view, tenant, agent_id)?.meter.is_some()));
+        if !is_charged(tenant) || has_meter()? {
+            return Ok(());
+        }
         let (clock, rates) = (self.app.clock.clone(), self.app.rates);
         let (owner, id) = (tenant.clone(), agent_id.clone());
         let stopped = self
@@ -261,6 +266,9 @@ impl Engine {
         self.providers.iter().for_each(|provider| provider.forget(agent_id.as_str()));
         self.masks.forget(agent_id.as_str());
         let directory = self.agent_directory(agent_id);
+        if matches!(directory.try_exists(), Ok(false)) {
+            return;
+        }
         // However many files there are, endings of others go on.
         match without_place(tokio::task::spawn_blocking(move || remove_tree(&directory))).await {
             Ok(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -105,13 +105,13 @@ impl Engine {
 
     async fn keep_answer(&self, tenant: &Tenant, call: Call<'_>, answer: Answer) -> AppResult<Step> {
         let (owner, now, step) = (tenant.clone(), self.app.clock.now(), call.journal.step);
-        let Call { run, reservation, chosen: ChosenModel { model, price, .. }, .. } = call;
-        let (provider, price) = (model.provider().to_owned(), *price);
+        let Call { run, agent, reservation, chosen, .. } = call;
+        let called = Called::of(agent, chosen);
         let answer = Arc::new(answer);
         let written = self.write_held_at_last(tenant, run, move |tx, run| {
             let Answer { text, tool_calls, reasoning, tokens, stop, last_pieces } = &*answer;
             append_pieces(tx, &owner, &run, step, last_pieces, now)?;
-            settle(tx, &owner, &run, step, (&reservation, *tokens, price), &provider, now)?;
+            settle(tx, &owner, &run, step, (&reservation, *tokens), &called, now)?;
             let event = Event::ModelResponded {
                 step,
                 text: text.clone(),
@@ -130,13 +130,13 @@ impl Engine {
     /// Stores that a model failed, and when it is asked again. Fails if it is not.
     async fn keep_failure(&self, tenant: &Tenant, call: Call<'_>, error: ModelError) -> AppResult<Step> {
         let (owner, now) = (tenant.clone(), self.app.clock.now());
-        let Call { run, agent, journal, reservation, chosen: ChosenModel { model, price, .. } } = call;
+        let Call { run, agent, journal, reservation, chosen } = call;
         let (step, failures) = (journal.step, journal.failures + 1);
         let retry_at = next_attempt(&error, failures, now);
-        let (provider, price) = (model.provider().to_owned(), *price);
-        let failed = failure(&error, failures, &provider, &agent.data.model);
+        let called = Called::of(agent, chosen);
+        let failed = failure(&error, failures, &called);
         let written = self.write_held_at_last(tenant, run, move |tx, run| {
-            settle(tx, &owner, &run, step, (&reservation, error.tokens, price), &provider, now)?;
+            settle(tx, &owner, &run, step, (&reservation, error.tokens), &called, now)?;
             let ModelError { kind, message, .. } = error.clone();
             let event = Event::ModelFailed { step, message, reason: kind, retry_at };
             Ok(tx.append(&owner, now, &run.scope(), &event)?)
@@ -221,15 +221,13 @@ impl Engine {
         let Some(CallInFlight { reservation, prompt_tokens }) = journal.in_flight else { return Ok(()) };
         // A model that cannot be asked any more has no price that could be taken.
         let chosen = self.app.model_of(tenant, agent).ok().filter(|chosen| chosen.model.charges_for_lost_calls());
+        let called = chosen.map(|chosen| Called::of(agent, &chosen));
         let written = TokenCount::plain(prompt_tokens, estimate_tokens(&journal.shown));
         let (tenant, run_id, now, step) = (tenant.clone(), run.data.id.clone(), self.app.clock.now(), journal.step);
         let settled = self.app.store.write(move |tx| {
             let run = find_run(tx, &tenant, &run_id)?;
-            match chosen {
-                Some(chosen) => {
-                    let spent = (&reservation, written, chosen.price);
-                    settle(tx, &tenant, &run, step, spent, chosen.model.provider(), now)
-                }
+            match called {
+                Some(called) => settle(tx, &tenant, &run, step, (&reservation, written), &called, now),
                 None => Ok(tx.settle(&reservation, Amounts::default()).map(drop)?),
             }
         });
@@ -246,12 +244,27 @@ struct Call<'a> {
     chosen: &'a ChosenModel,
 }
 
+/// What was called, as its charge names it, and what it costs.
+#[derive(Clone)]
+struct Called {
+    provider: String,
+    model: String,
+    price: Price,
+}
+
+impl Called {
+    fn of(agent: &AgentRecord, chosen: &ChosenModel) -> Self {
+        let (provider, model) = (chosen.model.provider().to_owned(), agent.data.model.clone());
+        Self { provider, model, price: chosen.price }
+    }
+}
+
 /// The error of a run whose model failed for good.
-fn failure(error: &ModelError, attempts: u32, provider: &str, model: &str) -> AppError {
+fn failure(error: &ModelError, attempts: u32, called: &Called) -> AppError {
     let failed = AppError::new(ErrorCode::ProviderError, format!("the model failed: {}", error.message))
         .with("reason", error.kind.as_str())
-        .with("provider", provider)
-        .with("model", model)
+        .with("provider", called.provider.as_str())
+        .with("model", called.model.as_str())
         .with("attempts", attempts);
     match error.retry_after {
         Some(pause) => failed.with("retryAfter", pause.as_secs_f64().ceil()),
@@ -265,26 +278,25 @@ fn settle(
     tenant: &Tenant,
     run: &RunRecord,
     step: u32,
-    (reservation, tokens, price): (&ReservationId, TokenCount, Price),
-    provider: &str,
+    (reservation, tokens): (&ReservationId, TokenCount),
+    called: &Called,
     now: Timestamp,
 ) -> AppResult<()> {
     if !is_charged(tenant) {
         return Ok(());
     }
-    let Some(settled) = tx.settle(reservation, Amounts::money(price.of(tokens)))? else { return Ok(()) };
+    let Some(settled) = tx.settle(reservation, Amounts::money(called.price.of(tokens)))? else { return Ok(()) };
     if settled.spent.money == 0 && tokens == TokenCount::default() {
         return Ok(());
     }
-    let agent = find_agent(tx, tenant, &run.data.agent_id)?;
     let scope = run.scope();
     let charge = NewCharge {
         id: format!("{reservation}-step{step}"),
         kind: ChargeKind::Model,
         micro_cents: settled.spent.money,
         scope: &scope,
-        provider,
-        model: &agent.data.model,
+        provider: &called.provider,
+        model: &called.model,
         tokens: tokens.usage(),
         milliseconds: 0,
         byte_hours: 0,
