@@ -121,7 +121,8 @@ fn what_is_wrong_with_the_configuration_is_said_before_anything_is_made() {
         (&["serve", "--python", "/nowhere"], &[], "`python` is `/nowhere`, which is no file"),
         (&["serve", "--sandbox-memory", "1"], &[], "`sandbox_memory` is 1; it must be 33554432 at least"),
         (&["serve"], &[("THEAZO_SANDBOX_CPUS", "NaN")], "`sandbox_cpus` is NaN; it must be from 0.01 to 1024"),
-        (&["serve", "--sandbox-read-only", "/tmp/x"], &[], "is below /tmp"),
+        (&["serve", "--sandbox-read-only", "/tmp"], &[], "has `/tmp`, which each sandbox has for itself"),
+        (&["serve", "--chromium", "/tmp/chromium"], &[], "is right in /tmp, which each sandbox has for itself"),
         (&["serve", "--provider", "cloud"], &[], "there is no provider `cloud`"),
         (
             &["serve"],

@@ -88,8 +88,8 @@ impl SandboxOptions {
         for directory in &self.sandbox_read_only {
             let problem = if !directory.is_absolute() {
                 "is not an absolute path"
-            } else if directory.starts_with(Path::new("/tmp")) {
-                "is below /tmp, which each sandbox has for itself"
+            } else if directory == Path::new("/tmp") {
+                "each sandbox has for itself"
             } else if !directory.is_dir() {
                 "is no directory"
             } else {

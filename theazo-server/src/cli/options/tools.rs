@@ -70,8 +70,8 @@ impl ToolOptions {
         }
         let problem = if !chromium.is_absolute() {
             "is not an absolute path"
-        } else if chromium.starts_with("/tmp") {
-            "is below /tmp, which each sandbox has for itself"
+        } else if chromium.parent() == Some(Path::new("/tmp")) {
+            "is right in /tmp, which each sandbox has for itself; put it into a folder of its own"
         } else if !chromium.is_file() {
             "is no file"
         } else {
