@@ -48,8 +48,8 @@ def _answer(kind: str, body: bytes) -> bytes:
 
 
 def _stream() -> bytes:
-    text = {"type": "text", "text": "some words of an answer that a model writes "}
-    events = [{**text, "index": number} for number in range(EVENTS - 1)] + [DONE]
+    text = "some words of an answer that a model writes"
+    events = [{"type": "text", "text": f"{text}, {number}"} for number in range(EVENTS - 1)] + [DONE]
     return b"".join(
         b"id: %d\ndata: %b\n\n" % (number, json.dumps(event).encode()) for number, event in enumerate(events, 1)
     )

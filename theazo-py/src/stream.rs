@@ -24,6 +24,9 @@ use crate::{
 /// How many events are taken at once at most: it bounds what a slow reader keeps in memory.
 const BATCH: usize = 256;
 
+/// When so many are left, those that arrived meanwhile are made ready beside the program that takes them.
+const READ_AHEAD_AT: usize = BATCH / 2;
+
 /// A stream of events. The classes of the package are around it.
 #[pyclass(frozen, module = "theazo._native")]
 pub struct EventStream {
@@ -58,28 +61,52 @@ impl Shared {
             self.ended.store(true, Ordering::Release);
             return;
         };
-        let mut item = tokio::select! {
+        let item = tokio::select! {
             item = stream.next() => item,
             () = self.leaving.notified() => return,
         };
-        loop {
-            let Some(event) = item else {
-                *source = None;
-                self.ended.store(true, Ordering::Release);
+        if self.keep(&mut source, item) {
+            self.take_more(&mut source).await;
+        }
+    }
+
+    /// Makes ready what has arrived, while Python is busy with what was ready before.
+    async fn read_ahead(&self) {
+        // Whoever has the source reads it.
+        if let Ok(mut source) = self.source.try_lock() {
+            self.take_more(&mut source).await;
+        }
+    }
+
+    /// Takes what has arrived, without waiting for more.
+    async fn take_more(&self, source: &mut Option<theazo::EventStream>) {
+        while let Some(stream) = source.as_mut() {
+            let next = {
+                let mut next = pin!(stream.next());
+                poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await
+            };
+            let Poll::Ready(item) = next else { return };
+            if !self.keep(source, item) {
                 return;
-            };
-            let full = {
-                let mut ready = self.ready();
-                ready.push_back(event.map_err(Failure::from).and_then(|event| self.entry.ready(&event.data, 200, "")));
-                ready.len() >= BATCH
-            };
-            let Some(stream) = source.as_mut().filter(|_| !full) else { return };
-            let mut next = pin!(stream.next());
-            match poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await {
-                Poll::Ready(next) => item = next,
-                Poll::Pending => return,
             }
         }
+    }
+
+    /// Makes an event ready, or notes the end. Says whether there is room for another.
+    fn keep(
+        &self,
+        source: &mut Option<theazo::EventStream>,
+        item: Option<Result<theazo::RawEvent, theazo::Error>>,
+    ) -> bool {
+        let Some(event) = item else {
+            *source = None;
+            self.ended.store(true, Ordering::Release);
+            return false;
+        };
+        let event = event.map_err(Failure::from).and_then(|event| self.entry.ready(&event.data, 200, ""));
+        let mut ready = self.ready();
+        ready.push_back(event);
+        ready.len() < BATCH
     }
 
     async fn leave(&self, detach: bool) -> Result<(), Failure> {
@@ -128,7 +155,15 @@ impl EventStream {
 
     /// The next event that is ready, or `None`.
     fn pop(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let next = self.shared.ready().pop_front();
+        let (next, left) = {
+            let mut ready = self.shared.ready();
+            (ready.pop_front(), ready.len())
+        };
+        // So many were there only if they come faster than they are taken.
+        if left == READ_AHEAD_AT && next.is_some() && !self.shared.ended.load(Ordering::Acquire) {
+            let shared = self.shared.clone();
+            runtime(py, self.pool)?.spawn(async move { shared.read_ahead().await });
+        }
         match next {
             None => Ok(None),
             Some(Ok(ready)) => ready(py).map(Some),
