@@ -3,6 +3,9 @@
 import { toTheazoError, unreadable } from './errors.js';
 import type { NativeStream } from './native.js';
 
+/** A batch of so many characters comes from a stream that is faster than its reader: then the next one is fetched meanwhile. */
+const READ_AHEAD_FROM = 16 * 1024;
+
 /** How a stream is opened, read and ended. @internal */
 export interface StreamSource<T> {
   open(): Promise<NativeStream>;
@@ -21,6 +24,8 @@ export interface StreamSource<T> {
 export class EventStream<T> implements AsyncIterableIterator<T> {
   readonly #source: StreamSource<T>;
   #opening: Promise<NativeStream> | undefined;
+  /** The next batch, where it is fetched while this one is read. */
+  #ahead: Promise<string | null> | undefined;
   #ready: T[] = [];
   #position = 0;
   #done = false;
@@ -105,7 +110,11 @@ export class EventStream<T> implements AsyncIterableIterator<T> {
   async #fetch(): Promise<boolean> {
     let batch: string | null;
     try {
-      batch = await (await this.#open()).next();
+      const native = await this.#open();
+      const next = this.#ahead ?? native.next();
+      this.#ahead = undefined;
+      batch = await next;
+      if (batch !== null && batch.length >= READ_AHEAD_FROM) this.#readAhead(native);
     } catch (error) {
       // What was closed while it waited has ended; anything else has failed.
       if (this.#done) return false;
@@ -115,6 +124,12 @@ export class EventStream<T> implements AsyncIterableIterator<T> {
     if (batch === null) this.#finish();
     else this.#take(batch);
     return batch !== null;
+  }
+
+  #readAhead(native: NativeStream): void {
+    this.#ahead = native.next();
+    // Whoever asks for what follows is told; if nobody does, nobody is.
+    this.#ahead.catch(() => {});
   }
 
   #open(): Promise<NativeStream> {
