@@ -15,7 +15,7 @@ use super::{Outcome, counts::Counts};
 use crate::repository;
 
 /// Longer than the longest step takes on a slow machine, shorter than a person waits for one that hangs.
-const LIMIT: Duration = Duration::from_secs(20 * 60);
+const LIMIT: Duration = Duration::from_secs(40 * 60);
 
 /// The variables that point our clients at a server, and our planes at real models.
 const POINTERS: [&str; 12] = [
