@@ -4,7 +4,7 @@ import { toTheazoError, unreadable } from './errors.js';
 import type { NativeStream } from './native.js';
 
 /** A batch of so many characters comes from a stream that is faster than its reader: then the next one is fetched meanwhile. */
-const READ_AHEAD_FROM = 16 * 1024;
+const READ_AHEAD_FROM = 4 * 1024;
 
 /** How a stream is opened, read and ended. @internal */
 export interface StreamSource<T> {
