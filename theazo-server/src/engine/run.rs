@@ -135,8 +135,8 @@ impl Engine {
                 Ok((run, agent, Some(is_first)))
             })
             .await?;
-        let (run, agent, is_ours) = begun;
-        if let Some(is_first) = is_ours {
+        let (run, agent, taken) = begun;
+        if let Some(is_first) = taken {
             // A run that has only begun has asked nothing yet.
             if !is_first {
                 self.settle_lost_call(tenant, &run, &agent).await?;

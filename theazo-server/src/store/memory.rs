@@ -23,15 +23,13 @@ const RESERVE: i64 = ROOM / 8;
 
 pub(super) struct Memory {
     connection: Connection,
-    /// How many changes are not committed.
-    open: usize,
-    /// How many there may be.
-    group: usize,
+    /// After how many more changes the open transaction is committed.
+    left: usize,
 }
 
 impl Memory {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, open: 0, group: GROUP }
+        Self { connection, left: 0 }
     }
 
     /// What there is by now.
@@ -47,14 +45,13 @@ impl Memory {
     ) -> Result<T, E> {
         if self.connection.is_autocommit() {
             execute(&self.connection, "BEGIN").map_err(StoreError::from)?;
-            self.open = 0;
+            let bytes = self.bytes().map_err(StoreError::from)?;
+            self.left = if bytes < ROOM - RESERVE { GROUP } else { 1 };
         }
         let changed = run_alone(&self.connection, noted, change)?;
-        self.open += 1;
-        if self.open >= self.group {
-            commit(&self.connection).map_err(|lost| Lost::to_error(&lost))?;
-            let bytes = self.bytes().map_err(StoreError::from)?;
-            self.group = if bytes < ROOM - RESERVE { GROUP } else { 1 };
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            commit(&self.connection).map_err(|lost: Lost| lost.to_error())?;
         }
         Ok(changed)
     }
