@@ -160,9 +160,10 @@ impl Engine {
 
     async fn work(self: Arc<Self>, job: Job) {
         let tenant = job.tenant.clone();
+        // The long ones are put on the heap: a task is as large as the largest that it may become, and is moved as it starts.
         let done = match job.kind.as_str() {
-            "run" => self.run_job(&job).await,
-            AgentCommand::WORK | AgentCommand::CONTROL => match self.command(&job).await {
+            "run" => Box::pin(self.run_job(&job)).await,
+            AgentCommand::WORK | AgentCommand::CONTROL => match Box::pin(self.command(&job)).await {
                 commands::Done::Finished => return,
                 // Nobody is told that the plane's own disk failed as long as it can be done later.
                 commands::Done::Outcome(Err(error)) if error.is_outage => Err(error),
@@ -178,7 +179,7 @@ impl Engine {
             "session.tasks" => self.start_tasks(&tenant, &job.subject).await,
             "run.retry" => self.retry_run(&tenant, &job.subject).await,
             "agent.checkpoint" => self.checkpoint_in_time(&tenant, &job.subject).await,
-            "agent.expire" => self.terminate(&tenant, &AgentId::from(job.subject.as_str())).await.map(drop),
+            "agent.expire" => Box::pin(self.terminate(&tenant, &AgentId::from(job.subject.as_str()))).await.map(drop),
             "agent.idle" => self.rest_idle(&tenant, &job.subject).await,
             "run.timeout" => self.time_out_run(&tenant, &job.subject, &job.payload).await,
             kind => Err(AppError::internal(format!("there are no jobs of the kind `{kind}`"))),

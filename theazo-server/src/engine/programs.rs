@@ -151,7 +151,7 @@ impl Engine {
             }
         };
         let program = async { tokio::join!(sandbox.exec(exec, attached), hide_output(&mask, raw, shown), log).0 };
-        let result = without_place(program).await;
+        let result = without_place(Box::pin(program)).await;
         hide_result(&mask, result)
     }
 

@@ -100,14 +100,14 @@ impl Engine {
 
     /// Does a job. A bug that panics ends what the job was for, so that nobody waits for it for ever.
     async fn work_or_give_up(self: Arc<Self>, job: Job) {
-        let work = AssertUnwindSafe(self.clone().work(job.clone())).catch_unwind().await;
+        let work = AssertUnwindSafe(Box::pin(self.clone().work(job.clone()))).catch_unwind().await;
         if work.is_ok() {
             return;
         }
         let error = AppError::internal(format!("the job `{}` of kind `{}` panicked", job.id, job.kind));
         if job.kind == "run" {
             let run_id = theazo_api::RunId::from(job.subject.as_str());
-            if let Err(error) = self.fail_run(&job, &run_id, error.clone()).await {
+            if let Err(error) = Box::pin(self.fail_run(&job, &run_id, error.clone())).await {
                 tracing::error!(%error, "a run whose job panicked cannot be ended");
             }
         }

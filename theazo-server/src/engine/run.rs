@@ -31,7 +31,7 @@ impl Engine {
         self.runs().insert(run_id.to_string(), token.clone());
         let outcome = match self.begin(job, &run_id).await {
             // Only the work on a run that goes on is cut short: what frees an ended run must come to its end.
-            Ok(Some((run, agent))) => token.run_until_cancelled(self.drive(tenant, run, agent)).await,
+            Ok(Some((run, agent))) => token.run_until_cancelled(Box::pin(self.drive(tenant, run, agent))).await,
             Ok(None) => Some(Ok(())),
             Err(error) => Some(Err(error)),
         };
@@ -42,7 +42,7 @@ impl Engine {
             Some(Ok(())) => Ok(()),
             // The run has not failed: it goes on from its journal when the disk does.
             Some(Err(error)) if error.is_outage => Err(error),
-            Some(Err(error)) => self.fail_run(job, &run_id, error).await,
+            Some(Err(error)) => Box::pin(self.fail_run(job, &run_id, error)).await,
         }
     }
 
@@ -80,9 +80,9 @@ impl Engine {
                 return Err(AppError::new(theazo_api::ErrorCode::ProviderError, message));
             }
             let step = if journal.pending.is_empty() {
-                self.ask_model(tenant, &run, &agent, &history, &journal).await?
+                Box::pin(self.ask_model(tenant, &run, &agent, &history, &journal)).await?
             } else {
-                self.call_tools(tenant, &run, &agent, &journal).await?
+                Box::pin(self.call_tools(tenant, &run, &agent, &journal)).await?
             };
             if let Step::Stopped = step {
                 return Ok(());
@@ -139,13 +139,13 @@ impl Engine {
         if let Some(is_first) = taken {
             // A run that has only begun has asked nothing yet.
             if !is_first {
-                self.settle_lost_call(tenant, &run, &agent).await?;
+                Box::pin(self.settle_lost_call(tenant, &run, &agent)).await?;
             }
             return Ok(Some((run, agent)));
         }
         if run.data.status.is_terminal() && agent.current_run.as_ref() == Some(run_id) {
-            self.settle_lost_call(tenant, &run, &agent).await?;
-            self.free_agent(tenant, run_id).await?;
+            Box::pin(self.settle_lost_call(tenant, &run, &agent)).await?;
+            Box::pin(self.free_agent(tenant, run_id)).await?;
         } else if run.data.status.is_terminal() && agent.has_ended() {
             // A process that died may have left the files.
             self.remove_sandbox(&agent.data.id).await;

@@ -101,7 +101,7 @@ impl Engine {
             self.meter_agent(tenant, agent_id).await?;
             self.align_sandbox(tenant, agent_id).await?;
         }
-        let sandbox = slot.get_or_try_init(|| self.create_sandbox(tenant, agent_id)).await?.clone();
+        let sandbox = slot.get_or_try_init(|| Box::pin(self.create_sandbox(tenant, agent_id))).await?.clone();
         if !was_there {
             // It may have been paused or ended while the sandbox was made, by somebody who found none to stop.
             let agent = self.app.store.read(|view| find_agent(view, tenant, agent_id))?;
