@@ -66,7 +66,7 @@ impl Document for BridgeRecord {
 
 /// The token itself is told to the sandbox alone.
 fn id_of(token: &str) -> String {
-    let hash: String = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = format!("{:x}", Sha256::digest(token));
     format!("bridge/{hash}")
 }
 

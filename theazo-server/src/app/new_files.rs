@@ -136,7 +136,7 @@ pub(super) fn count(
 }
 
 pub(super) fn hash(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(content))
 }
 
 /// The kind of content that files with such a name usually have.

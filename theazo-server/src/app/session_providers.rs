@@ -81,7 +81,7 @@ fn providers_required() -> AppError {
 fn digest_of(providers: &SessionProviders) -> AppResult<String> {
     let mut value = serde_json::to_value(providers).map_err(AppError::internal)?;
     value.sort_all_objects();
-    Ok(Sha256::digest(value.to_string()).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:x}", Sha256::digest(value.to_string())))
 }
 
 impl Context {

@@ -348,7 +348,7 @@ fn claim(operation: &Operation, headers: &HeaderMap, path: &str, body: &Value) -
     let mut body = body.clone();
     body.sort_all_objects();
     let text = format!("{}\n{path}\n{body}", operation.id);
-    let fingerprint = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint = format!("{:x}", Sha256::digest(text));
     Ok(Some(Claim { key: key.to_owned(), fingerprint }))
 }
 

@@ -10,8 +10,8 @@ use theazo_api::{
 };
 
 use super::{
-    AnthropicModel, Message, Model, ModelChunk, ModelError, ModelErrorKind, ModelRequest, OfflineModel, OpenAiModel,
-    ScriptedModel, StopReason, TokenCount, ToolRequest, ToolSpec,
+    AnthropicModel, InputSchema, Message, Model, ModelChunk, ModelError, ModelErrorKind, ModelRequest, OfflineModel,
+    OpenAiModel, ScriptedModel, StopReason, TokenCount, ToolRequest, ToolSpec,
     fake_provider::{FakeProvider, Reply},
     wire::{Way, http_client},
 };
@@ -179,7 +179,7 @@ pub fn request() -> ModelRequest {
         tools: vec![Arc::new(ToolSpec {
             name: "read_file",
             description: "Reads a file.",
-            input_schema: json!({ "type": "object", "properties": { "path": { "type": "string" } } }),
+            input_schema: InputSchema::new(json!({ "type": "object", "properties": { "path": { "type": "string" } } })),
         })],
         max_output_tokens: 1024,
         temperature: None,

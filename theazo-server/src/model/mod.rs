@@ -33,7 +33,7 @@ pub use openai::OpenAiModel;
 pub use price::{Price, margin_on};
 pub use providers::{ModelKeys, ProviderAccess};
 pub use registry::{ChosenModel, ModelChoiceError, Models};
-pub use request::{Message, ModelRequest, ToolSpec};
+pub use request::{InputSchema, Message, ModelRequest, ToolSpec};
 pub use scripted::{ModelFunction, ScriptedModel};
 pub use table::{ModelEntry, Table, TableError};
 pub use tokens::{TokenCount, estimate_request_tokens, estimate_tokens};

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::chunk::ToolRequest;
+use super::{chunk::ToolRequest, tokens::json_bytes};
 
 /// What a tool is said to have returned when nobody knows what it did.
 const NEVER_RETURNED: &str = "error: the call was interrupted and its outcome is not known";
@@ -68,7 +68,33 @@ pub struct ToolSpec {
     /// What it does, for the model.
     pub description: &'static str,
     /// The JSON Schema of its input.
-    pub input_schema: Value,
+    pub input_schema: InputSchema,
+}
+
+/// The JSON Schema of a tool's input.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputSchema {
+    schema: Value,
+    /// Every request is measured, and a schema stays as it is.
+    bytes: usize,
+}
+
+impl InputSchema {
+    /// A schema.
+    pub fn new(schema: Value) -> Self {
+        let bytes = json_bytes(&schema);
+        Self { schema, bytes }
+    }
+
+    /// The schema as it is sent.
+    pub fn as_value(&self) -> &Value {
+        &self.schema
+    }
+
+    /// How many bytes it has as JSON.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 /// A conversation as providers accept it: the result of every call stands right behind the message that asked for it, in

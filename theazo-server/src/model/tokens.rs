@@ -72,12 +72,12 @@ fn request_bytes(request: &ModelRequest) -> usize {
         }
         Message::ToolResult { tool, output, .. } => tool.len() + output.len(),
     });
-    let tools = request.tools.iter().map(|tool| tool.description.len() + json_bytes(&tool.input_schema));
+    let tools = request.tools.iter().map(|tool| tool.description.len() + tool.input_schema.bytes());
     messages.sum::<usize>() + tools.sum::<usize>() + request.instructions.as_deref().map_or(0, str::len)
 }
 
 /// How many bytes a value has as JSON.
-fn json_bytes(value: &Value) -> usize {
+pub(super) fn json_bytes(value: &Value) -> usize {
     struct Counter(usize);
 
     impl std::io::Write for Counter {

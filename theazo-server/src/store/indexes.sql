@@ -10,8 +10,6 @@ CREATE INDEX IF NOT EXISTS events_by_tenant ON events (tenant, sequence);
 CREATE INDEX IF NOT EXISTS events_of_session ON events (session_id, sequence) WHERE session_id <> '';
 CREATE INDEX IF NOT EXISTS events_of_agent ON events (agent_id, sequence) WHERE agent_id <> '';
 CREATE INDEX IF NOT EXISTS events_of_run ON events (run_id, sequence) WHERE run_id <> '';
--- What metrics are computed from. The query that reads it has the same condition, word for word.
-CREATE INDEX IF NOT EXISTS events_measured ON events (tenant, at) WHERE kind IN ('agent.created', 'agent.ready', 'agent.paused', 'agent.resumed', 'agent.terminated', 'agent.failed', 'run.completed', 'run.failed', 'run.cancelled');
 CREATE INDEX IF NOT EXISTS charges_by_time ON events (tenant, at) WHERE kind = 'charged';
 CREATE INDEX IF NOT EXISTS charges_by_place ON events (tenant, sequence) WHERE kind = 'charged';
 CREATE INDEX IF NOT EXISTS charges_of_session ON events (session_id, sequence) WHERE kind = 'charged';
@@ -19,8 +17,7 @@ CREATE INDEX IF NOT EXISTS charges_by_user ON events (tenant, user_id, sequence)
 
 CREATE INDEX IF NOT EXISTS jobs_done ON jobs (due_at) WHERE state = 'done';
 CREATE INDEX IF NOT EXISTS jobs_by_subject ON jobs (subject, kind) WHERE state <> 'done';
-CREATE INDEX IF NOT EXISTS jobs_of_work ON jobs (due_at) WHERE state = 'queued' AND kind IN ('run', 'agent.command');
-CREATE INDEX IF NOT EXISTS jobs_of_control ON jobs (due_at) WHERE state = 'queued' AND kind NOT IN ('run', 'agent.command');
+CREATE INDEX IF NOT EXISTS jobs_by_lane ON jobs (lane, due_at) WHERE state = 'queued';
 
 -- Days that are over are forgotten after a while.
 CREATE INDEX IF NOT EXISTS budgets_by_day ON budgets (substr(scope, -10)) WHERE scope GLOB '*|day|*';
@@ -33,4 +30,7 @@ DROP INDEX IF EXISTS events_by_session;
 DROP INDEX IF EXISTS events_by_agent;
 DROP INDEX IF EXISTS events_by_run;
 DROP INDEX IF EXISTS charges_by_session;
+DROP INDEX IF EXISTS events_measured;
 DROP INDEX IF EXISTS jobs_by_due_time;
+DROP INDEX IF EXISTS jobs_of_work;
+DROP INDEX IF EXISTS jobs_of_control;

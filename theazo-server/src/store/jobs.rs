@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::{Map, Value};
 use theazo_api::{JobId, Timestamp};
 
@@ -52,16 +52,21 @@ impl Lane {
         if matches!(kind, "run" | "agent.command") { Self::Work } else { Self::Control }
     }
 
-    /// Its jobs in the queue. The index is named: a lane must never look through the jobs of the other.
-    fn queued(self) -> &'static str {
+    /// The lane as it is stored.
+    fn as_str(self) -> &'static str {
         match self {
-            Self::Work => "jobs INDEXED BY jobs_of_work WHERE state = 'queued' AND kind IN ('run', 'agent.command')",
-            Self::Control => {
-                "jobs INDEXED BY jobs_of_control WHERE state = 'queued' AND kind NOT IN ('run', 'agent.command')"
-            }
+            Self::Work => "work",
+            Self::Control => "control",
         }
     }
 }
+
+/// The jobs of a lane, which is the first value, in the queue. The index is named: a lane must never look through the jobs of
+/// the other.
+const QUEUED: &str = "jobs INDEXED BY jobs_by_lane WHERE state = 'queued' AND lane = ?1";
+
+/// The job with the id that is the first value, if the worker that is the second has it by the lease that is the third.
+const HELD: &str = "id = ?1 AND state = 'leased' AND lease_owner = ?2 AND attempts = ?3";
 
 /// A job that a worker has.
 #[derive(Debug, Clone)]
@@ -82,13 +87,31 @@ pub struct Job {
     pub owner: String,
 }
 
+impl Job {
+    /// The values of [`HELD`].
+    fn lease(&self) -> (&str, &str, i64) {
+        (self.id.as_str(), &self.owner, self.attempts + 1)
+    }
+}
+
+/// Notes the lane of each job in a store that was written before it was kept.
+pub(super) fn set_lanes(connection: &Connection) -> rusqlite::Result<()> {
+    let mut kinds = connection.prepare("SELECT DISTINCT kind FROM jobs")?;
+    let kinds: Vec<String> = kinds.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for kind in kinds {
+        connection.execute("UPDATE jobs SET lane = ?2 WHERE kind = ?1", (&kind, Lane::of(&kind).as_str()))?;
+    }
+    Ok(())
+}
+
 impl Tx<'_> {
     /// Asks for a job. If it exists and is done, it is queued again; if a worker has it, it is queued again afterwards.
     pub fn enqueue(&self, tenant: &Tenant, job: &NewJob) -> Result<(), StoreError> {
+        let lane = Lane::of(job.kind);
         self.connection
             .prepare_cached(
-                "INSERT INTO jobs (id, tenant, kind, subject, payload, due_at, state) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued') \
+                "INSERT INTO jobs (id, tenant, kind, subject, payload, due_at, lane, state) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'queued') \
                  ON CONFLICT (id) DO UPDATE SET payload = excluded.payload, due_at = excluded.due_at, result = NULL, \
                  again = (state = 'leased'), state = CASE state WHEN 'done' THEN 'queued' ELSE state END",
             )?
@@ -99,8 +122,9 @@ impl Tx<'_> {
                 &job.subject,
                 job.payload.to_string(),
                 job.due_at.as_millis(),
+                lane.as_str(),
             ))?;
-        self.note(Topic::Queue(Lane::of(job.kind)));
+        self.note(Topic::Queue(lane));
         Ok(())
     }
 
@@ -115,14 +139,18 @@ impl Tx<'_> {
     /// Leases the jobs of a lane that are due, the longest due first.
     pub fn lease_due(&self, lane: Lane, owner: &str, now: Timestamp, limit: i64) -> Result<Vec<Job>, StoreError> {
         let sql = format!(
-            "UPDATE jobs SET state = 'leased', lease_owner = ?1, attempts = attempts + 1 WHERE id IN \
-             (SELECT id FROM {} AND due_at <= ?2 ORDER BY due_at LIMIT ?3) \
-             RETURNING id, tenant, kind, subject, payload, attempts - 1, lease_owner",
-            lane.queued()
+            "SELECT id, tenant, kind, subject, payload, attempts FROM {QUEUED} AND due_at <= ?2 ORDER BY due_at LIMIT ?3"
         );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let jobs = statement.query_map((owner, now.as_millis(), limit), read_job)?;
-        Ok(jobs.collect::<Result<_, _>>()?)
+        let mut due = self.connection.prepare_cached(&sql)?;
+        let jobs = due.query_map((lane.as_str(), now.as_millis(), limit), |row| read_job(row, owner))?;
+        let jobs: Vec<Job> = jobs.collect::<Result<_, _>>()?;
+        let mut lease = self.connection.prepare_cached(
+            "UPDATE jobs SET state = 'leased', lease_owner = ?2, attempts = attempts + 1 WHERE id = ?1",
+        )?;
+        for job in &jobs {
+            lease.execute((job.id.as_str(), owner))?;
+        }
+        Ok(jobs)
     }
 
     /// Gives back what a dead worker had.
@@ -144,30 +172,29 @@ impl Tx<'_> {
     pub fn finish(&self, job: &Job, result: Option<&JobResult>) -> Result<bool, StoreError> {
         let result = result.map(serde_json::to_string).transpose();
         let result = result.map_err(|source| StoreError::Document { kind: "job", source })?;
-        let is_queued_again: Option<bool> = self
+        let is_asked_again: Option<bool> = self
             .connection
-            .prepare_cached(
-                "UPDATE jobs SET state = CASE again WHEN 1 THEN 'queued' ELSE 'done' END, again = 0, \
-                 lease_owner = NULL, result = ?4 \
-                 WHERE id = ?1 AND state = 'leased' AND lease_owner = ?2 AND attempts = ?3 RETURNING state = 'queued'",
-            )?
-            .query_row((job.id.as_str(), &job.owner, job.attempts + 1, result), |row| row.get(0))
+            .prepare_cached(&format!("SELECT again FROM jobs WHERE {HELD}"))?
+            .query_row(job.lease(), |row| row.get(0))
             .optional()?;
+        let Some(is_asked_again) = is_asked_again else { return Ok(false) };
+        let state = if is_asked_again { "queued" } else { "done" };
+        self.connection
+            .prepare_cached("UPDATE jobs SET state = ?2, again = 0, lease_owner = NULL, result = ?3 WHERE id = ?1")?
+            .execute((job.id.as_str(), state, result))?;
         self.note(Topic::Job(job.id.as_str()));
-        if is_queued_again == Some(true) {
+        if is_asked_again {
             self.note(Topic::Queue(Lane::of(&job.kind)));
         }
-        Ok(is_queued_again.is_some())
+        Ok(true)
     }
 
     /// Gives a job back, to be done at another time.
     pub fn postpone(&self, job: &Job, due_at: Timestamp) -> Result<(), StoreError> {
+        let (id, owner, attempts) = job.lease();
         self.connection
-            .prepare_cached(
-                "UPDATE jobs SET state = 'queued', lease_owner = NULL, due_at = ?4 \
-                 WHERE id = ?1 AND state = 'leased' AND lease_owner = ?2 AND attempts = ?3",
-            )?
-            .execute((job.id.as_str(), &job.owner, job.attempts + 1, due_at.as_millis()))?;
+            .prepare_cached(&format!("UPDATE jobs SET state = 'queued', lease_owner = NULL, due_at = ?4 WHERE {HELD}"))?
+            .execute((id, owner, attempts, due_at.as_millis()))?;
         self.note(Topic::Queue(Lane::of(&job.kind)));
         Ok(())
     }
@@ -202,10 +229,8 @@ impl View<'_> {
 
     /// Whether a lease is still the present one of its job.
     pub fn is_held(&self, job: &Job) -> Result<bool, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND state = 'leased' AND lease_owner = ?2 AND attempts = ?3)",
-        )?;
-        Ok(statement.query_row((job.id.as_str(), &job.owner, job.attempts + 1), |row| row.get(0))?)
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM jobs WHERE {HELD})");
+        Ok(self.connection.prepare_cached(&sql)?.query_row(job.lease(), |row| row.get(0))?)
     }
 
     /// What a job of one tenant is about, if there is such a job.
@@ -233,17 +258,16 @@ impl View<'_> {
 
     /// When the next job of a lane is due.
     pub fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
-        let sql = format!("SELECT min(due_at) FROM {}", lane.queued());
-        let millis: Option<i64> = self.connection.prepare_cached(&sql)?.query_row([], |row| row.get(0))?;
+        let sql = format!("SELECT min(due_at) FROM {QUEUED}");
+        let millis: Option<i64> = self.connection.prepare_cached(&sql)?.query_row([lane.as_str()], |row| row.get(0))?;
         Ok(millis.map(Timestamp::from_millis))
     }
 
     /// When the next short job of one of these kinds is due after `now`.
     pub fn next_due_of(&self, kinds: &[&str], now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let queued = Lane::Control.queued();
-        let sql = format!("SELECT min(due_at) FROM {queued} AND kind IN ('{}') AND due_at > ?1", kinds.join("', '"));
-        let millis: Option<i64> =
-            self.connection.prepare_cached(&sql)?.query_row([now.as_millis()], |row| row.get(0))?;
+        let sql = format!("SELECT min(due_at) FROM {QUEUED} AND kind IN ('{}') AND due_at > ?2", kinds.join("', '"));
+        let values = (Lane::Control.as_str(), now.as_millis());
+        let millis: Option<i64> = self.connection.prepare_cached(&sql)?.query_row(values, |row| row.get(0))?;
         Ok(millis.map(Timestamp::from_millis))
     }
 
@@ -258,7 +282,8 @@ impl View<'_> {
     }
 }
 
-fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
+/// Reads a job that is about to be leased.
+fn read_job(row: &Row<'_>, owner: &str) -> rusqlite::Result<Job> {
     let (tenant, payload): (String, String) = (row.get(1)?, row.get(4)?);
     Ok(Job {
         id: JobId::from(row.get::<_, String>(0)?),
@@ -267,6 +292,6 @@ fn read_job(row: &Row<'_>) -> rusqlite::Result<Job> {
         subject: row.get(3)?,
         payload: serde_json::from_str(&payload).unwrap_or(Value::Null),
         attempts: row.get(5)?,
-        owner: row.get(6)?,
+        owner: owner.to_owned(),
     })
 }

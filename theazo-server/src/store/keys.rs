@@ -81,7 +81,7 @@ const COLUMNS: &str = "id, account_id, world, name, prefix, created_at, expires_
 const VISIBLE: &str = "account_id = ?1 AND (world = ?2 OR ?2 = 'live')";
 
 fn hash(key: &str) -> String {
-    Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(key))
 }
 
 impl Tx<'_> {

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::{
     StoreError, Tx, View,
+    documents::Documents,
     topics::Noted,
     writer::{Lost, commit, execute, run_alone},
 };
@@ -23,18 +24,19 @@ const RESERVE: i64 = ROOM / 8;
 
 pub(super) struct Memory {
     connection: Connection,
+    documents: Documents,
     /// After how many more changes the open transaction is committed.
     left: usize,
 }
 
 impl Memory {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, left: 0 }
+        Self { connection, documents: Documents::default(), left: 0 }
     }
 
     /// What there is by now.
     pub(super) fn view(&self) -> View<'_> {
-        View { connection: &self.connection }
+        View { connection: &self.connection, documents: Some(&self.documents) }
     }
 
     /// Runs one change, which leaves nothing if it fails.
@@ -48,10 +50,10 @@ impl Memory {
             let bytes = self.bytes().map_err(StoreError::from)?;
             self.left = if bytes < ROOM - RESERVE { GROUP } else { 1 };
         }
-        let changed = run_alone(&self.connection, noted, change)?;
+        let changed = run_alone(self.view(), noted, change)?;
         self.left = self.left.saturating_sub(1);
         if self.left == 0 {
-            commit(&self.connection).map_err(|lost: Lost| lost.to_error())?;
+            commit(self.view()).map_err(|lost: Lost| lost.to_error())?;
         }
         Ok(changed)
     }

@@ -4,6 +4,7 @@
 //! wrote is durable. A data directory has one writer thread that commits many closures at once (group commit); reads have
 //! connections of their own. A plane in memory has one connection that both share.
 
+mod documents;
 mod events;
 mod idempotency;
 mod jobs;
@@ -42,6 +43,7 @@ pub use topics::{Topic, Waiter};
 pub use usage::{Totals, UsageOf};
 
 use crate::locks::lock;
+use documents::Documents;
 use memory::Memory;
 use topics::{Noted, Topics};
 use writer::Writer;
@@ -256,7 +258,7 @@ impl Store {
                     Some(connection) => connection,
                     None => open_reader(path).map_err(StoreError::from)?,
                 };
-                let outcome = query(&View { connection: &connection });
+                let outcome = query(&View { connection: &connection, documents: None });
                 lock(readers).push(connection);
                 outcome
             }
@@ -333,8 +335,12 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
         connection
             .execute_batch("UPDATE resources SET trace_id = document ->> '$.trace.traceId' WHERE kind = 'run'")?;
     }
+    if add_column(connection, "jobs", "lane TEXT NOT NULL DEFAULT 'control'")? {
+        jobs::set_lanes(connection)?;
+    }
     connection.execute_batch(include_str!("indexes.sql"))?;
-    writer::run_alone(connection, &Noted::default(), |tx| tx.make_usage_if_absent())
+    events::make_index_for_metrics(connection)?;
+    writer::run_alone(View { connection, documents: None }, &Noted::default(), |tx| tx.make_usage_if_absent())
 }
 
 /// Adds a column, given as its name and type, to a table that an older version made, and says whether it was not there.
@@ -349,8 +355,11 @@ fn add_column(connection: &Connection, table: &str, column: &str) -> Result<bool
 }
 
 /// What can be read.
+#[derive(Clone, Copy)]
 pub struct View<'a> {
     connection: &'a Connection,
+    /// Those that are known without asking the connection, if it has every change.
+    documents: Option<&'a Documents>,
 }
 
 /// What can be read and changed, in one transaction.
@@ -418,7 +427,8 @@ mod tests {
         let older = "DROP INDEX runs_of_trace; ALTER TABLE resources DROP COLUMN trace_id; \
                      ALTER TABLE api_keys DROP COLUMN expires_at; ALTER TABLE api_keys DROP COLUMN last_used_at; \
                      DROP INDEX events_of_run; CREATE INDEX events_by_run ON events (tenant, run_id, sequence); \
-                     DROP INDEX jobs_done; CREATE INDEX jobs_by_due_time ON jobs (state, due_at)";
+                     DROP INDEX jobs_done; CREATE INDEX jobs_by_due_time ON jobs (state, due_at); \
+                     DROP INDEX jobs_by_lane; ALTER TABLE jobs DROP COLUMN lane";
         let connection = Connection::open(directory.path().join(DATABASE)).expect("it opens");
         connection.execute_batch(older).expect("it is made older");
         drop(connection);

@@ -7,7 +7,7 @@ use theazo_api::Timestamp;
 use super::{StoreError, Tenant, Topic, Tx, View};
 
 /// A kind of stored thing.
-pub trait Document: Serialize + DeserializeOwned {
+pub trait Document: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// The name of the kind.
     const KIND: &'static str;
 
@@ -78,11 +78,28 @@ pub struct Filter {
 impl View<'_> {
     /// Finds a document by its id.
     pub fn find<D: Document>(&self, tenant: &Tenant, id: &str) -> Result<Option<D>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT document FROM resources WHERE id = ?1 AND kind = ?2 AND tenant = ?3")?;
-        let text: Option<String> = statement.query_row((id, D::KIND, tenant.as_str()), |row| row.get(0)).optional()?;
-        text.map(|text| read_document(&text)).transpose()
+        if let Some(known) = self.documents.and_then(|documents| documents.get(tenant, id)) {
+            return Ok(known);
+        }
+        let mut statement =
+            self.connection.prepare_cached("SELECT kind, tenant, document FROM resources WHERE id = ?1")?;
+        let mut rows = statement.query([id])?;
+        let Some(row) = rows.next()? else {
+            if let Some(documents) = self.documents {
+                documents.keep::<D>(id, None, 0);
+            }
+            return Ok(None);
+        };
+        let column = |index| row.get_ref(index)?.as_str().map_err(rusqlite::Error::from);
+        if (column(0)?, column(1)?) != (D::KIND, tenant.as_str()) {
+            return Ok(None);
+        }
+        let text = column(2)?;
+        let document = read_document(text)?;
+        if let Some(documents) = self.documents {
+            documents.keep(id, Some((tenant, &document)), text.len());
+        }
+        Ok(Some(document))
     }
 
     /// The position of a document among all.
@@ -157,7 +174,7 @@ impl View<'_> {
 impl Tx<'_> {
     /// Adds a document.
     pub fn insert<D: Document>(&self, tenant: &Tenant, document: &D) -> Result<(), StoreError> {
-        let owner = document.owner();
+        let (owner, text) = (document.owner(), write_document(document)?);
         self.connection
             .prepare_cached(
                 "INSERT INTO resources (tenant, kind, id, user_id, session_id, agent_id, status, version, created_at, \
@@ -172,23 +189,34 @@ impl Tx<'_> {
                 owner.agent_id,
                 document.status(),
                 document.created_at().as_millis(),
-                write_document(document)?,
+                &text,
                 document.trace_id(),
             ))?;
-        self.note(Topic::Document(document.id()));
+        self.wrote(tenant, document, text.len());
         Ok(())
     }
 
     /// Puts a changed document in the place of the old one. Within a transaction nothing else can have changed it.
     pub fn update<D: Document>(&self, tenant: &Tenant, document: &D) -> Result<(), StoreError> {
-        self.connection
+        let text = write_document(document)?;
+        let changed = self
+            .connection
             .prepare_cached(
                 "UPDATE resources SET status = ?4, version = version + 1, document = ?5 \
                  WHERE id = ?1 AND kind = ?2 AND tenant = ?3",
             )?
-            .execute((document.id(), D::KIND, tenant.as_str(), document.status(), write_document(document)?))?;
-        self.note(Topic::Document(document.id()));
+            .execute((document.id(), D::KIND, tenant.as_str(), document.status(), &text))?;
+        if changed > 0 {
+            self.wrote(tenant, document, text.len());
+        }
         Ok(())
+    }
+
+    fn wrote<D: Document>(&self, tenant: &Tenant, document: &D, size: usize) {
+        if let Some(documents) = self.documents {
+            documents.write(document.id(), Some((tenant, document)), size);
+        }
+        self.note(Topic::Document(document.id()));
     }
 
     /// Removes a document, and says whether it was there.
@@ -196,6 +224,9 @@ impl Tx<'_> {
         let mut statement =
             self.connection.prepare_cached("DELETE FROM resources WHERE id = ?1 AND kind = ?2 AND tenant = ?3")?;
         let was_there = statement.execute((id, D::KIND, tenant.as_str()))? > 0;
+        if let Some(documents) = self.documents.filter(|_| was_there) {
+            documents.write::<D>(id, None, 0);
+        }
         self.note(Topic::Document(id));
         Ok(was_there)
     }

@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY,
     tenant TEXT NOT NULL,
     kind TEXT NOT NULL,
+    lane TEXT NOT NULL DEFAULT 'control',
     subject TEXT NOT NULL,
     payload TEXT NOT NULL,
     due_at INTEGER NOT NULL,

@@ -3,7 +3,7 @@
 //! They are a view of the event log: each charge adds to them in its own transaction, and they can be made from the log
 //! again.
 
-use rusqlite::{OptionalExtension, Row, ToSql};
+use rusqlite::{OptionalExtension, Row, params};
 use theazo_api::{testing::ChargeKind, usage::TokenUsage};
 
 use super::{StoreError, Tenant, Tx, View};
@@ -136,7 +136,7 @@ impl Tx<'_> {
         let Event::Charged { charge, .. } = event else { return Ok(()) };
         let totals = Totals::of_event(event);
         let today = charge.at.day();
-        let sums: Vec<(&str, &str, &str)> = [
+        let sums = [
             UsageOf::Account,
             UsageOf::User(&charge.user_id),
             UsageOf::Session(&charge.session_id),
@@ -149,41 +149,34 @@ impl Tx<'_> {
         .map(|of| {
             let (kind, id) = of.key();
             (kind, if of.is_daily() { today.as_str() } else { "" }, id)
-        })
-        .collect();
-        // The numbered values are the same in each row.
-        let rows: Vec<String> = (0..sums.len())
-            .map(|index| {
-                let (kind, day, id) = (11 + 3 * index, 12 + 3 * index, 13 + 3 * index);
-                format!("(?1, ?{kind}, ?{day}, ?{id}, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")
-            })
-            .collect();
-        let sql = format!(
-            "INSERT INTO usage VALUES {} ON CONFLICT (tenant, kind, day, id) DO UPDATE SET \
-             compute = compute + excluded.compute, model = model + excluded.model, \
-             orchestration = orchestration + excluded.orchestration, storage = storage + excluded.storage, \
-             milliseconds = milliseconds + excluded.milliseconds, model_calls = model_calls + excluded.model_calls, \
-             input_tokens = input_tokens + excluded.input_tokens, \
-             output_tokens = output_tokens + excluded.output_tokens, byte_hours = byte_hours + excluded.byte_hours",
-            rows.join(", ")
-        );
-        let owner = tenant.as_str();
-        let mut values: Vec<&dyn ToSql> = vec![
-            &owner,
-            &totals.compute,
-            &totals.model,
-            &totals.orchestration,
-            &totals.storage,
-            &totals.milliseconds,
-            &totals.model_calls,
-            &totals.tokens.input,
-            &totals.tokens.output,
-            &totals.byte_hours,
-        ];
-        for (kind, day, id) in &sums {
-            values.extend([kind as &dyn ToSql, day, id]);
+        });
+        let mut add = self.connection.prepare_cached(
+            "UPDATE usage SET compute = compute + ?5, model = model + ?6, orchestration = orchestration + ?7, \
+             storage = storage + ?8, milliseconds = milliseconds + ?9, model_calls = model_calls + ?10, \
+             input_tokens = input_tokens + ?11, output_tokens = output_tokens + ?12, byte_hours = byte_hours + ?13 \
+             WHERE tenant = ?1 AND kind = ?2 AND day = ?3 AND id = ?4",
+        )?;
+        for (kind, day, id) in sums {
+            let values = params![
+                tenant.as_str(),
+                kind,
+                day,
+                id,
+                totals.compute,
+                totals.model,
+                totals.orchestration,
+                totals.storage,
+                totals.milliseconds,
+                totals.model_calls,
+                totals.tokens.input,
+                totals.tokens.output,
+                totals.byte_hours,
+            ];
+            if add.execute(values)? == 0 {
+                let begin = "INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+                self.connection.prepare_cached(begin)?.execute(values)?;
+            }
         }
-        self.connection.prepare_cached(&sql)?.execute(&values[..])?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Commits, StoreError, Tx, View, topics::Noted};
+use super::{Commits, StoreError, Tx, View, documents::Documents, topics::Noted};
 use crate::locks::lock;
 pub(super) use outage::Lost;
 
@@ -22,7 +22,7 @@ const MAX_GROUP: usize = 256;
 type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// Given the connection inside a transaction and where its topics go, or nothing if none could be begun: then it changes
 /// nothing.
-type Change = Box<dyn FnOnce(Option<(&Connection, &Noted)>) -> Finish + Send>;
+type Change = Box<dyn FnOnce(Option<(View<'_>, &Noted)>) -> Finish + Send>;
 
 pub(super) struct Writer {
     /// Empty once it is stopped.
@@ -45,10 +45,9 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         let (answer, outcome) = oneshot::channel();
-        let change: Change = Box::new(move |connection| {
-            let changed = connection.map(|(connection, noted)| {
-                std::panic::catch_unwind(AssertUnwindSafe(|| run_alone(connection, noted, change)))
-            });
+        let change: Change = Box::new(move |view| {
+            let changed =
+                view.map(|(view, noted)| std::panic::catch_unwind(AssertUnwindSafe(|| run_alone(view, noted, change))));
             Box::new(move |committed| {
                 let outcome = match (changed, committed) {
                     // A panic undoes its own change alone; its caller is told that the store closed the call.
@@ -93,20 +92,22 @@ impl Drop for Writer {
 }
 
 fn run_writer(connection: &Connection, queue: &mpsc::Receiver<Change>, commits: &Commits) {
+    let documents = Documents::default();
+    let view = View { connection, documents: Some(&documents) };
     while let Ok(first) = queue.recv() {
-        if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
+        if let Err(error) = begin(connection, &documents) {
             tracing::error!(%error, "the store cannot begin a transaction");
             first(None)(Err(error.into()));
             continue;
         }
         let noted = Noted::default();
-        let mut finishes = vec![first(Some((connection, &noted)))];
+        let mut finishes = vec![first(Some((view, &noted)))];
         // A full disk makes SQLite roll the whole group back; what came after would be committed by itself.
         while finishes.len() < MAX_GROUP && !connection.is_autocommit() {
             let Ok(change) = queue.try_recv() else { break };
-            finishes.push(change(Some((connection, &noted))));
+            finishes.push(change(Some((view, &noted))));
         }
-        let outcome = commit(connection);
+        let outcome = commit(view);
         match &outcome {
             Ok(()) => commits.tell(&noted.into_inner()),
             Err(lost) => tracing::error!(?lost, changes = finishes.len(), "the store cannot commit"),
@@ -117,12 +118,26 @@ fn run_writer(connection: &Connection, queue: &mpsc::Receiver<Change>, commits: 
     }
 }
 
+/// Begins a group of changes.
+fn begin(connection: &Connection, documents: &Documents) -> rusqlite::Result<()> {
+    execute(connection, "BEGIN IMMEDIATE")?;
+    let looked = documents.look_around(connection);
+    if looked.is_err() && !connection.is_autocommit() {
+        execute(connection, "ROLLBACK")?;
+    }
+    looked
+}
+
 /// Commits what a group of changes wrote, or nothing of it.
-pub(super) fn commit(connection: &Connection) -> Result<(), Lost> {
+pub(super) fn commit(view: View<'_>) -> Result<(), Lost> {
+    let connection = view.connection;
     if connection.is_autocommit() {
         return Err(Lost::undone());
     }
     let committed = execute(connection, "COMMIT");
+    if committed.is_err() {
+        view.documents.iter().for_each(|documents| documents.clear());
+    }
     if committed.is_err() && !connection.is_autocommit() {
         // It fails only if SQLite has undone the group by itself already.
         let _ = connection.execute_batch("ROLLBACK");
@@ -132,24 +147,39 @@ pub(super) fn commit(connection: &Connection) -> Result<(), Lost> {
 
 /// Runs one change, which leaves nothing if it fails: in a transaction of its own, or as a part of one that was begun.
 pub(super) fn run_alone<T, E: From<StoreError>>(
-    connection: &Connection,
+    view: View<'_>,
     noted: &Noted,
     change: impl FnOnce(&Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
+    let connection = view.connection;
     execute(connection, "SAVEPOINT change").map_err(StoreError::from)?;
-    let tx = Tx { view: View { connection }, noted };
+    let tx = Tx { view, noted };
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| change(&tx)));
-    // Where the disk failed, SQLite has undone the savepoint with everything around it.
-    if !connection.is_autocommit() {
-        if !matches!(outcome, Ok(Ok(_))) {
-            execute(connection, "ROLLBACK TO change").map_err(StoreError::from)?;
+    let is_kept = matches!(outcome, Ok(Ok(_)));
+    let ended = end_alone(connection, is_kept);
+    if let Some(documents) = view.documents {
+        documents.end_change(is_kept && ended.is_ok());
+        if connection.is_autocommit() {
+            documents.clear();
         }
-        execute(connection, "RELEASE change").map_err(StoreError::from)?;
     }
+    ended.map_err(StoreError::from)?;
     match outcome {
         Ok(outcome) => outcome,
         Err(panic) => std::panic::resume_unwind(panic),
     }
+}
+
+/// Keeps what was written since the savepoint, or undoes it. Where the disk failed, SQLite has undone the savepoint with
+/// everything around it.
+fn end_alone(connection: &Connection, is_kept: bool) -> rusqlite::Result<()> {
+    if connection.is_autocommit() {
+        return Ok(());
+    }
+    if !is_kept {
+        execute(connection, "ROLLBACK TO change")?;
+    }
+    execute(connection, "RELEASE change")
 }
 
 /// Every change needs these, so they are prepared once.

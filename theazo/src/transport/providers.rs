@@ -41,7 +41,7 @@ impl Providers {
         // The same providers have the same digest, in whatever order their members were given.
         let mut sorted = Value::Object(members.clone());
         sorted.sort_all_objects();
-        let digest = Sha256::digest(sorted.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = format!("{:x}", Sha256::digest(sorted.to_string()));
         Ok(Some(Self { members, digest }))
     }
 

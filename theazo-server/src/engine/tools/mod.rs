@@ -21,7 +21,7 @@ pub(super) use call::{Call, Failure};
 
 use super::Browser;
 use crate::{
-    model::ToolSpec,
+    model::{InputSchema, ToolSpec},
     outbound::{AddressRules, Guard, OutboundClient},
     service_config::ToolsConfig,
 };
@@ -94,8 +94,10 @@ impl Toolbox {
 }
 
 /// The JSON Schema of an input with these members.
-fn schema(properties: Value, required: &[&str]) -> Value {
-    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+fn schema(properties: Value, required: &[&str]) -> InputSchema {
+    let schema =
+        json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false });
+    InputSchema::new(schema)
 }
 
 /// A text up to the limit of what a model is given, saying what was left out and how to get it.

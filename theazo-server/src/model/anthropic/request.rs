@@ -17,7 +17,7 @@ pub fn body(request: &ModelRequest) -> Value {
     }
     if !request.tools.is_empty() {
         let tools = request.tools.iter().map(
-            |tool| json!({ "name": tool.name, "description": tool.description, "input_schema": tool.input_schema }),
+            |tool| json!({ "name": tool.name, "description": tool.description, "input_schema": tool.input_schema.as_value() }),
         );
         body.insert("tools".to_owned(), tools.collect());
     }
@@ -73,7 +73,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::{ToolRequest, ToolSpec};
+    use crate::model::{InputSchema, ToolRequest, ToolSpec};
 
     #[test]
     fn a_conversation_with_tools_is_asked_as_the_protocol_wants_it() {
@@ -108,7 +108,7 @@ mod tests {
             tools: vec![Arc::new(ToolSpec {
                 name: "read_file",
                 description: "Reads a file.",
-                input_schema: json!({ "type": "object" }),
+                input_schema: InputSchema::new(json!({ "type": "object" })),
             })],
             max_output_tokens: 100,
             temperature: Some(0.5),

@@ -23,7 +23,7 @@ pub fn body(request: &ModelRequest, is_gateway: bool) -> Value {
     if !request.tools.is_empty() {
         let tools = request.tools.iter().map(|tool| {
             let function =
-                json!({ "name": tool.name, "description": tool.description, "parameters": tool.input_schema });
+                json!({ "name": tool.name, "description": tool.description, "parameters": tool.input_schema.as_value() });
             json!({ "type": "function", "function": function })
         });
         body.insert("tools".to_owned(), tools.collect());
@@ -60,7 +60,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::{ToolRequest, ToolSpec};
+    use crate::model::{InputSchema, ToolRequest, ToolSpec};
 
     #[test]
     fn a_conversation_with_tools_is_asked_as_the_protocol_wants_it() {
@@ -89,7 +89,7 @@ mod tests {
             tools: vec![Arc::new(ToolSpec {
                 name: "read_file",
                 description: "Reads a file.",
-                input_schema: json!({ "type": "object" }),
+                input_schema: InputSchema::new(json!({ "type": "object" })),
             })],
             max_output_tokens: 100,
             temperature: None,

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use rusqlite::{OptionalExtension, ToSql};
+use rusqlite::OptionalExtension;
 use serde::{Deserialize, Serialize};
 use theazo_api::{ReservationId, Timestamp};
 
@@ -114,18 +114,16 @@ impl Tx<'_> {
         if let Some(shortfall) = self.shortfall(amounts, &budgets)? {
             return Ok(Err(shortfall));
         }
-        if !budgets.is_empty() {
-            let rows = vec!["(?, 0, ?)"; budgets.len()].join(", ");
-            let sql = format!(
-                "INSERT INTO budgets (scope, spent, reserved) VALUES {rows} \
-                 ON CONFLICT (scope) DO UPDATE SET reserved = reserved + excluded.reserved"
-            );
-            let held: Vec<i64> = budgets.iter().map(|budget| amounts.of(budget.unit)).collect();
-            let mut values: Vec<&dyn ToSql> = Vec::with_capacity(2 * budgets.len());
-            for (budget, held) in budgets.iter().zip(&held) {
-                values.extend([&budget.scope as &dyn ToSql, held]);
+        // One row at a time: SQLite keeps what many would change until all of them are, and one needs none of that.
+        let mut hold =
+            self.connection.prepare_cached("UPDATE budgets SET reserved = reserved + ?2 WHERE scope = ?1")?;
+        for budget in &budgets {
+            let held = (&budget.scope, amounts.of(budget.unit));
+            if hold.execute(held)? == 0 {
+                self.connection
+                    .prepare_cached("INSERT INTO budgets (scope, spent, reserved) VALUES (?1, 0, ?2)")?
+                    .execute(held)?;
             }
-            self.connection.prepare_cached(&sql)?.execute(&values[..])?;
         }
         let text = serde_json::to_string(&Held { amounts, budgets })
             .map_err(|source| StoreError::Document { kind: "reservation", source })?;
@@ -154,27 +152,18 @@ impl Tx<'_> {
     /// Turns a reservation into spending and returns what is left of it. `None` if it was settled or released before,
     /// so that nothing is counted twice.
     pub fn settle(&self, id: &ReservationId, actual: Amounts) -> Result<Option<Settled>, StoreError> {
-        let text: Option<String> = self
-            .connection
-            .prepare_cached("DELETE FROM holds WHERE id = ?1 RETURNING held")?
-            .query_row([id.as_str()], |row| row.get(0))
-            .optional()?;
+        let mut find = self.connection.prepare_cached("SELECT held FROM holds WHERE id = ?1")?;
+        let text: Option<String> = find.query_row([id.as_str()], |row| row.get(0)).optional()?;
         let Some(text) = text else { return Ok(None) };
+        self.connection.prepare_cached("DELETE FROM holds WHERE id = ?1")?.execute([id.as_str()])?;
         let held: Held =
             serde_json::from_str(&text).map_err(|source| StoreError::Document { kind: "reservation", source })?;
         let spent = actual.clamp(held.amounts);
-        for unit in [Unit::Money, Unit::Milliseconds] {
-            let scopes: Vec<&str> =
-                held.budgets.iter().filter(|budget| budget.unit == unit).map(|budget| budget.scope.as_str()).collect();
-            if scopes.is_empty() {
-                continue;
-            }
-            let marks = vec!["?"; scopes.len()].join(", ");
-            let sql = format!("UPDATE budgets SET reserved = reserved - ?, spent = spent + ? WHERE scope IN ({marks})");
-            let (reserved, spent) = (held.amounts.of(unit), spent.of(unit));
-            let mut values: Vec<&dyn ToSql> = vec![&reserved, &spent];
-            values.extend(scopes.iter().map(|scope| scope as &dyn ToSql));
-            self.connection.prepare_cached(&sql)?.execute(&values[..])?;
+        let mut spend = self
+            .connection
+            .prepare_cached("UPDATE budgets SET reserved = reserved - ?2, spent = spent + ?3 WHERE scope = ?1")?;
+        for Budget { scope, unit, .. } in &held.budgets {
+            spend.execute((scope, held.amounts.of(*unit), spent.of(*unit)))?;
         }
         Ok(Some(Settled { spent, reserved: held.amounts }))
     }
