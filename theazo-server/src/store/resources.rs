@@ -273,10 +273,15 @@ impl Filter {
         for (path, wanted) in &self.members {
             require(&format!("document ->> '{path}' = ?"), Box::new(wanted.clone()));
         }
-        if !self.statuses.is_empty() {
-            let marks = vec!["?"; self.statuses.len()].join(", ");
-            condition.push_str(&format!(" AND status IN ({marks})"));
-            values.extend(self.statuses.iter().map(|status| Box::new(status.clone()) as Box<dyn ToSql>));
+        match &self.statuses[..] {
+            [] => {}
+            // For a list, even of one, SQLite makes a table.
+            [status] => require("status = ?", Box::new(status.clone())),
+            statuses => {
+                let marks = vec!["?"; statuses.len()].join(", ");
+                condition.push_str(&format!(" AND status IN ({marks})"));
+                values.extend(statuses.iter().map(|status| Box::new(status.clone()) as Box<dyn ToSql>));
+            }
         }
         (condition, values)
     }
