@@ -16,7 +16,7 @@ async fn exchange(server: &ServerProcess, bytes: &[u8]) -> String {
     // A server that refuses may close before it has read everything.
     let _ = socket.write_all(bytes).await;
     let mut answer = Vec::new();
-    let mut buffer = [0; 65_536];
+    let mut buffer = vec![0; 65_536];
     while let Ok(Ok(count @ 1..)) = tokio::time::timeout(Duration::from_secs(1), socket.read(&mut buffer)).await {
         answer.extend_from_slice(&buffer[..count]);
     }

@@ -62,7 +62,8 @@ impl Engine {
                 let stop = stop.clone();
                 tasks.spawn(async move {
                     // A job that is stopped stays leased: the next process takes it over.
-                    stop.run_until_cancelled_owned(place.hold(engine.work_or_give_up(job))).await;
+                    let work = Box::pin(place.hold(engine.work_or_give_up(job)));
+                    stop.run_until_cancelled_owned(work).await;
                 });
             }
             if idle {

@@ -271,7 +271,7 @@ impl Config {
         let config = self.or_environment()?;
         #[cfg(feature = "embedded")]
         if config.is_local() {
-            return crate::embedded::local(config).await;
+            return Box::pin(crate::embedded::local(config)).await;
         }
         Transport::new(config).map(Theazo::over)
     }
