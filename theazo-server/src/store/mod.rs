@@ -42,7 +42,7 @@ pub use retention::Retention;
 pub use topics::{Topic, Waiter};
 pub use usage::{Totals, UsageOf};
 
-use crate::locks::lock;
+use crate::locks::{lock, lock_awake};
 use documents::Documents;
 use memory::Memory;
 use topics::{Noted, Topics};
@@ -237,7 +237,7 @@ impl Store {
         match &self.inner.access {
             Access::Shared(memory) => {
                 let noted = Noted::default();
-                let outcome = lock(memory).write(&noted, change);
+                let outcome = lock_awake(memory).write(&noted, change);
                 if outcome.is_ok() {
                     self.inner.commits.tell(&noted.into_inner());
                 }
@@ -251,7 +251,7 @@ impl Store {
     pub fn read<T, E: From<StoreError>>(&self, query: impl FnOnce(&View<'_>) -> Result<T, E>) -> Result<T, E> {
         self.check_open()?;
         match &self.inner.access {
-            Access::Shared(memory) => query(&lock(memory).view()),
+            Access::Shared(memory) => query(&lock_awake(memory).view()),
             Access::Split { readers, path, .. } => {
                 let pooled = lock(readers).pop();
                 let connection = match pooled {
