@@ -103,14 +103,17 @@ impl Documents {
     }
 
     fn forget(&self, id: &str) {
-        self.recent.borrow_mut().remove(id);
+        if let Some(known) = self.recent.borrow_mut().remove(id) {
+            self.size.set(self.size.get() - known.size);
+        }
         self.older.borrow_mut().remove(id);
     }
 
     fn put(&self, id: &str, known: Known) {
         let mut recent = self.recent.borrow_mut();
-        self.size.set(self.size.get() + known.size);
-        recent.insert(id.to_owned(), known);
+        let size = self.size.get() + known.size;
+        let before = recent.insert(id.to_owned(), known).map_or(0, |known| known.size);
+        self.size.set(size - before);
         if self.size.get() > ROOM / 2 {
             self.size.set(0);
             self.older.replace(std::mem::take(&mut *recent));
