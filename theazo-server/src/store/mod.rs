@@ -329,6 +329,8 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     // The plan of a statement does not depend on what is bound to it, so it is not made again when that changes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(include_str!("schema.sql"))?;
+    // A column comes with what is in it, or, if the process dies, not at all.
+    let upgrade = connection.unchecked_transaction()?;
     add_column(connection, "api_keys", "expires_at INTEGER")?;
     add_column(connection, "api_keys", "last_used_at INTEGER")?;
     if add_column(connection, "resources", "trace_id TEXT")? {
@@ -338,6 +340,7 @@ fn prepare(connection: &Connection) -> Result<(), StoreError> {
     if add_column(connection, "jobs", "lane TEXT NOT NULL DEFAULT 'control'")? {
         jobs::set_lanes(connection)?;
     }
+    upgrade.commit()?;
     connection.execute_batch(include_str!("indexes.sql"))?;
     events::make_index_for_metrics(connection)?;
     writer::run_alone(View { connection, documents: None }, &Noted::default(), |tx| tx.make_usage_if_absent())
@@ -420,7 +423,12 @@ mod tests {
         let run: RunRecord = serde_json::from_value(run).expect("it is a run");
         let store = Store::open(directory.path()).expect("it opens");
         let owner = tenant.clone();
-        store.write(move |tx| tx.insert(&owner, &run)).await.expect("it is kept");
+        let kept = store.write(move |tx| {
+            tx.insert(&owner, &run)?;
+            tx.enqueue(&owner, &NewJob { kind: "run", ..job("run", 1) })?;
+            tx.enqueue(&owner, &job("other", 1))
+        });
+        kept.await.expect("it is kept");
         store.close();
         let present = indexes(directory.path());
         // As it was before runs had their trace in a column, and indexes by id were without the tenant.
@@ -440,6 +448,10 @@ mod tests {
 
         assert_eq!(found.into_iter().map(|(_, run)| run.data.id.to_string()).collect::<Vec<_>>(), ["run_1"]);
         assert_eq!(indexes(directory.path()), present);
+        for (lane, kind) in [(Lane::Work, "run"), (Lane::Control, "test")] {
+            let leased = store.write(move |tx| tx.lease_due(lane, "worker", Timestamp::from_millis(2), 10)).await;
+            assert_eq!(leased.expect("they are leased").iter().map(|job| &*job.kind).collect::<Vec<_>>(), [kind]);
+        }
     }
 
     /// Alike whether the change is the first of a commit, in its middle or its last.
