@@ -1,5 +1,7 @@
 //! Agent definitions: versions that do not change, and agents that are made from them.
 
+use std::future::IntoFuture as _;
+
 use theazo::{
     Theazo,
     testing::TestPlane,
@@ -42,6 +44,23 @@ async fn each_change_is_a_version_and_every_version_stays() {
     agents.delete_definition(&id).await.expect("it is removed");
     let gone = agents.get_definition(&id).version(1).await.expect_err("it is gone");
     assert_eq!(gone.code().as_str(), "not_found");
+}
+
+/// The answer to the first change was lost, and another changed the definition before it was repeated.
+#[tokio::test]
+async fn a_change_that_is_repeated_with_its_key_undoes_nothing_that_came_between() {
+    let plane = TestPlane::start().await.expect("it starts");
+    let agents = plane.client().agents();
+    let id = agents.define("writer").system_prompt("Be brief.").await.expect("it is defined").id;
+    let change = || agents.update_definition(&id).system_prompt("Be kind.").idempotency_key("kinder").into_future();
+
+    let first = change().await.expect("it is changed");
+    agents.update_definition(&id).system_prompt("Be exact.").await.expect("another changes it");
+    let again = change().await.expect("it was changed");
+
+    assert_eq!((first.version, again.version, again.system_prompt.as_str()), (2, 2, "Be kind."));
+    let newest = agents.get_definition(&id).await.expect("it is kept");
+    assert_eq!((newest.version, newest.system_prompt.as_str()), (3, "Be exact."));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use crate::{
     agents::{ComputeRuntime, check_name, check_runtime},
     check::{Check, Problems},
     compatible::{Compatible, accept, compatible, serve},
-    endpoint::{Method, Reply, endpoints},
+    endpoint::{Method, Repeat, Reply, endpoints},
     id::AgentDefinitionId,
     money::Cost,
     page::Page,
@@ -40,11 +40,12 @@ endpoints! {
 
     /// Changes what is given of an agent definition and keeps the rest, as a new version.
     ///
-    /// Agents that were made from an earlier version stay as they are.
+    /// Agents that were made from an earlier version stay as they are. Repeated with the same idempotency key it answers with
+    /// the version that it made, and leaves what was changed since as it is.
     UpdateAgentDefinition: Put "/v1/agent-definitions/{definitionId}" => "agents.updateDefinition",
         path: AgentDefinitionPath, body: AgentDefinitionUpdate, response: AgentDefinition,
         with {
-            strict: &["config.costCap"],
+            strict: &["config.costCap"], repeat: Repeat::Keyed,
             older: &[
                 (Method::Patch, "/v1/agent-definitions/{definitionId}"),
                 (Method::Put, "/v1/agents/definitions/{definitionId}"),

@@ -11,7 +11,7 @@ import type { Server } from './server.js';
 /** Measures calls over HTTP. */
 export async function calls(server: Server): Promise<void> {
   const theazo = new Theazo({ apiKey: server.key, baseUrl: server.url });
-  const session = process.env.THEAZO_BENCH_SESSION ?? (await theazo.sessions.forUser('bench')).id;
+  const session = (await theazo.sessions.forUser('bench')).id;
   const address = `${server.url}/v1/sessions/${session}`;
   const headers = { authorization: `Bearer ${server.key}` };
   const agent = new Agent({ keepAlive: true });

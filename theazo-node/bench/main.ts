@@ -10,17 +10,17 @@ import { streams } from './streams.js';
 async function main(): Promise<void> {
   const chosen = process.argv.slice(2);
   const isChosen = (...names: string[]) => chosen.length === 0 || names.some((name) => chosen.includes(name));
-  if (isChosen('calls', 'startup')) {
+  if (isChosen('calls', 'streams', 'startup')) {
     const server = await startServer();
     try {
       if (isChosen('calls')) await calls(server);
+      if (isChosen('streams')) await streams(server);
       if (isChosen('startup')) startup(server);
     } finally {
       server.stop();
     }
   }
   if (isChosen('embedded')) await embedded();
-  if (isChosen('streams')) await streams();
   if (isChosen('memory')) await memory();
   if (isChosen('sizes')) sizes();
 }

@@ -1,5 +1,5 @@
-// The server to measure against: the one of `THEAZO_BASE_URL` and `THEAZO_API_KEY`, or else a control plane in a process of its own,
-// which listens as `theazo serve` does and is of the same build as the native part.
+// The server to measure against: the one of `THEAZO_BASE_URL` and `THEAZO_API_KEY`, or else that of the benchmarks in Rust, which answers
+// with the same bytes and costs little, so that clients are measured and not a control plane.
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -11,25 +11,18 @@ export interface Server {
   stop(): void;
 }
 
-const PLANE = `
-  require(${JSON.stringify(join(__dirname, '..'))});
-  const { startPlane } = require(${JSON.stringify(join(__dirname, '..', 'dist', 'connection.js'))});
-  startPlane({}).then(async (plane) => {
-    console.log(JSON.stringify({ url: await plane.listen(), key: plane.liveKey }));
-    // A plane ends when nothing refers to it, and does not keep its process; whoever started this one ends it.
-    setInterval(() => plane, 1000);
-  });
-`;
+const COMMAND = ['bench', '--quiet', '--package', 'theazo', '--bench', 'client', '--', 'serve'];
 
-/** Starts the server. */
+/** Starts the server, which is built first. */
 export async function startServer(): Promise<Server> {
   const { THEAZO_BASE_URL: url, THEAZO_API_KEY: key } = process.env;
   if (url && key) return { url: url.replace(/\/+$/, ''), key, stop: () => {} };
-  const child = spawn(process.execPath, ['--eval', PLANE], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('cargo', COMMAND, { cwd: join(__dirname, '..', '..'), stdio: ['pipe', 'pipe', 'inherit'] });
   const ready = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).once('line', resolve);
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`the server ended with ${code} before it was ready`)));
   });
-  return { ...(JSON.parse(ready) as { url: string; key: string }), stop: () => child.kill() };
+  // It ends when its input does.
+  return { url: ready, key: 'th_test_bench', stop: () => child.stdin.end() };
 }

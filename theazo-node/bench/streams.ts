@@ -7,53 +7,39 @@ import { Worker } from 'node:worker_threads';
 import { Theazo } from 'theazo';
 
 import { median, report, TURNS } from './measure.js';
+import type { Server } from './server.js';
 
-/** Sends events as fast as they are taken, or `perSecond` of them, with a last one that ends the stream. */
-const SERVER = `
+/** Sends 10,000 events a second for three seconds, and a last one that ends the stream. */
+const SLOW = `
   const { createServer } = require('node:http');
   const { parentPort } = require('node:worker_threads');
   const agent = { id: 'agt_1', sessionId: 'ses_1', status: 'ready', provider: 'local', compute: 'python', model: 'offline',
     createdAt: '2026-11-24T09:00:00.000Z' };
   const event = (id, data) => 'id: ' + id + '\\ndata: ' + JSON.stringify(data) + '\\n\\n';
   const done = { type: 'done', runId: 'arun_1', output: '', cost: { amount: 1 }, duration: '1s', durationMs: 1 };
-  const blocks = [];
-  for (let id = 1; id <= 40000; id += 200) {
-    let text = '';
-    for (let more = 0; more < 200; more++) text += event(id + more, { type: 'text', text: 'the word number ' + (id + more) });
-    blocks.push(Buffer.from(text));
-  }
   const server = createServer((request, response) => {
-    if (request.method === 'GET' && !request.url.endsWith('/raw')) return response.end(JSON.stringify(agent));
+    if (request.method === 'GET') return response.end(JSON.stringify(agent));
     request.resume();
     response.writeHead(200, { 'content-type': 'text/event-stream', 'x-theazo-run-id': 'arun_1' });
-    if (request.headers['x-slow']) {
-      let id = 0;
-      const timer = setInterval(() => {
-        let text = '';
-        for (let more = 0; more < 100; more++) text += event(++id, { type: 'text', text: 'the word number ' + id });
-        response.write(text);
-        if (id >= 30000) { clearInterval(timer); response.end(event(id + 1, done)); }
-      }, 10);
-      return;
-    }
-    let next = 0;
-    const write = () => {
-      while (next < blocks.length) if (!response.write(blocks[next++])) return response.once('drain', write);
-      response.end(event(40001, done));
-    };
-    write();
+    let id = 0;
+    const timer = setInterval(() => {
+      let text = '';
+      for (let more = 0; more < 100; more++) text += event(++id, { type: 'text', text: 'the word number ' + id });
+      response.write(text);
+      if (id >= 30000) { clearInterval(timer); response.end(event(id + 1, done)); }
+    }, 10);
   });
   server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));
 `;
 
-const COUNT = 40_000;
-
 /** Measures streams. */
-export async function streams(): Promise<void> {
-  const worker = new Worker(SERVER, { eval: true });
-  const [port] = await once(worker, 'message');
-  const url = `http://127.0.0.1:${port}`;
-  const theazo = new Theazo({ apiKey: 'k', baseUrl: url });
+export async function streams(server: Server): Promise<void> {
+  await events(server);
+  await delay();
+}
+
+async function events({ url, key }: Server): Promise<void> {
+  const theazo = new Theazo({ apiKey: key, baseUrl: url });
   const agent = await theazo.agents.get('agt_1');
 
   const ours = async () => {
@@ -62,7 +48,7 @@ export async function streams(): Promise<void> {
     return seen;
   };
   const byLines = async () => {
-    const response = await fetch(`${url}/raw`, { headers: { accept: 'text/event-stream' } });
+    const response = await fetch(`${url}/v1/runs/arun_1/stream`, { headers: { accept: 'text/event-stream' } });
     if (response.body === null) throw new Error('no body');
     const decoder = new TextDecoder();
     let [seen, buffer] = [0, ''];
@@ -79,27 +65,34 @@ export async function streams(): Promise<void> {
     return seen;
   };
 
+  const count = await byLines();
   const perSecond = async (read: () => Promise<number>) => {
     const start = performance.now();
     const seen = await read();
-    if (seen !== COUNT) throw new Error(`${seen} events came, not ${COUNT}`);
+    if (seen !== count) throw new Error(`${seen} events came, not ${count}`);
     return (seen * 1000) / (performance.now() - start);
   };
   await perSecond(ours);
-  await perSecond(byLines);
   const measured: [number, number][] = [];
   for (let turn = 0; turn < TURNS; turn++) measured.push([await perSecond(ours), await perSecond(byLines)]);
   const ratio = median(measured.map(([mine, other]) => mine / other));
   const [mine, other] = [median(measured.map(([mine]) => mine)), median(measured.map(([, other]) => other))];
   const detail = `${mine.toFixed(0)}/s against ${other.toFixed(0)}/s, median of ${TURNS} pairs`;
   report('stream events/s, over a line parser on fetch', ratio, 1.8, 'higher', detail);
+  await theazo.close();
+}
 
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  delay.enable();
-  for await (const _ of agent.stream('slowly', { headers: { 'x-slow': '1' } }));
-  delay.disable();
+async function delay(): Promise<void> {
+  const worker = new Worker(SLOW, { eval: true });
+  const [port] = await once(worker, 'message');
+  const theazo = new Theazo({ apiKey: 'k', baseUrl: `http://127.0.0.1:${port}` });
+  const agent = await theazo.agents.get('agt_1');
+  const monitor = monitorEventLoopDelay({ resolution: 1 });
+  monitor.enable();
+  for await (const _ of agent.stream('slowly'));
+  monitor.disable();
   // The monitor counts its own interval of 1 ms as delay.
-  report('loop delay p99 at 10,000 events/s, ms', delay.percentile(99) / 1e6, 5, 'lower', '30,000 events');
+  report('loop delay p99 at 10,000 events/s, ms', monitor.percentile(99) / 1e6, 5, 'lower', '30,000 events');
   await theazo.close();
   await worker.terminate();
 }

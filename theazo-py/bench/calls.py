@@ -26,7 +26,7 @@ import pyqwest
 import pyreqwest.client
 from latency import bench_latency
 from rivals import HEADERS, KEY, PlainSession, stream_by_httpx
-from server import EVENTS, server
+from server import server
 
 from theazo import AsyncTheazo, Theazo
 
@@ -152,18 +152,18 @@ def bench_sync(url: str) -> None:
 def bench_streams(url: str) -> None:
     with Theazo(KEY, url) as theazo, httpx.Client(headers=HEADERS) as rival:
         agent = theazo.agents.get("agt_a1b2c3")
+        count = stream_by_httpx(rival, url)
 
         def ours() -> None:
             with agent.stream("go") as events:
                 found = sum(1 for event in events if event.type)
-            assert found == EVENTS, found
+            assert found == count, found
 
         def theirs() -> None:
-            assert stream_by_httpx(rival, url) == EVENTS
+            assert stream_by_httpx(rival, url) == count
 
         ours()
-        theirs()
-        pairs = [(rate_sync(ours, EVENTS), rate_sync(theirs, EVENTS)) for _ in range(TURNS)]
+        pairs = [(rate_sync(ours, count), rate_sync(theirs, count)) for _ in range(TURNS)]
         report("events/s of a stream, over httpx line by line", 3, pairs)
 
 

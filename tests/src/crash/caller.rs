@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Map, Value};
@@ -16,6 +16,7 @@ use theazo::{
 };
 
 use super::{
+    PATIENCE,
     outcome::Seen,
     persist,
     purse::{CAP, Purse, is_limit},
@@ -26,9 +27,6 @@ pub const RAN: &str = "ran.txt";
 
 /// How the lines of those programs begin that may run once.
 pub const ONCE: &str = "once";
-
-/// How often something is asked for again that waits for somebody to raise a limit.
-const PATIENCE: usize = 2000;
 
 /// What a caller works with.
 pub struct Caller {
@@ -124,7 +122,7 @@ impl Caller {
         let key = format!("task-{number}");
         let tasks = self.session.tasks();
         let task = persist(|| tasks.submit("researcher", input.clone()).idempotency_key(&key).into_future()).await?;
-        let mut left = PATIENCE;
+        let begun = Instant::now();
         loop {
             let now = persist(|| self.theazo.tasks().get(&task.id).into_future()).await?;
             match now.status {
@@ -133,11 +131,11 @@ impl Caller {
                     seen.problems.push(format!("the task {} ended {}", task.id, now.status));
                     break;
                 }
-                _ if left == 0 => {
+                _ if begun.elapsed() > PATIENCE => {
                     seen.problems.push(format!("the task {} is still {}", task.id, now.status));
                     break;
                 }
-                _ => left -= 1,
+                _ => {}
             }
             // It may stand at a limit that only one who runs something is told of.
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -188,12 +186,12 @@ impl Caller {
         &self,
         ask: impl Fn(usize) -> F,
     ) -> Result<T, Error> {
-        let mut attempt = 0;
+        let (begun, mut attempt) = (Instant::now(), 0);
         loop {
             match persist(|| ask(attempt)).await {
                 Err(error) if is_limit(&error) && self.purse.raise_for(&error).await? => {}
                 // Its agent stands still until the limit is raised that another has met.
-                Err(error) if *error.code() == ErrorCode::Conflict && attempt < PATIENCE => {}
+                Err(error) if *error.code() == ErrorCode::Conflict && begun.elapsed() < PATIENCE => {}
                 outcome => return outcome,
             }
             attempt += 1;

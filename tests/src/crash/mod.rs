@@ -14,7 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use theazo::{
@@ -141,12 +141,16 @@ async fn client(url: &str, key: &str) -> Theazo {
     Theazo::builder().base_url(url).api_key(key).max_retries(3).build().await.expect("a client is built")
 }
 
+/// How long a caller asks for the same again. A server that lives for less than half a second may have to take a run up a
+/// hundred times before it ends, on a machine that does other things too.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// Asks until there is an answer: callers outlast every restart. What is asked for must be the same each time.
 async fn persist<T, F: Future<Output = Result<T, Error>>>(ask: impl Fn() -> F) -> Result<T, Error> {
-    let mut left = 1000;
+    let begun = Instant::now();
     loop {
         match ask().await {
-            Err(error) if error.is_retryable() && left > 0 => left -= 1,
+            Err(error) if error.is_retryable() && begun.elapsed() < PATIENCE => {}
             outcome => return outcome,
         }
         // The server is on its way back.

@@ -34,7 +34,7 @@ export const OPERATIONS: Record<string, Operation> = {
   DefineAgent: { method: "POST", path: "/v1/agent-definitions" },
   ListAgentDefinitions: { method: "GET", path: "/v1/agent-definitions", page: true },
   GetAgentDefinition: { method: "GET", path: "/v1/agent-definitions/{definitionId}" },
-  UpdateAgentDefinition: { method: "PUT", path: "/v1/agent-definitions/{definitionId}" },
+  UpdateAgentDefinition: { method: "PUT", path: "/v1/agent-definitions/{definitionId}", repeat: "keyed" },
   RollBackAgentDefinition: { method: "POST", path: "/v1/agent-definitions/{definitionId}/rollback" },
   ListAgentDefinitionVersions: { method: "GET", path: "/v1/agent-definitions/{definitionId}/versions", page: true },
   DuplicateAgentDefinition: { method: "POST", path: "/v1/agent-definitions/{definitionId}/duplicate" },

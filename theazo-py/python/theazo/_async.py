@@ -1035,7 +1035,8 @@ class AsyncAgents:
     ) -> AgentDefinition:
         """Changes what is given of an agent definition and keeps the rest, as a new version.
 
-        Agents that were made from an earlier version stay as they are.
+        Agents that were made from an earlier version stay as they are. Repeated with the same idempotency key it
+        answers with the version that it made, and leaves what was changed since as it is.
 
         Args:
             definition_id: The agent definition.

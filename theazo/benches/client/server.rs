@@ -1,4 +1,4 @@
-//! A server that costs little and always answers the same.
+//! A server that costs little and always answers the same. The benchmarks of the other languages ask it too.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -21,13 +21,18 @@ type Answer = (&'static str, Bytes);
 static SESSION: LazyLock<Answer> =
     LazyLock::new(|| first_of(include_str!("../../../theazo-api/fixtures/SessionData.json")));
 static RUN: LazyLock<Answer> = LazyLock::new(|| first_of(include_str!("../../../theazo-api/fixtures/RunData.json")));
+static HEALTH: LazyLock<Answer> = LazyLock::new(|| first_of(include_str!("../../../theazo-api/fixtures/Health.json")));
+static AGENT: LazyLock<Answer> =
+    LazyLock::new(|| first_of(include_str!("../../../theazo-api/fixtures/AgentData.json")));
 static EVENTS: LazyLock<Answer> = LazyLock::new(|| ("text/event-stream", streams::events().into()));
 
-/// What a path is answered with: the events of a run, a run, or a session.
+/// What a path is answered with: the events of a run, a run, an agent, the server's health, or a session.
 pub fn answer_to(path: &str) -> &'static Answer {
     match path {
         path if path.ends_with("/stream") => &EVENTS,
         path if path.starts_with("/v1/runs/") => &RUN,
+        path if path.starts_with("/v1/agents/") => &AGENT,
+        path if path.ends_with("/health") => &HEALTH,
         _ => &SESSION,
     }
 }

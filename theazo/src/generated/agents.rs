@@ -125,7 +125,8 @@ impl crate::Agents {
 
     /// Changes what is given of an agent definition and keeps the rest, as a new version.
     ///
-    /// Agents that were made from an earlier version stay as they are.
+    /// Agents that were made from an earlier version stay as they are. Repeated with the same idempotency key it
+    /// answers with the version that it made, and leaves what was changed since as it is.
     ///
     /// ```no_run
     /// # async fn example(theazo: theazo::Theazo) -> Result<(), theazo::Error> {

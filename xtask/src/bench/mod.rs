@@ -8,6 +8,8 @@
 //! - Server: `tests/examples/bench_server`, the control plane, an example of `theazo-tests` (it may use the SDK too).
 //! - Node: the script `bench` of `theazo-node/package.json`, after `npm run build`.
 //! - Python: `theazo-py/bench/calls.py`, after `maturin develop`.
+//!
+//! The bindings ask the server of the client's benchmark, so that they are measured and not what answers.
 
 mod table;
 
@@ -63,7 +65,8 @@ const PROGRAMS: &[Program] = &[
         source: "theazo-py/bench/calls.py",
         commands: || {
             let folder = repository::root().join("theazo-py");
-            let mut build = python_tool("maturin", &["develop", "--release", "--quiet"]);
+            // As wheels are published.
+            let mut build = python_tool("maturin", &["develop", "--profile", "dist", "--quiet"]);
             let mut run = python_tool("python", &["bench/calls.py"]);
             build.current_dir(&folder);
             run.current_dir(&folder);
