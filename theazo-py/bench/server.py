@@ -22,6 +22,8 @@ def server() -> Iterator[str]:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            yield process.stdout.readline().strip()
+            url = process.stdout.readline().strip()
+            assert url, "the server does not start"
+            yield url
         finally:
             process.stdin.close()
