@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use pyo3::{
@@ -11,8 +11,9 @@ use pyo3::{
 };
 use theazo::{
     CallOptions, Config, Transport,
-    transport::{Answer, Call},
+    transport::{Answer, Blocking, Call},
 };
+use tokio::runtime::Handle;
 
 use crate::{
     call::{self, Entry},
@@ -21,7 +22,7 @@ use crate::{
     meta,
     plane::{Places, Plane},
     recording::{Recorder, Replayer},
-    runtime::{Pool, runtime, wait},
+    runtime::{Pool, runtime, wait, work_here},
     stream::EventStream,
     wakeup::{Outcome, Pending, Ready, nothing},
 };
@@ -35,11 +36,68 @@ pub struct Client {
 }
 
 enum Source {
-    /// Over HTTP. A child made by `fork` builds its own transport, because connections belong to the threads of the
-    /// parent. The lock is held only with the GIL held, as a forking thread holds it.
-    Http { config: Box<Config>, transport: Mutex<(u32, Transport)> },
+    /// Over HTTP.
+    Http(Http),
     /// A control plane inside this process, by a way of the client's own where its calls are recorded.
     Plane { plane: Arc<Plane>, recorded: Option<Transport> },
+}
+
+/// How a client calls over HTTP. A child made by `fork` makes its own connections, because those that it finds belong to the
+/// parent. The lock is held only with the GIL held, as a forking thread holds it.
+struct Http {
+    config: Box<Config>,
+    connections: Mutex<Connections>,
+}
+
+struct Connections {
+    process: u32,
+    shared: Transport,
+    /// Those of threads that wait for their calls, while none does.
+    blocking: Vec<Blocking>,
+}
+
+impl Http {
+    fn new(py: Python<'_>, config: Config) -> PyResult<Self> {
+        let connections = Mutex::new(Connections::new(py, &config)?);
+        Ok(Self { config: Box::new(config), connections })
+    }
+
+    fn connections(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, Connections>> {
+        let mut current = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.process != std::process::id() {
+            let fresh = Connections::new(py, &self.config)?;
+            // Dropped, the parent's would try to close connections through threads that are not here.
+            std::mem::forget(std::mem::replace(&mut *current, fresh));
+        }
+        Ok(current)
+    }
+
+    /// Makes a call on this thread. One that a signal ends takes its connection with it.
+    fn call(&self, py: Python<'_>, work: impl AsyncFnOnce(&Transport) -> Outcome + Send) -> PyResult<Ready> {
+        let (idle, shared) = {
+            let mut connections = self.connections(py)?;
+            (connections.blocking.pop(), connections.shared.clone())
+        };
+        let mut blocking = match idle {
+            Some(blocking) => blocking,
+            None => shared.blocking().map_err(|error| Failure::from(error).into_python(py))?,
+        };
+        let outcome = work_here(py, &mut blocking, work)?;
+        if outcome.is_err() {
+            // A connection whose answer nobody waits for any more is closed now, not when the thread has its next call.
+            work_here(py, &mut blocking, async |_| ())?;
+        }
+        blocking.keep_in(&mut self.connections(py)?.blocking);
+        outcome.map_err(|failure| failure.into_python(py))
+    }
+}
+
+impl Connections {
+    fn new(py: Python<'_>, config: &Config) -> PyResult<Self> {
+        let _inside = runtime(py, Pool::Calls)?.enter();
+        let shared = Transport::new(config.clone()).map_err(|error| Failure::from(error).into_python(py))?;
+        Ok(Self { process: std::process::id(), shared, blocking: Vec::new() })
+    }
 }
 
 impl Client {
@@ -59,72 +117,56 @@ impl Client {
     }
 
     fn transport(&self, py: Python<'_>) -> PyResult<Transport> {
-        let shared = self.shared_transport(py)?;
-        Ok(self.changes.iter().fold(shared, |transport, changed| transport.with(changed.clone())))
-    }
-
-    fn shared_transport(&self, py: Python<'_>) -> PyResult<Transport> {
-        match &*self.source {
+        let shared = match &*self.source {
             Source::Plane { plane, recorded } => {
                 let usual = plane.transport(py)?;
-                Ok(recorded.clone().unwrap_or(usual))
+                recorded.clone().unwrap_or(usual)
             }
-            Source::Http { config, transport } => {
-                let mut current = transport.lock().unwrap_or_else(PoisonError::into_inner);
-                let process = std::process::id();
-                if current.0 != process {
-                    let fresh = new_transport(py, config)?;
-                    // Dropped, the parent's would try to close connections through threads that are not here.
-                    std::mem::forget(std::mem::replace(&mut *current, (process, fresh)));
-                }
-                Ok(current.1.clone())
-            }
-        }
+            Source::Http(http) => http.connections(py)?.shared.clone(),
+        };
+        Ok(self.changed(shared))
+    }
+
+    fn changed(&self, transport: Transport) -> Transport {
+        self.changes.iter().fold(transport, |transport, changed| transport.with(changed.clone()))
     }
 
     fn pool(&self) -> Pool {
         match *self.source {
-            Source::Http { .. } => Pool::Calls,
+            Source::Http(_) => Pool::Calls,
             Source::Plane { .. } => Pool::Planes,
         }
     }
-
-    fn prepare(
-        &self,
-        operation: &str,
-        path: &Bound<'_, PyTuple>,
-        inputs: Option<&Bound<'_, PyDict>>,
-        options: &Bound<'_, PyDict>,
-    ) -> PyResult<Prepared> {
-        let entry = Entry::find(operation)?;
-        let (call, collector) = entry.call(path, inputs, options)?;
-        Ok(Prepared { entry, transport: self.transport(path.py())?, call, collector })
-    }
-}
-
-fn new_transport(py: Python<'_>, config: &Config) -> PyResult<Transport> {
-    let _inside = runtime(py, Pool::Calls)?.enter();
-    Transport::new(config.clone()).map_err(|error| Failure::from(error).into_python(py))
 }
 
 /// A call that is ready to be made.
 struct Prepared {
     entry: &'static Entry,
-    transport: Transport,
     call: Call,
     /// The list that wants to know of the answer.
     collector: Option<Py<PyAny>>,
 }
 
 impl Prepared {
-    async fn answer(self) -> Outcome {
-        let Answer { body, meta, .. } = self.transport.call(self.call).await?;
+    fn new(
+        operation: &str,
+        path: &Bound<'_, PyTuple>,
+        inputs: Option<&Bound<'_, PyDict>>,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Self> {
+        let entry = Entry::find(operation)?;
+        let (call, collector) = entry.call(path, inputs, options)?;
+        Ok(Self { entry, call, collector })
+    }
+
+    async fn answer(self, transport: Transport) -> Outcome {
+        let Answer { body, meta, .. } = transport.call(self.call).await?;
         let ready = self.entry.ready(&body, meta.status, &meta.request_id)?;
         Ok(meta::telling(ready, meta, self.collector))
     }
 
-    async fn opened(self, pool: Pool) -> Result<EventStream, Failure> {
-        let stream = self.transport.open(self.call).await?;
+    async fn opened(self, transport: Transport, pool: Pool) -> Result<EventStream, Failure> {
+        let stream = transport.open(self.call).await?;
         Ok(EventStream::new(self.entry, pool, stream))
     }
 }
@@ -160,11 +202,7 @@ impl Client {
         if config.is_local() {
             return Plane::start(py, Places::default(), config);
         }
-        let transport = new_transport(py, &config)?;
-        Ok(Self::new_of(Source::Http {
-            config: Box::new(config),
-            transport: Mutex::new((std::process::id(), transport)),
-        }))
+        Ok(Self::new_of(Source::Http(Http::new(py, config)?)))
     }
 
     /// A client of a new control plane inside this process.
@@ -208,7 +246,15 @@ impl Client {
         inputs: Option<&Bound<'_, PyDict>>,
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Py<PyAny>> {
-        wait(py, self.pool(), self.prepare(operation, path, inputs, options)?.answer())?(py)
+        let prepared = Prepared::new(operation, path, inputs, options)?;
+        let ready = match &*self.source {
+            // A thread that drives a runtime already, as one that a control plane asks for an answer, cannot drive another.
+            Source::Http(http) if Handle::try_current().is_err() => {
+                http.call(py, async |transport| prepared.answer(self.changed(transport.clone())).await)?
+            }
+            _ => wait(py, self.pool(), prepared.answer(self.transport(py)?))?,
+        };
+        ready(py)
     }
 
     /// Makes a call for the running event loop.
@@ -220,7 +266,8 @@ impl Client {
         inputs: Option<&Bound<'_, PyDict>>,
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Pending> {
-        Pending::start(py, self.pool(), self.prepare(operation, path, inputs, options)?.answer())
+        let prepared = Prepared::new(operation, path, inputs, options)?;
+        Pending::start(py, self.pool(), prepared.answer(self.transport(py)?))
     }
 
     /// Opens a stream and waits until it is open.
@@ -233,7 +280,8 @@ impl Client {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<EventStream> {
         let pool = self.pool();
-        wait(py, pool, self.prepare(operation, path, inputs, options)?.opened(pool))
+        let prepared = Prepared::new(operation, path, inputs, options)?;
+        wait(py, pool, prepared.opened(self.transport(py)?, pool))
     }
 
     /// Opens a stream for the running event loop.
@@ -246,9 +294,9 @@ impl Client {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Pending> {
         let pool = self.pool();
-        let prepared = self.prepare(operation, path, inputs, options)?;
+        let (prepared, transport) = (Prepared::new(operation, path, inputs, options)?, self.transport(py)?);
         Pending::start(py, pool, async move {
-            let stream = prepared.opened(pool).await?;
+            let stream = prepared.opened(transport, pool).await?;
             Ok(Box::new(move |py: Python<'_>| Ok(Py::new(py, stream)?.into_any())) as Ready)
         })
     }
@@ -256,7 +304,10 @@ impl Client {
     /// Ends the control plane inside this process, if there is one, and waits until it has ended.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         match &*self.source {
-            Source::Http { .. } => Ok(()),
+            Source::Http(http) => {
+                http.connections(py)?.blocking.clear();
+                Ok(())
+            }
             Source::Plane { plane, .. } => plane.close(py),
         }
     }
@@ -264,7 +315,7 @@ impl Client {
     /// The same for the running event loop.
     fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
         match &*self.source {
-            Source::Http { .. } => Pending::start(py, Pool::Calls, async { Ok(nothing()) }),
+            Source::Http(_) => Pending::start(py, Pool::Calls, async { Ok(nothing()) }),
             Source::Plane { plane, .. } => plane.close_soon(py),
         }
     }

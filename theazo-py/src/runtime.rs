@@ -6,22 +6,22 @@ use std::{
         Mutex, PoisonError,
         mpsc::{RecvTimeoutError, sync_channel},
     },
-    time::Duration,
 };
 
 use pyo3::{exceptions::PyRuntimeError, prelude::*};
+use theazo::{
+    Transport,
+    transport::{Blocking, WATCH_INTERVAL},
+};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::Failure;
 
-/// How often a waiting thread looks for signals such as Ctrl-C.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
-
 /// Which threads do the work.
 #[derive(Clone, Copy)]
 pub enum Pool {
-    /// Calls over HTTP, on one thread: Python takes results one at a time, and a second thread costs more in handing
-    /// work over than it does (measured: a third of the CPU time of a call).
+    /// Calls of event loops over HTTP, and all streams, on one thread: Python takes results one at a time, and a second
+    /// thread costs more in handing work over than it does (measured: a third of the CPU time of a call).
     Calls,
     /// Control planes inside this process, and the calls to them.
     Planes,
@@ -70,7 +70,7 @@ pub fn wait<T: Send + 'static>(
         let _ = sender.send(future.await);
     });
     loop {
-        let (received, back) = py.detach(move || (receiver.recv_timeout(SIGNAL_INTERVAL), receiver));
+        let (received, back) = py.detach(move || (receiver.recv_timeout(WATCH_INTERVAL), receiver));
         receiver = back;
         match received {
             Ok(outcome) => return outcome.map_err(|failure| failure.into_python(py)),
@@ -80,4 +80,17 @@ pub fn wait<T: Send + 'static>(
             }
         }
     }
+}
+
+/// Does `work` on this thread without the GIL. A signal handler that raises, as Ctrl-C does, ends it; what it had begun is let
+/// go of only when `blocking` is dropped.
+pub fn work_here<T: Send>(
+    py: Python<'_>,
+    blocking: &mut Blocking,
+    work: impl AsyncFnOnce(&Transport) -> T + Send,
+) -> PyResult<T> {
+    py.detach(|| {
+        // At the end of the interpreter there is nothing to attach to, and the thread waits until it is gone.
+        blocking.run_watching(work, || Python::try_attach(|py| py.check_signals()).unwrap_or(Ok(())))
+    })
 }

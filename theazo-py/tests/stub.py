@@ -43,6 +43,8 @@ class Request:
     path: str
     headers: dict[str, str]
     body: Any
+    client: int
+    """The port at the other end of its connection."""
 
 
 @dataclass
@@ -69,7 +71,7 @@ class Stub:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 body = json.loads(text) if text else None
                 with lock:
-                    stub.requests.append(Request(self.command, self.path, headers, body))
+                    stub.requests.append(Request(self.command, self.path, headers, body, self.client_address[1]))
                     stub.asked.set()
                     answer = stub.answers.pop(0) if len(stub.answers) > 1 else stub.answers[0]
                 answer(self)

@@ -18,7 +18,7 @@ import trio
 import uvloop
 
 from stub import AGENT, SESSION, Stub
-from theazo import AsyncTheazo, ConfigurationError, Theazo
+from theazo import AsyncTheazo, CallTimeoutError, ConfigurationError, Theazo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +70,38 @@ def test_the_interpreter_ends_while_streams_are_open(stub: Stub) -> None:
     ended = run(stub, script)
 
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "one\n", "")
+
+
+def test_the_interpreter_ends_while_a_thread_waits_for_a_call(stub: Stub) -> None:
+    stub.says(SESSION).says_nothing()
+    script = """
+        import sys, threading
+        from theazo import Theazo
+        theazo = Theazo()
+        print(theazo.sessions.get("ses_1").id)
+        threading.Thread(target=theazo.health, daemon=True).start()
+        sys.stdin.readline()
+    """
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c", textwrap.dedent(script)]
+    variables = {**os.environ, "THEAZO_API_KEY": "th_test_1", "THEAZO_BASE_URL": stub.url}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=variables, text=True, **pipes) as process:
+        while len(stub.requests) < 2:
+            stub.asked.wait(20)
+            stub.asked.clear()
+        output, errors = process.communicate("\n", timeout=20)
+
+    assert (process.returncode, output, errors) == (0, "ses_1\n", "")
+    assert stub.left.wait(10)
+
+
+def test_a_blocking_call_that_ran_out_of_time_closes_its_connection(stub: Stub) -> None:
+    theazo = Theazo("th_test_1", stub.says_nothing().url, max_retries=0)
+
+    with pytest.raises(CallTimeoutError):
+        theazo.sessions.get("ses_1", timeout="100ms")
+
+    assert stub.left.wait(10)
 
 
 def test_the_interpreter_ends_with_an_embedded_plane_that_nobody_closed(stub: Stub) -> None:

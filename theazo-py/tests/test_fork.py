@@ -54,6 +54,26 @@ def test_a_blocking_client_goes_on_in_a_child(stub: Stub) -> None:
     assert len(stub.requests) == 7
 
 
+def test_a_child_that_lets_go_of_the_client_leaves_the_connections_of_the_parent_alone(stub: Stub) -> None:
+    script = """
+        import gc, os
+        from theazo import Theazo
+        theazo = Theazo(max_retries=0)
+        for _ in range(3):
+            assert theazo.sessions.get("ses_1").id == "ses_1"
+            child = os.fork()
+            if child == 0:
+                del theazo
+                gc.collect()
+                os._exit(0)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    """
+
+    run(stub.says(SESSION), script)
+
+    assert len({request.client for request in stub.requests}) == 1
+
+
 def test_an_asyncio_client_goes_on_in_a_child(stub: Stub) -> None:
     script = """
         import asyncio, os

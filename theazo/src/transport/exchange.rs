@@ -294,11 +294,11 @@ impl<'a> Exchange<'a> {
         reading: Reading,
         until: Instant,
     ) -> Result<Received, Failed> {
-        let inner = &self.transport.inner;
+        let (inner, connection) = (&self.transport.inner, &*self.transport.connection);
         let sent = match &inner.tape {
-            None => inner.connection.send(outgoing).await,
+            None => connection.send(outgoing).await,
             // Boxed, so that what is rare does not make the future of every call larger.
-            Some(tape) => Box::pin(tape.send(&inner.connection, self.label(&outgoing), outgoing)).await,
+            Some(tape) => Box::pin(tape.send(connection, self.label(&outgoing), outgoing)).await,
         };
         let incoming = sent.map_err(|failure| self.unanswered(failure))?;
         let (status, headers) = (incoming.status, incoming.headers);

@@ -40,15 +40,43 @@ pub(crate) struct HttpPool {
     client: reqwest::Client,
     /// WebSockets begin as HTTP/1.1, so they have a client of their own, made when the first one is opened.
     sockets: OnceCell<reqwest::Client>,
-    is_https: bool,
+    tls: ClientConfig,
     settings: Settings,
+}
+
+/// What is kept of connections that nobody uses.
+pub(crate) struct IdleLimits {
+    /// How many.
+    pub most: usize,
+    /// How long.
+    pub longest: Duration,
+}
+
+impl IdleLimits {
+    pub fn of(settings: &Settings) -> Self {
+        let most = settings.pool_max_idle.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+        Self { most, longest: settings.pool_idle_timeout.unwrap_or(DEFAULT_POOL_IDLE_TIMEOUT) }
+    }
 }
 
 impl HttpPool {
     pub fn new(base: &Base, settings: &Settings) -> Result<Self, Error> {
-        let version = settings.http_version.unwrap_or_default();
-        let client = client(base.is_https(), settings, version)?;
-        Ok(Self { client, sockets: OnceCell::new(), is_https: base.is_https(), settings: settings.clone() })
+        Self::with_tls(tls(base.is_https(), settings.ca_file.as_deref())?, settings)
+    }
+
+    /// A pool that shares no connection with this one, but what is known of certificates.
+    pub fn another(&self) -> Result<Self, Error> {
+        Self::with_tls(self.tls.clone(), &self.settings)
+    }
+
+    fn with_tls(tls: ClientConfig, settings: &Settings) -> Result<Self, Error> {
+        let client = client(tls.clone(), settings, settings.http_version.unwrap_or_default())?;
+        Ok(Self { client, sockets: OnceCell::new(), tls, settings: settings.clone() })
+    }
+
+    /// What is kept of connections that nobody uses.
+    pub fn idle_limits(&self) -> IdleLimits {
+        IdleLimits::of(&self.settings)
     }
 
     /// Sends a request and waits for the head of the answer.
@@ -61,7 +89,8 @@ impl HttpPool {
 
     /// Opens a WebSocket. An answer that is no WebSocket comes back as it is.
     pub async fn open_socket(&self, mut outgoing: Outgoing) -> Result<Incoming, Failure> {
-        let sockets = self.sockets.get_or_try_init(async || client(self.is_https, &self.settings, HttpVersion::Http1));
+        let sockets =
+            self.sockets.get_or_try_init(async || client(self.tls.clone(), &self.settings, HttpVersion::Http1));
         let sockets = sockets.await.map_err(|error| Failure { ending: Ending::Refused, source: error.into() })?;
         let key = socket::ask(&mut outgoing.headers);
         let mut response = execute(sockets, outgoing).await?;
@@ -96,11 +125,18 @@ fn execute(
     })
 }
 
-fn client(is_https: bool, settings: &Settings, version: HttpVersion) -> Result<reqwest::Client, Error> {
+fn client(mut tls: ClientConfig, settings: &Settings, version: HttpVersion) -> Result<reqwest::Client, Error> {
+    tls.alpn_protocols = match version {
+        HttpVersion::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        HttpVersion::Http1 => vec![b"http/1.1".to_vec()],
+        HttpVersion::Http2 => vec![b"h2".to_vec()],
+    };
+    let idle = IdleLimits::of(settings);
     let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls(is_https, settings.ca_file.as_deref(), version)?)
+        .tls_backend_preconfigured(tls)
         .connect_timeout(settings.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT))
-        .pool_idle_timeout(settings.pool_idle_timeout.unwrap_or(DEFAULT_POOL_IDLE_TIMEOUT))
+        .pool_idle_timeout(idle.longest)
+        .pool_max_idle_per_host(idle.most)
         .tcp_keepalive(Duration::from_secs(60))
         .http2_initial_stream_window_size(STREAM_WINDOW)
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
@@ -111,9 +147,6 @@ fn client(is_https: bool, settings: &Settings, version: HttpVersion) -> Result<r
         // Retries are our own, each with its attempt header, its place in the budget and its hooks; and a client that keeps
         // no copy of each request for a retry of its own is faster.
         .retry(reqwest::retry::never().max_retries_per_request(0));
-    if let Some(most) = settings.pool_max_idle {
-        builder = builder.pool_max_idle_per_host(usize::try_from(most).unwrap_or(usize::MAX));
-    }
     builder = match version {
         HttpVersion::Auto => builder,
         HttpVersion::Http1 => builder.http1_only(),
@@ -136,14 +169,14 @@ fn client(is_https: bool, settings: &Settings, version: HttpVersion) -> Result<r
         .map_err(|source| Error::configuration(format!("the HTTP client cannot be built: {}", root_of(&source))))
 }
 
-/// The TLS configuration: ring, and the roots of the operating system and of `ca_file`. Plain HTTP trusts nobody and reads
+/// How TLS is spoken: ring, and the roots of the operating system and of `ca_file`. Plain HTTP trusts nobody and reads
 /// no roots, so that it also works where there are none.
-fn tls(is_https: bool, ca_file: Option<&Path>, version: HttpVersion) -> Result<ClientConfig, Error> {
+fn tls(is_https: bool, ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
     let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|source| Error::configuration(format!("TLS cannot be set up: {source}")))?;
-    let mut config = if is_https {
+    Ok(if is_https {
         let extra = ca_file.map_or_else(|| Ok(Vec::new()), certificates)?;
         let verifier = Verifier::new_with_extra_roots(extra, provider).map_err(|source| {
             Error::configuration(format!("the root certificates cannot be used: {source}"))
@@ -152,13 +185,7 @@ fn tls(is_https: bool, ca_file: Option<&Path>, version: HttpVersion) -> Result<C
         builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
     } else {
         builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
-    };
-    config.alpn_protocols = match version {
-        HttpVersion::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        HttpVersion::Http1 => vec![b"http/1.1".to_vec()],
-        HttpVersion::Http2 => vec![b"h2".to_vec()],
-    };
-    Ok(config)
+    })
 }
 
 /// The certificates of a file in PEM form.

@@ -33,6 +33,7 @@
 mod address;
 mod attempt;
 mod backoff;
+mod blocking;
 mod budget;
 mod call;
 #[cfg(test)]
@@ -66,6 +67,7 @@ use theazo_api::{Operation, Secret};
 pub(crate) use address::without_user_part;
 pub use attempt::Attempt;
 pub(crate) use backoff::{LONGEST_OBEYED, pause as backoff_pause};
+pub use blocking::{Blocking, WATCH_INTERVAL};
 pub use call::{Answer, Call, CallOptions, ResponseMeta, Timings};
 pub(crate) use classify::Ending as Unanswered;
 pub(crate) use connection::{
@@ -93,12 +95,12 @@ use crate::{
 #[derive(Clone)]
 pub struct Transport {
     inner: Arc<Inner>,
+    connection: Arc<connection::Connection>,
     /// What [`Transport::with`] changed.
     changed: Option<Arc<CallOptions>>,
 }
 
 struct Inner {
-    connection: connection::Connection,
     base: address::Base,
     /// What calls reach, for messages.
     target: String,
@@ -209,7 +211,6 @@ impl Transport {
             connection::Connection::InProcess(_) => "the embedded control plane".to_owned(),
         };
         let inner = Inner {
-            connection,
             base,
             target,
             headers,
@@ -228,7 +229,7 @@ impl Transport {
             explanation,
             _kept: None,
         };
-        Ok(Self { inner: Arc::new(inner), changed: None })
+        Ok(Self { inner: Arc::new(inner), connection: Arc::new(connection), changed: None })
     }
 
     /// The transport, keeping something alive as long as it or a clone of it lives.
@@ -243,7 +244,21 @@ impl Transport {
     pub fn with(&self, options: CallOptions) -> Self {
         let inherited = self.changed.as_deref().cloned().unwrap_or_default();
         let changed = CallOptions { idempotency_key: None, ..options.over(&inherited) };
-        Self { inner: self.inner.clone(), changed: Some(Arc::new(changed)) }
+        Self { changed: Some(Arc::new(changed)), ..self.clone() }
+    }
+
+    /// The same for a thread that waits for its calls: it gets connections of its own, which it drives itself.
+    ///
+    /// # Errors
+    ///
+    /// For a transport that is not over HTTP or has an injected client, and if the operating system gives no more files.
+    pub fn blocking(&self) -> Result<Blocking, Error> {
+        let connection::Connection::Http(pool) = &*self.connection else {
+            let message = "only connections over HTTP can be driven by the thread that waits for a call";
+            return Err(Error::configuration(message));
+        };
+        let connection = Arc::new(connection::Connection::Http(Box::new(pool.another()?)));
+        Blocking::new(Self { connection, ..self.clone() }, pool.idle_limits())
     }
 
     /// Each setting with its effective value and where that comes from; secrets are masked.
