@@ -83,9 +83,13 @@ impl ToPython for () {
 
 impl ToPython for theazo_api::Timestamp {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds of any year that a datetime has fit into 53 bits")]
-        let seconds = self.as_millis() as f64 / 1000.0;
-        Ok(PyDateTime::from_timestamp(py, seconds, Some(&*PyTzInfo::utc(py)?))?.into_any())
+        let time = self.civil();
+        let [month, day, hour, minute, second] =
+            [time.month(), time.day(), time.hour(), time.minute(), time.second()].map(i8::unsigned_abs);
+        let micros = time.subsec_nanosecond().unsigned_abs() / 1000;
+        let utc = PyTzInfo::utc(py)?;
+        // Made of its parts, which is faster than `datetime.fromtimestamp`; on Windows that knows nothing before 1970 either.
+        Ok(PyDateTime::new(py, time.year().into(), month, day, hour, minute, second, micros, Some(&utc))?.into_any())
     }
 }
 
