@@ -9,6 +9,18 @@ use crate::{
     store::{EventFilter, StoreError, Tenant, View},
 };
 
+/// The kinds of events that say where a run stands.
+const JOURNALED: [&str; 8] = [
+    "input.received",
+    "model.requested",
+    "model.text",
+    "model.responded",
+    "model.failed",
+    "tool.started",
+    "tool.postponed",
+    "tool.finished",
+];
+
 /// Where a run stands.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Journal {
@@ -74,8 +86,19 @@ impl Journal {
 
     /// Reads what the log has of one run since it was last read.
     pub fn read_on(&mut self, view: &View<'_>, tenant: &Tenant, run_id: &RunId) -> Result<(), StoreError> {
-        let filter = EventFilter { after: self.read_up_to, run_id: Some(run_id.to_string()), ..EventFilter::default() };
-        for stored in view.events(tenant, &filter)? {
+        self.read(view, tenant, run_id, &JOURNALED)
+    }
+
+    /// Reads events of these kinds; of all kinds if there are none.
+    fn read(
+        &mut self,
+        view: &View<'_>,
+        tenant: &Tenant,
+        run_id: &RunId,
+        kinds: &[&'static str],
+    ) -> Result<(), StoreError> {
+        let (after, run_id, kinds) = (self.read_up_to, Some(run_id.to_string()), kinds.to_vec());
+        for stored in view.events(tenant, &EventFilter { after, run_id, kinds, ..EventFilter::default() })? {
             self.read_up_to = stored.sequence;
             if self.memory.holds(stored.sequence) {
                 self.is_remembered = true;
@@ -102,7 +125,8 @@ impl Journal {
         memory: Memory,
     ) -> Result<Option<Self>, StoreError> {
         let mut journal = Self::new(memory);
-        journal.read_on(view, tenant, run_id)?;
+        // An agent remembers a run of which it knows no more than that it began.
+        journal.read(view, tenant, run_id, &[])?;
         Ok(journal.is_remembered.then_some(journal))
     }
 
@@ -114,6 +138,10 @@ impl Journal {
     }
 
     fn apply(&mut self, event: &Event) {
+        // So that what is not always read never counts.
+        if !JOURNALED.contains(&event.kind()) {
+            return;
+        }
         match event {
             Event::ModelRequested { reservation, prompt_tokens, .. } => {
                 let (reservation, prompt_tokens) = (reservation.clone(), *prompt_tokens);

@@ -101,14 +101,14 @@ const MEASURED: [&str; 9] = [
     "run.cancelled",
 ];
 
-/// The condition of those. For a list (`IN`) SQLite would make a table anew with each event that is added.
-fn is_measured() -> String {
-    format!("(kind = '{}')", MEASURED.join("' OR kind = '"))
+/// The condition of events of these kinds. For a list (`IN`) SQLite would make a table each time.
+fn is_of(kinds: &[&str]) -> String {
+    format!("(kind = '{}')", kinds.join("' OR kind = '"))
 }
 
 /// Makes the index of the events that metrics are computed from, whose condition is the one of the query that reads it.
 pub(super) fn make_index_for_metrics(connection: &Connection) -> rusqlite::Result<()> {
-    let condition = is_measured();
+    let condition = is_of(&MEASURED);
     connection.execute_batch(&format!(
         "CREATE INDEX IF NOT EXISTS events_for_metrics ON events (tenant, at) WHERE {condition}"
     ))
@@ -172,21 +172,19 @@ impl View<'_> {
                 values.push(Box::new(time.as_millis()));
             }
         }
-        if let [kind] = filter.kinds[..] {
-            // Spelled out, so that the partial index of charges applies.
-            condition.push_str(&format!(" AND kind = '{kind}'"));
-        } else if !filter.kinds.is_empty() {
-            condition.push_str(&format!(" AND kind IN ('{}')", filter.kinds.join("', '")));
+        if !filter.kinds.is_empty() {
+            // Of one kind, so that the partial index of charges applies.
+            condition.push_str(&format!(" AND {}", is_of(&filter.kinds)));
         }
         if !filter.except.is_empty() {
-            condition.push_str(&format!(" AND kind NOT IN ('{}')", filter.except.join("', '")));
+            condition.push_str(&format!(" AND NOT {}", is_of(&filter.except)));
         }
         self.read_events(&condition, values, filter.limit, filter.bytes)
     }
 
     /// Reads events of every tenant: for the worker alone, which serves them all.
     pub fn events_everywhere(&self, after: i64, kinds: &[&str]) -> Result<Vec<StoredEvent>, StoreError> {
-        let condition = format!("sequence > ? AND kind IN ('{}')", kinds.join("', '"));
+        let condition = format!("sequence > ? AND {}", is_of(kinds));
         self.read_events(&condition, vec![Box::new(after)], None, None)
     }
 
@@ -221,7 +219,7 @@ impl View<'_> {
         let sql = format!(
             "SELECT sequence, at, user_id, session_id, agent_id, run_id, body FROM events INDEXED BY events_for_metrics \
              WHERE tenant = ?1 AND at >= ?2 AND at < ?3 AND {} ORDER BY at, sequence",
-            is_measured()
+            is_of(&MEASURED)
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query((tenant.as_str(), since.as_millis(), until.as_millis()))?;

@@ -162,6 +162,8 @@ impl Store {
         // has. This file system in memory has small caches of its pages, as a file on a disk has.
         let flags = OpenFlags::default() | OpenFlags::SQLITE_OPEN_URI;
         let connection = Connection::open_with_flags("file:store?vfs=memdb", flags)?;
+        // Half of the usual size: each change keeps the pages that it writes as they were, in case it fails.
+        connection.pragma_update(None, "page_size", 2048)?;
         connection.pragma_update(None, "journal_mode", "MEMORY")?;
         connection.pragma_update(None, "synchronous", "OFF")?;
         // Nobody else has it: what is cached stays true from one transaction to the next.

@@ -40,7 +40,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     subject TEXT NOT NULL,
     payload TEXT NOT NULL,
     due_at INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('queued', 'leased', 'done')),
+    -- Not a list: of three and more SQLite makes a table with each change.
+    state TEXT NOT NULL CHECK (state = 'queued' OR state = 'leased' OR state = 'done'),
     -- Set when the job is asked for again while a worker has it: it is queued once more when the worker is done.
     again INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
