@@ -17,6 +17,10 @@ mod report;
 
 use report::{Bar, Spread};
 
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How many turns each side has.
 const TURNS: usize = 15;
 
