@@ -8,7 +8,7 @@
 //! assert_eq!(operation.path_parameters().collect::<Vec<_>>(), ["agentId", "path"]);
 //! assert_eq!(operation.receiver_and_name(), ("agent.files", "read"));
 //! assert_eq!(operation.routes().next(), Some((Method::Get, operation.path)));
-//! println!("{}", operation.summary());
+//! println!("{}", operation.summary()); // With the feature `schema`.
 //!
 //! // What a declaration does not say is that of its method.
 //! let own = Operation::base("Ping", "Answers.", Method::Get, "/ping", "ping");
@@ -39,7 +39,7 @@ pub trait Endpoint: Send + Sync + 'static {
 pub struct Operation {
     /// Unique, stable id, for example `CreateSession`.
     pub id: &'static str,
-    /// The documentation of the operation; the first line is its summary.
+    /// The documentation of the operation; the first line is its summary. Empty without the feature `schema`.
     pub doc: &'static str,
     /// The HTTP method.
     pub method: Method,
@@ -153,7 +153,7 @@ impl Operation {
         self.surface.rsplit_once('.').unwrap_or(("", self.surface))
     }
 
-    /// The first sentence of the documentation, in one line.
+    /// The first sentence of the documentation, in one line. Empty without the feature `schema`.
     pub fn summary(&self) -> String {
         let paragraph = self.doc.split("\n\n").next().unwrap_or_default();
         paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -304,7 +304,8 @@ macro_rules! endpoints {
                     secrets_in_body: $crate::secret::secrets_in::<<$name as $crate::endpoint::Endpoint>::Body>,
                     ..$crate::endpoint::Operation::base(
                         stringify!($name),
-                        concat!($($doc, "\n"),+),
+                        // A client needs no text at run time.
+                        if cfg!(feature = "schema") { concat!($($doc, "\n"),+) } else { "" },
                         $crate::endpoint::Method::$method,
                         $path,
                         $surface,

@@ -2,7 +2,17 @@
 // control plane. Arguments go on to cargo, for example `--release`; `--only=client` and `--only=plane` build one of them.
 
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,6 +24,7 @@ const more = process.argv.slice(2).filter((argument) => !argument.startsWith('--
 // While one works on it the client is built beside the server, which it does not have in it: so both parts are made of the same
 // builds of all crates that they share, and the second one takes seconds. What is published is built by itself, to be small.
 const isForWork = !more.includes('--release') && !more.includes('--profile');
+const isPublished = valueAfter('--profile') === 'dist';
 const beside = isForWork ? ['--package', 'theazo-server'] : [];
 const PARTS = {
   plane: { file: 'theazo-plane.node', arguments: ['--package', 'theazo-node'] },
@@ -39,7 +50,15 @@ function cargo(packages) {
   const build = spawnSync(
     'cargo',
     ['build', '--lib', ...packages, '--message-format=json-render-diagnostics', ...more],
-    { cwd: FOLDER, stdio: ['inherit', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 },
+    {
+      cwd: FOLDER,
+      stdio: ['inherit', 'pipe', 'inherit'],
+      encoding: 'utf8',
+      maxBuffer: 256 * 1024 * 1024,
+      env: isPublished
+        ? { ...process.env, CARGO_ENCODED_RUSTFLAGS: flagsOfWhatIsPublished().join('\u001f') }
+        : process.env,
+    },
   );
   if (build.status !== 0) process.exit(build.status ?? 1);
   const library = build.stdout
@@ -51,6 +70,23 @@ function cargo(packages) {
     .find((file) => /\.(so|dylib|dll)$/.test(file));
   if (!library) throw new Error('cargo built no library of theazo-node');
   return library;
+}
+
+/** The flags of what is published: it names no folder of the machine that built it, and is small. */
+function flagsOfWhatIsPublished() {
+  const flags = (process.env.RUSTFLAGS ?? '').split(' ').filter((flag) => flag !== '');
+  // The sources must be there to be named.
+  const fetch = spawnSync('cargo', ['fetch', '--locked'], { cwd: FOLDER, stdio: 'inherit' });
+  if (fetch.status !== 0) process.exit(fetch.status ?? 1);
+  const sources = join(process.env.CARGO_HOME ?? join(homedir(), '.cargo'), 'registry', 'src');
+  for (const registry of readdirSync(sources)) flags.push(`--remap-path-prefix=${join(sources, registry)}=crates`);
+  // Functions that are the same are there once, as the linker of Windows does it by itself: no code in Rust relies on two having
+  // different addresses. Rust brings the linker that knows this for one target.
+  const isGnu = process.report.getReport().header.glibcVersionRuntime !== undefined;
+  if (process.platform === 'linux' && process.arch === 'x64' && isGnu && valueAfter('--target') === undefined) {
+    flags.push('-Clink-arg=-Wl,--icf=all');
+  }
+  return flags;
 }
 
 /**
