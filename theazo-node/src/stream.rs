@@ -79,30 +79,46 @@ impl NativeStream {
 }
 
 impl Reading {
-    /// Waits for one event and takes those that are ready with it. Dropping the future loses nothing.
+    /// Waits for one event and takes those that are ready with it.
     async fn batch(&mut self) -> Result<Option<String>, theazo::Error> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
         let Some(first) = self.events.next().await.transpose()? else { return Ok(None) };
-        let mut batch = String::with_capacity(first.data.len() + 2);
-        batch.push('[');
-        batch.push_str(&String::from_utf8_lossy(&first.data));
+        let mut batch = Vec::with_capacity(first.data.len() + 2);
+        batch.push(b'[');
+        batch.extend_from_slice(&first.data);
+        loop {
+            let before = batch.len();
+            self.take_ready(&mut batch);
+            if batch.len() == before || batch.len() >= BATCH_BYTES || self.failure.is_some() {
+                break;
+            }
+            // Where events come faster than they are read, their connection has the next ones: each batch that is saved is a
+            // time less that JavaScript is woken.
+            tokio::task::yield_now().await;
+        }
+        batch.push(b']');
+        // The data of each event is UTF-8 already.
+        let text = String::from_utf8(batch);
+        Ok(Some(text.unwrap_or_else(|not_text| String::from_utf8_lossy(not_text.as_bytes()).into_owned())))
+    }
+
+    /// Adds the events that are ready, as far as a batch has room.
+    fn take_ready(&mut self, batch: &mut Vec<u8>) {
         while batch.len() < BATCH_BYTES
             && let Some(Some(next)) = self.events.next().now_or_never()
         {
             match next {
                 Ok(event) => {
-                    batch.push(',');
-                    batch.push_str(&String::from_utf8_lossy(&event.data));
+                    batch.push(b',');
+                    batch.extend_from_slice(&event.data);
                 }
                 Err(failure) => {
                     self.failure = Some(failure);
-                    break;
+                    return;
                 }
             }
         }
-        batch.push(']');
-        Ok(Some(batch))
     }
 }

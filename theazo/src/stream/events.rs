@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     farewell::{Abandoned, Farewell},
-    last_event::is_last,
+    last_event::LastEvents,
     parser::{Parser, RawEvent, TooLarge},
     patience::{Impatience, Patience, SILENCE},
 };
@@ -52,6 +52,7 @@ pub struct EventStream {
     work_id: Option<String>,
     state: State,
     parser: Parser,
+    last: LastEvents,
     /// The id of the last event of an earlier connection; what is not beyond it has been seen.
     seen: Option<String>,
     /// Whether an event was given that has no id: then no connection can go on where this one was.
@@ -94,6 +95,7 @@ impl EventStream {
         deadline: Option<(Duration, Instant)>,
     ) -> Result<Self, Error> {
         let max_failures = transport.chosen_retries(&call).unwrap_or(RECONNECTS);
+        let last = LastEvents::of(call.operation);
         let mut stream = Self {
             transport,
             call,
@@ -102,6 +104,7 @@ impl EventStream {
             work_id: None,
             state: State::Ended,
             parser: Parser::default(),
+            last,
             seen: None,
             has_no_place: false,
             failures: 0,
@@ -278,7 +281,7 @@ impl EventStream {
         }
         if &event.data[..] == b"[DONE]" {
             Judgement::End
-        } else if is_last(operation, &event.data) {
+        } else if self.last.have(&event.data) {
             Judgement::GiveAsLast
         } else {
             Judgement::Give

@@ -1,34 +1,48 @@
 //! Which event is the last one of a stream.
 
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use theazo_api::Operation;
 
-/// Whether nothing follows an event: its member `type` or `event` is one of the last ones of the operation.
-pub(super) fn is_last(operation: &Operation, data: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Head<'a> {
-        #[serde(borrow, default, rename = "type")]
-        kind: std::borrow::Cow<'a, str>,
-        #[serde(borrow, default)]
-        event: std::borrow::Cow<'a, str>,
+/// The events after which nothing follows in the streams of an operation.
+pub(super) struct LastEvents {
+    /// Each with what looks for its name. Made for each event, it would take longer than most events do.
+    names: Vec<(&'static str, Finder<'static>)>,
+}
+
+impl LastEvents {
+    /// Those of an operation.
+    pub fn of(operation: &Operation) -> Self {
+        Self { names: operation.last_events.iter().map(|name| (*name, Finder::new(name))).collect() }
     }
 
-    // Most events cannot be the last one, which a look for the word tells faster than reading the JSON. A searcher that is
-    // made once for all places, as `find_iter` does, takes longer than most events do.
-    let is_named = |word: &&str| {
-        let mut from = 0;
-        while let Some(at) = memchr::memmem::find(&data[from..], word.as_bytes()) {
-            let (start, end) = (from + at, from + at + word.len());
-            if start > 0 && data[start - 1] == b'"' && data.get(end) == Some(&b'"') {
-                return true;
-            }
-            from = start + 1;
+    /// Whether nothing follows an event: its member `type` or `event` is one of the names.
+    pub fn have(&self, data: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        struct Head<'a> {
+            #[serde(borrow, default, rename = "type")]
+            kind: std::borrow::Cow<'a, str>,
+            #[serde(borrow, default)]
+            event: std::borrow::Cow<'a, str>,
         }
-        false
-    };
-    operation.last_events.iter().any(is_named)
-        && serde_json::from_slice::<Head<'_>>(data)
-            .is_ok_and(|head| operation.last_events.iter().any(|last| head.kind == *last || head.event == *last))
+
+        // Most events cannot be the last one, which a look for the name tells faster than reading the JSON.
+        self.names.iter().any(|(name, finder)| has_quoted(data, name, finder))
+            && serde_json::from_slice::<Head<'_>>(data)
+                .is_ok_and(|head| self.names.iter().any(|(name, _)| head.kind == *name || head.event == *name))
+    }
+}
+
+fn has_quoted(data: &[u8], name: &str, finder: &Finder<'_>) -> bool {
+    let mut from = 0;
+    while let Some(at) = finder.find(&data[from..]) {
+        let (start, end) = (from + at, from + at + name.len());
+        if start > 0 && data[start - 1] == b'"' && data.get(end) == Some(&b'"') {
+            return true;
+        }
+        from = start + 1;
+    }
+    false
 }
 
 #[cfg(test)]
@@ -38,7 +52,8 @@ mod tests {
 
     #[test]
     fn only_the_type_makes_an_event_the_last_one() {
-        let is_last = |data: &[u8]| is_last(transport::operation("StreamAgentRun").unwrap(), data);
+        let last = LastEvents::of(transport::operation("StreamAgentRun").unwrap());
+        let is_last = |data: &[u8]| last.have(data);
 
         assert!(is_last(br#"{"type":"done","output":"x"}"#));
         assert!(is_last(br#"{"runId":"r","error":{"code":"cancelled"},"type":"error"}"#));
