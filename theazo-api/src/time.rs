@@ -10,7 +10,6 @@
 //! assert_eq!(ten.since(nine), Duration::from_secs(3600));
 //! assert_eq!(ten.minus(Duration::from_secs(3600)), nine);
 //! assert_eq!((nine.day(), nine.month()), ("2026-11-24".to_owned(), "2026-11".to_owned()));
-//! assert_eq!((nine.civil().year(), nine.civil().hour()), (2026, 9));
 //! assert_eq!(Timestamp::from_millis(nine.as_millis()), nine);
 //!
 //! let DurationInput(duration) = "1h 30m".parse()?;
@@ -43,11 +42,6 @@ impl Timestamp {
     /// Milliseconds since the start of 1970.
     pub fn as_millis(self) -> i64 {
         self.0.as_millisecond()
-    }
-
-    /// The date and the time of day in UTC.
-    pub fn civil(self) -> jiff::civil::DateTime {
-        jiff::tz::Offset::UTC.to_datetime(self.0)
     }
 
     /// This time and a duration later.

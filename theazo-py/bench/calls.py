@@ -28,6 +28,7 @@ import pyreqwest.client
 from latency import bench_latency
 from rivals import HEADERS, KEY, PlainSession, stream_by_httpx
 from server import server
+
 from theazo import AsyncTheazo, Theazo
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{Timestamp, tz::Offset};
 use pyo3::{
-    exceptions::PyTypeError,
+    exceptions::{PyTypeError, PyValueError},
     prelude::*,
     types::{PyDateTime, PyDelta, PyDict, PyFloat, PyList, PyString, PyTzInfo},
 };
@@ -83,7 +84,8 @@ impl ToPython for () {
 
 impl ToPython for theazo_api::Timestamp {
     fn to_python<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let time = self.civil();
+        let outside = |error: jiff::Error| PyValueError::new_err(error.to_string());
+        let time = Offset::UTC.to_datetime(Timestamp::from_millisecond(self.as_millis()).map_err(outside)?);
         let [month, day, hour, minute, second] =
             [time.month(), time.day(), time.hour(), time.minute(), time.second()].map(i8::unsigned_abs);
         let micros = time.subsec_nanosecond().unsigned_abs() / 1000;

@@ -27,15 +27,27 @@ pub const WATCH_INTERVAL: Duration = Duration::from_millis(50);
 /// connections; one that the server closed meanwhile is noticed when the next call begins.
 ///
 /// ```no_run
-/// # fn example(transport: theazo::Transport) -> Result<(), theazo::Error> {
-/// use theazo::transport::{self, Call};
+/// # fn example(transport: theazo::Transport, is_interrupted: fn() -> bool) -> Result<(), theazo::Error> {
+/// use theazo::transport::{self, Blocking, Call};
+///
+/// // Those that no thread uses at the moment; the next call of any takes one.
+/// let mut idle: Vec<Blocking> = Vec::new();
 ///
 /// let operation = transport::operation("GetSession").expect("the table has it");
-/// let mut blocking = transport.blocking()?;
+/// let mut blocking = idle.pop().map_or_else(|| transport.blocking(), Ok)?;
 /// for id in ["ses_a1b2c3", "ses_d4e5f6"] {
 ///     let answer = blocking.run(async |transport| transport.call(Call::new(operation).path([id])).await)?;
 ///     println!("{}", String::from_utf8_lossy(&answer.body));
 /// }
+///
+/// // One that Ctrl-C may end.
+/// let watch = || if is_interrupted() { Err("interrupted") } else { Ok(()) };
+/// match blocking.run_watching(async |transport| transport.call(Call::new(operation).path(["ses_1"])).await, watch) {
+///     Ok(answer) => println!("{}", String::from_utf8_lossy(&answer?.body)),
+///     // Dropped, it closes the connection of a call that was cut short.
+///     Err(interrupted) => return Ok(drop((blocking, interrupted))),
+/// }
+/// blocking.keep_in(&mut idle);
 /// # Ok(()) }
 /// ```
 pub struct Blocking {

@@ -17,6 +17,11 @@
 //! let patient = transport.with(CallOptions::new().timeout(Duration::from_secs(120)));
 //! println!("{}", patient.explain());
 //!
+//! // On a thread that may block: it drives the connection itself.
+//! let mut blocking = transport.blocking()?;
+//! let answer = blocking.run(async |transport| transport.call(Call::new(operation).path(["ses_a1b2c3"])).await);
+//! # drop(answer);
+//!
 //! // A stream of events.
 //! let operation = transport::operation("StreamRun").expect("the table has it");
 //! let mut events = patient.open(Call::new(operation).path(["arun_a1b2c3"])).await?;
