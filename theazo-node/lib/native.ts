@@ -24,7 +24,10 @@ export interface NativeClient {
 
 /** The native end of a stream. @internal */
 export interface NativeStream {
-  /** The events that are ready as one JSON array, at least one of them; null at the end. */
+  /**
+   * The events that are ready as one JSON array, at least one of them; null at the end. One that says a text and nothing else is
+   * that text.
+   */
   next(): Promise<string | null>;
   close(): Promise<void>;
   detach(): Promise<void>;

@@ -152,9 +152,16 @@ export class EventStream<T> implements AsyncIterableIterator<T> {
 
   #take(batch: string): void {
     try {
-      this.#ready = JSON.parse(batch);
+      const events: unknown[] = JSON.parse(batch);
+      const { read } = this.#source;
+      for (let index = 0; index < events.length; index++) {
+        const event = events[index];
+        // The piece of an answer crosses as its text alone.
+        if (typeof event === 'string') events[index] = { type: 'text', text: event };
+        read(events[index] as never);
+      }
+      this.#ready = events as T[];
       this.#position = 0;
-      for (const event of this.#ready) this.#source.read(event as never);
     } catch (cause) {
       // As after any error, the work on the server goes on.
       this.detach().catch(() => {});

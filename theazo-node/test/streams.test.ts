@@ -62,6 +62,38 @@ test('events come in order, as their types say, until the run is done', async (c
   assert.equal(cancels.length, 0);
 });
 
+test('a text is what it was, however it is written and whatever stands beside it', async (context) => {
+  const written = [
+    '{"type":"text","text":""}',
+    String.raw`{"type":"text","text":"a \"b\" \\ \n \u00e9 é"}`,
+    String.raw`{"type":"text","text":"\\"}`,
+    '{"type":"text","text":"a","more":"b"}',
+    '{"type":"text","text":"a","text":"b"}',
+    '{"type":"text", "text":"a"}',
+    ' {"type":"text","text":"a"}',
+    '{"text":"a","type":"text"}',
+    '{"type":"text","text":null}',
+  ];
+  const { agent } = await agentOf(context, (response) => {
+    response.write(written.map((data, index) => `id: ${index + 1}\ndata: ${data}\n\n`).join(''));
+    response.end(event(100, DONE));
+  });
+
+  const events: unknown[] = [];
+  for await (const event of agent.stream('say')) events.push(event);
+
+  assert.deepEqual(
+    events.slice(0, -1),
+    written.map((data) => JSON.parse(data)),
+  );
+});
+
+test('a text that is no event is an error that says so', async (context) => {
+  const { agent } = await agentOf(context, (response) => response.write('id: 1\ndata: "a"\n\n'));
+
+  await assert.rejects(agent.stream('say').next(), /an event of the stream is not what the API describes/);
+});
+
 test('a stream is sent when its first event is asked for', async (context) => {
   const { agent, server } = await agentOf(context, (response) => response.end(event(1, DONE)));
 

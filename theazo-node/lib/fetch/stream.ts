@@ -104,12 +104,12 @@ export class FetchStream implements NativeStream {
     }
     const first = await this.#next();
     if (first === undefined) return null;
-    let batch = `[${first}`;
+    let batch = `[${crossing(first)}`;
     try {
       while (batch.length < BATCH_LENGTH) {
         const event = this.#ready();
         if (event === undefined) break;
-        batch += `,${event}`;
+        batch += `,${crossing(event)}`;
       }
     } catch (failure) {
       this.#failure = failure;
@@ -299,4 +299,9 @@ function isLast(names: readonly string[], data: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** An event as batches have it, where a text by itself is an event that says it: one that is a text is none of ours. */
+function crossing(event: string): string {
+  return event.trimStart().startsWith('"') ? 'null' : event;
 }
