@@ -87,7 +87,7 @@ def test_the_interpreter_ends_while_a_thread_waits_for_a_call(stub: Stub) -> Non
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=variables, text=True, **pipes) as process:
         while len(stub.requests) < 2:
-            stub.asked.wait(20)
+            assert stub.asked.wait(20)
             stub.asked.clear()
         output, errors = process.communicate("\n", timeout=20)
 

@@ -17,10 +17,12 @@
 //! let patient = transport.with(CallOptions::new().timeout(Duration::from_secs(120)));
 //! println!("{}", patient.explain());
 //!
-//! // On a thread that may block: it drives the connection itself.
+//! // For a thread that waits, which drives connections of its own.
 //! let mut blocking = transport.blocking()?;
-//! let answer = blocking.run(async |transport| transport.call(Call::new(operation).path(["ses_a1b2c3"])).await);
-//! # drop(answer);
+//! std::thread::spawn(move || {
+//!     let answer = blocking.run(async |transport| transport.call(Call::new(operation).path(["ses_a1b2c3"])).await);
+//!     println!("{answer:?}");
+//! });
 //!
 //! // A stream of events.
 //! let operation = transport::operation("StreamRun").expect("the table has it");
