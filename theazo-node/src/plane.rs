@@ -51,7 +51,7 @@ impl NativePlane {
     /// Starts a control plane, from its options as JSON.
     #[napi(factory)]
     pub async fn start(options: String) -> napi::Result<Self> {
-        crate::caught(Box::pin(Self::begin(options))).await
+        crate::promise::caught(Box::pin(Self::begin(options))).await
     }
 
     async fn begin(options: String) -> napi::Result<Self> {

@@ -94,7 +94,8 @@ impl Http {
 
 impl Connections {
     fn new(py: Python<'_>, config: &Config) -> PyResult<Self> {
-        let _inside = runtime(py, Pool::Calls)?.enter();
+        let runtime = runtime(py, Pool::Calls)?;
+        let _inside = runtime.enter();
         let shared = Transport::new(config.clone()).map_err(|error| Failure::from(error).into_python(py))?;
         Ok(Self { process: std::process::id(), shared, blocking: Vec::new() })
     }

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    io,
     sync::{
         Mutex, PoisonError,
         mpsc::{RecvTimeoutError, sync_channel},
@@ -13,9 +14,12 @@ use theazo::{
     Transport,
     transport::{Blocking, WATCH_INTERVAL},
 };
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 
 use crate::error::Failure;
+
+/// What the threads are called.
+const NAME: &str = "theazo";
 
 /// Which threads do the work.
 #[derive(Clone, Copy)]
@@ -27,35 +31,48 @@ pub enum Pool {
     Planes,
 }
 
-/// A runtime with the process that it belongs to: a fork copies the memory but not the threads.
-type Shared = Mutex<Option<(u32, &'static Runtime)>>;
+/// What a runtime is reached by, with the process that it belongs to: a fork copies the memory but not the threads.
+type Shared = Mutex<Option<(u32, Handle)>>;
 
 /// The runtime of a pool in this process. The first call makes it; a child made by `fork` gets its own.
-pub fn runtime(_holds_gil: Python<'_>, pool: Pool) -> PyResult<&'static Handle> {
+pub fn runtime(_holds_gil: Python<'_>, pool: Pool) -> PyResult<Handle> {
     // The locks are held only with the GIL held, as a forking thread holds it, so no child ever finds them locked.
     static CALLS: Shared = Mutex::new(None);
     static PLANES: Shared = Mutex::new(None);
-    let (shared, threads) = match pool {
-        Pool::Calls => (&CALLS, 1),
-        Pool::Planes => (&PLANES, std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8))),
+    let (shared, start): (_, fn() -> io::Result<Handle>) = match pool {
+        Pool::Calls => (&CALLS, start_thread),
+        Pool::Planes => (&PLANES, start_threads),
     };
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
     let process = std::process::id();
-    if let Some((owner, runtime)) = *shared
-        && owner == process
+    if let Some((owner, handle)) = &*shared
+        && *owner == process
     {
-        return Ok(runtime.handle());
+        return Ok(handle.clone());
     }
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name("theazo")
-        .enable_all()
-        .build()
+    let handle = start()
         .map_err(|error| PyRuntimeError::new_err(format!("cannot start the threads of the Theazo SDK: {error}")))?;
-    // It lives as long as the process: threads of Python may be inside it at any time.
-    let runtime: &'static Runtime = Box::leak(Box::new(runtime));
-    *shared = Some((process, runtime));
-    Ok(runtime.handle())
+    // Dropped, the parent's would let go of what is shared with threads that are not here.
+    std::mem::forget(shared.replace((process, handle.clone())));
+    Ok(handle)
+}
+
+/// Starts one thread. It lives as long as the process: threads of Python may wait for it at any time.
+fn start_thread() -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let run = move || runtime.block_on(std::future::pending::<()>());
+    std::thread::Builder::new().name(NAME.to_owned()).spawn(run)?;
+    Ok(handle)
+}
+
+/// Starts a thread for each processor. They live as long as the process, too.
+fn start_threads() -> io::Result<Handle> {
+    let threads = std::thread::available_parallelism().map_or(2, |count| count.get().clamp(2, 8));
+    let runtime = Builder::new_multi_thread().worker_threads(threads).thread_name(NAME).enable_all().build()?;
+    let handle = runtime.handle().clone();
+    std::mem::forget(runtime);
+    Ok(handle)
 }
 
 /// Waits for `future` without the GIL. A signal handler that raises, as Ctrl-C does, ends the wait and drops the future.

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::FutureExt as _;
 use pyo3::{
     exceptions::{PyNotImplementedError, PyRuntimeError},
     intern,
@@ -215,7 +216,7 @@ impl Pending {
         let (mailbox, event_loop) = Mailbox::of_running_loop(py)?;
         let future = event_loop.call_method0(intern!(py, "create_future"))?.unbind();
         let promise = Promise { mailbox, future: Some(future.clone_ref(py)) };
-        let task = runtime(py, pool)?.spawn(async move { promise.complete(work.await) });
+        let task = runtime(py, pool)?.spawn(work.map(|outcome| promise.complete(outcome)));
         Ok(Self { future, task: task.abort_handle() })
     }
 }

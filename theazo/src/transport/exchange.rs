@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use futures_util::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 use theazo_api::{DurationInput, Operation, Reply, TimeClass};
@@ -166,9 +167,11 @@ impl<'a> Exchange<'a> {
     }
 
     /// Sends until there is an answer, or no further attempt is worth it.
-    pub fn run(mut self, reading: Reading) -> impl Future<Output = Result<Received, Error>> + Send {
+    ///
+    /// Boxed, because those who call carry it on: what holds it would hold it twice or thrice, and move it from thread to thread.
+    pub fn run(mut self, reading: Reading) -> BoxFuture<'a, Result<Received, Error>> {
         let span = tracing::debug_span!("theazo.call", operation = self.operation.id, trace_id = self.trace.id);
-        async move { self.attempts(reading).await }.instrument(span)
+        async move { self.attempts(reading).await }.instrument(span).boxed()
     }
 
     async fn attempts(&mut self, reading: Reading) -> Result<Received, Error> {
