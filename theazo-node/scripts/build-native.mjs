@@ -27,15 +27,15 @@ const isForWork = !more.includes('--release') && !more.includes('--profile');
 const isPublished = valueAfter('--profile') === 'dist';
 const beside = isForWork ? ['--package', 'theazo-server'] : [];
 const PARTS = {
-  plane: { file: 'theazo-plane.node', arguments: ['--package', 'theazo-node'] },
-  client: { file: 'theazo.node', arguments: ['--package', 'theazo-node', ...beside, '--no-default-features'] },
+  plane: { file: 'theazo-plane.node', arguments: ['--package', 'theazo-node', ...withProfile('dist-plane')] },
+  client: { file: 'theazo.node', arguments: ['--package', 'theazo-node', ...beside, '--no-default-features', ...more] },
 };
 for (const name of only ? [only] : Object.keys(PARTS)) build(name);
 
 function build(name) {
   const part = PARTS[name];
   if (!part) throw new Error(`there is no native part \`${name}\`; there are ${Object.keys(PARTS).join(', ')}`);
-  forgetOther(name);
+  forgetOther(name, part.arguments);
   const library = cargo(part.arguments);
   writeFileSync(`${library}.part`, name);
   // Put in place at once: a process that has the old file loaded keeps it.
@@ -46,20 +46,16 @@ function build(name) {
 }
 
 /** Runs cargo and gives the library that it made. */
-function cargo(packages) {
-  const build = spawnSync(
-    'cargo',
-    ['build', '--lib', ...packages, '--message-format=json-render-diagnostics', ...more],
-    {
-      cwd: FOLDER,
-      stdio: ['inherit', 'pipe', 'inherit'],
-      encoding: 'utf8',
-      maxBuffer: 256 * 1024 * 1024,
-      env: isPublished
-        ? { ...process.env, CARGO_ENCODED_RUSTFLAGS: flagsOfWhatIsPublished().join('\u001f') }
-        : process.env,
-    },
-  );
+function cargo(given) {
+  const build = spawnSync('cargo', ['build', '--lib', '--message-format=json-render-diagnostics', ...given], {
+    cwd: FOLDER,
+    stdio: ['inherit', 'pipe', 'inherit'],
+    encoding: 'utf8',
+    maxBuffer: 256 * 1024 * 1024,
+    env: isPublished
+      ? { ...process.env, CARGO_ENCODED_RUSTFLAGS: flagsOfWhatIsPublished().join('\u001f') }
+      : process.env,
+  });
   if (build.status !== 0) process.exit(build.status ?? 1);
   const library = build.stdout
     .split('\n')
@@ -93,14 +89,14 @@ function flagsOfWhatIsPublished() {
  * Removes the library of the other part. Both have one name in cargo's folder, and cargo takes whichever is there for the one
  * that it built last with the same features.
  */
-function forgetOther(name) {
+function forgetOther(name, given) {
   const metadata = spawnSync('cargo', ['metadata', '--no-deps', '--format-version', '1'], {
     cwd: FOLDER,
     encoding: 'utf8',
     maxBuffer: 256 * 1024 * 1024,
   });
   const target = JSON.parse(metadata.stdout).target_directory;
-  const profile = more.includes('--release') ? 'release' : (valueAfter('--profile') ?? 'debug');
+  const profile = given.includes('--release') ? 'release' : (valueAfter('--profile', given) ?? 'debug');
   const triple = valueAfter('--target') ?? '';
   const file = { linux: 'libtheazo_node.so', darwin: 'libtheazo_node.dylib', win32: 'theazo_node.dll' }[
     process.platform
@@ -112,7 +108,12 @@ function forgetOther(name) {
   for (const stale of [library, join(target, triple, profile, 'deps', file)]) rmSync(stale, { force: true });
 }
 
-function valueAfter(option) {
-  const index = more.indexOf(option);
-  return index === -1 ? undefined : more[index + 1];
+/** The arguments from outside, where what is published has this profile. */
+function withProfile(profile) {
+  return isPublished ? more.map((argument) => (argument === 'dist' ? profile : argument)) : more;
+}
+
+function valueAfter(option, given = more) {
+  const index = given.indexOf(option);
+  return index === -1 ? undefined : given[index + 1];
 }

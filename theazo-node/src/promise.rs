@@ -26,8 +26,9 @@ pub fn promise<'env, T: ToNapiValue + Send + 'static>(
     env: &'env Env,
     future: impl Future<Output = napi::Result<T>> + Send + 'static,
 ) -> napi::Result<PromiseRaw<'env, T>> {
+    let runtime = crate::runtime::handle()?;
     let (promise, settler) = Desk::of(env)?.open(env)?;
-    crate::runtime::spawn(caught(future).map(|outcome| settler.settle(outcome)))?;
+    runtime.spawn(caught(future).map(|outcome| settler.settle(outcome)));
     Ok(PromiseRaw::new(env.raw(), promise))
 }
 

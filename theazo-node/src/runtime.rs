@@ -1,41 +1,43 @@
 //! The threads that do the work of promises.
 
 #[cfg(not(feature = "embedded"))]
-use std::sync::{Mutex, PoisonError};
+use std::{
+    future::pending,
+    io,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
 #[cfg(not(feature = "embedded"))]
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
+use tokio::runtime::Handle;
 
-/// Lets a thread of control planes do some work: napi makes one for each processor.
+/// The threads of control planes: napi makes one for each processor.
 #[cfg(feature = "embedded")]
-pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> napi::Result<()> {
-    napi::bindgen_prelude::spawn(work);
-    Ok(())
+pub fn handle() -> napi::Result<Handle> {
+    Ok(napi::bindgen_prelude::within_runtime_if_available(Handle::current))
 }
 
-/// Lets the thread of clients do some work. They all have one, in all workers of Node: JavaScript takes their answers one at a
-/// time, and each time that a second thread helps it must be woken (measured: with it a call takes a quarter longer).
+/// The thread of clients. They all have one, in all workers of Node: JavaScript takes their answers one at a time, and each time
+/// that a second thread helps it must be woken (measured: with it a call takes a quarter longer).
 #[cfg(not(feature = "embedded"))]
-pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> napi::Result<()> {
+pub fn handle() -> napi::Result<Handle> {
     static CLIENTS: Mutex<Option<Handle>> = Mutex::new(None);
     let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
     let handle = match &mut *clients {
         Some(handle) => handle,
-        none => none.insert(start()?),
+        none => none.insert(start().map_err(|problem| {
+            napi::Error::from_reason(format!("cannot start the thread of the Theazo SDK: {problem}"))
+        })?),
     };
-    handle.spawn(work);
-    Ok(())
+    Ok(handle.clone())
 }
 
 /// Starts a thread that lives as long as the process.
 #[cfg(not(feature = "embedded"))]
-fn start() -> napi::Result<Handle> {
-    let failed = |problem: std::io::Error| {
-        napi::Error::from_reason(format!("cannot start the thread of the Theazo SDK: {problem}"))
-    };
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+fn start() -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
-    let run = move || runtime.block_on(std::future::pending::<()>());
-    std::thread::Builder::new().name("theazo".to_owned()).spawn(run).map_err(failed)?;
+    thread::Builder::new().name("theazo".to_owned()).spawn(move || runtime.block_on(pending::<()>()))?;
     Ok(handle)
 }
