@@ -109,8 +109,8 @@ impl Blocking {
         let Self { transport, runtime, ticks, .. } = self;
         let runtime = runtime.as_ref().expect("it is there until the end");
         let outcome = runtime.block_on(async {
-            // For the news of the sockets, which their connections hear when they are given the request: HTTP then sends it over
-            // another one.
+            // Once for the news of the sockets, and once for the connections that they are for.
+            yield_now().await;
             yield_now().await;
             let mut work = pin!(work(transport));
             poll_fn(|context| {
