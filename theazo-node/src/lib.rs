@@ -8,8 +8,8 @@
 //!
 //! Measured against `fetch` doing the same `GET` at 64 in flight, on two cores: a `String`, which JavaScript then parses, made 8.5
 //! times as many calls per second at a fifth of the CPU, and buffers were 5 to 12% slower. How promises are settled matters as
-//! much (see `promise` and `runtime`). With the whole client around it, it is 6.5 to 7.4 times `fetch` (31,000 against 4,600
-//! calls per second, 40 against 255 us of CPU). Streams cross in batches, where one connection delivers many events at once.
+//! much (see `promise` and `runtime`; ARCHITECTURE.md has the figures of the whole client). Streams cross in batches, where one
+//! connection delivers many events at once.
 
 mod cancel;
 mod client;

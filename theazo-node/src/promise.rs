@@ -27,7 +27,7 @@ pub fn promise<'env, T: ToNapiValue + Send + 'static>(
     future: impl Future<Output = napi::Result<T>> + Send + 'static,
 ) -> napi::Result<PromiseRaw<'env, T>> {
     let runtime = crate::runtime::handle()?;
-    let (promise, settler) = Desk::of(env)?.open(env)?;
+    let (promise, settler) = Mailbox::of(env)?.open(env)?;
     runtime.spawn(caught(future).map(|outcome| settler.settle(outcome)));
     Ok(PromiseRaw::new(env.raw(), promise))
 }
@@ -54,11 +54,11 @@ fn defect(problem: &str) -> napi::Error {
 }
 
 /// The function that wakes an environment. It keeps Node from exiting only while promises are open.
-type Bell = ThreadsafeFunction<(), (), (), napi::Status, false, true>;
+type Doorbell = ThreadsafeFunction<(), (), (), napi::Status, false, true>;
 
 /// What an environment knows of its open promises.
-struct Desk {
-    bell: Bell,
+struct Mailbox {
+    doorbell: Doorbell,
     queue: Mutex<Queue>,
     /// How many promises are not settled. Only the environment's own thread changes it.
     open: AtomicUsize,
@@ -83,22 +83,22 @@ struct Deferred(sys::napi_deferred);
 // SAFETY: other threads carry it; only the environment's own thread looks into it.
 unsafe impl Send for Deferred {}
 
-impl Desk {
-    /// The desk of an environment; the first promise makes it.
+impl Mailbox {
+    /// The mailbox of an environment; the first promise makes it.
     fn of(env: &Env) -> napi::Result<Arc<Self>> {
-        if let Some(desk) = env.get_instance_data::<Arc<Self>>()? {
-            return Ok(desk.clone());
+        if let Some(mailbox) = env.get_instance_data::<Arc<Self>>()? {
+            return Ok(mailbox.clone());
         }
         let nothing = env.create_function_from_closure::<(), (), _>("wake", |_| Ok(()))?;
-        let bell = nothing.build_threadsafe_function::<()>().weak::<true>().build_callback(
+        let doorbell = nothing.build_threadsafe_function::<()>().weak::<true>().build_callback(
             |woken: ThreadsafeCallContext<()>| {
                 Self::of(&woken.env)?.settle(&woken.env);
                 Ok(())
             },
         )?;
-        let desk = Arc::new(Self { bell, queue: Mutex::default(), open: AtomicUsize::new(0) });
-        env.set_instance_data(desk.clone(), (), |_| ())?;
-        Ok(desk)
+        let mailbox = Arc::new(Self { doorbell, queue: Mutex::default(), open: AtomicUsize::new(0) });
+        env.set_instance_data(mailbox.clone(), (), |_| ())?;
+        Ok(mailbox)
     }
 
     /// A new promise, and what settles it.
@@ -107,12 +107,12 @@ impl Desk {
         // SAFETY: this is the thread of the environment, inside a call from JavaScript.
         check_status!(unsafe { sys::napi_create_promise(env.raw(), &mut deferred, &mut promise) })?;
         if self.open.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.hold(|bell| {
+            self.hold(|doorbell| {
                 // SAFETY: as above, and the function is not closed while it is held.
-                unsafe { sys::napi_ref_threadsafe_function(env.raw(), bell) }
+                unsafe { sys::napi_ref_threadsafe_function(env.raw(), doorbell) }
             });
         }
-        Ok((promise, Settler { desk: self, deferred: Some(Deferred(deferred)) }))
+        Ok((promise, Settler { mailbox: self, deferred: Some(Deferred(deferred)) }))
     }
 
     /// Settles the promises whose outcomes are there.
@@ -137,18 +137,18 @@ impl Desk {
             }
         }
         if count > 0 && self.open.fetch_sub(count, Ordering::Relaxed) == count {
-            self.hold(|bell| {
+            self.hold(|doorbell| {
                 // SAFETY: as in `open`.
-                unsafe { sys::napi_unref_threadsafe_function(env.raw(), bell) }
+                unsafe { sys::napi_unref_threadsafe_function(env.raw(), doorbell) }
             });
         }
     }
 
     /// Does something with the function that wakes the environment, unless the environment is ending.
     fn hold(&self, action: impl FnOnce(sys::napi_threadsafe_function) -> sys::napi_status) {
-        self.bell.handle.with_read_aborted(|is_ended| {
+        self.doorbell.handle.with_read_aborted(|is_ended| {
             if !is_ended {
-                action(self.bell.raw());
+                action(self.doorbell.raw());
             }
         });
     }
@@ -161,7 +161,7 @@ impl Desk {
         };
         if ring {
             // It fails only when the environment is ending, and then nobody waits.
-            self.bell.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            self.doorbell.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }
 
@@ -172,7 +172,7 @@ impl Desk {
 
 /// Settles a promise, from any thread. Dropped, it rejects it, so that nobody waits for ever.
 struct Settler {
-    desk: Arc<Desk>,
+    mailbox: Arc<Mailbox>,
     deferred: Option<Deferred>,
 }
 
@@ -186,7 +186,7 @@ impl Settler {
 
     fn put(&mut self, value: impl FnOnce(sys::napi_env) -> napi::Result<sys::napi_value> + Send + 'static) {
         if let Some(deferred) = self.deferred.take() {
-            self.desk.put(Settled { deferred, value: Box::new(value) });
+            self.mailbox.put(Settled { deferred, value: Box::new(value) });
         }
     }
 }

@@ -213,10 +213,11 @@ pub struct Pending {
 impl Pending {
     /// Starts `work` for the running event loop.
     pub fn start(py: Python<'_>, pool: Pool, work: impl Future<Output = Outcome> + Send + 'static) -> PyResult<Self> {
+        let runtime = runtime(py, pool)?;
         let (mailbox, event_loop) = Mailbox::of_running_loop(py)?;
         let future = event_loop.call_method0(intern!(py, "create_future"))?.unbind();
         let promise = Promise { mailbox, future: Some(future.clone_ref(py)) };
-        let task = runtime(py, pool)?.spawn(work.map(|outcome| promise.complete(outcome)));
+        let task = runtime.spawn(work.map(|outcome| promise.complete(outcome)));
         Ok(Self { future, task: task.abort_handle() })
     }
 }
