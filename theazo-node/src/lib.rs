@@ -34,3 +34,9 @@ pub use stream::NativeStream;
 fn thrown(error: theazo::Error) -> napi::Error {
     napi::Error::from_reason(error.to_json())
 }
+
+/// A failure of this part itself, as it crosses.
+fn failed(code: &str, kind: &str, message: &str, hint: &str) -> napi::Error {
+    let error = serde_json::json!({ "code": code, "kind": kind, "message": message, "hint": hint });
+    napi::Error::from_reason(error.to_string())
+}

@@ -44,13 +44,8 @@ pub fn caught<T>(future: impl Future<Output = napi::Result<T>>) -> impl Future<O
 
 /// A defect of this package, as an error that `lib/errors.ts` can read.
 fn defect(problem: &str) -> napi::Error {
-    let error = serde_json::json!({
-        "code": "internal_error",
-        "kind": "maybe_received",
-        "message": format!("a defect of theazo: {problem}"),
-        "hint": "please report it; the program can go on",
-    });
-    napi::Error::from_reason(error.to_string())
+    let message = format!("a defect of theazo: {problem}");
+    crate::failed("internal_error", "maybe_received", &message, "please report it; the program can go on")
 }
 
 /// The function that wakes an environment. It keeps Node from exiting only while promises are open.

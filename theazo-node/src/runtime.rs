@@ -27,7 +27,9 @@ pub fn handle() -> napi::Result<Handle> {
     let handle = match &mut *clients {
         Some(handle) => handle,
         none => none.insert(start().map_err(|problem| {
-            napi::Error::from_reason(format!("cannot start the thread of the Theazo SDK: {problem}"))
+            let message = format!("cannot start the thread of the Theazo SDK: {problem}");
+            let hint = "it needs three open files and one thread; raise the limits of the process";
+            crate::failed("configuration", "configuration", &message, hint)
         })?),
     };
     Ok(handle.clone())

@@ -10,10 +10,11 @@ import { Theazo } from 'theazo';
 
 import { AGENT, deferred, json, SESSION, serve } from './server.js';
 
-/** Runs a program in a process of its own and gives what it printed, when it has ended by itself. */
-function run(test: TestContext, url: string, program: string): Promise<string> {
+/** Runs a program in a process of its own, which `by` may start, and gives what it printed when it has ended by itself. */
+function run(test: TestContext, url: string, program: string, by: readonly string[] = []): Promise<string> {
   const preamble = "import { Theazo } from 'theazo'; const theazo = new Theazo();";
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', preamble + program], {
+  const [command, ...args] = [...by, process.execPath, '--input-type=module', '--eval', preamble + program];
+  const child = spawn(command as string, args, {
     cwd: join(__dirname, '..'),
     env: { ...process.env, THEAZO_BASE_URL: url, THEAZO_API_KEY: 'k' },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -53,6 +54,33 @@ test('a process stays while a call is pending', { timeout: 30_000 }, async (cont
 
   assert.equal(other, 'another one');
   assert.equal(await printed, 'ses_1');
+});
+
+test('a call for which no thread can be started says what to raise, and the next one is made', {
+  timeout: 30_000,
+}, async (context) => {
+  const server = await serve(context, (_, response) => json(response, SESSION));
+  const program = `
+    import { closeSync, openSync } from 'node:fs';
+    process.on('unhandledRejection', (error) => console.log('unhandled', error));
+    const held = [];
+    try { for (;;) held.push(openSync('/dev/null')); } catch {}
+    const error = await theazo.sessions.get('ses_1').catch((error) => error);
+    for (const file of held) closeSync(file);
+    const { id } = await theazo.sessions.get('ses_1');
+    console.log(JSON.stringify([error.constructor.name, error.code, error.message, error.hint, id]));
+  `;
+
+  const printed = await run(context, server.url, program, ['sh', '-c', 'ulimit -n 200; exec "$0" "$@"']);
+
+  assert.deepEqual(JSON.parse(printed), [
+    'ConfigurationError',
+    'configuration',
+    'cannot start the thread of the Theazo SDK: Too many open files (os error 24)',
+    'it needs three open files and one thread; raise the limits of the process',
+    'ses_1',
+  ]);
+  assert.equal(server.sent.length, 1);
 });
 
 test('a stream that was left open does not keep the process', { timeout: 30_000 }, async (context) => {
