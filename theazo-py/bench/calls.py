@@ -93,7 +93,16 @@ def show(name: str, ratio: float, bar: float, better: str, detail: str) -> None:
     print(json.dumps(line), flush=True)
 
 
-async def bench_async(url: str) -> None:
+def bench_async() -> None:
+    """At 1 in flight caller and server take turns here too, so that is shown both ways; each has to hold."""
+    with server() as url:
+        asyncio.run(compare_async(url, (64, 1), "on all processors"))
+    with one_processor() as is_alone, server() as url:
+        if is_alone:
+            asyncio.run(compare_async(url, (1,), "on one processor"))
+
+
+async def compare_async(url: str, counts: tuple[int, ...], where: str) -> None:
     address = f"{url}/v1/sessions/{SESSION_ID}"
     async with (
         AsyncTheazo(KEY, url) as theazo,
@@ -119,17 +128,17 @@ async def bench_async(url: str) -> None:
             response = await by_pyqwest.get(address, headers=HEADERS)
             return PlainSession.from_json(bytes(response.content)).created_at
 
-        rivals: list[tuple[str, Callable[[], Awaitable[object]], float, float]] = [
-            ("aiohttp", aiohttp_call, 2.5, 1.5),
-            ("pyreqwest", pyreqwest_call, 1.0, 1.0),
-            ("pyqwest", pyqwest_call, 1.0, 1.0),
+        rivals: list[tuple[str, Callable[[], Awaitable[object]], dict[int, float]]] = [
+            ("aiohttp", aiohttp_call, {64: 2.5, 1: 1.5}),
+            ("pyreqwest", pyreqwest_call, {64: 1.0, 1: 1.0}),
+            ("pyqwest", pyqwest_call, {64: 1.0, 1: 1.0}),
         ]
-        for name, theirs, bar_of_many, bar_of_one in rivals:
-            for in_flight, bar in ((64, bar_of_many), (1, bar_of_one)):
+        for name, theirs, bars in rivals:
+            for in_flight in counts:
                 await rate_async(ours, in_flight)
                 await rate_async(theirs, in_flight)
                 pairs = [(await rate_async(ours, in_flight), await rate_async(theirs, in_flight)) for _ in range(TURNS)]
-                report(f"async calls/s at {in_flight} in flight, over {name}", bar, pairs)
+                report(f"async calls/s at {in_flight} in flight, over {name}, {where}", bars[in_flight], pairs)
 
 
 @contextmanager
@@ -244,8 +253,8 @@ def resident() -> int:
 
 def main() -> None:
     bench_sync()
+    bench_async()
     with server() as url:
-        asyncio.run(bench_async(url))
         bench_streams(url)
         bench_import()
         bench_latency(show)

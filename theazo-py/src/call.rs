@@ -13,11 +13,11 @@ use theazo_api::{DurationInput, Endpoint, Operation, Reply};
 
 use crate::{
     error::Failure,
+    event_loop::{Ready, nothing},
     generated::calls::ENTRIES,
     shape::{self, Kind, Shape},
     unknown::Unknown,
     value::ToPython,
-    wakeup::{Ready, nothing},
 };
 
 /// An operation as a caller in Python sees it.

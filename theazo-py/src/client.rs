@@ -13,19 +13,22 @@ use theazo::{
     CallOptions, Config, Transport,
     transport::{Answer, Blocking, Call},
 };
-use tokio::runtime::Handle;
 
 use crate::{
     call::{self, Entry},
     config::{Settings, configured},
     error::Failure,
+    event_loop::{EventLoop, Outcome, Pending, Ready, nothing},
     meta,
     plane::{Places, Plane},
     recording::{Recorder, Replayer},
     runtime::{Pool, runtime, wait, work_here},
     stream::EventStream,
-    wakeup::{Outcome, Pending, Ready, nothing},
 };
+
+/// How many bytes of JSON an event loop writes or reads itself.
+#[cfg(unix)]
+const SMALL: usize = 64 << 10;
 
 /// A client. The classes of the package are around it.
 #[pyclass(frozen, module = "theazo._native")]
@@ -35,16 +38,22 @@ pub struct Client {
     changes: Vec<CallOptions>,
 }
 
-enum Source {
+/// Where calls go.
+pub enum Source {
     /// Over HTTP.
     Http(Http),
-    /// A control plane inside this process, by a way of the client's own where its calls are recorded.
-    Plane { plane: Arc<Plane>, recorded: Option<Transport> },
+    /// To a control plane inside this process, by a way of the client's own where its calls are recorded.
+    Plane {
+        /// The control plane.
+        plane: Arc<Plane>,
+        /// The way of its own.
+        recorded: Option<Transport>,
+    },
 }
 
 /// How a client calls over HTTP. A child made by `fork` makes its own connections, because those that it finds belong to the
 /// parent. The lock is held only with the GIL held, as a forking thread holds it.
-struct Http {
+pub struct Http {
     config: Box<Config>,
     connections: Mutex<Connections>,
 }
@@ -72,23 +81,15 @@ impl Http {
         Ok(current)
     }
 
-    /// Makes a call on this thread. One that a signal ends takes its connection with it.
-    fn call(&self, py: Python<'_>, work: impl AsyncFnOnce(&Transport) -> Outcome + Send) -> PyResult<Ready> {
-        let (idle, shared) = {
-            let mut connections = self.connections(py)?;
-            (connections.blocking.pop(), connections.shared.clone())
-        };
-        let mut blocking = match idle {
-            Some(blocking) => blocking,
-            None => shared.blocking().map_err(|error| Failure::from(error).into_python(py))?,
-        };
-        let outcome = work_here(py, &mut blocking, work)?;
-        if outcome.is_err() {
-            // A connection whose answer nobody waits for any more is closed now, not when the thread has its next call.
-            work_here(py, &mut blocking, async |_| ())?;
+    /// What a thread calls with that waits for its calls; `None` if it must let others make them.
+    fn blocking(&self, py: Python<'_>) -> PyResult<Option<Blocking>> {
+        let runtime = runtime(py, Pool::Calls)?;
+        let mut connections = self.connections(py)?;
+        if let Some(idle) = connections.blocking.pop() {
+            return Ok(Some(idle));
         }
-        blocking.keep_in(&mut self.connections(py)?.blocking);
-        outcome.map_err(|failure| failure.into_python(py))
+        let _inside = runtime.enter();
+        connections.shared.blocking().map_err(|error| Failure::from(error).into_python(py))
     }
 }
 
@@ -163,6 +164,27 @@ impl Prepared {
     async fn answer(self, transport: Transport) -> Outcome {
         let Answer { body, meta, .. } = transport.call(self.call).await?;
         let ready = self.entry.ready(&body, meta.status, &meta.request_id)?;
+        Ok(meta::telling(ready, meta, self.collector))
+    }
+
+    /// Whether what is sent keeps nobody from other work.
+    #[cfg(unix)]
+    fn is_small(&self) -> bool {
+        self.call.body.as_ref().is_none_or(|body| body.len() <= SMALL)
+    }
+
+    /// As [`Prepared::answer`], on the thread of an event loop: what is large is read on another.
+    #[cfg(unix)]
+    async fn answer_beside(self, transport: Transport) -> Outcome {
+        let Answer { body, meta, .. } = transport.call(self.call).await?;
+        let entry = self.entry;
+        let ready = if body.len() <= SMALL {
+            entry.ready(&body, meta.status, &meta.request_id)?
+        } else {
+            let (status, request_id) = (meta.status, meta.request_id.clone());
+            let read = tokio::spawn(async move { entry.ready(&body, status, &request_id) });
+            read.await.unwrap_or_else(|_| Err(Failure::without_result()))?
+        };
         Ok(meta::telling(ready, meta, self.collector))
     }
 
@@ -248,14 +270,15 @@ impl Client {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Py<PyAny>> {
         let prepared = Prepared::new(operation, path, inputs, options)?;
-        let ready = match &*self.source {
-            // A thread that drives a runtime already, as one that a control plane asks for an answer, cannot drive another.
-            Source::Http(http) if Handle::try_current().is_err() => {
-                http.call(py, async |transport| prepared.answer(self.changed(transport.clone())).await)?
-            }
-            _ => wait(py, self.pool(), prepared.answer(self.transport(py)?))?,
-        };
-        ready(py)
+        if let Source::Http(http) = &*self.source
+            && let Some(mut blocking) = http.blocking(py)?
+        {
+            let work = async |transport: &Transport| prepared.answer(self.changed(transport.clone())).await;
+            let outcome = work_here(py, &mut blocking, work);
+            blocking.keep_in(&mut http.connections(py)?.blocking);
+            return outcome?.map_err(|failure| failure.into_python(py))?(py);
+        }
+        wait(py, self.pool(), prepared.answer(self.transport(py)?))?(py)
     }
 
     /// Makes a call for the running event loop.
@@ -268,7 +291,16 @@ impl Client {
         options: &Bound<'_, PyDict>,
     ) -> PyResult<Pending> {
         let prepared = Prepared::new(operation, path, inputs, options)?;
-        Pending::start(py, self.pool(), prepared.answer(self.transport(py)?))
+        let event_loop = EventLoop::running(py)?;
+        #[cfg(unix)]
+        if let Some(lane) = event_loop.lane().filter(|lane| prepared.is_small() && lane.has_room())
+            && let Source::Http(http) = &*self.source
+            && let Some(transport) =
+                lane.transport(&self.source, || http.connections(py).map(|connections| connections.shared.clone()))?
+        {
+            return lane.start(&event_loop, prepared.answer_beside(self.changed(transport)));
+        }
+        Pending::start(&event_loop, self.pool(), prepared.answer(self.transport(py)?))
     }
 
     /// Opens a stream and waits until it is open.
@@ -296,7 +328,7 @@ impl Client {
     ) -> PyResult<Pending> {
         let pool = self.pool();
         let (prepared, transport) = (Prepared::new(operation, path, inputs, options)?, self.transport(py)?);
-        Pending::start(py, pool, async move {
+        Pending::start(&EventLoop::running(py)?, pool, async move {
             let stream = prepared.opened(transport, pool).await?;
             Ok(Box::new(move |py: Python<'_>| Ok(Py::new(py, stream)?.into_any())) as Ready)
         })
@@ -316,7 +348,14 @@ impl Client {
     /// The same for the running event loop.
     fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
         match &*self.source {
-            Source::Http(_) => Pending::start(py, Pool::Calls, async { Ok(nothing()) }),
+            Source::Http(_) => {
+                let event_loop = EventLoop::running(py)?;
+                #[cfg(unix)]
+                if let Some(lane) = event_loop.lane() {
+                    lane.forget(&self.source);
+                }
+                Pending::start(&event_loop, Pool::Calls, async { Ok(nothing()) })
+            }
             Source::Plane { plane, .. } => plane.close_soon(py),
         }
     }

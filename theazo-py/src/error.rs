@@ -46,6 +46,11 @@ impl Failure {
         Self::Binding(json!({ "code": "internal_error", "message": message, "kind": "unreadable" }))
     }
 
+    /// A call that ended in no way that a call ends: a fault of ours.
+    pub fn without_result() -> Self {
+        Self::bug("a call ended without a result")
+    }
+
     /// The exception.
     pub fn into_python(self, py: Python<'_>) -> PyErr {
         self.exception(py).map_or_else(|error| error, PyErr::from_value)

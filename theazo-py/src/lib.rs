@@ -1,7 +1,7 @@
 //! The native part of the Theazo SDK for Python, imported as `theazo._native`.
 //!
 //! It has no behaviour of its own: calls are made by the core crate `theazo`, and idioms of Python live in the package
-//! beside it. What is here is the crossing. Reading order: [`client`] (calls), [`runtime`] and [`wakeup`] (how a thread
+//! beside it. What is here is the crossing. Reading order: [`client`] (calls), [`runtime`] and [`event_loop`] (how a thread
 //! or an event loop waits for them), [`shape`] (Python to JSON), [`value`] (JSON to Python), then `generated`.
 
 mod api;
@@ -9,6 +9,7 @@ mod call;
 mod client;
 mod config;
 mod error;
+mod event_loop;
 mod generated;
 mod meta;
 #[cfg(feature = "embedded")]
@@ -20,7 +21,6 @@ mod shape;
 mod stream;
 mod unknown;
 mod value;
-mod wakeup;
 mod webhooks;
 mod workflow;
 
@@ -38,7 +38,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<recording::Recorder>()?;
     module.add_class::<recording::Replayer>()?;
     module.add_class::<stream::EventStream>()?;
-    module.add_class::<wakeup::Pending>()?;
+    module.add_class::<event_loop::Pending>()?;
     module.add_class::<meta::ResponseMeta>()?;
     module.add_class::<webhooks::Verifier>()?;
     module.add_class::<webhooks::Delivery>()?;

@@ -3,7 +3,7 @@
 use pyo3::{prelude::*, types::PyDict};
 use theazo::ResponseMeta as Core;
 
-use crate::{value::ToPython, wakeup::Ready};
+use crate::{event_loop::Ready, value::ToPython};
 
 /// Everything about an answer that is not its body.
 #[pyclass(frozen, module = "theazo")]

@@ -7,8 +7,8 @@ use theazo::{Config, Transport};
 
 use crate::{
     client::Client,
+    event_loop::{EventLoop, Pending},
     recording::{Recorder, with_recording},
-    wakeup::Pending,
 };
 
 #[cfg(not(feature = "embedded"))]
@@ -112,9 +112,9 @@ mod embedded {
     use super::*;
     use crate::{
         error::Failure,
+        event_loop::nothing,
         model_function,
         runtime::{Pool, wait},
-        wakeup::nothing,
     };
 
     /// The planes of this process, so that the end of the interpreter finds them. Locked only with the GIL held.
@@ -181,7 +181,7 @@ mod embedded {
 
         pub fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
             let end = self.0.take_and_end();
-            Pending::start(py, Pool::Planes, async move { end.await.map(|()| nothing()) })
+            Pending::start(&EventLoop::running(py)?, Pool::Planes, async move { end.await.map(|()| nothing()) })
         }
     }
 

@@ -93,14 +93,13 @@ pub fn wait<T: Send + 'static>(
             Ok(outcome) => return outcome.map_err(|failure| failure.into_python(py)),
             Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| task.abort())?,
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(Failure::bug("a call ended without a result").into_python(py));
+                return Err(Failure::without_result().into_python(py));
             }
         }
     }
 }
 
-/// Does `work` on this thread without the GIL. A signal handler that raises, as Ctrl-C does, ends it; what it had begun is let
-/// go of only when `blocking` is dropped.
+/// Does `work` on this thread without the GIL. A signal handler that raises, as Ctrl-C does, ends it, and its connection.
 pub fn work_here<T: Send>(
     py: Python<'_>,
     blocking: &mut Blocking,

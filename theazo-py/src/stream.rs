@@ -17,8 +17,8 @@ use tokio::sync::Notify;
 use crate::{
     call::Entry,
     error::Failure,
+    event_loop::{EventLoop, Outcome, Pending, nothing},
     runtime::{Pool, runtime, wait},
-    wakeup::{Outcome, Pending, nothing},
 };
 
 /// How many events are taken at once at most: it bounds what a slow reader keeps in memory.
@@ -195,7 +195,7 @@ impl EventStream {
     /// Waits in the running event loop until an event is ready or the stream has ended.
     fn fill(&self, py: Python<'_>) -> PyResult<Pending> {
         let shared = self.shared.clone();
-        Pending::start(py, self.pool, async move {
+        Pending::start(&EventLoop::running(py)?, self.pool, async move {
             shared.fill().await;
             Ok(nothing())
         })
@@ -213,7 +213,11 @@ impl EventStream {
     /// The same for the running event loop.
     fn close_soon(&self, py: Python<'_>) -> PyResult<Pending> {
         let shared = self.shared.clone();
-        Pending::start(py, self.pool, async move { shared.leave(false).await.map(|()| nothing()) })
+        Pending::start(
+            &EventLoop::running(py)?,
+            self.pool,
+            async move { shared.leave(false).await.map(|()| nothing()) },
+        )
     }
 
     /// Leaves the stream and lets the server's work go on.
@@ -225,7 +229,7 @@ impl EventStream {
     /// The same for the running event loop.
     fn detach_soon(&self, py: Python<'_>) -> PyResult<Pending> {
         let shared = self.shared.clone();
-        Pending::start(py, self.pool, async move { shared.leave(true).await.map(|()| nothing()) })
+        Pending::start(&EventLoop::running(py)?, self.pool, async move { shared.leave(true).await.map(|()| nothing()) })
     }
 }
 

@@ -57,13 +57,23 @@ class Stub:
     """Set when a client left before its answer."""
     asked: threading.Event = field(default_factory=threading.Event)
     """Set when a request has come."""
+    connections: int = 0
+    """How many connections are open."""
 
     def __post_init__(self) -> None:
         stub = self
         lock = threading.Lock()
+        self._changed = threading.Condition()
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def handle(self) -> None:
+                stub.count(1)
+                try:
+                    super().handle()
+                finally:
+                    stub.count(-1)
 
             def answer(self) -> None:
                 length = int(self.headers.get("content-length") or 0)
@@ -74,6 +84,8 @@ class Stub:
                     stub.requests.append(Request(self.command, self.path, headers, body, self.client_address[1]))
                     stub.asked.set()
                     answer = stub.answers.pop(0) if len(stub.answers) > 1 else stub.answers[0]
+                with stub._changed:
+                    stub._changed.notify_all()
                 answer(self)
 
             do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer
@@ -90,6 +102,22 @@ class Stub:
         self._server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
+    def count(self, change: int) -> None:
+        """Notes that a connection was opened or closed."""
+        with self._changed:
+            self.connections += change
+            self._changed.notify_all()
+
+    def is_asked(self, times: int, patience: float = 10) -> bool:
+        """Waits until so many requests have come; whether they have."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self.requests) >= times, patience)
+
+    def is_left(self, patience: float = 10) -> bool:
+        """Waits until no connection is open; whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.connections == 0, patience)
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -102,6 +130,20 @@ class Stub:
             handler.send_response(status)
             for name, header in {"x-request-id": "req_1", "content-type": "application/json", **headers}.items():
                 handler.send_header(name.replace("_", "-"), header)
+            handler.send_header("content-length", str(len(text)))
+            handler.end_headers()
+            handler.wfile.write(text)
+
+        self.answers.append(answer)
+        return self
+
+    def says_which(self) -> Stub:
+        """Adds an answer with the session whose id is the end of the path."""
+
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            text = json.dumps({**SESSION, "id": handler.path.rsplit("/", 1)[1]}).encode()
+            handler.send_response(200)
+            handler.send_header("content-type", "application/json")
             handler.send_header("content-length", str(len(text)))
             handler.end_headers()
             handler.wfile.write(text)

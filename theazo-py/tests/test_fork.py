@@ -93,6 +93,35 @@ def test_an_asyncio_client_goes_on_in_a_child(stub: Stub) -> None:
     run(stub.says(SESSION), script)
 
 
+def test_a_child_that_has_loops_of_its_own_leaves_the_connections_of_the_loop_of_the_parent_alone(stub: Stub) -> None:
+    script = """
+        import asyncio, gc, os
+        from theazo import AsyncTheazo
+        theazo = AsyncTheazo(max_retries=0)
+        async def ask():
+            return (await theazo.sessions.get("ses_1")).id
+        loop = asyncio.new_event_loop()
+        for _ in range(3):
+            assert loop.run_until_complete(ask()) == "ses_1"
+            child = os.fork()
+            if child == 0:
+                del loop
+                gc.collect()
+                assert asyncio.run(ask()) == "ses_1"
+                del theazo
+                gc.collect()
+                os._exit(0)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert loop.run_until_complete(asyncio.wait_for(ask(), 10)) == "ses_1"
+    """
+
+    run(stub.says(SESSION), script)
+
+    clients = [request.client for request in stub.requests]
+    assert len(set(clients[::2])) == 1, clients
+    assert len(set(clients)) == 4, clients
+
+
 def test_parent_and_child_never_make_the_same_key(stub: Stub) -> None:
     script = """
         import os

@@ -28,7 +28,7 @@ async fn calls_of_a_waiting_thread_share_a_connection_and_the_options_of_their_t
     let transport = transport(&server.url).with(CallOptions::new().header("x-team", "growth"));
 
     let bodies = spawn_blocking(move || {
-        let mut blocking = transport.blocking().unwrap();
+        let mut blocking = transport.blocking().unwrap().unwrap();
         [(); 3].map(|()| {
             blocking.run(async |transport| transport.call(call("GetSession", &["ses_1"])).await).unwrap().body
         })
@@ -38,18 +38,22 @@ async fn calls_of_a_waiting_thread_share_a_connection_and_the_options_of_their_t
     assert_eq!(server.connections(), 1);
 }
 
-#[test]
-fn a_connection_that_was_closed_between_calls_is_noticed_before_the_next_one_is_sent() {
+#[tokio::test]
+async fn a_connection_that_was_closed_between_calls_is_noticed_before_the_next_one_is_sent() {
     let (url, closed) = closing_server();
     let transport = transport(&url);
-    let mut blocking = transport.blocking().unwrap();
 
-    for _ in 0..20 {
-        let create = call("CreateSession", &[]).body("{}").options(CallOptions::new().max_retries(0));
-        let answer = blocking.run(async |transport| transport.call(create).await).unwrap();
-        assert_eq!(answer.meta.attempts.len(), 1);
-        closed.recv_timeout(PATIENCE).unwrap();
-    }
+    let calls = spawn_blocking(move || {
+        let mut blocking = transport.blocking().unwrap().unwrap();
+        for _ in 0..20 {
+            let create = call("CreateSession", &[]).body("{}").options(CallOptions::new().max_retries(0));
+            let answer = blocking.run(async |transport| transport.call(create).await).unwrap();
+            assert_eq!(answer.meta.attempts.len(), 1);
+            closed.recv_timeout(PATIENCE).unwrap();
+        }
+    });
+
+    calls.await.unwrap();
 }
 
 /// A server that closes each connection after one answer, without announcing it, and says when it has.
@@ -76,16 +80,15 @@ fn closing_server() -> (String, mpsc::Receiver<()>) {
 }
 
 #[tokio::test]
-async fn a_call_that_ran_out_of_time_closes_its_connection_when_the_thread_lets_go() {
+async fn a_call_that_ran_out_of_time_closes_its_connection() {
     let mut server = Server::start([Act::Hold(String::new())]).await;
     let transport = server.transport();
 
     let (error, blocking) = spawn_blocking(move || {
-        let mut blocking = transport.blocking().unwrap();
+        let mut blocking = transport.blocking().unwrap().unwrap();
         let options = CallOptions::new().timeout(Duration::from_millis(50)).max_retries(0);
         let late = call("GetSession", &["ses_1"]).options(options);
         let error = blocking.run(async |transport| transport.call(late).await).unwrap_err();
-        blocking.run(async |_| ());
         (error, blocking)
     })
     .await
@@ -101,7 +104,7 @@ async fn as_many_wait_for_the_next_call_as_the_pool_may_keep_connections() {
     let config = |config: Config| Transport::new(config.base_url("http://127.0.0.1:9")).unwrap();
     let kept = |transport: &Transport| {
         let mut idle = Vec::new();
-        (0..3).for_each(|_| transport.blocking().unwrap().keep_in(&mut idle));
+        (0..3).for_each(|_| transport.blocking().unwrap().unwrap().keep_in(&mut idle));
         idle.len()
     };
     let usual = config(Config::with_api_key("th_test_1"));
@@ -111,11 +114,41 @@ async fn as_many_wait_for_the_next_call_as_the_pool_may_keep_connections() {
     assert_eq!([kept(&usual), kept(&few), kept(&short)], [3, 2, 1]);
 }
 
+#[tokio::test]
+async fn work_that_is_interrupted_closes_its_connection() {
+    let mut server = Server::start([Act::Hold(String::new())]).await;
+    let transport = server.transport();
+
+    let (interrupted, blocking) = spawn_blocking(move || {
+        let mut blocking = transport.blocking().unwrap().unwrap();
+        let mut left = 3;
+        let watch = || {
+            left -= 1;
+            if left == 0 { Err("interrupted") } else { Ok(()) }
+        };
+        let work = async |transport: &Transport| transport.call(call("GetSession", &["ses_1"])).await;
+        (blocking.run_watching(work, watch).map(|_| ()), blocking)
+    })
+    .await
+    .unwrap();
+
+    assert_eq!(interrupted, Err("interrupted"));
+    timeout(PATIENCE, server.closed()).await.expect("the connection is closed");
+    drop(blocking);
+}
+
+#[tokio::test]
+async fn a_client_of_the_application_cannot_be_driven_by_a_thread_of_ours() {
+    assert!(support::memory::Memory::new([]).transport().blocking().unwrap().is_none());
+}
+
 #[test]
-fn a_client_of_the_application_cannot_be_driven_by_a_thread_of_ours() {
-    let memory = support::memory::Memory::new([]);
+fn without_a_runtime_there_is_a_typed_error() {
+    let error = transport("http://127.0.0.1:9").blocking().unwrap_err();
 
-    let error = memory.transport().blocking().unwrap_err();
-
-    assert_eq!(error.to_string(), "only connections over HTTP can be driven by the thread that waits for a call");
+    assert_eq!(
+        error.to_string(),
+        "a thread that waits for calls needs a runtime of tokio for names and timers; enter one where \
+         `Transport::blocking` is called"
+    );
 }

@@ -82,24 +82,21 @@ impl Connection {
     /// Sends a request and waits for the head of the answer.
     pub fn send(&self, outgoing: Outgoing) -> impl Future<Output = Result<Incoming, Failure>> + Send + '_ {
         match self {
-            Self::Http(pool) if !outgoing.socket => Either::Left(pool.send(outgoing)),
             // Boxed, so that what is rare does not make the future of every call larger.
-            _ => Either::Right(self.send_otherwise(outgoing).boxed()),
+            _ if outgoing.socket => Either::Right(self.open_socket(outgoing).boxed()),
+            Self::Http(pool) => Either::Left(pool.send(outgoing)),
+            Self::Injected(client) => Either::Right(send_injected(&**client, outgoing).boxed()),
+            #[cfg(feature = "embedded")]
+            Self::InProcess(router) => Either::Right(send_in_process(router.clone(), outgoing).boxed()),
         }
     }
 
-    async fn send_otherwise(&self, outgoing: Outgoing) -> Result<Incoming, Failure> {
-        match self {
-            Self::Http(pool) => pool.open_socket(outgoing).await,
-            _ if outgoing.socket => {
-                let source =
-                    "only the built-in HTTP client has WebSockets; `logs.stream` gives the same over HTTP".into();
-                Err(Failure { ending: Ending::Refused, source })
-            }
-            Self::Injected(client) => send_injected(&**client, outgoing).await,
-            #[cfg(feature = "embedded")]
-            Self::InProcess(router) => send_in_process(router.clone(), outgoing).await,
-        }
+    async fn open_socket(&self, outgoing: Outgoing) -> Result<Incoming, Failure> {
+        let Self::Http(pool) = self else {
+            let source = "only the built-in HTTP client has WebSockets; `logs.stream` gives the same over HTTP".into();
+            return Err(Failure { ending: Ending::Refused, source });
+        };
+        pool.open_socket(outgoing).await
     }
 }
 

@@ -1,8 +1,9 @@
 //! HTTP itself: the pool of connections, TLS, proxies, and connections that become WebSockets.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{error::Error as StdError, path::Path, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, TryFutureExt};
+use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::CryptoProvider,
@@ -35,12 +36,19 @@ const PING_AFTER: Duration = Duration::from_secs(15);
 /// How long the peer has to answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// After how long without a word the operating system asks a peer whether it is there.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// What is named in the place of a proxy where there is to be none.
+const NO_PROXY: &str = "none";
+
 /// A pool of HTTP connections.
 pub(crate) struct HttpPool {
     client: reqwest::Client,
     /// WebSockets begin as HTTP/1.1, so they have a client of their own, made when the first one is opened.
     sockets: OnceCell<reqwest::Client>,
     tls: ClientConfig,
+    is_plain: bool,
     settings: Settings,
 }
 
@@ -61,17 +69,25 @@ impl IdleLimits {
 
 impl HttpPool {
     pub fn new(base: &Base, settings: &Settings) -> Result<Self, Error> {
-        Self::with_tls(tls(base.is_https(), settings.ca_file.as_deref())?, settings)
-    }
-
-    /// A pool that shares no connection with this one, but what is known of certificates.
-    pub fn another(&self) -> Result<Self, Error> {
-        Self::with_tls(self.tls.clone(), &self.settings)
-    }
-
-    fn with_tls(tls: ClientConfig, settings: &Settings) -> Result<Self, Error> {
+        let tls = tls(base.is_https(), settings.ca_file.as_deref())?;
         let client = client(tls.clone(), settings, settings.http_version.unwrap_or_default())?;
-        Ok(Self { client, sockets: OnceCell::new(), tls, settings: settings.clone() })
+        let is_plain = settings.http_version != Some(HttpVersion::Http2) && is_direct(base, settings);
+        Ok(Self { client, sockets: OnceCell::new(), tls, is_plain, settings: settings.clone() })
+    }
+
+    /// Whether requests go straight to the server, and over HTTP/1.1 if need be.
+    pub fn is_plain(&self) -> bool {
+        self.is_plain
+    }
+
+    /// How it speaks TLS where only HTTP/1.1 is spoken over it.
+    pub fn tls_for_http1(&self) -> ClientConfig {
+        speaking(self.tls.clone(), HttpVersion::Http1)
+    }
+
+    /// How long a connection may take to open.
+    pub fn connect_timeout(&self) -> Duration {
+        connect_timeout(&self.settings)
     }
 
     /// What is kept of connections that nobody uses.
@@ -125,19 +141,41 @@ fn execute(
     })
 }
 
-fn client(mut tls: ClientConfig, settings: &Settings, version: HttpVersion) -> Result<reqwest::Client, Error> {
+fn connect_timeout(settings: &Settings) -> Duration {
+    settings.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT)
+}
+
+/// The proxy that was named, if one was.
+fn proxy(settings: &Settings) -> Option<&str> {
+    settings.proxy.as_deref().map(str::trim)
+}
+
+/// Whether requests to this address go through no proxy.
+fn is_direct(base: &Base, settings: &Settings) -> bool {
+    match proxy(settings) {
+        Some(proxy) => proxy == NO_PROXY,
+        // What reqwest asks, too.
+        None => base.as_str().parse().is_ok_and(|address| Matcher::from_env().intercept(&address).is_none()),
+    }
+}
+
+fn speaking(mut tls: ClientConfig, version: HttpVersion) -> ClientConfig {
     tls.alpn_protocols = match version {
         HttpVersion::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         HttpVersion::Http1 => vec![b"http/1.1".to_vec()],
         HttpVersion::Http2 => vec![b"h2".to_vec()],
     };
+    tls
+}
+
+fn client(tls: ClientConfig, settings: &Settings, version: HttpVersion) -> Result<reqwest::Client, Error> {
     let idle = IdleLimits::of(settings);
     let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .connect_timeout(settings.connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT))
+        .tls_backend_preconfigured(speaking(tls, version))
+        .connect_timeout(connect_timeout(settings))
         .pool_idle_timeout(idle.longest)
         .pool_max_idle_per_host(idle.most)
-        .tcp_keepalive(Duration::from_secs(60))
+        .tcp_keepalive(KEEP_ALIVE)
         .http2_initial_stream_window_size(STREAM_WINDOW)
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(PING_AFTER)
@@ -152,9 +190,9 @@ fn client(mut tls: ClientConfig, settings: &Settings, version: HttpVersion) -> R
         HttpVersion::Http1 => builder.http1_only(),
         HttpVersion::Http2 => builder.http2_prior_knowledge(),
     };
-    match settings.proxy.as_deref().map(str::trim) {
+    match proxy(settings) {
         None => {}
-        Some("none") => builder = builder.no_proxy(),
+        Some(NO_PROXY) => builder = builder.no_proxy(),
         Some(address) => {
             let proxy = reqwest::Proxy::all(address).map_err(|_| {
                 let shown = super::address::without_user_part(address);
@@ -197,6 +235,6 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 }
 
 /// Whether TLS itself failed: a certificate that is not trusted, or a peer that does not speak it.
-fn is_untrusted(error: &reqwest::Error) -> bool {
+pub(super) fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| cause.is::<rustls::Error>())
 }

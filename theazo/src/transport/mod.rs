@@ -18,7 +18,7 @@
 //! println!("{}", patient.explain());
 //!
 //! // For a thread that waits, which drives connections of its own.
-//! let mut blocking = transport.blocking()?;
+//! let mut blocking = transport.blocking()?.expect("it needs no proxy");
 //! std::thread::spawn(move || {
 //!     let answer = blocking.run(async |transport| transport.call(Call::new(operation).path(["ses_a1b2c3"])).await);
 //!     println!("{answer:?}");
@@ -35,7 +35,7 @@
 //!
 //! Reading order: `call` (what goes in), `exchange` (the loop over attempts), the pure decisions in `classify`,
 //! `backoff`, `budget` and `retry_after`, and at the edge `connection` (HTTP, an injected client, or a router in this
-//! process).
+//! process). For languages that wait in ways of their own: `reactor` (an event loop) and `blocking` (a thread).
 
 mod address;
 mod attempt;
@@ -56,6 +56,7 @@ mod nested;
 mod outcome;
 mod prepare;
 mod providers;
+mod reactor;
 mod redact;
 mod retry_after;
 mod socket;
@@ -74,7 +75,7 @@ use theazo_api::{Operation, Secret};
 pub(crate) use address::without_user_part;
 pub use attempt::Attempt;
 pub(crate) use backoff::{LONGEST_OBEYED, pause as backoff_pause};
-pub use blocking::{Blocking, WATCH_INTERVAL};
+pub use blocking::Blocking;
 pub use call::{Answer, Call, CallOptions, ResponseMeta, Timings};
 pub(crate) use classify::Ending as Unanswered;
 pub(crate) use connection::{
@@ -85,6 +86,7 @@ pub(crate) use header::{EXEC_ID, LAST_EVENT_ID, RUN_ID};
 pub use http_client::{Body, HttpClient, HttpError};
 pub(crate) use outcome::{event_too_large, name as name_of, nothing, tell_run, timeout_error, unreadable};
 pub(crate) use prepare::new_idempotency_key;
+pub use reactor::{Reactor, WATCH_INTERVAL};
 pub(crate) use redact::Redactor;
 pub(crate) use socket::ClosedForGood;
 pub(crate) use trace::{TraceContext, hexadecimal};
@@ -254,18 +256,41 @@ impl Transport {
         Self { changed: Some(Arc::new(changed)), ..self.clone() }
     }
 
-    /// The same for a thread that waits for its calls: it gets connections of its own, which it drives itself.
+    /// The same for a thread that waits for its calls: it gets connections of its own, which it drives itself. A runtime of tokio
+    /// must be entered where this is called, for names and timers.
+    ///
+    /// `None` where [`Transport::on`] gives none: there a thread waits for what others do.
     ///
     /// # Errors
     ///
-    /// For a transport that is not over HTTP or has an injected client, and if the operating system gives no more files.
-    pub fn blocking(&self) -> Result<Blocking, Error> {
-        let connection::Connection::Http(pool) = &*self.connection else {
-            let message = "only connections over HTTP can be driven by the thread that waits for a call";
-            return Err(Error::configuration(message));
-        };
-        let connection = Arc::new(connection::Connection::Http(Box::new(pool.another()?)));
-        Blocking::new(Self { connection, ..self.clone() }, pool.idle_limits())
+    /// If no runtime is entered, and if the operating system gives no more files.
+    pub fn blocking(&self) -> Result<Option<Blocking>, Error> {
+        match &*self.connection {
+            connection::Connection::Http(pool) if pool.is_plain() => Blocking::new(self, pool.idle_limits()),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same for calls that are polled on the thread of `reactor`: their connections are its own, and speak HTTP/1.1. A
+    /// runtime of tokio must be entered wherever such a call is polled, for names and timers. Streams of events can be opened so,
+    /// too.
+    ///
+    /// `None` for what it cannot watch: a transport that is not over HTTP, has an injected client or a proxy, or is to
+    /// speak HTTP/2.
+    ///
+    /// ```
+    /// use theazo::{Config, Transport, transport::Reactor};
+    ///
+    /// let config = Config::with_api_key("th_test_1").base_url("http://localhost:8787").proxy("none");
+    /// let reactor = Reactor::new()?;
+    /// assert!(Transport::new(config.clone())?.on(&reactor).is_some());
+    /// assert!(Transport::new(config.proxy("http://proxy.internal:3128"))?.on(&reactor).is_none());
+    /// # Ok::<(), theazo::Error>(())
+    /// ```
+    pub fn on(&self, reactor: &Reactor) -> Option<Self> {
+        let connection::Connection::Http(pool) = &*self.connection else { return None };
+        let client = reactor::Client::new(pool, &self.inner.base, self.connection.clone(), reactor)?;
+        Some(Self { connection: Arc::new(connection::Connection::Injected(Arc::new(client))), ..self.clone() })
     }
 
     /// Each setting with its effective value and where that comes from; secrets are masked.

@@ -199,12 +199,21 @@ pub mod http2;
 pub mod keep_alive;
 pub mod memory;
 pub mod memory_used;
+#[cfg(unix)]
+pub mod reactor;
 pub mod said;
 pub mod stream;
+pub mod tls;
 pub mod websocket;
 
+/// A client of the server at this address; in the tests of reactors one whose connections an event loop watches.
 pub fn transport(url: &str) -> Transport {
-    Transport::new(Config::with_api_key("th_live_secret").base_url(url)).unwrap()
+    let transport = Transport::new(Config::with_api_key("th_live_secret").base_url(url)).unwrap();
+    #[cfg(unix)]
+    if module_path!().starts_with("reactor::") {
+        return reactor::beside(&transport);
+    }
+    transport
 }
 
 /// A call of an operation by its id.

@@ -1,0 +1,111 @@
+//! How results of other threads reach an event loop: in batches, with one wake-up for as many as are ready.
+//!
+//! A worker thread never takes the GIL to hand over a result. It pushes it on the loop's queue and rings the doorbell, a
+//! descriptor that the loop watches; the loop's own thread then completes the futures. Loops that cannot watch one (Windows'
+//! default one) are rung with `call_soon_threadsafe`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::prelude::*;
+#[cfg(unix)]
+use theazo::transport::Reactor;
+
+use super::{Collector, Outcome, complete};
+use crate::error::Failure;
+
+/// The queue of one event loop.
+pub struct Mailbox {
+    queue: Mutex<Queue>,
+    doorbell: Doorbell,
+}
+
+#[derive(Default)]
+struct Queue {
+    ready: Vec<(Py<PyAny>, Outcome)>,
+    /// Whether the loop was woken and has not come yet.
+    rung: bool,
+}
+
+enum Doorbell {
+    #[cfg(unix)]
+    Reactor(Reactor),
+    Call(Py<PyAny>),
+}
+
+impl Mailbox {
+    /// The mailbox of a loop that watches this reactor.
+    #[cfg(unix)]
+    pub fn by_reactor(reactor: Reactor) -> Self {
+        Self { queue: Mutex::default(), doorbell: Doorbell::Reactor(reactor) }
+    }
+
+    /// The mailbox of a loop with this `call_soon_threadsafe`.
+    pub fn by_call(call_soon: Py<PyAny>) -> Self {
+        Self { queue: Mutex::default(), doorbell: Doorbell::Call(call_soon) }
+    }
+
+    fn put(self: &Arc<Self>, future: Py<PyAny>, outcome: Outcome) {
+        let ring = {
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.ready.push((future, outcome));
+            !std::mem::replace(&mut queue.rung, true)
+        };
+        if ring {
+            self.ring();
+        }
+    }
+
+    fn ring(self: &Arc<Self>) {
+        match &self.doorbell {
+            #[cfg(unix)]
+            Doorbell::Reactor(reactor) => reactor.ring(),
+            Doorbell::Call(call_soon) => {
+                let collector = || Collector {
+                    mailbox: self.clone(),
+                    #[cfg(unix)]
+                    lane: None,
+                };
+                // `None` when the interpreter is going away; an error when the loop is closed. Nobody waits in either.
+                let _ = Python::try_attach(|py| call_soon.call1(py, (Bound::new(py, collector())?,)).map(drop));
+            }
+        }
+    }
+
+    /// Completes the futures whose results are there.
+    pub fn collect(&self, py: Python<'_>) -> PyResult<()> {
+        let ready = {
+            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.rung = false;
+            std::mem::take(&mut queue.ready)
+        };
+        ready.into_iter().try_for_each(|(future, outcome)| complete(future.bind(py), outcome))
+    }
+}
+
+/// A future of asyncio to be completed from any thread. Dropped without a result, it fails, so that nobody waits for ever.
+pub struct Promise {
+    mailbox: Arc<Mailbox>,
+    future: Option<Py<PyAny>>,
+}
+
+impl Promise {
+    /// The promise to complete `future`, which belongs to the loop of the mailbox.
+    pub fn new(mailbox: Arc<Mailbox>, future: Py<PyAny>) -> Self {
+        Self { mailbox, future: Some(future) }
+    }
+
+    /// Completes it.
+    pub fn complete(mut self, outcome: Outcome) {
+        if let Some(future) = self.future.take() {
+            self.mailbox.put(future, outcome);
+        }
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            self.mailbox.put(future, Err(Failure::without_result()));
+        }
+    }
+}
