@@ -7,7 +7,7 @@ use theazo::{Config, Transport};
 
 use crate::{
     client::Client,
-    event_loop::{EventLoop, Pending},
+    event_loop::Pending,
     recording::{Recorder, with_recording},
 };
 
@@ -112,7 +112,7 @@ mod embedded {
     use super::*;
     use crate::{
         error::Failure,
-        event_loop::nothing,
+        event_loop::{EventLoop, nothing},
         model_function,
         runtime::{Pool, wait},
     };
