@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,11 @@ from theazo import AsyncTheazo, NotFoundError, UnreadableAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+
+def run(script: str, **environment: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script)]
+    subprocess.run(command, check=True, timeout=60, env={**os.environ, **environment})
 
 
 async def ask(theazo: AsyncTheazo, times: int = 1) -> list[str]:
@@ -147,6 +153,29 @@ def test_cancelled_calls_leave_room_for_others(stub: Stub) -> None:
     assert len({request.client for request in stub.requests[20:]}) == 1
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are not listed here")
+def test_loops_that_ended_leave_no_open_files(stub: Stub) -> None:
+    script = """
+        import asyncio, os, threading
+        from theazo import AsyncTheazo
+        theazo = AsyncTheazo("th_test_1", os.environ["STUB"])
+        def run():
+            async def ask():
+                await asyncio.gather(*(theazo.sessions.get("ses_1") for _ in range(3)))
+            asyncio.run(ask())
+        run()
+        before = len(os.listdir("/proc/self/fd"))
+        threads = [threading.Thread(target=run) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(os.listdir("/proc/self/fd")) == before
+    """
+
+    run(script, STUB=stub.says(SESSION).url)
+
+
 def test_calls_that_need_a_proxy_go_through_it(stub: Stub) -> None:
     script = """
         import asyncio
@@ -158,8 +187,6 @@ def test_calls_that_need_a_proxy_go_through_it(stub: Stub) -> None:
         assert asyncio.run(ask()) == "ses_1"
     """
 
-    environment = {**os.environ, "http_proxy": stub.says(SESSION).url}
-    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(script)]
-    subprocess.run(command, check=True, timeout=60, env=environment)
+    run(script, http_proxy=stub.says(SESSION).url)
 
     assert [request.path for request in stub.requests] == ["http://theazo.invalid/v1/sessions/ses_1"] * 2

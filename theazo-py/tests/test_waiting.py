@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import pickle
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -130,6 +132,10 @@ def test_a_loop_without_readers_is_woken_otherwise(stub: Stub) -> None:
         assert loop.run_until_complete(ask()) == 20
     finally:
         loop.close()
+    reference = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert reference() is None, "nothing of ours keeps a loop"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")

@@ -41,10 +41,10 @@ pub struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(py: Python<'_>) -> PyResult<Arc<Self>> {
+    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
         let reactor = Reactor::new().map_err(|error| Failure::from(error).into_python(py))?;
         let runtime = runtime(py, Pool::Calls)?;
-        Ok(Arc::new(Self { reactor, runtime, calls: Mutex::default(), transports: Mutex::default() }))
+        Ok(Self { reactor, runtime, calls: Mutex::default(), transports: Mutex::default() })
     }
 
     pub(super) fn reactor(&self) -> &Reactor {

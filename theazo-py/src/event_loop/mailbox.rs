@@ -6,11 +6,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pyo3::prelude::*;
+use pyo3::{intern, prelude::*, types::PyWeakrefReference};
 #[cfg(unix)]
 use theazo::transport::Reactor;
 
-use super::{Collector, Outcome, complete};
+use super::{Outcome, complete};
 use crate::error::Failure;
 
 /// The queue of one event loop.
@@ -29,7 +29,8 @@ struct Queue {
 enum Doorbell {
     #[cfg(unix)]
     Reactor(Reactor),
-    Call(Py<PyAny>),
+    /// Of this loop `call_soon_threadsafe` is called.
+    Call(Py<PyWeakrefReference>),
 }
 
 impl Mailbox {
@@ -39,9 +40,9 @@ impl Mailbox {
         Self { queue: Mutex::default(), doorbell: Doorbell::Reactor(reactor) }
     }
 
-    /// The mailbox of a loop with this `call_soon_threadsafe`.
-    pub fn by_call(call_soon: Py<PyAny>) -> Self {
-        Self { queue: Mutex::default(), doorbell: Doorbell::Call(call_soon) }
+    /// The mailbox of a loop that can watch nothing.
+    pub fn by_call(event_loop: Py<PyWeakrefReference>) -> Self {
+        Self { queue: Mutex::default(), doorbell: Doorbell::Call(event_loop) }
     }
 
     fn put(self: &Arc<Self>, future: Py<PyAny>, outcome: Outcome) {
@@ -59,14 +60,13 @@ impl Mailbox {
         match &self.doorbell {
             #[cfg(unix)]
             Doorbell::Reactor(reactor) => reactor.ring(),
-            Doorbell::Call(call_soon) => {
-                let collector = || Collector {
-                    mailbox: self.clone(),
-                    #[cfg(unix)]
-                    lane: None,
-                };
+            Doorbell::Call(event_loop) => {
                 // `None` when the interpreter is going away; an error when the loop is closed. Nobody waits in either.
-                let _ = Python::try_attach(|py| call_soon.call1(py, (Bound::new(py, collector())?,)).map(drop));
+                let _ = Python::try_attach(|py| {
+                    let Some(event_loop) = event_loop.bind(py).upgrade() else { return Ok(()) };
+                    let collector = Bound::new(py, Collector(self.clone()))?;
+                    event_loop.call_method1(intern!(py, "call_soon_threadsafe"), (collector,)).map(drop)
+                });
             }
         }
     }
@@ -79,6 +79,17 @@ impl Mailbox {
             std::mem::take(&mut queue.ready)
         };
         ready.into_iter().try_for_each(|(future, outcome)| complete(future.bind(py), outcome))
+    }
+}
+
+/// The callback of a loop that can watch nothing.
+#[pyclass(frozen)]
+struct Collector(Arc<Mailbox>);
+
+#[pymethods]
+impl Collector {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.collect(py)
     }
 }
 

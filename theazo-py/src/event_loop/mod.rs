@@ -8,7 +8,7 @@ mod lane;
 mod mailbox;
 mod pending;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pyo3::{
     exceptions::{PyNotImplementedError, PyRuntimeError},
@@ -38,16 +38,32 @@ pub fn nothing() -> Ready {
 /// The running event loop.
 pub struct EventLoop<'py> {
     object: Bound<'py, PyAny>,
-    ways: Ways,
+    ways: Arc<Ways>,
 }
 
 /// How results come to an event loop.
-#[derive(Clone)]
 struct Ways {
     mailbox: Arc<Mailbox>,
-    /// `None` if the loop can watch no sockets, as Windows' default one.
+    /// `None` if the loop can watch nothing, as Windows' default one.
     #[cfg(unix)]
-    lane: Option<std::sync::Weak<Lane>>,
+    lane: Option<Lane>,
+}
+
+/// The ways to a loop that had them before.
+enum Known {
+    /// The loop has them, as it watches them, and closing it closes them.
+    Watched(Weak<Ways>),
+    /// Nothing of them is with the loop.
+    Called(Arc<Ways>),
+}
+
+impl Known {
+    fn ways(&self) -> Option<Arc<Ways>> {
+        match self {
+            Self::Watched(ways) => ways.upgrade(),
+            Self::Called(ways) => Some(ways.clone()),
+        }
+    }
 }
 
 impl<'py> EventLoop<'py> {
@@ -64,24 +80,24 @@ impl<'py> EventLoop<'py> {
 
         // Locked only with the GIL held and without running Python code inside, so neither a fork nor a switch of
         // threads ever finds it locked.
-        static KNOWN: Mutex<Vec<(Py<PyWeakrefReference>, Ways)>> = Mutex::new(Vec::new());
-        let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        static LOOPS: Mutex<Vec<(Py<PyWeakrefReference>, Known)>> = Mutex::new(Vec::new());
+        let lock = || LOOPS.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lock()
             .iter()
             .find(|(reference, _)| reference.bind(py).upgrade().is_some_and(|target| target.is(&object)))
-            .map(|(_, ways)| ways.clone());
+            .and_then(|(_, known)| known.ways());
         if let Some(ways) = known {
             return Ok(Self { object, ways });
         }
-        let ways = Ways::to(&object)?;
+        let (ways, known) = Ways::to(&object)?;
         let reference = PyWeakrefReference::new(&object)?.unbind();
-        let mut known = lock();
-        let (living, gone) = std::mem::take(&mut *known)
-            .into_iter()
-            .partition::<Vec<_>, _>(|(reference, _)| reference.bind(py).upgrade().is_some());
-        *known = living;
-        known.push((reference, ways.clone()));
-        drop(known);
+        let mut loops = lock();
+        let (living, gone) = std::mem::take(&mut *loops).into_iter().partition::<Vec<_>, _>(|(reference, known)| {
+            reference.bind(py).upgrade().is_some() && known.ways().is_some()
+        });
+        *loops = living;
+        loops.push((reference, known));
+        drop(loops);
         // Outside the lock, because dropping a Python object can run Python code.
         drop(gone);
         Ok(Self { object, ways })
@@ -94,54 +110,52 @@ impl<'py> EventLoop<'py> {
 
     /// Where it makes calls itself, if it can.
     #[cfg(unix)]
-    pub fn lane(&self) -> Option<Arc<Lane>> {
-        self.ways.lane.as_ref()?.upgrade()
+    pub fn lane(&self) -> Option<&Lane> {
+        self.ways.lane.as_ref()
     }
 }
 
 impl Ways {
-    fn to(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn to(event_loop: &Bound<'_, PyAny>) -> PyResult<(Arc<Self>, Known)> {
         let py = event_loop.py();
         #[cfg(unix)]
         {
             use std::os::fd::{AsFd, AsRawFd};
             let lane = Lane::new(py)?;
-            let descriptor = lane.reactor().as_fd().as_raw_fd();
-            let mailbox = Arc::new(Mailbox::by_reactor(lane.reactor().clone()));
-            let weak = Arc::downgrade(&lane);
-            let collector = Bound::new(py, Collector { mailbox: mailbox.clone(), lane: Some(lane) })?;
-            match event_loop.call_method1(intern!(py, "add_reader"), (descriptor, collector)) {
-                Ok(_) => return Ok(Self { mailbox, lane: Some(weak) }),
+            let reactor = lane.reactor().clone();
+            let mailbox = Arc::new(Mailbox::by_reactor(reactor.clone()));
+            let ways = Arc::new(Self { mailbox, lane: Some(lane) });
+            let collector = Bound::new(py, Collector(ways.clone()))?;
+            let watched = event_loop.call_method1(intern!(py, "add_reader"), (reactor.as_fd().as_raw_fd(), collector));
+            match watched {
+                Ok(_) => return Ok((ways.clone(), Known::Watched(Arc::downgrade(&ways)))),
                 Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => {}
                 Err(error) => return Err(error),
             }
         }
-        let call_soon = event_loop.getattr(intern!(py, "call_soon_threadsafe"))?.unbind();
-        let mailbox = Arc::new(Mailbox::by_call(call_soon));
-        Ok(Self {
+        let mailbox = Arc::new(Mailbox::by_call(PyWeakrefReference::new(event_loop)?.unbind()));
+        let ways = Arc::new(Self {
             mailbox,
             #[cfg(unix)]
             lane: None,
-        })
+        });
+        Ok((ways.clone(), Known::Called(ways)))
     }
 }
 
-/// The callback of the loop. What only it holds ends with the loop.
+/// The callback of a loop that watches.
+#[cfg(unix)]
 #[pyclass(frozen)]
-struct Collector {
-    mailbox: Arc<Mailbox>,
-    #[cfg(unix)]
-    lane: Option<Arc<Lane>>,
-}
+struct Collector(Arc<Ways>);
 
+#[cfg(unix)]
 #[pymethods]
 impl Collector {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        #[cfg(unix)]
-        if let Some(lane) = &self.lane {
+        if let Some(lane) = &self.0.lane {
             lane.turn(py)?;
         }
-        self.mailbox.collect(py)
+        self.0.mailbox.collect(py)
     }
 }
 
