@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 use theazo::{Transport, transport::Reactor};
 use tokio::runtime::Handle;
 
-use super::{EventLoop, Outcome, Pending, complete};
+use super::{EventLoop, Outcome, Pending, complete_all};
 use crate::{
     client::Source,
     error::Failure,
@@ -114,7 +114,7 @@ impl Lane {
             }
         });
         drop(calls);
-        ended.into_iter().try_for_each(|(future, outcome)| complete(future.bind(py), outcome))
+        complete_all(py, ended)
     }
 
     fn try_calls(&self) -> Option<MutexGuard<'_, Calls>> {

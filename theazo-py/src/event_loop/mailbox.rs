@@ -10,7 +10,7 @@ use pyo3::{intern, prelude::*, types::PyWeakrefReference};
 #[cfg(unix)]
 use theazo::transport::Reactor;
 
-use super::{Outcome, complete};
+use super::{Outcome, complete_all};
 use crate::error::Failure;
 
 /// The queue of one event loop.
@@ -78,7 +78,7 @@ impl Mailbox {
             queue.rung = false;
             std::mem::take(&mut queue.ready)
         };
-        ready.into_iter().try_for_each(|(future, outcome)| complete(future.bind(py), outcome))
+        complete_all(py, ready)
     }
 }
 

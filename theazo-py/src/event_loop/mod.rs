@@ -159,6 +159,11 @@ impl Collector {
     }
 }
 
+/// Gives futures of asyncio their results: all of them, whatever becomes of one.
+fn complete_all(py: Python<'_>, ended: impl IntoIterator<Item = (Py<PyAny>, Outcome)>) -> PyResult<()> {
+    ended.into_iter().map(|(future, outcome)| complete(future.bind(py), outcome)).fold(Ok(()), Result::and)
+}
+
 /// Gives a future of asyncio its result. One that was cancelled wants none.
 fn complete(future: &Bound<'_, PyAny>, outcome: Outcome) -> PyResult<()> {
     let py = future.py();

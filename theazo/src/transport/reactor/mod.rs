@@ -51,7 +51,8 @@ const TURNING: u8 = 2;
 ///
 /// An event loop of another language watches its file descriptor (`AsFd`, on Unix). When that is readable, it calls
 /// [`Reactor::turn`]. A thread without an event loop lets [`Reactor::run`] do both. Futures that are polled there, over a
-/// transport of [`Transport::on`](super::Transport::on), get their answers without any other thread having to be woken.
+/// transport of [`Transport::on`](super::Transport::on), get their answers without any other thread having to be woken. One
+/// thread at a time takes its turns; any may ring.
 ///
 /// ```no_run
 /// # fn example(transport: theazo::Transport, wait_until_readable: fn(std::os::fd::BorrowedFd)) -> Result<(), theazo::Error> {
