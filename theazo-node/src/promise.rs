@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Waker},
 };
 
 use futures_util::FutureExt as _;
@@ -29,6 +30,23 @@ pub fn promise<'env, T: ToNapiValue + Send + 'static>(
     let runtime = crate::runtime::handle()?;
     let (promise, settler) = Mailbox::of(env)?.open(env)?;
     runtime.spawn(caught(future).map(|outcome| settler.settle(outcome)));
+    Ok(PromiseRaw::new(env.raw(), promise))
+}
+
+/// As [`promise`], for work that is often done at once: it is begun on this thread, and goes to the others only if it must wait.
+/// The promise is settled in a later turn of JavaScript's event loop in any case, so that nothing else has to wait for ever.
+pub fn promise_begun_here<'env, T: ToNapiValue + Send + 'static>(
+    env: &'env Env,
+    future: impl Future<Output = napi::Result<T>> + Send + 'static,
+) -> napi::Result<PromiseRaw<'env, T>> {
+    let runtime = crate::runtime::handle()?;
+    let (promise, settler) = Mailbox::of(env)?.open(env)?;
+    let mut work = caught(future).map(|outcome| settler.settle(outcome)).boxed();
+    let _inside = runtime.enter();
+    // Who goes on with it polls it again, so that nobody has to be woken by now.
+    if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        runtime.spawn(work);
+    }
     Ok(PromiseRaw::new(env.raw(), promise))
 }
 

@@ -53,6 +53,23 @@ test('an agent answers as it was scripted, and the charges add up to its bill', 
   assert.ok(charges.every(({ userId, sessionId }) => userId === 'user_123' && sessionId === session.id));
 });
 
+test('however many answers are there at once, the event loop goes on between them', async (context) => {
+  const theazo = (await start(context)).client();
+  const { id } = await theazo.sessions.forUser('user_1');
+  let isPast = false;
+  setImmediate(() => {
+    isPast = true;
+  });
+
+  let count = 0;
+  while (!isPast && count < 100_000) {
+    await theazo.sessions.get(id);
+    count += 1;
+  }
+
+  assert.ok(isPast, `${count} calls and no turn of the event loop`);
+});
+
 test('the same user gets the same session', async (context) => {
   const theazo = (await start(context)).client();
 

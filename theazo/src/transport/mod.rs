@@ -293,6 +293,22 @@ impl Transport {
         Some(Self { connection: Arc::new(connection::Connection::Injected(Arc::new(client))), ..self.clone() })
     }
 
+    /// Whether calls go to a control plane in this process. Much of what that is asked it knows at once, so that a call which is
+    /// polled where it is made may need no other thread.
+    ///
+    /// ```
+    /// let config = theazo::Config::with_api_key("th_test_1").base_url("http://localhost:8787");
+    /// assert!(!theazo::Transport::new(config)?.is_in_process());
+    /// # Ok::<(), theazo::Error>(())
+    /// ```
+    pub fn is_in_process(&self) -> bool {
+        match &*self.connection {
+            connection::Connection::Http(_) | connection::Connection::Injected(_) => false,
+            #[cfg(feature = "embedded")]
+            connection::Connection::InProcess(_) => true,
+        }
+    }
+
     /// Each setting with its effective value and where that comes from; secrets are masked.
     pub fn explain(&self) -> Explanation {
         let Some(changed) = &self.changed else { return self.inner.explanation.clone() };
