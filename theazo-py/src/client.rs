@@ -13,6 +13,7 @@ use theazo::{
     CallOptions, Config, Transport,
     transport::{Answer, Blocking, Call},
 };
+use theazo_api::Method;
 
 use crate::{
     call::{self, Entry},
@@ -300,7 +301,10 @@ impl Client {
         {
             return lane.start(&event_loop, prepared.answer_beside(self.changed(transport)));
         }
-        Pending::start(&event_loop, self.pool(), prepared.answer(self.transport(py)?))
+        let transport = self.transport(py)?;
+        let is_begun_here = transport.is_in_process() && prepared.entry.operation.method == Method::Get;
+        let start = if is_begun_here { Pending::begin_here } else { Pending::start };
+        start(&event_loop, self.pool(), prepared.answer(transport))
     }
 
     /// Opens a stream and waits until it is open.

@@ -7,8 +7,13 @@ use std::{
         Mutex, PoisonError,
         mpsc::{RecvTimeoutError, sync_channel},
     },
+    task::{Context, Waker},
 };
 
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, abortable},
+};
 use pyo3::{exceptions::PyRuntimeError, prelude::*};
 use theazo::{
     Transport,
@@ -75,6 +80,18 @@ fn start_threads() -> io::Result<Handle> {
     Ok(handle)
 }
 
+/// Begins `work` on this thread without the GIL, and leaves it to `runtime` only if it must wait: what a control plane reads in
+/// its memory takes less time than to wake another thread.
+pub fn begin_here(py: Python<'_>, runtime: &Handle, mut work: BoxFuture<'static, ()>) {
+    py.detach(|| {
+        let _inside = runtime.enter();
+        // Who goes on with it polls it again, so that nobody has to be woken by now.
+        if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            runtime.spawn(work);
+        }
+    });
+}
+
 /// Waits for `future` without the GIL. A signal handler that raises, as Ctrl-C does, ends the wait and drops the future.
 pub fn wait<T: Send + 'static>(
     py: Python<'_>,
@@ -82,16 +99,21 @@ pub fn wait<T: Send + 'static>(
     future: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> PyResult<T> {
     let (sender, mut receiver) = sync_channel(1);
-    let task = runtime(py, pool)?.spawn(async move {
+    let (work, handle) = abortable(async move {
         // Fails only if the waiting thread left, and then nobody wants the result.
         let _ = sender.send(future.await);
     });
+    let runtime = runtime(py, pool)?;
+    match pool {
+        Pool::Calls => drop(runtime.spawn(work)),
+        Pool::Planes => begin_here(py, &runtime, work.map(drop).boxed()),
+    }
     loop {
         let (received, back) = py.detach(move || (receiver.recv_timeout(WATCH_INTERVAL), receiver));
         receiver = back;
         match received {
             Ok(outcome) => return outcome.map_err(|failure| failure.into_python(py)),
-            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| task.abort())?,
+            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| handle.abort())?,
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(Failure::without_result().into_python(py));
             }

@@ -153,6 +153,21 @@ def test_cancelled_calls_leave_room_for_others(stub: Stub) -> None:
     assert len({request.client for request in stub.requests[20:]}) == 1
 
 
+def test_a_loop_goes_on_between_calls_whose_answers_are_there_at_once() -> None:
+    async def scenario() -> None:
+        async with AsyncTheazo.embedded() as theazo:
+            session = await theazo.sessions.for_user("user_1")
+            ticks: list[int] = []
+            asyncio.get_running_loop().call_soon(ticks.append, 1)
+            for _ in range(1000):
+                assert (await theazo.sessions.get(session.id)).id == session.id
+                if ticks:
+                    return
+        raise AssertionError("a thousand calls and no turn of the loop")
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are not listed here")
 def test_loops_that_ended_leave_no_open_files(stub: Stub) -> None:
     script = """
