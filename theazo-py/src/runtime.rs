@@ -29,8 +29,9 @@ const NAME: &str = "theazo";
 /// Which threads do the work.
 #[derive(Clone, Copy)]
 pub enum Pool {
-    /// Calls of event loops over HTTP, and all streams, on one thread: Python takes results one at a time, and a second
-    /// thread costs more in handing work over than it does (measured: a third of the CPU time of a call).
+    /// Calls over HTTP that neither a waiting thread nor an event loop makes itself, and all streams, on one thread: Python
+    /// takes results one at a time, and a second thread costs more in handing work over than it does (measured: a third of
+    /// the CPU time of a call).
     Calls,
     /// Control planes inside this process, and the calls to them.
     Planes,

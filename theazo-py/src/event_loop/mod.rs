@@ -1,7 +1,8 @@
 //! How an event loop waits for calls.
 //!
-//! A few at a time it makes itself: its own thread sends the request and reads the answer ([`lane`]). The others, and all
-//! that a control plane inside this process does, are made by threads of ours, which leave the results in its [`mailbox`].
+//! A few at a time it makes itself: its own thread sends the request and reads the answer ([`lane`]). The others, and what is
+//! asked of a control plane inside this process, are made by threads of ours ([`pending`]), which leave the results in its
+//! [`mailbox`].
 
 #[cfg(unix)]
 mod lane;
